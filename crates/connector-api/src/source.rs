@@ -1,0 +1,98 @@
+//! The contract of a source: who calls what, how often, in which order.
+
+use async_trait::async_trait;
+use lakehead_model::{Clock, Cursor, EventBatch, Offset, Reject, Timestamp};
+use std::sync::Arc;
+
+use crate::Error;
+
+/// Brings events into a stream. One task owns it and calls [`next`](Self::next) until it ends or fails; after an error
+/// the source is dropped and opened again from the cursor that the store holds, with backoff where the error is
+/// [`Error::Unavailable`].
+#[async_trait]
+pub trait Source: Send {
+    /// The next events, or `None` when the source has ended for good (a file; never a live feed).
+    ///
+    /// Must be cancel-safe: a call that is dropped before it returns has taken nothing. The engine bounds how many
+    /// chunks are under way; a source just waits here while nothing comes. A chunk holds at most about 256 KiB of
+    /// events, so that blocks stay near their size; a source returns early with what it has rather than wait.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the connection is lost or silent; [`Error::Invalid`] when only a person can help.
+    async fn next(&mut self) -> Result<Option<Chunk>, Error>;
+
+    /// Told after every commit, in order: everything up to and including this cursor is on disk. Sources whose other
+    /// side wants to know (a Kafka group, a spool directory) act here; the default does nothing.
+    async fn committed(&mut self, cursor: &Cursor) -> Result<(), Error> {
+        let _ = cursor;
+        Ok(())
+    }
+}
+
+/// What a source hands over at once. The engine commits the rejects and gaps first, then the events with the cursor,
+/// in one block.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// The events in order. Event times may be left `None`: the engine sets them from the stream's schema.
+    pub events: EventBatch,
+    /// Where the source stands after these events. `None` only for sources that cannot resume.
+    pub cursor: Option<Cursor>,
+    /// What was refused, with its reason.
+    pub rejects: Vec<Reject>,
+    /// What is missing upstream, proven by its offsets.
+    pub gaps: Vec<Gap>,
+    /// Events that came again and were dropped, since the log holds them already.
+    pub duplicates: u64,
+    /// What the source can say about itself now, if it changed.
+    pub activity: Option<Activity>,
+}
+
+/// A hole in the upstream: `[from, to)` of its offsets was asked for twice and did not come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The upstream's own name for the sequence: topic and partition.
+    pub partition: String,
+    /// The first upstream offset that is missing.
+    pub from: i64,
+    /// The first upstream offset after the hole.
+    pub to: i64,
+    /// Event time just before the hole.
+    pub after: Option<Timestamp>,
+    /// Event time just after it.
+    pub before: Option<Timestamp>,
+    /// Why, as far as known.
+    pub reason: String,
+}
+
+/// What a source is doing, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// Connected, and reading what happened a while ago.
+    CatchingUp,
+    /// Connected, and at the head of its upstream.
+    Live,
+}
+
+/// What a source is given when it opens.
+pub struct Resume {
+    /// The name that the user gave it.
+    pub name: String,
+    /// The cursor in the last committed block of its stream, if there is one.
+    pub cursor: Option<Cursor>,
+    /// Reads the stream's last events, for sources that compare what comes with what is held.
+    pub tail: Box<dyn TailReader>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Reads the committed events of the stream backwards in steps, without giving a source the store.
+pub trait TailReader: Send {
+    /// The offset after the last committed event.
+    fn end(&self) -> Offset;
+
+    /// Calls `each` with every event of `[from, end)`, in order. Blocking; at most a few hundred MB a second.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when the log cannot be read there.
+    fn read(&mut self, from: Offset, each: &mut dyn FnMut(Offset, &[u8])) -> Result<(), Error>;
+}
