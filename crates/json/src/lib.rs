@@ -1,1 +1,25 @@
-//! stub
+//! JSON text, checked once and from then on walked only as far as it is asked.
+//!
+//! An event enters through [`validate`]; behind that door its bytes are known to be one JSON document, and everything
+//! else here relies on it: [`Paths`] finds the values at a few paths in one forward walk and skips the rest, [`Raw`]
+//! reads one value, [`EventTimes`] finds when the event happened, [`compact`] takes out raw newlines.
+//!
+//! It works on bytes and knows no columns and no tables; `decode` turns what is found here into Arrow. On a document
+//! that is not valid nothing here panics or runs on for ever, but what it answers means nothing.
+
+mod compact;
+mod error;
+mod event_times;
+mod paths;
+mod raw;
+mod rfc3339;
+mod scan;
+mod validate;
+
+pub use compact::compact;
+pub use error::Error;
+pub use event_times::EventTimes;
+pub use paths::Paths;
+pub use raw::Raw;
+pub use rfc3339::parse_rfc3339;
+pub use validate::{NESTING_MAX, validate};

@@ -1,0 +1,182 @@
+//! One value as its bytes, read as what is asked for.
+
+use std::borrow::Cow;
+
+use lakehead_model::{TimeFormat, Timestamp};
+
+use crate::parse_rfc3339;
+
+/// The bytes of one value inside a valid document. Each `as_…` answers `None` when the value is of another type: a
+/// number in a string is text, not a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raw<'d>(&'d [u8]);
+
+impl<'d> Raw<'d> {
+    /// Takes `value`, the bytes of exactly one valid JSON value without white space around it.
+    #[must_use]
+    pub fn new(value: &'d [u8]) -> Self {
+        Self(value)
+    }
+
+    /// The value as it is written.
+    #[must_use]
+    pub fn bytes(self) -> &'d [u8] {
+        self.0
+    }
+
+    /// Whether it is `null`.
+    #[must_use]
+    pub fn is_null(self) -> bool {
+        self.0 == b"null"
+    }
+
+    /// `true` or `false`.
+    #[must_use]
+    pub fn as_bool(self) -> Option<bool> {
+        match self.0 {
+            b"true" => Some(true),
+            b"false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// A number that is written as an integer and fits 64 bits: `7` and `-0`, but not `7.0`, `7e0` or `"7"`.
+    #[must_use]
+    #[inline]
+    pub fn as_i64(self) -> Option<i64> {
+        let (negative, digits) = match self.0 {
+            [b'-', digits @ ..] => (true, digits),
+            digits => (false, digits),
+        };
+        // Nineteen digits fit 64 bits without a sign; an integer of more does not fit with one.
+        if digits.is_empty() || digits.len() > 19 {
+            return None;
+        }
+        let mut magnitude = 0_u64;
+        for digit in digits {
+            let digit = digit.wrapping_sub(b'0');
+            if digit > 9 {
+                return None;
+            }
+            magnitude = magnitude * 10 + u64::from(digit);
+        }
+        if negative { 0_i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
+    }
+
+    /// Any number, as the nearest 64-bit float; one beyond its range is `None`.
+    #[must_use]
+    pub fn as_f64(self) -> Option<f64> {
+        if !matches!(self.0.first(), Some(b'-' | b'0'..=b'9')) {
+            return None;
+        }
+        std::str::from_utf8(self.0).ok()?.parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    /// The text of a string, escapes resolved; borrowed where there are none. A lone surrogate, which no text can
+    /// hold, becomes U+FFFD.
+    #[must_use]
+    pub fn as_str(self) -> Option<Cow<'d, str>> {
+        let text = self.quoted()?;
+        match memchr::memchr(b'\\', text) {
+            None => std::str::from_utf8(text).ok().map(Cow::Borrowed),
+            Some(_) => unescape(text).map(Cow::Owned),
+        }
+    }
+
+    /// The text of a string that has no escapes, borrowed; `None` for any other value.
+    #[must_use]
+    pub fn unescaped(self) -> Option<&'d str> {
+        let text = self.quoted()?;
+        if memchr::memchr(b'\\', text).is_some() {
+            return None;
+        }
+        std::str::from_utf8(text).ok()
+    }
+
+    /// A point in time in the given format. Unix times may have a fraction; below a microsecond is cut off, towards
+    /// the past.
+    #[must_use]
+    pub fn as_time(self, format: TimeFormat) -> Option<Timestamp> {
+        match format {
+            TimeFormat::Rfc3339 => match self.quoted() {
+                Some(text) if !text.contains(&b'\\') => parse_rfc3339(text),
+                Some(_) => parse_rfc3339(self.as_str()?.as_bytes()),
+                None => None,
+            },
+            TimeFormat::UnixSeconds => self.as_micros(1_000_000),
+            TimeFormat::UnixMillis => self.as_micros(1_000),
+        }
+    }
+
+    /// Whether it is a string whose text is `text`.
+    #[must_use]
+    pub fn is_text(self, text: &str) -> bool {
+        match self.quoted() {
+            Some(quoted) if quoted == text.as_bytes() => !text.contains('\\'),
+            Some(quoted) if quoted.contains(&b'\\') => self.as_str().is_some_and(|own| own == text),
+            _ => false,
+        }
+    }
+
+    fn as_micros(self, micros_each: i64) -> Option<Timestamp> {
+        if let Some(whole) = self.as_i64() {
+            return whole.checked_mul(micros_each).map(Timestamp);
+        }
+        #[allow(clippy::cast_precision_loss)]
+        let micros = (self.as_f64()? * micros_each as f64).floor();
+        // Between these bounds, two to the 63rd, the cast is exact.
+        #[allow(clippy::cast_possible_truncation)]
+        (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&micros).then(|| Timestamp(micros as i64))
+    }
+
+    /// What stands between the quotes of a string.
+    fn quoted(self) -> Option<&'d [u8]> {
+        match self.0 {
+            [b'"', text @ .., b'"'] => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Resolves the escapes of a valid string's text. `None` only for text that is not valid.
+pub(crate) fn unescape(text: &[u8]) -> Option<String> {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(n) = memchr::memchr(b'\\', rest) {
+        plain.push_str(std::str::from_utf8(&rest[..n]).ok()?);
+        let escape = *rest.get(n + 1)?;
+        rest = &rest[n + 2..];
+        plain.push(match escape {
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let (unit, after) = code_unit(rest)?;
+                rest = after;
+                if let 0xd800..=0xdbff = unit
+                    && let Some((low @ 0xdc00..=0xdfff, after)) = rest.strip_prefix(b"\\u").and_then(code_unit)
+                {
+                    rest = after;
+                    char::from_u32(0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00))?
+                } else {
+                    char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)
+                }
+            }
+            other => char::from(other),
+        });
+    }
+    plain.push_str(std::str::from_utf8(rest).ok()?);
+    Some(plain)
+}
+
+/// The four hexadecimal digits at the head of `text`, and what follows them.
+fn code_unit(text: &[u8]) -> Option<(u32, &[u8])> {
+    let (digits, after) = text.split_at_checked(4)?;
+    let mut unit = 0;
+    for digit in digits {
+        unit = unit << 4 | char::from(*digit).to_digit(16)?;
+    }
+    Some((unit, after))
+}
