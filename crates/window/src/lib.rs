@@ -1,1 +1,22 @@
-//! stub
+//! The algebra of event time, pure: which window a time falls in, how far a stream is complete, which events are late.
+//!
+//! [`Tumble`] assigns, [`Watermark`] says how far a stream is taken as complete, [`classify`] judges an event's window
+//! against both, [`ResultPeriod`] says which result file a window goes to. All of these are functions of plain facts:
+//! nothing here does I/O or reads a clock, so a rebuild from the log decides as the live run did.
+//!
+//! Every interval is half-open, `[start, end)`. All sums saturate at the ends of time (292,000 years from 1970).
+
+mod error;
+mod result_period;
+mod timeliness;
+mod tumble;
+mod watermark;
+
+#[cfg(test)]
+mod proptests;
+
+pub use error::Error;
+pub use result_period::ResultPeriod;
+pub use timeliness::{Timeliness, classify};
+pub use tumble::Tumble;
+pub use watermark::Watermark;
