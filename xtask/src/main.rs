@@ -1,2 +1,47 @@
-//! stub
-fn main() {}
+//! `cargo xtask`: what is done to the project rather than by it.
+//!
+//! `ci` is the whole gate, `test` the tests with their set-up, `tidy` the structure rules, `bench` the measurements.
+//! It shares the one build profile and names no crate of Lakehead, so it builds in seconds; it drives `cargo` and the
+//! built binary from outside, as a user would.
+
+mod bench;
+mod ci;
+mod command;
+mod count;
+mod setup;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  ci      the whole gate: format, structure, lints, tests, documentation
+  test    the tests, after installing what they need where that is allowed
+          [any further words go to cargo test, as in `cargo xtask test -p lakehead-store`]
+  tidy    the structure rules alone
+  bench   measures the live path and the rebuild of a view, with DuckDB beside them
+          [--events N, default 1000000] [--seed N, default 7]";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let rest = words.get(1..).unwrap_or_default();
+    let outcome = match words.first().map(String::as_str) {
+        Some("ci") if rest.is_empty() => ci::run(),
+        Some("test") => test::run(rest),
+        Some("tidy") if rest.is_empty() => tidy::run(),
+        Some("bench") => bench::run(rest),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nxtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The gate: every check, in the order in which a mistake is cheapest to find, each named and timed.
+//!
+//! It stops at the first step that fails. What it says is what a change must pass; a hosted workflow only calls it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    command::{self, cargo},
+    setup, test, tidy,
+};
+
+/// Runs the gate.
+pub(crate) fn run() -> Result<()> {
+    let begun = Instant::now();
+    step("format", || {
+        command::run(&mut cargo(&["fmt", "--all", "--check"])).context("`cargo fmt --all` would mend it")
+    })?;
+    step("structure", tidy::run)?;
+    step("set-up", || {
+        setup::all();
+        Ok(())
+    })?;
+    // One profile: what the lints check and what the tests build is what a user builds.
+    step("lints", || {
+        command::run(&mut cargo(&[
+            "clippy",
+            "--release",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    step("documentation", || {
+        command::run(
+            cargo(&["doc", "--release", "--no-deps", "--workspace", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    })?;
+    let count = step("tests", || test::counted(&[]))?;
+    println!("\ngate passed in {}", minutes(begun.elapsed()));
+    println!("{count}");
+    Ok(())
+}
+
+fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    println!("\n== {name}");
+    let begun = Instant::now();
+    let done = work().with_context(|| format!("the gate stops at step `{name}`"))?;
+    println!("== {name}: passed in {}", minutes(begun.elapsed()));
+    Ok(done)
+}
+
+fn minutes(elapsed: Duration) -> String {
+    match elapsed.as_secs() {
+        0 => format!("{} ms", elapsed.as_millis()),
+        seconds @ 1..60 => format!("{seconds} s"),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_as_a_person_says_them() {
+        let shown = [7, 59_999, 61_000, 3_600_000].map(|millis| minutes(Duration::from_millis(millis)));
+        assert_eq!(shown, ["7 ms", "59 s", "1 min 1 s", "60 min 0 s"]);
+    }
+}
