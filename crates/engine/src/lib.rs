@@ -1,1 +1,29 @@
-//! stub
+//! Running pipelines: sources into streams, streams into views, pushes, supervision, shutdown.
+//!
+//! One event's way through here: a source's chunk, or a pushed body → rejects and gaps committed → the event appended
+//! with its cursor → committed, and so visible → the views of its stream. The engine names no kind of source: it is
+//! handed a list of [`SourceSpec`](lakehead_connector_api::SourceSpec)s. It knows no HTTP and no TOML either; the floors
+//! above bring those. It reads no clock but the one it is given.
+
+mod backoff;
+mod body;
+mod disk;
+mod engine;
+mod error;
+mod gaps;
+mod ingest;
+pub mod pipeline;
+mod push;
+mod rates;
+mod rejects;
+pub mod status;
+mod supervise;
+mod tail;
+mod views;
+mod watch;
+
+pub use engine::{Engine, Parts, schemas};
+pub use error::Error;
+pub use pipeline::Pipeline;
+pub use push::{BODY_BYTES_MAX, KEY_BYTES_MAX, Pushed, Rejected};
+pub use status::Status;

@@ -1,0 +1,85 @@
+//! Why the engine could not do something.
+
+use lakehead_model::{Kind, Name};
+
+/// The engine's error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store says no.
+    #[error(transparent)]
+    Store(#[from] lakehead_store::Error),
+    /// A query or a view says no.
+    #[error(transparent)]
+    Query(#[from] lakehead_query::Error),
+    /// A view cannot run.
+    #[error("view {view}: {source}")]
+    View {
+        /// The view.
+        view: Name,
+        /// Why.
+        source: lakehead_query::Error,
+    },
+    /// The pipeline asks for what is not there. The binary's check finds these first and names the line.
+    #[error("{0}")]
+    Pipeline(String),
+    /// No stream of this name takes events.
+    #[error("there is no stream {name:?} to push to; this pipeline has: {known}")]
+    UnknownStream {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A body is too large.
+    #[error("the body has more than {limit} bytes; send it in parts")]
+    BodyTooLarge {
+        /// How large one may be.
+        limit: usize,
+    },
+    /// There is no event in the body.
+    #[error("the body holds no event: send one JSON object, an array of them, or one on each line")]
+    EmptyBody,
+    /// An idempotency key is not one.
+    #[error("an idempotency key has 1 to {limit} printable ASCII characters")]
+    BadKey {
+        /// How long one may be.
+        limit: usize,
+    },
+    /// A push with the same idempotency key is being written at this moment.
+    #[error("a push with this idempotency key is being written; ask again")]
+    KeyInFlight,
+    /// The engine is shutting down, or a task of it was stopped by a defect.
+    #[error("the pipeline is stopping")]
+    Stopping,
+    /// A file of ours outside the store.
+    #[error("{what}: {source}")]
+    Io {
+        /// Which file, and what was done to it.
+        what: String,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// A defect of ours.
+    #[error("defect: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// What the caller does next.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Store(error) => error.kind(),
+            Self::Query(error) | Self::View { source: error, .. } => error.kind(),
+            Self::Pipeline(_)
+            | Self::UnknownStream { .. }
+            | Self::BodyTooLarge { .. }
+            | Self::EmptyBody
+            | Self::BadKey { .. } => Kind::Invalid,
+            Self::KeyInFlight | Self::Io { .. } => Kind::Unavailable,
+            Self::Stopping => Kind::Closed,
+            Self::Internal(_) => Kind::Internal,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What is missing upstream, kept: the stream `gaps`, the gap ledger.
+//!
+//! An entry is committed before the events after its hole, so `verify` can balance upstream offsets = events + rejects
+//! + gaps at any moment.
+
+use lakehead_connector_api::Gap;
+use lakehead_model::{Column, ColumnType, EventBatch, Name, StreamSchema, Timestamp};
+use serde::Serialize;
+
+/// The stream's name.
+pub(crate) const STREAM: &str = "gaps";
+
+/// Its columns: `missing` events, `[from_offset, to_offset)` of `partition`.
+pub(crate) fn schema() -> StreamSchema {
+    use ColumnType::{Int64, Text};
+    let column = |(name, column_type): (&str, ColumnType)| Column {
+        name: name.to_owned(),
+        path: vec![name.to_owned()],
+        column_type,
+        equals: None,
+    };
+    let columns = [
+        ("stream", Text),
+        ("source", Text),
+        ("partition", Text),
+        ("from_offset", Int64),
+        ("to_offset", Int64),
+        ("missing", Int64),
+        ("after", ColumnType::Timestamp),
+        ("before", ColumnType::Timestamp),
+        ("reason", Text),
+    ];
+    StreamSchema { event_time: Vec::new(), columns: columns.map(column).to_vec() }
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    stream: &'a Name,
+    source: &'a Name,
+    partition: &'a str,
+    from_offset: i64,
+    to_offset: i64,
+    missing: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<String>,
+    reason: &'a str,
+}
+
+/// How many upstream events `gap` lacks.
+pub(crate) fn missing(gap: &Gap) -> u64 {
+    u64::try_from(gap.to.saturating_sub(gap.from)).unwrap_or(0)
+}
+
+/// The events that stand for `gaps`.
+pub(crate) fn batch(gaps: &[Gap], stream: &Name, source: &Name) -> EventBatch {
+    let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    let mut events = EventBatch::default();
+    for gap in gaps {
+        let record = Record {
+            stream,
+            source,
+            partition: &gap.partition,
+            from_offset: gap.from,
+            to_offset: gap.to,
+            missing: gap.to.saturating_sub(gap.from),
+            after: text(gap.after),
+            before: text(gap.before),
+            reason: &gap.reason,
+        };
+        events.push(&serde_json::to_vec(&record).expect("strings and numbers are always JSON"), None);
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_names_the_hole_and_counts_it() {
+        let gap = Gap {
+            partition: "eqiad.mediawiki.recentchange/0".into(),
+            from: 7,
+            to: 9,
+            after: Some(Timestamp(0)),
+            before: None,
+            reason: "asked for twice".into(),
+        };
+        let (stream, source) = (Name::new("s").expect("a name"), Name::new("w").expect("a name"));
+        let batch = batch(std::slice::from_ref(&gap), &stream, &source);
+        let entry: serde_json::Value = serde_json::from_slice(batch.events().next().expect("one")).expect("json");
+        assert_eq!(entry["missing"], 2);
+        assert_eq!(entry["after"], "1970-01-01T00:00:00Z");
+        assert!(entry.get("before").is_none());
+        assert_eq!(missing(&gap), 2);
+        for column in schema().columns.iter().filter(|column| column.name != "before") {
+            assert!(entry.get(&column.name).is_some(), "{}", column.name);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! From an opened source into the store, until one of the two says no.
+//!
+//! For each chunk: rejects and gaps are committed, then its events are appended together with its cursor, in one block.
+//! Several appends are under way at once; each is acknowledged to the source when it is on disk, in order. Whatever
+//! ends the run, it first waits for every append that is under way, so that the cursor in the store is the truth when
+//! the source is opened again: an event that was appended is never fetched a second time.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use lakehead_connector_api::{Chunk, Source};
+use lakehead_json::EventTimes;
+use lakehead_model::{Clock, Cursor, EventBatch, Name};
+use lakehead_store::{Append, Appender, Stream, Ticket};
+use tokio::sync::watch;
+
+use crate::{Error, gaps, rejects, watch::SourceWatch};
+
+/// Most appends under way for one source. At a live feed's pace a chunk holds an event or two, and a block gathers
+/// them for up to 250 ms, so there must be room for that many at a few hundred a second.
+const UNDER_WAY_MAX: usize = 256;
+
+/// Most bytes of events under way for one source: enough to fill the disk's queue while it syncs, 50 ms at 200 MB/s.
+const UNDER_WAY_BYTES_MAX: usize = 16 << 20;
+
+/// Where one source's events go.
+pub(crate) struct Ingest {
+    pub(crate) source: Name,
+    pub(crate) stream: Stream,
+    pub(crate) appender: Appender,
+    pub(crate) rejects: Appender,
+    pub(crate) gaps: Appender,
+    pub(crate) times: EventTimes,
+    pub(crate) watch: Arc<SourceWatch>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Why a run ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The source has no more events.
+    Ended,
+    /// Lakehead is stopping.
+    Stopped,
+}
+
+/// Why a run ended with one. Who said no decides what happens next.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Source(lakehead_connector_api::Error),
+    Store(Error),
+}
+
+struct UnderWay {
+    ticket: Ticket,
+    cursor: Option<Cursor>,
+    bytes: usize,
+}
+
+enum Step {
+    Stop,
+    Committed(Result<(), Error>),
+    Chunk(Result<Option<Chunk>, lakehead_connector_api::Error>),
+}
+
+impl Ingest {
+    /// Runs `source` until it ends, fails, or `stop` turns true. `worked` is called when a chunk came.
+    pub(crate) async fn run(
+        &self,
+        source: &mut dyn Source,
+        stop: &mut watch::Receiver<bool>,
+        worked: &mut (dyn FnMut() + Send),
+    ) -> Result<Ending, Failure> {
+        let mut under_way = VecDeque::new();
+        let outcome = self.pass_on(source, stop, worked, &mut under_way).await;
+        let drained = self.drain(source, &mut under_way).await;
+        match (outcome, drained) {
+            (Ok(ending), Ok(())) => Ok(ending),
+            (Err(failure), Ok(())) => Err(failure),
+            (_, Err(failure)) => Err(failure),
+        }
+    }
+
+    async fn pass_on(
+        &self,
+        source: &mut dyn Source,
+        stop: &mut watch::Receiver<bool>,
+        worked: &mut (dyn FnMut() + Send),
+        under_way: &mut VecDeque<UnderWay>,
+    ) -> Result<Ending, Failure> {
+        let mut bytes = 0;
+        loop {
+            let waiting = !under_way.is_empty();
+            let room = under_way.len() < UNDER_WAY_MAX && bytes < UNDER_WAY_BYTES_MAX;
+            let step = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => Step::Stop,
+                done = oldest(under_way), if waiting => Step::Committed(done),
+                chunk = source.next(), if room => Step::Chunk(chunk),
+            };
+            match step {
+                Step::Stop => return Ok(Ending::Stopped),
+                Step::Committed(done) => {
+                    let first = under_way.pop_front().expect("the oldest of several has just resolved");
+                    bytes -= first.bytes;
+                    done.map_err(Failure::Store)?;
+                    acknowledge(source, first.cursor).await?;
+                }
+                Step::Chunk(Err(error)) => return Err(Failure::Source(error)),
+                Step::Chunk(Ok(None)) => return Ok(Ending::Ended),
+                Step::Chunk(Ok(Some(chunk))) => {
+                    worked();
+                    self.watch.active(chunk.activity.as_ref(), self.clock.now());
+                    if let Some(appended) = self.append(chunk).await.map_err(Failure::Store)? {
+                        bytes += appended.bytes;
+                        under_way.push_back(appended);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn append(&self, mut chunk: Chunk) -> Result<Option<UnderWay>, Error> {
+        let stream = self.stream.name();
+        if !chunk.rejects.is_empty() {
+            rejects::commit(&self.rejects, &self.source, rejects::batch(&chunk.rejects, stream, &self.source)).await?;
+        }
+        if !chunk.gaps.is_empty() {
+            rejects::commit(&self.gaps, &self.source, gaps::batch(&chunk.gaps, stream, &self.source)).await?;
+        }
+        let count = chunk.events.len() as u64;
+        let missing: u64 = chunk.gaps.iter().map(gaps::missing).sum();
+        let progress = chunk.cursor.as_ref().and_then(|cursor| cursor.progress);
+        self.watch.update(|status| {
+            status.events += count;
+            status.duplicates += chunk.duplicates;
+            status.rejects += chunk.rejects.len() as u64;
+            status.gaps += missing;
+            status.progress = progress.or(status.progress);
+        });
+        if chunk.events.is_empty() && chunk.cursor.is_none() {
+            return Ok(None);
+        }
+        self.find_times(&mut chunk.events);
+        let bytes = chunk.events.payload().len();
+        let append = Append {
+            source: self.source.clone(),
+            events: chunk.events,
+            cursor: chunk.cursor.clone(),
+            keys: Vec::new(),
+            urgent: false,
+        };
+        let ticket = self.appender.append(append).await?;
+        Ok(Some(UnderWay { ticket, cursor: chunk.cursor, bytes }))
+    }
+
+    /// Sets the event times that the source left open.
+    fn find_times(&self, events: &mut EventBatch) {
+        if events.event_times().iter().all(Option::is_some) {
+            return;
+        }
+        let known = events.event_times().iter();
+        let times = known.zip(events.events()).map(|(known, event)| known.or_else(|| self.times.of(event))).collect();
+        events.set_event_times(times);
+    }
+
+    /// Waits for everything under way; the first that failed is what is returned.
+    async fn drain(&self, source: &mut dyn Source, under_way: &mut VecDeque<UnderWay>) -> Result<(), Failure> {
+        let mut outcome = Ok(());
+        while !under_way.is_empty() {
+            let done = oldest(under_way).await.map_err(Failure::Store);
+            let first = under_way.pop_front().expect("it was not empty");
+            if outcome.is_ok() {
+                outcome = done;
+            }
+            if outcome.is_ok() {
+                outcome = acknowledge(source, first.cursor).await;
+            }
+        }
+        outcome
+    }
+}
+
+/// Waits for the oldest append. Dropped before it resolves, nothing is lost: the ticket stays where it is.
+async fn oldest(under_way: &mut VecDeque<UnderWay>) -> Result<(), Error> {
+    match under_way.front_mut() {
+        Some(first) => {
+            (&mut first.ticket).await?;
+            Ok(())
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn acknowledge(source: &mut dyn Source, cursor: Option<Cursor>) -> Result<(), Failure> {
+    match cursor {
+        Some(cursor) => source.committed(&cursor).await.map_err(Failure::Source),
+        None => Ok(()),
+    }
+}

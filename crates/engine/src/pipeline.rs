@@ -1,0 +1,134 @@
+//! A pipeline as plain data: what to keep, where it comes from, what to count.
+//!
+//! The binary reads it from TOML and checks it there, where lines can be named; everything here has been checked. It
+//! holds settings only: the clock and the kinds of source are components and come in [`Parts`](crate::Parts).
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use lakehead_model::{Name, StreamSchema};
+use lakehead_query::{Late, ViewSettings};
+
+/// What one running Lakehead does.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// The data directory: everything that is kept lies below it.
+    pub data: PathBuf,
+    /// Where the dashboard, SQL and the push gateway are served. Loopback, unless a token or an explicit word allows
+    /// more; the binary sees to that.
+    pub listen: SocketAddr,
+    /// When set, requests from other machines must carry it.
+    pub token: Option<Token>,
+    /// The streams that are kept. `rejects` and `gaps` are always there beside them.
+    pub streams: BTreeMap<Name, StreamConfig>,
+    /// What brings events in. A stream without a source takes pushes only.
+    pub sources: BTreeMap<Name, SourceConfig>,
+    /// The standing queries.
+    pub views: BTreeMap<Name, ViewConfig>,
+    /// How the log is written.
+    pub store: lakehead_store::Options,
+}
+
+/// One stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamConfig {
+    /// Its typed columns, and where the event time stands.
+    pub schema: StreamSchema,
+}
+
+/// One source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceConfig {
+    /// The kind, one of those in [`Parts::sources`](crate::Parts).
+    pub kind: String,
+    /// The stream that its events enter.
+    pub stream: Name,
+    /// The kind's own settings; they passed its check.
+    pub settings: serde_json::Value,
+}
+
+/// One view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewConfig {
+    /// The query; it passed `check_view`.
+    pub sql: String,
+    /// How far the watermark stays behind the newest events. Default: 60 s.
+    pub watermark_delay: Duration,
+    /// How long after a window was emitted a late event may still correct it. Default: 24 h.
+    pub lateness: Duration,
+    /// What a late event does. Default: it corrects its window.
+    pub late: Late,
+}
+
+impl ViewConfig {
+    /// A view of this SQL, all else by default.
+    #[must_use]
+    pub fn new(sql: impl Into<String>) -> Self {
+        let ViewSettings { watermark_delay, lateness, late, .. } = ViewSettings::default();
+        Self { sql: sql.into(), watermark_delay, lateness, late }
+    }
+
+    /// These settings, as the view takes them.
+    #[must_use]
+    pub fn settings(&self) -> ViewSettings {
+        ViewSettings {
+            watermark_delay: self.watermark_delay,
+            lateness: self.lateness,
+            late: self.late,
+            ..ViewSettings::default()
+        }
+    }
+}
+
+/// The secret that callers from other machines carry. It never shows in `Debug` or in a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// The fewest characters a token may have: 16 of base64 are 96 bits, beyond guessing over a network.
+    pub const CHARACTERS_MIN: usize = 16;
+
+    /// Takes a token.
+    ///
+    /// # Errors
+    /// When it is too short to be a secret, or holds what an HTTP header cannot.
+    pub fn new(text: impl Into<String>) -> Result<Self, String> {
+        let text = text.into();
+        if text.len() < Self::CHARACTERS_MIN {
+            return Err(format!("a token has at least {} characters", Self::CHARACTERS_MIN));
+        }
+        if !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err("a token holds printable ASCII without spaces".into());
+        }
+        Ok(Self(text))
+    }
+
+    /// Whether `offered` is this token. Takes equally long wherever the two differ.
+    #[must_use]
+    pub fn matches(&self, offered: &str) -> bool {
+        let differences = self.0.bytes().zip(offered.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
+        self.0.len() == offered.len() && differences == 0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_matches_only_itself_and_never_shows() {
+        let token = Token::new("0123456789abcdef").expect("long enough");
+        assert!(token.matches("0123456789abcdef"));
+        for other in ["", "0123456789abcdeX", "0123456789abcde", "0123456789abcdef0"] {
+            assert!(!token.matches(other), "{other}");
+        }
+        assert!(!format!("{token:?}").contains("0123"));
+        assert!(Token::new("short").is_err());
+        assert!(Token::new("with spaces in it, long").is_err());
+    }
+}

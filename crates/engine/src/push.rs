@@ -1,0 +1,181 @@
+//! The gateway's way in: a body of events, answered when they are on disk.
+//!
+//! The journey: body → events and refusals ([`body`](crate::body)) → refusals committed to `rejects` → events committed
+//! to their stream → the answer. A refusal that was not written yet is never reported as kept.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use lakehead_json::EventTimes;
+use lakehead_model::{EventBatch, Name, Offset, Reject, StreamSchema};
+use lakehead_store::{Append, Appender, Stream};
+use serde::Serialize;
+
+use crate::{Error, body::Body, rejects};
+
+/// The largest body: 16 MiB, a few times the largest event, so that memory stays bounded by the number of callers.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// Bodies above this are taken apart away from the threads that serve everyone: 64 KiB take about 0.1 ms.
+const INLINE_BYTES_MAX: usize = 64 << 10;
+
+/// The longest idempotency key: room for a UUID and a prefix; keys stand in block footers.
+pub const KEY_BYTES_MAX: usize = 128;
+
+/// What became of a push. All that it says is on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Pushed {
+    /// How many events were committed.
+    pub accepted: u64,
+    /// The offset of the first of them; the others follow without a gap.
+    pub first_offset: Option<Offset>,
+    /// What was refused; it lies in the stream `rejects`.
+    pub rejected: Vec<Rejected>,
+    /// Whether a push with the same idempotency key was committed before, so that this one did nothing.
+    pub repeated: bool,
+}
+
+/// One refused event of a push.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rejected {
+    /// Its place in the body, from 0.
+    pub index: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// Takes pushes for one stream.
+pub(crate) struct Gateway {
+    stream: Stream,
+    appender: Appender,
+    rejects: Appender,
+    times: EventTimes,
+    name: Name,
+    in_flight: Mutex<BTreeSet<String>>,
+    pushed: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Gateway {
+    /// The name under which pushes stand in the store; no source may have it.
+    pub(crate) const NAME: &'static str = "push";
+
+    pub(crate) fn new(stream: Stream, schema: &StreamSchema, rejects: Appender) -> Self {
+        Self {
+            appender: stream.appender(),
+            stream,
+            rejects,
+            times: EventTimes::new(schema),
+            name: Name::new(Self::NAME).expect("a constant that is a name"),
+            in_flight: Mutex::default(),
+            pushed: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// Events accepted, and events refused, since the start.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.pushed.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
+    }
+
+    pub(crate) async fn push(
+        &self,
+        body: Bytes,
+        content_type: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<Pushed, Error> {
+        if body.len() > BODY_BYTES_MAX {
+            return Err(Error::BodyTooLarge { limit: BODY_BYTES_MAX });
+        }
+        let _held = match key {
+            None => None,
+            Some(key) => Some(self.hold(key)?),
+        };
+        if key.is_some_and(|key| self.stream.head().recent_keys.iter().any(|recent| &**recent == key)) {
+            return Ok(Pushed { repeated: true, ..Pushed::default() });
+        }
+        let body = self.read(body, content_type).await?;
+        if body.events.is_empty() && body.refused.is_empty() {
+            return Err(Error::EmptyBody);
+        }
+        self.keep_refused(&body).await?;
+        let rejected: Vec<_> =
+            body.refused.into_iter().map(|refused| Rejected { index: refused.index, reason: refused.reason }).collect();
+        self.refused.fetch_add(rejected.len() as u64, Ordering::Relaxed);
+        if body.events.is_empty() {
+            return Ok(Pushed { rejected, ..Pushed::default() });
+        }
+        let keys = key.map(str::to_owned).into_iter().collect();
+        let append =
+            Append { source: self.name.clone(), events: body.events, cursor: None, keys, urgent: true };
+        let appended = self.appender.append(append).await?.await?;
+        self.pushed.fetch_add(appended.count, Ordering::Relaxed);
+        Ok(Pushed {
+            accepted: appended.count,
+            first_offset: Some(appended.first_offset),
+            rejected,
+            repeated: false,
+        })
+    }
+
+    /// Takes the body apart and finds the event times.
+    async fn read(&self, body: Bytes, content_type: Option<&str>) -> Result<Body, Error> {
+        if body.len() <= INLINE_BYTES_MAX {
+            return Ok(read(&body, content_type, &self.times));
+        }
+        let content_type = content_type.map(str::to_owned);
+        let times = self.times.clone();
+        tokio::task::spawn_blocking(move || read(&body, content_type.as_deref(), &times))
+            .await
+            .map_err(|error| Error::Internal(format!("taking a body apart: {error}")))
+    }
+
+    async fn keep_refused(&self, body: &Body) -> Result<(), Error> {
+        if body.refused.is_empty() {
+            return Ok(());
+        }
+        let mut events = EventBatch::default();
+        for refused in &body.refused {
+            let reject = Reject {
+                reason: refused.reason.clone(),
+                position: format!("event {} of a push", refused.index),
+                payload: refused.payload.clone(),
+            };
+            events.push(&reject.to_json(self.stream.name().as_str(), Self::NAME), None);
+        }
+        rejects::commit(&self.rejects, &self.name, events).await
+    }
+
+    /// Keeps `key` to this push until the guard drops.
+    fn hold(&self, key: &str) -> Result<Held<'_>, Error> {
+        if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Error::BadKey { limit: KEY_BYTES_MAX });
+        }
+        let fresh = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
+        if fresh { Ok(Held { keys: &self.in_flight, key: key.to_owned() }) } else { Err(Error::KeyInFlight) }
+    }
+}
+
+fn read(body: &Bytes, content_type: Option<&str>, times: &EventTimes) -> Body {
+    let mut read = Body::read(body, content_type);
+    let event_times = read.events.events().map(|event| times.of(event)).collect();
+    read.events.set_event_times(event_times);
+    read
+}
+
+struct Held<'a> {
+    keys: &'a Mutex<BTreeSet<String>>,
+    key: String,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}

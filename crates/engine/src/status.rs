@@ -1,0 +1,210 @@
+//! What is going on, as one document: the dashboard, `/v1/status` and the metrics all show this.
+//!
+//! Making one reads counters that are kept anyway; it does no I/O, so it may be called as often as anyone likes. Times
+//! are RFC 3339 text in JSON.
+
+use std::collections::BTreeMap;
+
+use lakehead_model::{Name, Offset, Timestamp};
+use serde::{Serialize, Serializer};
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Lakehead's version.
+    pub version: &'static str,
+    /// The moment.
+    #[serde(serialize_with = "time")]
+    pub now: Timestamp,
+    /// When this process started.
+    #[serde(serialize_with = "time")]
+    pub started: Timestamp,
+    /// Whole seconds since then.
+    pub uptime_seconds: u64,
+    /// Whether it is about to finish.
+    pub stopping: bool,
+    /// Every stream, the built-in `rejects` and `gaps` too.
+    pub streams: BTreeMap<Name, StreamStatus>,
+    /// Every source.
+    pub sources: BTreeMap<Name, SourceStatus>,
+    /// Every view.
+    pub views: BTreeMap<Name, ViewStatus>,
+    /// Space.
+    pub disk: DiskStatus,
+}
+
+/// One stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamStatus {
+    /// The first offset that is kept.
+    pub start: Offset,
+    /// The offset after the last committed event.
+    pub end: Offset,
+    /// Events kept: `end - start`.
+    pub events: u64,
+    /// Events a second over the last second.
+    pub rate_now: f64,
+    /// Events a second over the last ten seconds.
+    pub rate_10s: f64,
+    /// The events' own size.
+    pub raw_bytes: u64,
+    /// Their size on disk.
+    pub stored_bytes: u64,
+    /// Files of the log.
+    pub segments: u64,
+    /// When the last event was received.
+    #[serde(serialize_with = "time_or_null")]
+    pub last_received: Option<Timestamp>,
+    /// Seconds since then.
+    pub freshness_seconds: Option<f64>,
+    /// Events accepted by push since the start.
+    pub pushed: u64,
+    /// Pushed events that were refused since the start.
+    pub push_rejects: u64,
+    /// Why nothing can be written, while that is so: a full disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cannot_write: Option<String>,
+}
+
+/// One source. The counts are since this process started.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceStatus {
+    /// Its kind.
+    pub kind: &'static str,
+    /// The stream it feeds.
+    pub stream: Name,
+    /// What it is doing. In JSON its fields stand beside the others: `"state": "away", "since": …`.
+    #[serde(flatten)]
+    pub state: SourceState,
+    /// Events committed.
+    pub events: u64,
+    /// Events that came again and were dropped, since the log holds them.
+    pub duplicates: u64,
+    /// Events refused.
+    pub rejects: u64,
+    /// Upstream events proven to be missing.
+    pub gaps: u64,
+    /// How often it was opened.
+    pub opened: u64,
+    /// The event time up to which it has brought everything, as far as it knows.
+    #[serde(serialize_with = "time_or_null")]
+    pub progress: Option<Timestamp>,
+}
+
+/// What a source is doing.
+///
+/// ```text
+/// opening ──→ catching_up ──→ live ──→ ended
+///    ↑             │           │
+///    │             ↓           ↓
+///    └──────── away, waiting ←─┘        failed: from anywhere, for good
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SourceState {
+    /// Being opened for the first time.
+    Opening,
+    /// Connected, and reading what happened a while ago.
+    CatchingUp,
+    /// Connected, and at the head of its upstream.
+    Live,
+    /// The other side is away; it is tried again.
+    Away {
+        /// Since when.
+        #[serde(serialize_with = "time")]
+        since: Timestamp,
+        /// What happened last.
+        error: String,
+        /// Seconds until the next try, as of the moment this was set.
+        retry_in_seconds: f64,
+    },
+    /// The store cannot write (a full disk): it waits, and will go on from the store's cursor.
+    Waiting {
+        /// Since when.
+        #[serde(serialize_with = "time")]
+        since: Timestamp,
+        /// What the store says.
+        error: String,
+    },
+    /// It came to its end: a file was read.
+    Ended,
+    /// A person must change something; it is not tried again. The others go on.
+    Failed {
+        /// Since when.
+        #[serde(serialize_with = "time")]
+        since: Timestamp,
+        /// What is wrong.
+        error: String,
+    },
+}
+
+/// One view.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ViewStatus {
+    /// The stream it reads.
+    pub stream: String,
+    /// Up to this offset its results count every event.
+    pub offset: Offset,
+    /// Committed events it has not counted yet.
+    pub behind: u64,
+    /// The event time up to which its windows are closed.
+    #[serde(serialize_with = "time_or_null")]
+    pub watermark: Option<Timestamp>,
+    /// Rows in its results, open windows included, as far as known.
+    pub rows: u64,
+    /// Late events that corrected a window.
+    pub late_corrected: u64,
+    /// Late events beyond `lateness`, or dropped by `late = "drop"`.
+    pub late_dropped: u64,
+    /// Events without event time, left out of event-time windows.
+    pub without_time: u64,
+    /// The offset of its last checkpoint.
+    pub checkpoint: Option<Offset>,
+    /// Why it stands still, if it does. Its last results can still be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// Space on the disk that holds the data directory.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct DiskStatus {
+    /// What Lakehead keeps: streams and views.
+    pub data_bytes: u64,
+    /// What is left for it.
+    pub free_bytes: u64,
+}
+
+fn time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
+fn time_or_null<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serializer.collect_str(time),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_stands_flat_beside_the_counts() {
+        let source = SourceStatus {
+            kind: "eventstreams",
+            stream: Name::new("recentchange").expect("a name"),
+            state: SourceState::Away { since: Timestamp(0), error: "refused".into(), retry_in_seconds: 0.5 },
+            events: 3,
+            duplicates: 0,
+            rejects: 0,
+            gaps: 0,
+            opened: 1,
+            progress: None,
+        };
+        let json = serde_json::to_value(&source).expect("json");
+        assert_eq!(json["state"], "away");
+        assert_eq!(json["since"], "1970-01-01T00:00:00Z");
+        assert_eq!(json["events"], 3);
+    }
+}

@@ -1,0 +1,143 @@
+//! Keeps one source going: opens it at the store's cursor, runs it, and decides what an error means.
+//!
+//! ```text
+//!            ┌──────────────── wait ────────────────┐
+//!            ↓                                      │ unavailable, or the store cannot write
+//! cursor → open → run (ingest) → ended, stopped     │
+//!            └──────┴──────→ error ─────────────────┤
+//!                                                   └→ failed: invalid, corrupt, internal, a panic
+//! ```
+//! An error of one source never touches another.
+
+use std::{sync::Arc, time::Duration};
+
+use lakehead_connector_api::{Error as SourceError, Resume, Source, SourceSpec};
+use lakehead_model::{Kind, Timestamp};
+use tokio::sync::watch;
+
+use crate::{
+    Error,
+    backoff::{Backoff, random},
+    ingest::{Ending, Failure, Ingest},
+    tail::Tail,
+};
+
+/// How often a source asks whether the store can write again. Cheap, and soon enough for whoever freed the space.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// What follows from a failure.
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    /// Wait, open again.
+    Away { error: String, asked: Option<Duration> },
+    /// Wait until the store can write.
+    StoreCannotWrite(String),
+    /// It is over.
+    Failed(String),
+    /// Everything is being closed.
+    Stopped,
+}
+
+fn judge(failure: Failure) -> Verdict {
+    match failure {
+        Failure::Source(SourceError::Unavailable { what, retry_after }) => {
+            Verdict::Away { error: what, asked: retry_after }
+        }
+        Failure::Source(error) => match error.kind() {
+            Kind::Unavailable => Verdict::Away { error: error.to_string(), asked: None },
+            Kind::Internal => Verdict::Failed(format!("defect: {error}")),
+            _ => Verdict::Failed(error.to_string()),
+        },
+        Failure::Store(error) => match error.kind() {
+            Kind::Unavailable => Verdict::StoreCannotWrite(error.to_string()),
+            Kind::Closed => Verdict::Stopped,
+            _ => Verdict::Failed(error.to_string()),
+        },
+    }
+}
+
+/// Runs the source until it ends, fails for good, or `stop` turns true. A panic in it is a failure like another.
+pub(crate) async fn supervise(
+    ingest: Ingest,
+    spec: SourceSpec,
+    settings: serde_json::Value,
+    stop: watch::Receiver<bool>,
+) {
+    let watch = Arc::clone(&ingest.watch);
+    let clock = Arc::clone(&ingest.clock);
+    if let Err(error) = tokio::spawn(keep_going(ingest, spec, settings, stop)).await {
+        let panic = error.try_into_panic().ok();
+        let said = panic.as_deref().and_then(|panic| {
+            panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied())
+        });
+        watch.failed(clock.now(), format!("stopped by a defect: {}", said.unwrap_or("a panic without a message")));
+    }
+}
+
+async fn keep_going(
+    ingest: Ingest,
+    spec: SourceSpec,
+    settings: serde_json::Value,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut backoff = Backoff::default();
+    while !*stop.borrow() {
+        let failure = match once(&ingest, spec, &settings, &mut stop, &mut backoff).await {
+            Ok(Ending::Ended) => return ingest.watch.ended(),
+            Ok(Ending::Stopped) => return,
+            Err(failure) => failure,
+        };
+        let now = ingest.clock.now();
+        let wait = match judge(failure) {
+            Verdict::Stopped => return,
+            Verdict::Failed(error) => return ingest.watch.failed(now, error),
+            Verdict::Away { error, asked } => {
+                let wait = backoff.next(asked, random());
+                ingest.watch.away(now, error, wait);
+                wait
+            }
+            Verdict::StoreCannotWrite(error) => {
+                ingest.watch.waiting(now, error);
+                STORE_RETRY
+            }
+        };
+        // Whichever comes first; the loop looks again at what it was.
+        let _ = tokio::time::timeout(wait, stop.wait_for(|stop| *stop)).await;
+    }
+}
+
+async fn once(
+    ingest: &Ingest,
+    spec: SourceSpec,
+    settings: &serde_json::Value,
+    stop: &mut watch::Receiver<bool>,
+    backoff: &mut Backoff,
+) -> Result<Ending, Failure> {
+    ingest.watch.update(|status| status.opened += 1);
+    let resume = Resume {
+        name: ingest.source.as_str().to_owned(),
+        cursor: ingest.stream.head().cursors.get(&ingest.source).cloned(),
+        tail: Box::new(Tail(ingest.stream.clone())),
+        clock: Arc::clone(&ingest.clock),
+    };
+    let mut source: Box<dyn Source> = tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => return Ok(Ending::Stopped),
+        opened = (spec.open)(settings.clone(), resume) => opened.map_err(Failure::Source)?,
+    };
+    ingest.run(source.as_mut(), stop, &mut || backoff.reset()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_says_no_decides_what_follows() {
+        let away = SourceError::Unavailable { what: "refused".into(), retry_after: Some(Duration::from_secs(7)) };
+        let expected = Verdict::Away { error: "refused".into(), asked: Some(Duration::from_secs(7)) };
+        assert_eq!(judge(Failure::Source(away)), expected);
+        let wrong = Failure::Source(SourceError::Invalid("no such stream".into()));
+        assert_eq!(judge(wrong), Verdict::Failed("no such stream".into()));
+        assert_eq!(judge(Failure::Store(Error::Stopping)), Verdict::Stopped);
+    }
+}
