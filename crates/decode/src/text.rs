@@ -1,0 +1,75 @@
+//! A text column under construction: views into the payload, and into a side buffer for what had to be unescaped.
+
+use arrow::{
+    array::{ByteView, NullBufferBuilder, StringViewArray},
+    buffer::Buffer,
+    error::ArrowError,
+};
+
+/// Longest text that stands in the view itself (Arrow, "Variable-size Binary View Layout").
+const INLINE_MAX: usize = 12;
+
+/// Which of the column's buffers a view points into.
+const PAYLOAD: u32 = 0;
+const SIDE: u32 = 1;
+
+pub(crate) struct TextBuilder<'a> {
+    payload: &'a [u8],
+    views: Vec<u128>,
+    valid: NullBufferBuilder,
+    side: Vec<u8>,
+}
+
+impl<'a> TextBuilder<'a> {
+    pub(crate) fn new(payload: &'a [u8], rows: usize) -> Self {
+        Self { payload, views: Vec::with_capacity(rows), valid: NullBufferBuilder::new(rows), side: Vec::new() }
+    }
+
+    /// Adds `text`, which is a part of the payload.
+    pub(crate) fn push(&mut self, text: &'a [u8]) {
+        let at = text.as_ptr().addr().wrapping_sub(self.payload.as_ptr().addr());
+        self.views.push(view(text, PAYLOAD, at));
+        self.valid.append_non_null();
+    }
+
+    /// Adds `text`, which is no part of the payload.
+    pub(crate) fn push_copy(&mut self, text: &str) {
+        self.views.push(view(text.as_bytes(), SIDE, self.side.len()));
+        if text.len() > INLINE_MAX {
+            self.side.extend_from_slice(text.as_bytes());
+        }
+        self.valid.append_non_null();
+    }
+
+    pub(crate) fn push_null(&mut self) {
+        self.views.push(0);
+        self.valid.append_null();
+    }
+
+    /// The column. `payload` is the buffer of the payload that was given at first. Arrow checks every view here: its
+    /// bounds, its prefix, and that it is UTF-8.
+    pub(crate) fn finish(mut self, payload: &Buffer) -> Result<StringViewArray, ArrowError> {
+        let mut buffers = vec![payload.clone()];
+        if !self.side.is_empty() {
+            buffers.push(self.side.into());
+        }
+        StringViewArray::try_new(self.views.into(), buffers, self.valid.finish())
+    }
+}
+
+fn view(text: &[u8], buffer_index: u32, at: usize) -> u128 {
+    // A payload is under 4 GiB, and the side buffer is smaller than the payload: unescaping never makes longer.
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    match text.first_chunk::<4>() {
+        Some(prefix) if text.len() > INLINE_MAX => {
+            let offset = u32::try_from(at).unwrap_or(u32::MAX);
+            ByteView { length, prefix: u32::from_le_bytes(*prefix), buffer_index, offset }.as_u128()
+        }
+        _ => {
+            let mut inline = [0; 16];
+            inline[..4].copy_from_slice(&length.to_le_bytes());
+            inline[4..4 + text.len()].copy_from_slice(text);
+            u128::from_le_bytes(inline)
+        }
+    }
+}
