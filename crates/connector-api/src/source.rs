@@ -85,14 +85,15 @@ pub struct Resume {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Reads the committed events of the stream backwards in steps, without giving a source the store.
+/// Reads the committed events of the stream, without giving a source the store.
 pub trait TailReader: Send {
-    /// The offset after the last committed event.
+    /// The offset after the last event that is committed now; it grows while the source lives.
     fn end(&self) -> Offset;
 
-    /// Calls `each` with every event of `[from, end)`, in order. Blocking; at most a few hundred MB a second.
+    /// Calls `each` with every committed event of `[from, to)`, in order. Blocking; at most a few hundred MB a second.
+    /// Offsets that retention has taken away are passed over.
     ///
     /// # Errors
     /// [`Error::Corrupt`] when the log cannot be read there.
-    fn read(&mut self, from: Offset, each: &mut dyn FnMut(Offset, &[u8])) -> Result<(), Error>;
+    fn read(&mut self, from: Offset, to: Offset, each: &mut dyn FnMut(Offset, &[u8])) -> Result<(), Error>;
 }
