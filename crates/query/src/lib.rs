@@ -1,1 +1,29 @@
-//! stub
+//! SQL over the store and over the views: tables, the window functions, the incremental view.
+//!
+//! The last floor before the engine, and the only crate that names DataFusion. It compiles a view's SQL into pieces
+//! that run again and again over what is new ([`ViewPlan`]), keeps a view's state, results and checkpoint ([`View`]),
+//! and answers questions over streams and views of one moment ([`Lake`]). It starts no threads and owns no loop; the
+//! engine drives it.
+
+mod checkpoint;
+mod error;
+mod files;
+pub mod format;
+mod functions;
+mod lake;
+mod plan;
+mod run;
+mod snapshot;
+mod state;
+mod stream_table;
+mod view;
+mod view_table;
+
+pub use error::Error;
+pub use lake::{Answer, Lake, Limits};
+pub use plan::{TimeColumn, ViewPlan, check_view};
+pub use snapshot::{Snapshot, ViewHandle};
+pub use view::{Counts, Late, Round, View, ViewSettings};
+
+/// The DataFusion release whose aggregation state checkpoints hold; another one rebuilds its views from the log.
+pub const DATAFUSION_VERSION: &str = datafusion::DATAFUSION_VERSION;

@@ -1,0 +1,231 @@
+//! The files of a view: result files and partial rows for each result period, written once and never changed.
+//!
+//! ```text
+//!   views/<view>/2026-11-23T10.parquet        what other programs read: always exactly one file for a period
+//!   views/<view>/.state/checkpoint.json       what is true, see checkpoint.rs
+//!   views/<view>/.state/2026-11-23T10.7.result   the same file by generation (a hard link), which queries pin
+//!   views/<view>/.state/2026-11-23T10.7.partial  the period's partial rows, for as long as late events may come
+//!   views/<view>/.state/open.7.partial           the partial rows of open windows
+//! ```
+//!
+//! A result file that a newer one replaces is deleted when the last query that reads it is done.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use datafusion::{
+    arrow::{
+        array::RecordBatch,
+        datatypes::SchemaRef,
+        ipc::{reader::FileReader, writer::FileWriter},
+    },
+    parquet::{
+        arrow::ArrowWriter,
+        basic::{Compression, ZstdLevel},
+        file::properties::WriterProperties,
+    },
+};
+use lakehead_model::{TimeRange, Timestamp};
+
+use crate::Error;
+
+/// The folder of one view.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    public: PathBuf,
+    state: PathBuf,
+}
+
+/// A result file, pinned for as long as somebody holds it.
+#[derive(Debug)]
+pub(crate) struct ResultFile {
+    pub(crate) path: PathBuf,
+    pub(crate) size: u64,
+    superseded: AtomicBool,
+}
+
+impl ResultFile {
+    pub(crate) fn new(path: PathBuf, size: u64) -> Self {
+        Self { path, size, superseded: AtomicBool::new(false) }
+    }
+
+    /// A newer one took its place: delete it when nobody reads it any more.
+    pub(crate) fn supersede(&self) {
+        self.superseded.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for ResultFile {
+    fn drop(&mut self) {
+        if self.superseded.load(Ordering::Relaxed) {
+            // What cannot be deleted is left over and swept at the next opening.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Folder {
+    /// The folder of `view` under `data`. Nothing is created.
+    pub(crate) fn new(data: &Path, view: &str) -> Self {
+        let public = data.join("views").join(view);
+        let state = public.join(".state");
+        Self { public, state }
+    }
+
+    /// Makes the folders.
+    pub(crate) fn create(&self) -> Result<(), Error> {
+        fs::create_dir_all(&self.state).map_err(Error::file(&self.state))?;
+        sync_folder(&self.public)?;
+        if let Some(parent) = self.public.parent() {
+            sync_folder(parent)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        self.state.join("checkpoint.json")
+    }
+
+    pub(crate) fn result(&self, period: TimeRange, generation: u64) -> PathBuf {
+        self.state.join(format!("{}.{generation}.result", label(period)))
+    }
+
+    pub(crate) fn partial(&self, period: TimeRange, generation: u64) -> PathBuf {
+        self.state.join(format!("{}.{generation}.partial", label(period)))
+    }
+
+    pub(crate) fn open(&self, generation: u64) -> PathBuf {
+        self.state.join(format!("open.{generation}.partial"))
+    }
+
+    fn public(&self, period: TimeRange) -> PathBuf {
+        self.public.join(format!("{}.parquet", label(period)))
+    }
+
+    /// Makes `result` what other programs see for `period`, in one step.
+    pub(crate) fn publish(&self, period: TimeRange, result: &Path) -> Result<(), Error> {
+        let step = self.state.join("publishing");
+        let public = self.public(period);
+        let _ = fs::remove_file(&step);
+        // A file system without hard links gets a copy.
+        fs::hard_link(result, &step)
+            .or_else(|_| fs::copy(result, &step).map(|_| ()))
+            .map_err(Error::file(&step))?;
+        fs::rename(&step, &public).map_err(Error::file(&public))
+    }
+
+    /// Syncs the folder of the state, so that new names survive a power cut.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        sync_folder(&self.state)
+    }
+
+    /// Deletes everything that is not in `keep`: what a crash left half done. The results are rebuilt from the log, so
+    /// nothing here is anybody's only copy.
+    pub(crate) fn sweep(&self, keep: &HashSet<PathBuf>) -> Result<(), Error> {
+        for folder in [&self.state, &self.public] {
+            for entry in fs::read_dir(folder).map_err(Error::file(folder))? {
+                let path = entry.map_err(Error::file(folder))?.path();
+                if path.is_file() && !keep.contains(&path) {
+                    fs::remove_file(&path).map_err(Error::file(&path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The name that other programs see for `period`.
+    pub(crate) fn public_path(&self, period: TimeRange) -> PathBuf {
+        self.public(period)
+    }
+}
+
+/// `2026-11-23T10` for an hour, `2026-11-23` for a day, both ends for anything else.
+fn label(period: TimeRange) -> String {
+    let text = |time: Timestamp| time.to_string().replace(':', "");
+    let start = period.start.to_string();
+    match period.end.since(period.start).as_secs() {
+        3_600 => start.get(..13).unwrap_or(&start).to_owned(),
+        86_400 => start.get(..10).unwrap_or(&start).to_owned(),
+        _ => format!("{}_{}", text(period.start), text(period.end)),
+    }
+}
+
+/// Writes rows as Parquet and syncs the file.
+pub(crate) fn write_parquet(path: &Path, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<u64, Error> {
+    let level = ZstdLevel::try_new(3).unwrap_or_default();
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
+    let file = File::create(path).map_err(Error::file(path))?;
+    let mut writer = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(properties))?;
+    for batch in batches {
+        writer.write(&batch.clone().with_schema(SchemaRef::clone(schema))?)?;
+    }
+    let file = writer.into_inner()?;
+    finish(path, &file)
+}
+
+/// Writes partial rows as Arrow IPC and syncs the file.
+pub(crate) fn write_partial(path: &Path, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<u64, Error> {
+    let file = File::create(path).map_err(Error::file(path))?;
+    let mut writer = FileWriter::try_new(BufWriter::new(file), schema)?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
+    let file = writer.into_inner()?.into_inner().map_err(|e| Error::file(path)(e.into_error()))?;
+    finish(path, &file)
+}
+
+fn finish(path: &Path, file: &File) -> Result<u64, Error> {
+    file.sync_all().map_err(Error::file(path))?;
+    Ok(file.metadata().map_err(Error::file(path))?.len())
+}
+
+/// Reads partial rows back.
+pub(crate) fn read_partial(path: &Path) -> Result<Vec<RecordBatch>, Error> {
+    let file = File::open(path).map_err(Error::file(path))?;
+    Ok(FileReader::try_new_buffered(file, None)?.collect::<Result<_, _>>()?)
+}
+
+/// Replaces `path` by `bytes` in one step that survives a power cut.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let step = path.with_extension("writing");
+    let mut file = File::create(&step).map_err(Error::file(&step))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::file(&step))?;
+    fs::rename(&step, path).map_err(Error::file(path))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+fn sync_folder(folder: &Path) -> Result<(), Error> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::file(folder))
+}
+
+/// Shares a result file.
+pub(crate) fn result_file(path: PathBuf, size: u64) -> Arc<ResultFile> {
+    Arc::new(ResultFile::new(path, size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_are_named_by_what_they_cover() {
+        let range = |start: &str, end: &str| TimeRange {
+            start: start.parse().expect("a time"),
+            end: end.parse().expect("a time"),
+        };
+        assert_eq!(label(range("2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z")), "2026-11-23T10");
+        assert_eq!(label(range("2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z")), "2026-11-23");
+        assert_eq!(
+            label(range("2026-11-19T00:00:00Z", "2026-11-26T00:00:00Z")),
+            "2026-11-19T000000Z_2026-11-26T000000Z"
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! Everything a query can see: streams and views, at one moment.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use datafusion::{
+    arrow::{array::RecordBatch, datatypes::SchemaRef},
+    execution::{
+        SessionStateBuilder,
+        context::SQLOptions,
+        disk_manager::{DiskManagerBuilder, DiskManagerMode},
+        memory_pool::GreedyMemoryPool,
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+    },
+    prelude::{SessionConfig, SessionContext},
+};
+use futures::StreamExt;
+use lakehead_model::{ByteSize, Name, StreamSchema};
+use lakehead_store::Stream;
+
+use crate::{Error, ViewHandle, functions, stream_table::StreamTable, view_table::ViewTable};
+
+/// What one query, and all queries together, may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most rows in an answer; what is more is cut off and the answer says so. Default: 100,000.
+    pub rows: usize,
+    /// Memory of all queries together, as far as DataFusion accounts for it. Default: 256 MiB.
+    pub memory: ByteSize,
+    /// Longest time of one query. Default: 60 s.
+    pub time: Duration,
+    /// Threads of one query. Default: as many as there are cores.
+    pub threads: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { rows: 100_000, memory: ByteSize::mib(256), time: Duration::from_secs(60), threads }
+    }
+}
+
+/// A query's answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Its rows.
+    pub batches: Vec<RecordBatch>,
+    /// Whether rows were cut off at [`Limits::rows`].
+    pub truncated: bool,
+}
+
+impl Answer {
+    /// How many rows it has.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+/// The streams and views that queries can name. Cheap to clone.
+#[derive(Clone)]
+pub struct Lake {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    limits: Limits,
+    runtime: Arc<RuntimeEnv>,
+    streams: RwLock<BTreeMap<Name, (StreamSchema, Stream)>>,
+    views: RwLock<BTreeMap<Name, ViewHandle>>,
+}
+
+impl Lake {
+    /// A lake with nothing in it yet.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] when the query engine cannot be set up.
+    pub fn new(limits: Limits) -> Result<Self, Error> {
+        let bytes = usize::try_from(limits.memory.0).unwrap_or(usize::MAX);
+        // No spilling: a query that needs more memory than it may use is refused, it does not fill a disk.
+        let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(bytes)))
+            .with_disk_manager_builder(disk)
+            .build_arc()?;
+        let (streams, views) = Default::default();
+        Ok(Self { inner: Arc::new(Inner { limits, runtime, streams, views }) })
+    }
+
+    /// Makes a stream a table.
+    pub fn add_stream(&self, schema: StreamSchema, stream: Stream) {
+        let mut streams = self.inner.streams.write().unwrap_or_else(PoisonError::into_inner);
+        streams.insert(stream.name().clone(), (schema, stream));
+    }
+
+    /// Makes a view a table.
+    pub fn add_view(&self, view: ViewHandle) {
+        self.inner.views.write().unwrap_or_else(PoisonError::into_inner).insert(view.name().clone(), view);
+    }
+
+    /// The views, by name.
+    #[must_use]
+    pub fn views(&self) -> Vec<ViewHandle> {
+        self.inner.views.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Answers `sql`: one SELECT over streams and views, all of them at one moment.
+    ///
+    /// # Errors
+    /// [`Error::Sql`] when it is wrong or would change something, [`Error::Limit`] when it takes too much.
+    pub async fn query(&self, sql: &str) -> Result<Answer, Error> {
+        let limits = self.inner.limits;
+        let answer = tokio::time::timeout(limits.time, self.run(sql)).await;
+        answer.unwrap_or_else(|_| {
+            Err(Error::Limit(format!(
+                "the query took longer than {} s and was stopped; ask for a shorter time range or a view",
+                limits.time.as_secs()
+            )))
+        })
+    }
+
+    async fn run(&self, sql: &str) -> Result<Answer, Error> {
+        let context = self.context()?;
+        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let frame = context.sql_with_options(sql, read_only).await?;
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        let mut stream = frame.execute_stream().await?;
+        let (mut batches, mut rows) = (Vec::new(), 0);
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            let room = self.inner.limits.rows - rows;
+            if batch.num_rows() > room {
+                batches.push(batch.slice(0, room));
+                return Ok(Answer { schema, batches, truncated: true });
+            }
+            rows += batch.num_rows();
+            batches.push(batch);
+        }
+        Ok(Answer { schema, batches, truncated: false })
+    }
+
+    fn context(&self) -> Result<SessionContext, Error> {
+        let config = SessionConfig::new()
+            .with_target_partitions(self.inner.limits.threads.max(1))
+            .with_information_schema(true)
+            .with_default_catalog_and_schema("lakehead", "public");
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.inner.runtime))
+            .with_default_features()
+            .build();
+        let context = SessionContext::new_with_state(state);
+        context.register_udf(functions::tumble());
+        let streams = self.inner.streams.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (name, (schema, stream)) in streams {
+            context.register_table(name.as_str(), Arc::new(StreamTable::new(stream, schema)))?;
+        }
+        for view in self.views() {
+            let name = view.name().clone();
+            context.register_table(name.as_str(), Arc::new(ViewTable::new(view)))?;
+        }
+        Ok(context)
+    }
+}

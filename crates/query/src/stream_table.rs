@@ -1,0 +1,276 @@
+//! A stream as a table: the log, decoded on the way, only as far as a query asks.
+//!
+//! The end is pinned when the table is made, so one query sees one moment. Bounds on `event_offset`, `received_time`
+//! and `event_time` skip blocks by what their footers say; everything else is filtered above. The range of offsets is
+//! cut into as many parts as the query has threads.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use datafusion::{
+    arrow::{array::RecordBatch, datatypes::SchemaRef},
+    catalog::{Session, TableProvider},
+    common::{Result, ScalarValue, exec_datafusion_err},
+    execution::{SendableRecordBatchStream, TaskContext},
+    logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType},
+    physical_plan::{
+        ExecutionPlan,
+        stream::RecordBatchReceiverStreamBuilder,
+        streaming::{PartitionStream, StreamingTableExec},
+    },
+};
+use lakehead_decode::{Decoder, Events};
+use lakehead_model::{Offset, StreamSchema};
+use lakehead_store::{Block, Stream};
+
+/// Batches under way between the thread that reads and the query: enough to overlap, few enough to bound memory.
+const BATCHES_UNDER_WAY: usize = 2;
+
+/// A stream at one moment.
+pub(crate) struct StreamTable {
+    stream: Stream,
+    stream_schema: StreamSchema,
+    schema: SchemaRef,
+    start: Offset,
+    end: Offset,
+}
+
+impl StreamTable {
+    pub(crate) fn new(stream: Stream, stream_schema: StreamSchema) -> Self {
+        let head = stream.head();
+        let schema = lakehead_decode::table_schema(&stream_schema);
+        Self { stream, stream_schema, schema, start: head.start, end: head.end }
+    }
+}
+
+impl fmt::Debug for StreamTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stream {} [{}, {})", self.stream.name(), self.start, self.end)
+    }
+}
+
+#[async_trait]
+impl TableProvider for StreamTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let bounded = |filter: &&Expr| {
+            let mut bounds = Bounds::default();
+            bounds.narrow(filter);
+            if bounds == Bounds::default() {
+                TableProviderFilterPushDown::Unsupported
+            } else {
+                TableProviderFilterPushDown::Inexact
+            }
+        };
+        Ok(filters.iter().map(bounded).collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = match projection {
+            Some(columns) => Arc::new(self.schema.project(columns)?),
+            None => Arc::clone(&self.schema),
+        };
+        let wanted: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let decoder = Decoder::new(&self.stream_schema, &wanted).map_err(|e| exec_datafusion_err!("{e}"))?;
+        let decoder = Arc::new(decoder);
+        let mut bounds = Bounds::default();
+        filters.iter().for_each(|filter| bounds.narrow(filter));
+        let offset = |bound: i64| u64::try_from(bound).unwrap_or(0);
+        let start = self.start.0.max(offset(bounds.offset.0));
+        let end = self.end.0.min(offset(bounds.offset.1).saturating_add(1)).max(start);
+        let parts = state.config().target_partitions().max(1) as u64;
+        let step = (end - start).div_ceil(parts).max(1);
+        let parts = (start..end.max(start + 1)).step_by(usize::try_from(step).unwrap_or(usize::MAX)).map(|from| {
+            Arc::new(Part {
+                stream: self.stream.clone(),
+                decoder: Arc::clone(&decoder),
+                schema: Arc::clone(&schema),
+                bounds,
+                from: Offset(from),
+                to: Offset(end.min(from.saturating_add(step))),
+            }) as Arc<dyn PartitionStream>
+        });
+        let plan = StreamingTableExec::try_new(Arc::clone(&schema), parts.collect(), None, [], false, limit)?;
+        Ok(Arc::new(plan))
+    }
+}
+
+/// One thread's share of a scan: `[from, to)`.
+struct Part {
+    stream: Stream,
+    decoder: Arc<Decoder>,
+    schema: SchemaRef,
+    bounds: Bounds,
+    from: Offset,
+    to: Offset,
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}, {})", self.stream.name(), self.from, self.to)
+    }
+}
+
+impl PartitionStream for Part {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let mut builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), BATCHES_UNDER_WAY);
+        let sender = builder.tx();
+        let (decoder, bounds, to) = (Arc::clone(&self.decoder), self.bounds, self.to);
+        let mut reader = self.stream.reader(self.from);
+        let from = self.from;
+        builder.spawn_blocking(move || {
+            while reader.position() < to {
+                let Some(block) = reader.next().map_err(|e| exec_datafusion_err!("{e}"))? else { break };
+                if bounds.excludes(&block) {
+                    continue;
+                }
+                let batch = decode(&decoder, &block).map_err(|e| exec_datafusion_err!("{e}"))?;
+                let skip = from.since(block.first_offset);
+                let take = to.since(block.first_offset).min(block.len() as u64).saturating_sub(skip);
+                let batch = batch.slice(usize::try_from(skip).unwrap_or(0), usize::try_from(take).unwrap_or(0));
+                if batch.num_rows() > 0 && sender.blocking_send(Ok(batch)).is_err() {
+                    break; // The query has what it wants.
+                }
+            }
+            Ok(())
+        });
+        builder.build()
+    }
+}
+
+/// A block's events as columns.
+pub(crate) fn decode(decoder: &Decoder, block: &Block) -> Result<RecordBatch, lakehead_decode::Error> {
+    decoder.decode(&Events {
+        payload: &block.payload,
+        ends: &block.ends,
+        first_offset: block.first_offset,
+        received_time: block.received_time,
+    })
+}
+
+/// What a query's filters say of offset and time: closed ranges, everything by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bounds {
+    offset: (i64, i64),
+    event_time: (i64, i64),
+    received_time: (i64, i64),
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let all = (i64::MIN, i64::MAX);
+        Self { offset: all, event_time: all, received_time: all }
+    }
+}
+
+impl Bounds {
+    /// Takes note of `filter` where it bounds one of the three columns; anything else says nothing here.
+    fn narrow(&mut self, filter: &Expr) {
+        match filter {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+                self.narrow(left);
+                self.narrow(right);
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (left.as_ref(), right.as_ref()) {
+                (Expr::Column(column), Expr::Literal(value, _)) => self.bound(&column.name, *op, value),
+                (Expr::Literal(value, _), Expr::Column(column)) => {
+                    if let Some(op) = op.swap() {
+                        self.bound(&column.name, op, value);
+                    }
+                }
+                _ => {}
+            },
+            Expr::Between(between) if !between.negated => {
+                if let (Expr::Column(column), Expr::Literal(low, _), Expr::Literal(high, _)) =
+                    (between.expr.as_ref(), between.low.as_ref(), between.high.as_ref())
+                {
+                    self.bound(&column.name, Operator::GtEq, low);
+                    self.bound(&column.name, Operator::LtEq, high);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn bound(&mut self, column: &str, op: Operator, value: &ScalarValue) {
+        let range = match column {
+            "event_offset" => &mut self.offset,
+            "event_time" => &mut self.event_time,
+            "received_time" => &mut self.received_time,
+            _ => return,
+        };
+        let value = match value {
+            ScalarValue::Int64(Some(value)) | ScalarValue::TimestampMicrosecond(Some(value), _) => *value,
+            _ => return,
+        };
+        match op {
+            Operator::Eq => *range = (range.0.max(value), range.1.min(value)),
+            Operator::Gt => range.0 = range.0.max(value.saturating_add(1)),
+            Operator::GtEq => range.0 = range.0.max(value),
+            Operator::Lt => range.1 = range.1.min(value.saturating_sub(1)),
+            Operator::LtEq => range.1 = range.1.min(value),
+            _ => {}
+        }
+    }
+
+    /// Whether nothing in `block` can be in these bounds. Events without event time are outside every bound on it.
+    fn excludes(&self, block: &Block) -> bool {
+        let received = block.received_time.0;
+        let outside = |(low, high): (i64, i64), least: i64, greatest: i64| greatest < low || high < least;
+        let bounded = self.event_time != Self::default().event_time;
+        let by_event_time = match (block.event_time_least, block.event_time_greatest) {
+            (Some(least), Some(greatest)) => outside(self.event_time, least.0, greatest.0),
+            _ => bounded,
+        };
+        outside(self.received_time, received, received) || by_event_time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::{col, lit};
+
+    use super::*;
+
+    fn narrowed(filter: &Expr) -> Bounds {
+        let mut bounds = Bounds::default();
+        bounds.narrow(filter);
+        bounds
+    }
+
+    #[test]
+    fn bounds_are_taken_from_either_side_and_from_both_ends() {
+        let filter = col("event_offset").gt_eq(lit(10_i64)).and(lit(20_i64).gt(col("event_offset")));
+        assert_eq!(narrowed(&filter).offset, (10, 19));
+        assert_eq!(narrowed(&col("event_offset").between(lit(3_i64), lit(4_i64))).offset, (3, 4));
+    }
+
+    #[test]
+    fn what_bounds_nothing_is_left_to_the_filter_above() {
+        for filter in [
+            col("event_offset").eq(lit(1_i64)).or(col("event_offset").eq(lit(9_i64))),
+            col("wiki").eq(lit("enwiki")),
+            col("event_offset").not_eq(lit(1_i64)),
+            col("event_offset").not_between(lit(1_i64), lit(2_i64)),
+        ] {
+            assert_eq!(narrowed(&filter), Bounds::default(), "{filter}");
+        }
+    }
+}
