@@ -12,8 +12,8 @@ impl TailReader for Tail {
         self.0.head().end
     }
 
-    fn read(&mut self, from: Offset, each: &mut dyn FnMut(Offset, &[u8])) -> Result<(), Error> {
-        let end = self.end();
+    fn read(&mut self, from: Offset, to: Offset, each: &mut dyn FnMut(Offset, &[u8])) -> Result<(), Error> {
+        let end = to.min(self.end());
         let mut reader = self.0.reader(from.max(self.0.head().start));
         while let Some(block) = reader.next().map_err(|error| Error::Corrupt(error.to_string()))? {
             for (index, event) in block.events().enumerate() {
