@@ -115,8 +115,9 @@ pub enum SourceState {
         since: Timestamp,
         /// What happened last.
         error: String,
-        /// Seconds until the next try, as of the moment this was set.
-        retry_in_seconds: f64,
+        /// When it is tried next; past while it is being tried.
+        #[serde(serialize_with = "time")]
+        next_try: Timestamp,
     },
     /// The store cannot write (a full disk): it waits, and will go on from the store's cursor.
     Waiting {
@@ -194,7 +195,7 @@ mod tests {
         let source = SourceStatus {
             kind: "eventstreams",
             stream: Name::new("recentchange").expect("a name"),
-            state: SourceState::Away { since: Timestamp(0), error: "refused".into(), retry_in_seconds: 0.5 },
+            state: SourceState::Away { since: Timestamp(0), error: "refused".into(), next_try: Timestamp(7) },
             events: 3,
             duplicates: 0,
             rejects: 0,

@@ -70,7 +70,7 @@ impl SourceWatch {
                 now
             }
         };
-        status.state = SourceState::Away { since, error, retry_in_seconds: wait.as_secs_f64() };
+        status.state = SourceState::Away { since, error, next_try: now.plus(wait) };
     }
 
     /// The store cannot write.
