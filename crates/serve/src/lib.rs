@@ -1,1 +1,63 @@
-//! stub
+//! HTTP: the dashboard, SQL, the push gateway, status, health and metrics.
+//!
+//! The last floor below the binary. It asks the engine and decides nothing about events; it writes nothing but what a
+//! push brings. Everything that comes from outside is bounded in size and time, and the page asks for nothing from
+//! outside. What the routes are stands in `app.rs`; what the dashboard asks of the lake, in `panels.rs`.
+
+mod app;
+mod assets;
+mod body;
+mod chart_library;
+mod error;
+mod guard;
+mod headers;
+mod health;
+mod live;
+mod metrics;
+mod panels;
+mod push;
+mod refusal;
+mod sign_in;
+mod sql;
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use lakehead_engine::Engine;
+use tokio::net::TcpListener;
+
+pub use error::Error;
+
+use crate::app::{App, Stopping};
+
+/// How long requests that are under way may take to finish when the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Serves `engine` on `listener` until `shutdown` resolves, then lets requests that are under way finish for at most
+/// five seconds.
+///
+/// # Errors
+/// `Unavailable` when the listening socket fails.
+pub async fn serve(
+    listener: TcpListener,
+    engine: Arc<Engine>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    let address = listener.local_addr().map_or_else(|_| "an unknown address".to_owned(), |a| a.to_string());
+    let (stop, mut stopping) = Stopping::new();
+    let app = Arc::new(App::new(Arc::clone(&engine), engine.pipeline().token.clone(), stopping.clone()));
+    let routes = app::router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, routes).with_graceful_shutdown(async move {
+        shutdown.await;
+        stop.send_replace(true);
+    });
+    let too_long = async {
+        stopping.wait().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = serving => served.map_err(|source| Error::Listen { address, source }),
+        () = app.live.push_status(&engine) => Ok(()),
+        () = app.live.push_panels(&engine) => Ok(()),
+        () = too_long => Ok(()),
+    }
+}

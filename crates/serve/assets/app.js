@@ -1,0 +1,29 @@
+// Lakehead's dashboard. The server pushes a status every second and the rows of a panel whenever they changed; this
+// file hands each to the part of the page that shows it. There is no other traffic, and none to any other host.
+
+import { clock, millis } from "./format.js";
+import { connect } from "./live.js";
+import { facts } from "./facts.js";
+import { id, say } from "./dom.js";
+import { lost, state } from "./state.js";
+import { panel } from "./panels.js";
+import { tiles } from "./tiles.js";
+
+let now = Date.now();
+
+connect({
+  status(status) {
+    now = millis(status.now);
+    const time = id("clock");
+    time.dateTime = status.now;
+    say(time, clock(now));
+    state(status, now);
+    tiles(status, now);
+    facts(status, now);
+    document.body.dataset.snapshots = String(Number(document.body.dataset.snapshots ?? 0) + 1);
+  },
+  panel({ panel: name, rows }) {
+    panel(name, rows, now);
+  },
+  lost,
+});

@@ -1,0 +1,56 @@
+// The tables of sources, streams and views: every figure of the status that has no tile.
+
+import { bytes, count, millis, moment, rate, span } from "./format.js";
+import { id, make } from "./dom.js";
+import { WORDS } from "./state.js";
+
+/** Fills the three tables. */
+export function facts(status, now) {
+  table("sources", ["Source", "Kind", "Into", "State", "#Events", "#Again, dropped", "#Refused", "#Missing upstream", "#Reconnects", "Complete to"],
+    Object.entries(status.sources).map(([name, one]) => [
+      name, one.kind, one.stream, badge(one.state), count(one.events), count(one.duplicates), count(one.rejects), count(one.gaps),
+      count(Math.max(0, one.opened - 1)), moment(millis(one.progress), now),
+    ]));
+  table("streams", ["Stream", "#Events", "#Rate, 10 s", "#First offset", "#Next offset", "#Raw", "#On disk", "#Files", "#Pushed", "Last received"],
+    Object.entries(status.streams).map(([name, one]) => [
+      name, count(one.events), `${rate(one.rate_10s)}/s`, count(one.start), count(one.end), bytes(one.raw_bytes), bytes(one.stored_bytes),
+      count(one.segments), count(one.pushed), one.freshness_seconds == null ? "–" : `${span(one.freshness_seconds)} ago`,
+    ]));
+  table("views", ["View", "Of", "#Rows", "#Counted to offset", "#Behind", "Closed to", "#Corrected late", "#Too late", "#Without time"],
+    Object.entries(status.views).map(([name, one]) => [
+      name, one.stream, count(one.rows), count(one.offset), count(one.behind), moment(millis(one.watermark), now),
+      count(one.late_corrected), count(one.late_dropped), count(one.without_time),
+    ]));
+}
+
+function badge(state) {
+  const one = make("span", "badge", WORDS[state] ?? state);
+  one.dataset.state = state;
+  return one;
+}
+
+/** A heading that begins with # stands over numbers. */
+function table(name, heads, rows) {
+  const where = id(name);
+  const numeric = heads.map((head) => head.startsWith("#"));
+  if (!where.tHead.rows.length) {
+    const line = make("tr");
+    line.append(...heads.map((head, at) => {
+      const cell = make("th", numeric[at] ? "number" : "", head.replace("#", ""));
+      cell.scope = "col";
+      return cell;
+    }));
+    where.tHead.append(line);
+  }
+  const body = where.tBodies[0];
+  while (body.rows.length > rows.length) body.deleteRow(-1);
+  rows.forEach((cells, at) => {
+    const row = body.rows[at] ?? body.insertRow();
+    cells.forEach((cell, column) => {
+      const into = row.cells[column] ?? row.insertCell();
+      into.className = numeric[column] ? "number" : "";
+      if (typeof cell !== "string") into.replaceChildren(cell);
+      else if (into.textContent !== cell) into.textContent = cell;
+    });
+  });
+}

@@ -1,0 +1,66 @@
+// The stream's state in plain words: what the header says, and what the notice below it says when something is wrong.
+
+import { millis, moment, span } from "./format.js";
+import { id, say } from "./dom.js";
+
+// The worst state of any source is the state of the whole.
+const GRAVITY = ["failed", "waiting", "away", "opening", "catching_up", "live", "ended"];
+
+export const WORDS = {
+  opening: "Connecting", catching_up: "Catching up", live: "Live", away: "Upstream away",
+  waiting: "Waiting to write", ended: "Ended", failed: "Failed", lost: "Connection lost", pushes: "Open for pushes",
+};
+
+/** Shows the state of `status`; `now` is the server's time in milliseconds. */
+export function state(status, now) {
+  const sources = Object.entries(status.sources);
+  const refused = Object.entries(status.streams).find(([, stream]) => stream.cannot_write);
+  const broken = Object.entries(status.views).find(([, view]) => view.failed);
+  const worst = sources.toSorted((a, b) => GRAVITY.indexOf(a[1].state) - GRAVITY.indexOf(b[1].state))[0];
+  const word = refused ? "failed" : worst?.[1].state ?? "pushes";
+
+  let short = WORDS[word] ?? word;
+  let notice = null;
+  if (refused) {
+    short = "Cannot write";
+    notice = [`Stream ${refused[0]} cannot be written: ${refused[1].cannot_write}. What is kept stays readable.`];
+  } else if (worst) {
+    const [name, source] = worst;
+    const who = sources.length > 1 ? `${name}: ` : "";
+    const since = moment(millis(source.since), now);
+    if (word === "away") {
+      notice = [`${who}Upstream away since ${since}, `, retryWords(source, now), `: ${source.error}`];
+    } else if (word === "waiting") {
+      notice = [`${who}Waiting since ${since} until the store can write again: ${source.error}`];
+    } else if (word === "failed") {
+      notice = [`${who}Failed at ${since} and needs a person: ${source.error}`];
+    } else if (word === "catching_up" && source.progress) {
+      short = `Catching up, ${span((now - millis(source.progress)) / 1000)} behind`;
+    }
+  }
+  if (!notice && broken) notice = [`View ${broken[0]} stands still: ${broken[1].failed}`];
+  show(word, short, notice);
+}
+
+/** Shows that this page has lost Lakehead itself. */
+export function lost(sinceMs) {
+  show("lost", WORDS.lost, [`This page lost its connection to Lakehead at ${moment(sinceMs, Date.now())} and keeps trying. The figures are from then.`]);
+}
+
+function retryWords(source, now) {
+  const left = (millis(source.next_try) - now) / 1000;
+  return left > 0.5 ? `trying again in ${Math.ceil(left)} s` : "trying again now";
+}
+
+function show(word, short, notice) {
+  id("state").dataset.state = word;
+  say(id("state-text"), short);
+  document.title = word === "live" ? "Lakehead" : `${short} · Lakehead`;
+  id("notice").hidden = !notice;
+  if (notice) {
+    const [before, counting = "", after = ""] = notice;
+    say(id("notice-before"), before);
+    say(id("notice-counting"), counting);
+    say(id("notice-after"), after);
+  }
+}

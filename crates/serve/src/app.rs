@@ -1,0 +1,111 @@
+//! The routes, and what they share.
+//!
+//! ```text
+//! GET  /                          the dashboard         GET  /v1/status   all that goes on, JSON
+//! GET  /assets/{hash}/{name}      its files             GET  /v1/live     the same pushed, with the panels' rows
+//! POST /v1/sql                    a query               GET  /healthz     200, or 503 with reasons
+//! POST /v1/streams/{name}/events  the push gateway      GET  /metrics     Prometheus
+//! ```
+//!
+//! Around all of them stand the [`guard`](crate::guard) and the [`headers`](crate::headers); every refusal is JSON.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{Method, StatusCode, Uri},
+    middleware,
+    routing::{get, post},
+};
+use lakehead_engine::{
+    Engine,
+    pipeline::Token,
+    status::Status,
+};
+use tokio::sync::{Semaphore, watch};
+
+use crate::{assets, assets::Assets, guard, headers, health, live, live::Live, metrics, push, refusal::Refusal, sign_in, sql};
+
+/// What the routes share.
+pub(crate) struct App {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) token: Option<Token>,
+    pub(crate) assets: Assets,
+    pub(crate) live: Live,
+    pub(crate) queries: Semaphore,
+    pub(crate) pushes: Semaphore,
+    pub(crate) stopping: Stopping,
+}
+
+impl App {
+    pub(crate) fn new(engine: Arc<Engine>, token: Option<Token>, stopping: Stopping) -> Self {
+        Self {
+            engine,
+            token,
+            assets: Assets::new(),
+            live: Live::new(),
+            queries: Semaphore::new(sql::QUERIES_MAX),
+            pushes: Semaphore::new(push::PUSHES_MAX),
+            stopping,
+        }
+    }
+}
+
+/// Tells that the server stops, so that answers without an end can end.
+#[derive(Clone)]
+pub(crate) struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// The signal, and what gives it: set it to true.
+    pub(crate) fn new() -> (watch::Sender<bool>, Self) {
+        let (give, take) = watch::channel(false);
+        (give, Self(take))
+    }
+
+    /// Returns when the server stops.
+    pub(crate) async fn wait(&mut self) {
+        // An error means that the one who would tell is gone: that is stopping, too.
+        let _ = self.0.wait_for(|stopping| *stopping).await;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn never() -> Self {
+        let (give, take) = Self::new();
+        std::mem::forget(give);
+        take
+    }
+}
+
+/// Every route, ready to be served with the peer's address as connect info.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(assets::page))
+        .route("/assets/{folder}/{name}", get(assets::file))
+        .route("/v1/status", get(status))
+        .route("/v1/live", get(live::get))
+        .route("/v1/sql", post(sql::post))
+        .route("/v1/streams/{name}/events", post(push::post))
+        .route("/healthz", get(health::get))
+        .route("/metrics", get(metrics::get))
+        .route(sign_in::PATH, post(sign_in::post))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::check))
+        .layer(middleware::from_fn(headers::add))
+        .with_state(app)
+}
+
+/// `GET /v1/status`
+async fn status(State(app): State<Arc<App>>) -> Json<Status> {
+    Json(app.engine.status())
+}
+
+async fn no_such_route(uri: Uri) -> Refusal {
+    let known = "/, /v1/status, /v1/live, /v1/sql, /v1/streams/{name}/events, /healthz, /metrics";
+    Refusal::new(StatusCode::NOT_FOUND, format!("nothing is served at {}; there are {known}", uri.path()))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
+}

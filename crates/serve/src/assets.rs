@@ -1,0 +1,140 @@
+//! The page and its files, compiled into the binary.
+//!
+//! Every file but the page itself lies below a folder named after a hash of them all, so that a browser may keep it for
+//! ever and still sees each new version at once. The page is asked for anew each time.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::{app::App, chart_library::ChartLibrary, refusal::Refusal};
+
+#[derive(rust_embed::Embed)]
+#[folder = "assets/"]
+#[exclude = "sign_in.html"]
+struct Files;
+
+const PAGE: &str = "index.html";
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// The page and what it loads.
+pub(crate) struct Assets {
+    page: Bytes,
+    folder: String,
+    files: BTreeMap<String, Bytes>,
+    charts: ChartLibrary,
+}
+
+impl Assets {
+    /// Takes the files out of the binary and writes their addresses into the page.
+    pub(crate) fn new() -> Self {
+        let mut files = BTreeMap::new();
+        let mut hasher = DefaultHasher::new();
+        for name in Files::iter() {
+            let data = Files::get(&name).map(|file| Bytes::from(file.data.into_owned())).unwrap_or_default();
+            data.hash(&mut hasher);
+            files.insert(name.into_owned(), data);
+        }
+        let folder = format!("{:016x}", hasher.finish());
+        let charts = ChartLibrary::new();
+        let page = files.remove(PAGE).unwrap_or_default();
+        let page = String::from_utf8_lossy(&page)
+            .replace("{assets}", &format!("/assets/{folder}"))
+            .replace("{plotly}", &format!("/assets/{}/plotly.js", charts.hash()));
+        Self { page: Bytes::from(page), folder, files, charts }
+    }
+}
+
+/// `GET /`
+pub(crate) async fn page(State(app): State<Arc<App>>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    (headers, app.assets.page.clone()).into_response()
+}
+
+/// `GET /assets/{hash}/{name}`
+pub(crate) async fn file(
+    State(app): State<Arc<App>>,
+    Path((folder, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let assets = &app.assets;
+    if folder == assets.charts.hash() && name == "plotly.js" {
+        return Ok(with_headers(content_type(&name), assets.charts.answer(accepts_gzip(&headers)).await));
+    }
+    match assets.files.get(&name).filter(|_| folder == assets.folder) {
+        Some(file) => Ok(with_headers(content_type(&name), file.clone())),
+        None => Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such file; load / anew")),
+    }
+}
+
+fn with_headers(content_type: &'static str, answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, FOR_EVER);
+    response
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|coding| {
+        let (name, quality) = coding.trim().split_once(';').unwrap_or((coding.trim(), ""));
+        name.trim() == "gzip" && quality.trim() != "q=0"
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_names_only_files_that_are_there_and_nothing_outside() {
+        let assets = Assets::new();
+        let page = std::str::from_utf8(&assets.page).expect("a page in UTF-8");
+        assert!(!page.contains("{assets}") && !page.contains("{plotly}"));
+        let prefix = format!("/assets/{}/", assets.folder);
+        let named: Vec<_> =
+            page.split(&prefix).skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect();
+        assert_eq!(named, ["icon.svg", "style.css", "app.js"]);
+        assert!(named.iter().all(|name| assets.files.contains_key(name)));
+        for (name, file) in &assets.files {
+            let text = std::str::from_utf8(file).expect("text");
+            assert!(!text.contains("innerHTML"), "{name} writes markup");
+            for import in text.split("from \"./").skip(1).filter_map(|rest| rest.split('"').next()) {
+                assert!(assets.files.contains_key(import), "{name} imports {import}");
+            }
+        }
+    }
+
+    #[test]
+    fn gzip_is_sent_only_to_who_takes_it() {
+        for (line, yes) in
+            [("gzip, deflate, br", true), ("br;q=1, gzip;q=0.5", true), ("gzip;q=0", false), ("identity", false)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(line));
+            assert_eq!(accepts_gzip(&headers), yes, "{line}");
+        }
+    }
+}

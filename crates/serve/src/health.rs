@@ -1,0 +1,61 @@
+//! `GET /healthz`: whether a supervisor should worry.
+//!
+//! 503 only for what does not mend itself: a stream that cannot be written, a source or a view that failed for good, a
+//! process that is stopping. An upstream that is away is noted with 200: trying again is what Lakehead is for, and a
+//! restart would not bring it back.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use lakehead_engine::status::{SourceState, Status};
+use serde_json::json;
+
+use crate::app::App;
+
+/// `GET /healthz`
+pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
+    let Health { reasons, notes } = Health::of(&app.engine.status());
+    let (status, word) =
+        if reasons.is_empty() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "unwell") };
+    (status, Json(json!({ "status": word, "reasons": reasons, "notes": notes }))).into_response()
+}
+
+/// What is wrong, and what is only worth knowing.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Health {
+    pub(crate) reasons: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Health {
+    pub(crate) fn of(status: &Status) -> Self {
+        let mut health = Self::default();
+        if status.stopping {
+            health.reasons.push("the process is stopping".into());
+        }
+        for (name, stream) in &status.streams {
+            health.reasons.extend(stream.cannot_write.iter().map(|why| format!("stream {name} cannot be written: {why}")));
+        }
+        for (name, source) in &status.sources {
+            match &source.state {
+                SourceState::Failed { error, .. } => health.reasons.push(format!("source {name} failed: {error}")),
+                SourceState::Away { since, error, .. } => {
+                    health.notes.push(format!("the upstream of source {name} is away since {since}: {error}"));
+                }
+                SourceState::Waiting { since, error } => {
+                    health.notes.push(format!("source {name} waits for the store since {since}: {error}"));
+                }
+                SourceState::Opening | SourceState::CatchingUp | SourceState::Live | SourceState::Ended => {}
+            }
+        }
+        for (name, view) in &status.views {
+            health.reasons.extend(view.failed.iter().map(|why| format!("view {name} stands still: {why}")));
+        }
+        health
+    }
+}

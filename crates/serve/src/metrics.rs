@@ -1,0 +1,198 @@
+//! `GET /metrics`: the status as numbers, in Prometheus' text format 0.0.4.
+//!
+//! Every name begins with `lakehead_`, ends with its unit, counters with `_total`. All comes from one status, so the
+//! numbers of one scrape fit together. Counters of sources and pushes begin at 0 with the process.
+
+use std::{fmt::Write, sync::Arc};
+
+use axum::{
+    extract::State,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use lakehead_engine::status::{SourceState, Status};
+use lakehead_model::Timestamp;
+
+use crate::app::App;
+
+/// `GET /metrics`
+pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
+    let mut page = Page::default();
+    page.status(&app.engine.status());
+    page.family("lakehead_live_clients", "gauge", "Dashboards that are being pushed to.");
+    page.value(&[], app.live.clients() as f64);
+    page.family("lakehead_panel_query_seconds", "gauge", "What a dashboard panel's last query took.");
+    for (panel, took) in app.live.costs() {
+        page.value(&[("panel", panel)], took.as_secs_f64());
+    }
+    let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, content_type)], page.text).into_response()
+}
+
+/// The text so far, and the family that values are added to.
+#[derive(Default)]
+struct Page {
+    text: String,
+    family: &'static str,
+}
+
+impl Page {
+    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.family = name;
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn value(&mut self, labels: &[(&str, &str)], value: f64) {
+        self.text.push_str(self.family);
+        for (at, (name, value)) in labels.iter().enumerate() {
+            let before = if at == 0 { '{' } else { ',' };
+            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _ = write!(self.text, "{before}{name}=\"{value}\"");
+        }
+        let after = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.text, "{after} {value}");
+    }
+
+    /// One value for each of `items`, where there is one.
+    fn each<'a, T: 'a>(
+        &mut self,
+        (name, kind, help): (&'static str, &str, &str),
+        label: &str,
+        items: impl IntoIterator<Item = (&'a lakehead_model::Name, &'a T)>,
+        value: impl Fn(&T) -> Option<f64>,
+    ) {
+        self.family(name, kind, help);
+        for (item_name, item) in items {
+            if let Some(value) = value(item) {
+                self.value(&[(label, item_name.as_str())], value);
+            }
+        }
+    }
+
+    fn status(&mut self, status: &Status) {
+        self.family("lakehead_build_info", "gauge", "1, with the version as a label.");
+        self.value(&[("version", status.version)], 1.0);
+        self.family("lakehead_uptime_seconds", "gauge", "Time since the process started.");
+        self.value(&[], status.uptime_seconds as f64);
+        self.family("lakehead_data_bytes", "gauge", "Space that streams and views take.");
+        self.value(&[], status.disk.data_bytes as f64);
+        self.family("lakehead_free_bytes", "gauge", "Space that is left on the data directory's disk.");
+        self.value(&[], status.disk.free_bytes as f64);
+        self.streams(status);
+        self.sources(status);
+        self.views(status);
+    }
+
+    fn streams(&mut self, status: &Status) {
+        let all = || &status.streams;
+        let gauge = |name, help| (name, "gauge", help);
+        let counter = |name, help| (name, "counter", help);
+        self.each(counter("lakehead_stream_events_total", "Events ever committed."), "stream", all(), |s| {
+            Some(s.end.0 as f64)
+        });
+        self.each(gauge("lakehead_stream_kept_events", "Events that are kept."), "stream", all(), |s| {
+            Some(s.events as f64)
+        });
+        self.each(gauge("lakehead_stream_events_per_second", "Rate over ten seconds."), "stream", all(), |s| {
+            Some(s.rate_10s)
+        });
+        self.each(gauge("lakehead_stream_raw_bytes", "Size of the events kept."), "stream", all(), |s| {
+            Some(s.raw_bytes as f64)
+        });
+        self.each(gauge("lakehead_stream_stored_bytes", "Their size on disk."), "stream", all(), |s| {
+            Some(s.stored_bytes as f64)
+        });
+        self.each(gauge("lakehead_stream_segments", "Files of the log."), "stream", all(), |s| Some(s.segments as f64));
+        let received = gauge("lakehead_stream_last_received_timestamp_seconds", "When the newest event was received.");
+        self.each(received, "stream", all(), |s| s.last_received.map(seconds));
+        let pushed = counter("lakehead_stream_pushed_events_total", "Events taken by push.");
+        self.each(pushed, "stream", all(), |s| Some(s.pushed as f64));
+        let refused = counter("lakehead_stream_push_rejected_events_total", "Pushed events that were refused.");
+        self.each(refused, "stream", all(), |s| Some(s.push_rejects as f64));
+        let writable = gauge("lakehead_stream_writable", "1 while the store can write, 0 while it cannot.");
+        self.each(writable, "stream", all(), |s| Some(f64::from(u8::from(s.cannot_write.is_none()))));
+    }
+
+    fn sources(&mut self, status: &Status) {
+        let all = || &status.sources;
+        self.family("lakehead_source_state", "gauge", "1 for the state that the source is in, 0 for the others.");
+        for (name, source) in all() {
+            for state in STATES {
+                let is = f64::from(u8::from(state == state_name(&source.state)));
+                let labels = [("source", name.as_str()), ("kind", source.kind), ("state", state)];
+                self.value(&labels, is);
+            }
+        }
+        let counter = |name, help| (name, "counter", help);
+        self.each(counter("lakehead_source_events_total", "Events committed."), "source", all(), |s| {
+            Some(s.events as f64)
+        });
+        let again = counter("lakehead_source_duplicate_events_total", "Events that came again and were dropped.");
+        self.each(again, "source", all(), |s| Some(s.duplicates as f64));
+        self.each(counter("lakehead_source_rejected_events_total", "Events refused."), "source", all(), |s| {
+            Some(s.rejects as f64)
+        });
+        let gaps = counter("lakehead_source_missing_events_total", "Events proven to be missing upstream.");
+        self.each(gaps, "source", all(), |s| Some(s.gaps as f64));
+        let opened = counter("lakehead_source_reconnects_total", "How often it was opened again.");
+        self.each(opened, "source", all(), |s| Some(s.opened.saturating_sub(1) as f64));
+        let progress = "lakehead_source_progress_timestamp_seconds";
+        let help = "The event time up to which it has brought everything.";
+        self.each((progress, "gauge", help), "source", all(), |s| s.progress.map(seconds));
+    }
+
+    fn views(&mut self, status: &Status) {
+        let all = || &status.views;
+        let gauge = |name, help| (name, "gauge", help);
+        let counter = |name, help| (name, "counter", help);
+        let offset = gauge("lakehead_view_offset", "Up to this offset every event is counted.");
+        self.each(offset, "view", all(), |v| Some(v.offset.0 as f64));
+        let behind = gauge("lakehead_view_behind_events", "Committed events that are not counted yet.");
+        self.each(behind, "view", all(), |v| Some(v.behind as f64));
+        let watermark = gauge("lakehead_view_watermark_timestamp_seconds", "Windows before this are closed.");
+        self.each(watermark, "view", all(), |v| v.watermark.map(seconds));
+        self.each(gauge("lakehead_view_rows", "Rows in the results."), "view", all(), |v| Some(v.rows as f64));
+        let corrected = counter("lakehead_view_late_corrected_events_total", "Late events that corrected a window.");
+        self.each(corrected, "view", all(), |v| Some(v.late_corrected as f64));
+        let dropped = counter("lakehead_view_late_dropped_events_total", "Late events that came too late to count.");
+        self.each(dropped, "view", all(), |v| Some(v.late_dropped as f64));
+        let timeless = counter("lakehead_view_events_without_time_total", "Events without event time, not counted.");
+        self.each(timeless, "view", all(), |v| Some(v.without_time as f64));
+        let failed = gauge("lakehead_view_failed", "1 while the view stands still.");
+        self.each(failed, "view", all(), |v| Some(f64::from(u8::from(v.failed.is_some()))));
+    }
+}
+
+const STATES: [&str; 7] = ["opening", "catching_up", "live", "away", "waiting", "ended", "failed"];
+
+fn state_name(state: &SourceState) -> &'static str {
+    match state {
+        SourceState::Opening => "opening",
+        SourceState::CatchingUp => "catching_up",
+        SourceState::Live => "live",
+        SourceState::Away { .. } => "away",
+        SourceState::Waiting { .. } => "waiting",
+        SourceState::Ended => "ended",
+        SourceState::Failed { .. } => "failed",
+    }
+}
+
+fn seconds(time: Timestamp) -> f64 {
+    time.0 as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_cannot_break_out_of_its_quotes() {
+        let mut page = Page::default();
+        page.family("lakehead_test", "gauge", "A test.");
+        page.value(&[("a", "x\"\\\n"), ("b", "y")], 1.5);
+        page.value(&[], 3.0);
+        let expected = "# HELP lakehead_test A test.\n# TYPE lakehead_test gauge\n\
+                        lakehead_test{a=\"x\\\"\\\\\\n\",b=\"y\"} 1.5\nlakehead_test 3\n";
+        assert_eq!(page.text, expected);
+    }
+}
