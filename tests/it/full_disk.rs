@@ -1,0 +1,88 @@
+//! A full disk: what was acknowledged stays, what cannot be kept is refused with a reason, and it goes on by itself when
+//! there is room again.
+//!
+//! The disk is a small one in memory, which only root may mount; elsewhere the test is skipped.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::json;
+
+use crate::{
+    lakehead::{Lakehead, eventually, query, skip},
+    push::pipeline,
+};
+
+/// A mounted disk of 16 MiB; unmounted when dropped.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(at: &Path) -> Option<Self> {
+        fs::create_dir(at).expect("a folder");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(at).output();
+        mounted.is_ok_and(|said| said.status.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: a process that was killed a moment ago may still hold a file.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// A line that does not compress: a few kilobytes of digits in base 36 from a multiplicative generator.
+fn line(n: u64) -> String {
+    let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let noise: String = (0..16_384)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from_digit((state >> 33) as u32 % 36, 36).expect("a digit")
+        })
+        .collect();
+    json!({ "name": format!("n{n}"), "age": n, "noise": noise }).to_string()
+}
+
+#[test]
+fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_got_over() {
+    let name = "full_disk::a_full_disk_loses_nothing_that_was_acknowledged_and_is_got_over";
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let Some(disk) = Disk::mount(&folder.path().join("disk")) else {
+        return skip(name, "mounting a small disk needs root");
+    };
+    let ballast = disk.0.join("ballast");
+    fs::write(&ballast, vec![0; 10 << 20]).expect("10 of 16 MiB");
+    let data = disk.0.join("data");
+    let lakehead = Lakehead::run_pipeline(&pipeline(folder.path()), &data);
+
+    let mut acknowledged = 0;
+    let refused = loop {
+        let answer = lakehead.push("people", line(acknowledged).as_bytes());
+        if answer.status != 201 {
+            break answer;
+        }
+        acknowledged += 1;
+        assert!(acknowledged < 4_000, "the disk never filled");
+    };
+    assert!(acknowledged > 0, "{}", refused.body);
+    assert_eq!(refused.status, 507, "{}", refused.body);
+    assert!(refused.body.contains("space") || refused.body.contains("full"), "{}", refused.body);
+    lakehead.until("the status to say so", |status| status["streams"]["people"]["cannot_write"].is_string());
+    let count = "SELECT count(*) AS n, count(DISTINCT name) AS names FROM people";
+    assert_eq!(query(&data, count)[0]["n"], acknowledged, "it still answers questions");
+
+    fs::remove_file(&ballast).expect("room is made");
+    // The same event again, as a client would, until there is room.
+    let again = line(acknowledged);
+    assert!(
+        eventually(|| lakehead.push("people", again.as_bytes()).status == 201),
+        "it goes on by itself when there is room"
+    );
+    lakehead.until("the status to say so", |status| status["streams"]["people"]["cannot_write"].is_null());
+    lakehead.kill();
+    let rows = query(&data, count);
+    assert_eq!((rows[0]["n"].as_u64(), rows[0]["names"].as_u64()), (Some(acknowledged + 1), Some(acknowledged + 1)));
+}

@@ -1,0 +1,15 @@
+//! The binary as users run it: real processes, real sockets, real files, one scenario a module.
+//!
+//! One test binary, since linking is slow. Every process listens on a port that the system picks and says which; every
+//! wait is bounded and looks at what the process itself reports. What this machine cannot do (no Python, no Chromium)
+//! is skipped with a line that says so, which `cargo xtask test` counts.
+
+mod bad_input;
+mod full_disk;
+mod http;
+mod kills;
+mod lakehead;
+mod push;
+mod readers;
+mod recording;
+mod segments;
