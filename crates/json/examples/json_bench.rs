@@ -42,13 +42,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         (
             "paths: 11 fields",
             &[
-                "wiki", "meta.domain", "server_name", "type", "bot", "meta.domain", "title", "length.old", "length.new",
-                "timestamp", "meta.dt",
+                "wiki",
+                "meta.domain",
+                "server_name",
+                "type",
+                "bot",
+                "meta.domain",
+                "title",
+                "length.old",
+                "length.new",
+                "timestamp",
+                "meta.dt",
             ],
         ),
     ] {
-        let wanted: Vec<Vec<String>> =
-            wanted.iter().map(|path| path.split('.').map(str::to_owned).collect()).collect();
+        let wanted: Vec<Vec<String>> = wanted.iter().map(|path| path.split('.').map(str::to_owned).collect()).collect();
         let paths = Paths::new(&wanted);
         run(name, &mut |event| {
             let mut found = [None; 16];

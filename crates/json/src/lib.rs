@@ -15,6 +15,7 @@ mod raw;
 mod rfc3339;
 mod scan;
 mod validate;
+mod word;
 
 pub use compact::compact;
 pub use error::Error;

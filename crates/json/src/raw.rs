@@ -9,31 +9,40 @@ use crate::parse_rfc3339;
 /// The bytes of one value inside a valid document. Each `as_…` answers `None` when the value is of another type: a
 /// number in a string is text, not a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Raw<'d>(&'d [u8]);
+pub struct Raw<'d> {
+    bytes: &'d [u8],
+    escaped: bool,
+}
 
 impl<'d> Raw<'d> {
     /// Takes `value`, the bytes of exactly one valid JSON value without white space around it.
     #[must_use]
     pub fn new(value: &'d [u8]) -> Self {
-        Self(value)
+        Self { bytes: value, escaped: value.first() == Some(&b'"') && memchr::memchr(b'\\', value).is_some() }
+    }
+
+    /// The same for a value that was just stepped over, so that it is known whether it is a string with escapes.
+    #[inline]
+    pub(crate) fn known(value: &'d [u8], escaped: bool) -> Self {
+        Self { bytes: value, escaped }
     }
 
     /// The value as it is written.
     #[must_use]
     pub fn bytes(self) -> &'d [u8] {
-        self.0
+        self.bytes
     }
 
     /// Whether it is `null`.
     #[must_use]
     pub fn is_null(self) -> bool {
-        self.0 == b"null"
+        self.bytes == b"null"
     }
 
     /// `true` or `false`.
     #[must_use]
     pub fn as_bool(self) -> Option<bool> {
-        match self.0 {
+        match self.bytes {
             b"true" => Some(true),
             b"false" => Some(false),
             _ => None,
@@ -44,7 +53,7 @@ impl<'d> Raw<'d> {
     #[must_use]
     #[inline]
     pub fn as_i64(self) -> Option<i64> {
-        let (negative, digits) = match self.0 {
+        let (negative, digits) = match self.bytes {
             [b'-', digits @ ..] => (true, digits),
             digits => (false, digits),
         };
@@ -66,10 +75,10 @@ impl<'d> Raw<'d> {
     /// Any number, as the nearest 64-bit float; one beyond its range is `None`.
     #[must_use]
     pub fn as_f64(self) -> Option<f64> {
-        if !matches!(self.0.first(), Some(b'-' | b'0'..=b'9')) {
+        if !matches!(self.bytes.first(), Some(b'-' | b'0'..=b'9')) {
             return None;
         }
-        std::str::from_utf8(self.0).ok()?.parse().ok().filter(|number: &f64| number.is_finite())
+        std::str::from_utf8(self.bytes).ok()?.parse().ok().filter(|number: &f64| number.is_finite())
     }
 
     /// The text of a string, escapes resolved; borrowed where there are none. A lone surrogate, which no text can
@@ -77,20 +86,23 @@ impl<'d> Raw<'d> {
     #[must_use]
     pub fn as_str(self) -> Option<Cow<'d, str>> {
         let text = self.quoted()?;
-        match memchr::memchr(b'\\', text) {
-            None => std::str::from_utf8(text).ok().map(Cow::Borrowed),
-            Some(_) => unescape(text).map(Cow::Owned),
+        match self.escaped {
+            false => std::str::from_utf8(text).ok().map(Cow::Borrowed),
+            true => unescape(text).map(Cow::Owned),
         }
     }
 
     /// The text of a string that has no escapes, borrowed; `None` for any other value.
     #[must_use]
     pub fn unescaped(self) -> Option<&'d str> {
-        let text = self.quoted()?;
-        if memchr::memchr(b'\\', text).is_some() {
-            return None;
-        }
-        std::str::from_utf8(text).ok()
+        std::str::from_utf8(self.unescaped_bytes()?).ok()
+    }
+
+    /// As [`unescaped`](Self::unescaped), without being checked for UTF-8 again: for whoever checks many at once.
+    #[must_use]
+    #[inline]
+    pub fn unescaped_bytes(self) -> Option<&'d [u8]> {
+        if self.escaped { None } else { self.quoted() }
     }
 
     /// A point in time in the given format. Unix times may have a fraction; below a microsecond is cut off, towards
@@ -98,10 +110,9 @@ impl<'d> Raw<'d> {
     #[must_use]
     pub fn as_time(self, format: TimeFormat) -> Option<Timestamp> {
         match format {
-            TimeFormat::Rfc3339 => match self.quoted() {
-                Some(text) if !text.contains(&b'\\') => parse_rfc3339(text),
-                Some(_) => parse_rfc3339(self.as_str()?.as_bytes()),
-                None => None,
+            TimeFormat::Rfc3339 => match self.escaped {
+                false => parse_rfc3339(self.quoted()?),
+                true => parse_rfc3339(self.as_str()?.as_bytes()),
             },
             TimeFormat::UnixSeconds => self.as_micros(1_000_000),
             TimeFormat::UnixMillis => self.as_micros(1_000),
@@ -111,10 +122,9 @@ impl<'d> Raw<'d> {
     /// Whether it is a string whose text is `text`.
     #[must_use]
     pub fn is_text(self, text: &str) -> bool {
-        match self.quoted() {
-            Some(quoted) if quoted == text.as_bytes() => !text.contains('\\'),
-            Some(quoted) if quoted.contains(&b'\\') => self.as_str().is_some_and(|own| own == text),
-            _ => false,
+        match self.escaped {
+            false => self.quoted() == Some(text.as_bytes()),
+            true => self.as_str().is_some_and(|own| own == text),
         }
     }
 
@@ -130,8 +140,9 @@ impl<'d> Raw<'d> {
     }
 
     /// What stands between the quotes of a string.
+    #[inline]
     fn quoted(self) -> Option<&'d [u8]> {
-        match self.0 {
+        match self.bytes {
             [b'"', text @ .., b'"'] => Some(text),
             _ => None,
         }
