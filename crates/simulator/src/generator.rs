@@ -1,0 +1,175 @@
+//! The generator: event N of the simulated `mediawiki.recentchange`, a pure function of seed, N, start and rate.
+//!
+//! ```text
+//! N:              0 … 999    1000     1001   1002 … P-1    P …          (P: the canary period)
+//! live topic      e e e e    canary          e e e e       e            eqiad.mediawiki.recentchange
+//! idle topic                          canary                            codfw.mediawiki.recentchange
+//! ```
+//! Both topics' offsets are contiguous. Which topic, offset and time event N has is arithmetic, so resuming never needs
+//! what came before. What an event looks like is in `event.rs`; when it happened in `timeline.rs`.
+
+use lakehead_model::Timestamp;
+
+use crate::{random::hash, timeline::Timeline, wikis::Wikis, words::Words};
+
+/// The stream that the generator makes.
+pub(crate) const STREAM: &str = "mediawiki.recentchange";
+/// Its topics: the live one, as in August 2026, and the idle one, which has canaries only.
+pub(crate) const TOPICS: [&str; 2] = ["eqiad.mediawiki.recentchange", "codfw.mediawiki.recentchange"];
+pub(crate) const LIVE: usize = 0;
+pub(crate) const IDLE: usize = 1;
+
+/// Where the live topic's offsets stand (September 2026, EVENTSTREAMS.md section 2.2).
+const LIVE_OFFSET: u64 = 6_500_000_000;
+/// Where the idle topic's stand.
+const IDLE_OFFSET: u64 = 2_015_000_000;
+
+/// Makes the events. Cheap to share, never changes.
+pub struct Generator {
+    pub(crate) seed: u64,
+    pub(crate) timeline: Timeline,
+    pub(crate) words: Words,
+    pub(crate) wikis: Wikis,
+    pub(crate) request_span: u64,
+    canary_period: u64,
+    offsets: [u64; 2],
+}
+
+impl std::fmt::Debug for Generator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Generator").field("seed", &self.seed).field("timeline", &self.timeline).finish_non_exhaustive()
+    }
+}
+
+/// What stands at position N.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    Event,
+    LiveCanary,
+    IdleCanary,
+}
+
+impl Generator {
+    /// Event N of this generator is produced at `start` + N / `rate`; a rate of 0 gives the times of 36.1 events per
+    /// second, Wikimedia's mean of August and September 2026.
+    #[must_use]
+    pub fn new(seed: u64, start: Timestamp, rate: f64) -> Self {
+        let timeline = Timeline::new(seed, start, rate);
+        let offsets = [LIVE_OFFSET + hash(seed, 1) % 50_000_000, IDLE_OFFSET + hash(seed, 2) % 5_000_000];
+        Self {
+            seed,
+            request_span: timeline.request_span(),
+            canary_period: timeline.canary_period(),
+            timeline,
+            words: Words::new(),
+            wikis: Wikis::new(),
+            offsets,
+        }
+    }
+
+    /// Appends event `n` to `out`: the JSON of its `data:` field, exactly as the simulator serves it when no fault
+    /// changes it. No newline is added.
+    #[inline]
+    pub fn write_event(&self, n: u64, out: &mut Vec<u8>) {
+        self.write(n, self.offset(n), out);
+    }
+
+    /// The topic of event `n`.
+    #[must_use]
+    pub fn topic(&self, n: u64) -> &'static str {
+        TOPICS[self.topic_index(n)]
+    }
+
+    /// The offset of event `n` in its topic.
+    #[must_use]
+    #[inline]
+    pub fn offset(&self, n: u64) -> u64 {
+        let (period, place) = (n / self.canary_period, n % self.canary_period);
+        let idle_before = period + u64::from(place > self.idle_place());
+        match self.slot(n) {
+            Slot::IdleCanary => self.offsets[IDLE] + period,
+            Slot::Event | Slot::LiveCanary => self.offsets[LIVE] + n - idle_before,
+        }
+    }
+
+    /// The Kafka timestamp of event `n`, which is its `meta.dt`, in Unix milliseconds.
+    #[must_use]
+    pub fn kafka_millis(&self, n: u64) -> i64 {
+        self.timeline.kafka_millis(n)
+    }
+
+    /// The first event of the topic at or after `n`.
+    #[inline]
+    pub(crate) fn next_of(&self, topic: usize, n: u64) -> u64 {
+        if topic == LIVE {
+            return n + u64::from(self.slot(n) == Slot::IdleCanary);
+        }
+        let (period, place) = (n / self.canary_period, n % self.canary_period);
+        (period + u64::from(place > self.idle_place())) * self.canary_period + self.idle_place()
+    }
+
+    /// The event at this offset of the topic; `None` before the first.
+    pub(crate) fn at_offset(&self, topic: usize, offset: u64) -> Option<u64> {
+        let index = offset.checked_sub(self.offsets[topic])?;
+        if topic == IDLE {
+            return index.checked_mul(self.canary_period)?.checked_add(self.idle_place());
+        }
+        let (period, place) = (index / (self.canary_period - 1), index % (self.canary_period - 1));
+        period.checked_mul(self.canary_period)?.checked_add(place + u64::from(place >= self.idle_place()))
+    }
+
+    #[inline]
+    pub(crate) fn topic_index(&self, n: u64) -> usize {
+        if self.slot(n) == Slot::IdleCanary { IDLE } else { LIVE }
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self, n: u64) -> Slot {
+        match n % self.canary_period {
+            place if place == self.idle_place() => Slot::IdleCanary,
+            place if place + 1 == self.idle_place() => Slot::LiveCanary,
+            _ => Slot::Event,
+        }
+    }
+
+    /// Early in the period, so that short runs have events in both topics too.
+    #[inline]
+    fn idle_place(&self) -> u64 {
+        self.canary_period / 8 + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generator(rate: f64) -> Generator {
+        Generator::new(7, Timestamp::from_seconds(1_788_000_000), rate)
+    }
+
+    #[test]
+    fn offsets_are_contiguous_in_each_topic_and_lead_back_to_the_event() {
+        for rate in [0.0, 1.0, 5000.0] {
+            let generator = generator(rate);
+            let mut next = [None; 2];
+            for n in 0..20_000 {
+                let (topic, offset) = (generator.topic_index(n), generator.offset(n));
+                assert!(next[topic].is_none_or(|next| next == offset), "{n}");
+                next[topic] = Some(offset + 1);
+                assert_eq!(generator.at_offset(topic, offset), Some(n));
+            }
+            assert!(next[IDLE].is_some());
+        }
+    }
+
+    #[test]
+    fn the_next_event_of_a_topic_is_found_without_walking() {
+        let generator = generator(0.0);
+        for topic in [LIVE, IDLE] {
+            for n in (0..20_000).step_by(7) {
+                let walked = (n..).find(|n| generator.topic_index(*n) == topic);
+                assert_eq!(Some(generator.next_of(topic, n)), walked);
+            }
+        }
+    }
+}

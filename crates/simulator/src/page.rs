@@ -1,0 +1,177 @@
+//! Pages: which one an event is about, and its title, as it is read and as it stands in a URL.
+
+use crate::{
+    digits::push_u64,
+    event::Type,
+    generator::Generator,
+    random::{Rng, hash, mix},
+    user,
+    wikis::{Family, Wiki},
+    words::{Form, WORDS},
+};
+
+/// The kind of a page, which gives its namespace and the look of its title.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PageKind {
+    Article,
+    Item,
+    File,
+    Category,
+    Talk,
+    User,
+    UserTalk,
+    Template,
+    Topic,
+    /// A user's page in a log: the title is the account concerned.
+    Account,
+}
+
+/// A page: its title follows from kind, wiki and hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) kind: PageKind,
+    pub(crate) hash: u64,
+}
+
+/// How many maintenance categories of a wiki come again and again.
+const BUSY_CATEGORIES: u64 = 24;
+
+impl PageKind {
+    pub(crate) fn namespace(self) -> i64 {
+        match self {
+            Self::Article | Self::Item => 0,
+            Self::Talk => 1,
+            Self::User | Self::Account => 2,
+            Self::UserTalk => 3,
+            Self::File => 6,
+            Self::Template => 10,
+            Self::Category => 14,
+            Self::Topic => 2600,
+        }
+    }
+
+    /// The kind of page that is edited in this wiki.
+    fn of_content(wiki: &Wiki, rng: &mut Rng) -> Self {
+        match (wiki.family, rng.below(100)) {
+            (Family::Wikidata, 0..=97) => Self::Item,
+            (Family::Commons, 0..=88) => Self::File,
+            (Family::Commons, 89..=95) => Self::Category,
+            (Family::Text, 0..=79) => Self::Article,
+            (Family::Text, 80..=84) => Self::Talk,
+            (Family::Text, 85..=88) => Self::Template,
+            (Family::Text, 89..=90) => Self::Category,
+            (_, part) if part % 3 == 0 => Self::User,
+            _ => Self::UserTalk,
+        }
+    }
+}
+
+impl Page {
+    /// The page that the event names in its title, and the page that its change was made on.
+    pub(crate) fn of(kind: Type, wiki: &Wiki, session: u64, request: u64, own: u64, rng: &mut Rng) -> (Self, Self) {
+        match kind {
+            Type::Categorize => {
+                let mut of_request = Rng::new(request);
+                let content = if wiki.family == Family::Commons { PageKind::File } else { PageKind::Article };
+                let subject = Self { kind: content, hash: of_request.next() };
+                let busy = rng.per_mille(330);
+                let category =
+                    if busy { hash(wiki.ids_from, rng.skewed(BUSY_CATEGORIES)) } else { hash(session, rng.below(600)) };
+                (Self { kind: PageKind::Category, hash: category }, subject)
+            }
+            Type::Flow => both(Self { kind: PageKind::Topic, hash: mix(session) }),
+            Type::Edit => {
+                // A third comes back to a page of the session.
+                let hash = if rng.per_mille(300) { hash(session, rng.below(12)) } else { mix(own ^ 9) };
+                both(Self { kind: PageKind::of_content(wiki, &mut Rng::new(hash)), hash })
+            }
+            Type::New | Type::Log => {
+                let hash = mix(own ^ 9);
+                both(Self { kind: PageKind::of_content(wiki, &mut Rng::new(hash)), hash })
+            }
+        }
+    }
+
+    /// Writes the title, with its namespace.
+    pub(crate) fn write(self, generator: &Generator, wiki: &Wiki, form: Form, out: &mut Vec<u8>) {
+        let mut rng = Rng::new(self.hash ^ 0x74_6974_6c65);
+        let mut prefix = |phrase: &crate::wikis::Phrase| {
+            out.extend_from_slice(if form == Form::Plain { &phrase.plain } else { &phrase.url });
+        };
+        match self.kind {
+            PageKind::Article => words(generator, wiki, 1 + rng.skewed(4), form, &mut rng, out),
+            PageKind::Item => {
+                out.push(b'Q');
+                push_u64(out, 1_000_000 + rng.below(135_000_000));
+            }
+            PageKind::File => {
+                prefix(&wiki.file);
+                words(generator, wiki, 2 + rng.below(4), form, &mut rng, out);
+                out.push(space(form));
+                push_u64(out, 100 + rng.skewed(9_999_900));
+                out.extend_from_slice(if rng.per_mille(850) { b".jpg" } else { b".svg" });
+            }
+            PageKind::Category => {
+                prefix(&wiki.category);
+                words(generator, wiki, 2 + rng.below(4), form, &mut rng, out);
+            }
+            PageKind::Talk => {
+                prefix(&wiki.talk);
+                words(generator, wiki, 1 + rng.skewed(4), form, &mut rng, out);
+            }
+            PageKind::Template => {
+                prefix(&wiki.template);
+                words(generator, wiki, 1 + rng.skewed(3), form, &mut rng, out);
+            }
+            PageKind::User | PageKind::Account => {
+                prefix(&wiki.user);
+                user::write(generator, wiki, self.hash, false, out);
+            }
+            PageKind::UserTalk => {
+                prefix(&wiki.user_talk);
+                user::write(generator, wiki, self.hash, false, out);
+            }
+            PageKind::Topic => {
+                out.extend_from_slice(b"Topic:W");
+                for _ in 0..15 {
+                    out.push(b"abcdefghijklmnopqrstuvwxyz0123456789"[rng.below(36) as usize]);
+                }
+            }
+        }
+    }
+}
+
+fn both(page: Page) -> (Page, Page) {
+    (page, page)
+}
+
+fn space(form: Form) -> u8 {
+    if form == Form::Plain { b' ' } else { b'_' }
+}
+
+/// Writes some of the wiki's words, the first with a capital; at times a year or a word in brackets follows.
+pub(crate) fn words(generator: &Generator, wiki: &Wiki, count: u64, form: Form, rng: &mut Rng, out: &mut Vec<u8>) {
+    let count = if wiki.script.spaced() { count } else { count + 1 };
+    for place in 0..count {
+        if place > 0 && wiki.script.spaced() {
+            out.push(space(form));
+        }
+        let bits = rng.next();
+        let index = wiki.words_from + (((bits & 0xffff) * ((bits >> 16) & 0xffff) >> 16) * WORDS >> 16);
+        let capital = place == 0 || bits >> 62 == 0;
+        out.extend_from_slice(generator.words.get(wiki.script, index, capital, form));
+    }
+    match rng.below(16) {
+        0 => {
+            out.push(space(form));
+            out.push(b'(');
+            out.extend_from_slice(generator.words.get(wiki.script, wiki.words_from + rng.below(64), false, form));
+            out.push(b')');
+        }
+        1 | 2 => {
+            out.push(space(form));
+            push_u64(out, 1850 + rng.below(177));
+        }
+        _ => {}
+    }
+}
