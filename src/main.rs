@@ -1,2 +1,49 @@
-//! stub
-fn main() {}
+//! `lakehead`: where a stream becomes a lake.
+//!
+//! The binary joins what knows nothing of each other: the pipeline file, the kinds of source, the engine, the HTTP
+//! server, the simulator. Each subcommand is one file under `cli/`.
+
+mod ask;
+mod cli;
+mod clock;
+mod config;
+mod outcome;
+mod patience;
+mod service;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::{cli::Cli, clock::SystemClock, outcome::report};
+
+/// Lakehead's version, for people and for the status.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log();
+    // Only ring is compiled in; saying so here means that no client has to.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("a TLS provider was installed already");
+    }
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => report(runtime.block_on(cli.run())),
+        Err(error) => report(Err(anyhow::Error::from(error).context("starting the runtime").into())),
+    }
+}
+
+/// The log goes to standard error: ours from `info` on, others' from `warn` on. `LAKEHEAD_LOG` changes that, in the
+/// words of tracing's `EnvFilter`.
+fn log() {
+    let filter = EnvFilter::try_from_env("LAKEHEAD_LOG").unwrap_or_else(|_| EnvFilter::new("warn,lakehead=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_timer(SystemClock)
+        .with_target(false)
+        .compact()
+        .init();
+}

@@ -21,7 +21,9 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tracing::warn;
 
 use crate::{
-    Error, Pipeline, Pushed, Status, disk, gaps,
+    Error, Pipeline, Pushed, Status,
+    catalog::Catalog,
+    disk, gaps,
     ingest::Ingest,
     pipeline::StreamConfig,
     push::Gateway,
@@ -84,7 +86,7 @@ pub struct Engine {
     shared: Arc<Shared>,
     lake: Lake,
     sources: BTreeMap<Name, Arc<SourceWatch>>,
-    views: Vec<views::Running>,
+    views: Mutex<Vec<views::Running>>,
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     store: Mutex<Option<Store>>,
@@ -105,12 +107,13 @@ impl Engine {
         for name in schemas.keys() {
             streams.insert(name.clone(), store.stream(name)?);
         }
-        let lake = Lake::new(Limits::default());
+        let lake = Lake::new(Limits::default())?;
         for (name, schema) in &schemas {
-            lake.add_stream(name.clone(), schema.clone(), streams[name].clone());
+            lake.add_stream(schema.clone(), streams[name].clone());
         }
         let (stop, stopping) = watch::channel(false);
-        let views = start_views(&pipeline, &parts, &lake, &schemas, &streams, &stopping).await?;
+        let views = start_views(&pipeline, &lake, &schemas, &streams).await?;
+        Catalog::of(&pipeline).save(&pipeline.data)?;
         let (sources, mut tasks) = start_sources(&pipeline, &parts, &schemas, &streams, &stopping)?;
         let shared = Arc::new(Shared {
             streams: with_gateways(&pipeline, &schemas, streams),
@@ -119,7 +122,7 @@ impl Engine {
         });
         tasks.push(tokio::spawn(observe(Arc::clone(&shared), pipeline.data.clone(), stopping)));
         let started = parts.clock.now();
-        let (tasks, store) = (Mutex::new(tasks), Mutex::new(Some(store)));
+        let (views, tasks, store) = (Mutex::new(views), Mutex::new(tasks), Mutex::new(Some(store)));
         Ok(Self { pipeline, parts, started, schemas, shared, lake, sources, views, stop, tasks, store })
     }
 
@@ -158,7 +161,7 @@ impl Engine {
         }
     }
 
-    /// Takes a pushed body: one JSON object, an array of them, or one on each line. What is not a JSON object is
+    /// Takes a pushed body: one JSON document, an array of them, or one on each line. What is not JSON, or too large, is
     /// refused by itself, with its place and reason. Returns when all of it is on disk.
     ///
     /// `key` makes a push idempotent: while the stream remembers the key, the same push again does nothing.
@@ -198,9 +201,15 @@ impl Engine {
             stopping: *self.stop.borrow(),
             streams: streams.collect(),
             sources: self.sources.iter().map(|(name, watch)| (name.clone(), watch.status())).collect(),
-            views: self.views.iter().flat_map(views::Running::status).collect(),
+            views: lock(&self.views).iter().flat_map(views::Running::status).collect(),
             disk: lock(&self.shared.disk).clone(),
         }
+    }
+
+    /// What a source's task tells.
+    #[cfg(test)]
+    pub(crate) fn watch_of(&self, source: &str) -> &SourceWatch {
+        &self.sources[source]
     }
 
     /// Whether a shutdown has begun; for those who serve long answers.
@@ -212,7 +221,7 @@ impl Engine {
     /// Stops the sources, commits what is under way, saves the views, closes the store. A second call does nothing.
     ///
     /// # Errors
-    /// The first error of the store or of a view. Nothing that was acknowledged is lost by it.
+    /// The store's, when its last write fails. Nothing that was acknowledged is lost by it.
     pub async fn shutdown(&self) -> Result<(), Error> {
         self.stop.send_replace(true);
         let tasks = std::mem::take(&mut *lock(&self.tasks));
@@ -222,15 +231,15 @@ impl Engine {
                 warn!("a source did not finish within {STOP_WITHIN:?}; going on without it");
             }
         }
-        let mut outcome = Ok(());
-        for view in &self.views {
-            outcome = outcome.and(view.stop().await);
+        let views = std::mem::take(&mut *lock(&self.views));
+        for views in views {
+            views.stop().await;
         }
         let store = lock(&self.store).take();
-        if let Some(store) = store {
-            outcome = outcome.and(blocking(move || store.close()).await?.map_err(Error::from));
+        match store {
+            Some(store) => blocking(move || store.close()).await?.map_err(Error::from),
+            None => Ok(()),
         }
-        outcome
     }
 }
 
@@ -263,11 +272,9 @@ impl Kept {
 /// Views are run by stream: each block is decoded once for all views of its stream.
 async fn start_views(
     pipeline: &Pipeline,
-    parts: &Parts,
     lake: &Lake,
     schemas: &BTreeMap<Name, StreamSchema>,
     streams: &BTreeMap<Name, Stream>,
-    stopping: &watch::Receiver<bool>,
 ) -> Result<Vec<views::Running>, Error> {
     let mut by_stream: BTreeMap<Name, Vec<_>> = BTreeMap::new();
     for (name, config) in &pipeline.views {
@@ -278,10 +285,7 @@ async fn start_views(
     }
     let mut running = Vec::new();
     for (stream, views) in by_stream {
-        let (log, schema) = (streams[&stream].clone(), schemas[&stream].clone());
-        let clock = Arc::clone(&parts.clock);
-        running
-            .push(views::start(lake.clone(), log, schema, views, &pipeline.data, clock, stopping.clone()).await?);
+        running.push(views::start(lake, streams[&stream].clone(), schemas, views, &pipeline.data).await?);
     }
     Ok(running)
 }

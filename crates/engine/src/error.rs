@@ -1,6 +1,6 @@
 //! Why the engine could not do something.
 
-use lakehead_model::{Kind, Name};
+use lakehead_model::{ByteSize, Kind, Name};
 
 /// The engine's error.
 #[derive(Debug, thiserror::Error)]
@@ -32,13 +32,13 @@ pub enum Error {
         known: String,
     },
     /// A body is too large.
-    #[error("the body has more than {limit} bytes; send it in parts")]
+    #[error("the body has more than {limit}; send it in parts")]
     BodyTooLarge {
         /// How large one may be.
-        limit: usize,
+        limit: ByteSize,
     },
     /// There is no event in the body.
-    #[error("the body holds no event: send one JSON object, an array of them, or one on each line")]
+    #[error("the body holds no event: send one JSON document, an array of them, or one on each line")]
     EmptyBody,
     /// An idempotency key is not one.
     #[error("an idempotency key has 1 to {limit} printable ASCII characters")]

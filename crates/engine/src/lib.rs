@@ -7,11 +7,13 @@
 
 mod backoff;
 mod body;
+pub mod catalog;
 mod disk;
 mod engine;
 mod error;
 mod gaps;
 mod ingest;
+pub mod offline;
 pub mod pipeline;
 mod push;
 mod rates;
@@ -19,6 +21,8 @@ mod rejects;
 pub mod status;
 mod supervise;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod views;
 mod watch;
 

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use lakehead_json::EventTimes;
-use lakehead_model::{EventBatch, Name, Offset, Reject, StreamSchema};
+use lakehead_model::{ByteSize, EventBatch, Name, Offset, Reject, StreamSchema};
 use lakehead_store::{Append, Appender, Stream};
 use serde::Serialize;
 
@@ -91,7 +91,7 @@ impl Gateway {
         key: Option<&str>,
     ) -> Result<Pushed, Error> {
         if body.len() > BODY_BYTES_MAX {
-            return Err(Error::BodyTooLarge { limit: BODY_BYTES_MAX });
+            return Err(Error::BodyTooLarge { limit: ByteSize(BODY_BYTES_MAX as u64) });
         }
         let _held = match key {
             None => None,

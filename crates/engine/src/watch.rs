@@ -1,9 +1,10 @@
 //! What a source's task tells the rest: its state and its counts, for the status.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use lakehead_connector_api::Activity;
 use lakehead_model::{Name, Timestamp};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::status::{SourceState, SourceStatus};
@@ -12,7 +13,7 @@ use crate::status::{SourceState, SourceStatus};
 /// detail within a state (another try, another reason) is not.
 pub(crate) struct SourceWatch {
     name: Name,
-    status: Mutex<SourceStatus>,
+    status: watch::Sender<SourceStatus>,
 }
 
 impl SourceWatch {
@@ -28,77 +29,84 @@ impl SourceWatch {
             opened: 0,
             progress: None,
         };
-        Self { name, status: Mutex::new(status) }
+        Self { name, status: watch::Sender::new(status) }
     }
 
     pub(crate) fn status(&self) -> SourceStatus {
-        self.lock().clone()
+        self.status.borrow().clone()
+    }
+
+    /// For those who wait until it is in some state.
+    #[cfg(test)]
+    pub(crate) fn subscribe(&self) -> watch::Receiver<SourceStatus> {
+        self.status.subscribe()
     }
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut SourceStatus)) {
-        change(&mut self.lock());
+        self.status.send_modify(change);
     }
 
     /// Something came: the source is connected.
     pub(crate) fn active(&self, activity: Option<&Activity>, now: Timestamp) {
-        let mut status = self.lock();
-        let next = match (activity, &status.state) {
-            (Some(Activity::CatchingUp), _) => SourceState::CatchingUp,
-            (Some(Activity::Live), _) => SourceState::Live,
-            (None, SourceState::Live | SourceState::CatchingUp) => return,
-            (None, _) => SourceState::Live,
-        };
         let name = &self.name;
-        match &status.state {
-            SourceState::Opening => info!("source {name} is connected"),
-            SourceState::Away { since, .. } => info!("source {name} is back after {:.1?}", now.since(*since)),
-            SourceState::Waiting { since, .. } => {
-                info!("source {name} goes on after {:.1?}: the store can write again", now.since(*since));
+        self.status.send_if_modified(|status| {
+            let next = match (activity, &status.state) {
+                (Some(Activity::CatchingUp), _) => SourceState::CatchingUp,
+                (Some(Activity::Live), _) => SourceState::Live,
+                (None, SourceState::Live | SourceState::CatchingUp) => return false,
+                (None, _) => SourceState::Live,
+            };
+            match &status.state {
+                SourceState::Opening => info!("source {name} is connected"),
+                SourceState::Away { since, .. } => info!("source {name} is back after {:.1?}", now.since(*since)),
+                SourceState::Waiting { since, .. } => {
+                    info!("source {name} goes on after {:.1?}: the store can write again", now.since(*since));
+                }
+                _ => {}
             }
-            _ => {}
-        }
-        status.state = next;
+            let changed = status.state != next;
+            status.state = next;
+            changed
+        });
     }
 
     /// The other side is away, and is tried again after `wait`.
-    pub(crate) fn away(&self, now: Timestamp, error: String, wait: std::time::Duration) {
-        let mut status = self.lock();
-        let since = match &status.state {
-            SourceState::Away { since, .. } => *since,
-            _ => {
-                warn!("source {} is away: {error}; trying again until it is back", self.name);
-                now
-            }
-        };
-        status.state = SourceState::Away { since, error, next_try: now.plus(wait) };
+    pub(crate) fn away(&self, now: Timestamp, error: String, wait: Duration) {
+        self.update(|status| {
+            let since = match &status.state {
+                SourceState::Away { since, .. } => *since,
+                _ => {
+                    warn!("source {} is away: {error}; trying again until it is back", self.name);
+                    now
+                }
+            };
+            status.state = SourceState::Away { since, error, next_try: now.plus(wait) };
+        });
     }
 
     /// The store cannot write.
     pub(crate) fn waiting(&self, now: Timestamp, error: String) {
-        let mut status = self.lock();
-        let since = match &status.state {
-            SourceState::Waiting { since, .. } => *since,
-            _ => {
-                error!("source {} waits, since nothing can be kept: {error}", self.name);
-                now
-            }
-        };
-        status.state = SourceState::Waiting { since, error };
+        self.update(|status| {
+            let since = match &status.state {
+                SourceState::Waiting { since, .. } => *since,
+                _ => {
+                    error!("source {} waits, since nothing can be kept: {error}", self.name);
+                    now
+                }
+            };
+            status.state = SourceState::Waiting { since, error };
+        });
     }
 
     /// It is over, for good.
     pub(crate) fn failed(&self, now: Timestamp, error: String) {
         error!("source {} has failed and is not tried again: {error}", self.name);
-        self.lock().state = SourceState::Failed { since: now, error };
+        self.update(|status| status.state = SourceState::Failed { since: now, error });
     }
 
     /// It came to its end.
     pub(crate) fn ended(&self) {
         info!("source {} has come to its end", self.name);
-        self.lock().state = SourceState::Ended;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, SourceStatus> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+        self.update(|status| status.state = SourceState::Ended);
     }
 }

@@ -1,0 +1,127 @@
+//! What a data directory holds, as its last run knew it: `<data>/catalog.json`.
+//!
+//! It lets `lakehead query` and its like work on a directory without its pipeline file. It is written at each start and
+//! never believed over a pipeline; it holds no settings of sources, so no secrets.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Write,
+    path::Path,
+    time::Duration,
+};
+
+use lakehead_model::{Name, StreamSchema};
+use lakehead_query::Late;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Pipeline,
+    pipeline::{StreamConfig, ViewConfig},
+};
+
+const FILE: &str = "catalog.json";
+
+/// The streams and views of one data directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalog {
+    /// Each stream's schema; not the built-in streams'.
+    pub streams: BTreeMap<Name, StreamSchema>,
+    /// Each view.
+    pub views: BTreeMap<Name, CatalogView>,
+}
+
+/// A view, as far as reading its results needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogView {
+    /// Its query.
+    pub sql: String,
+    /// [`ViewConfig::watermark_delay`].
+    pub watermark_delay: Duration,
+    /// [`ViewConfig::lateness`].
+    pub lateness: Duration,
+    /// [`ViewConfig::late`].
+    pub late: Late,
+}
+
+impl Catalog {
+    /// What `pipeline` says.
+    #[must_use]
+    pub fn of(pipeline: &Pipeline) -> Self {
+        let streams = pipeline.streams.iter().map(|(name, stream)| (name.clone(), stream.schema.clone()));
+        let views = pipeline.views.iter().map(|(name, view)| {
+            let ViewConfig { sql, watermark_delay, lateness, late } = view.clone();
+            (name.clone(), CatalogView { sql, watermark_delay, lateness, late })
+        });
+        Self { streams: streams.collect(), views: views.collect() }
+    }
+
+    /// Reads the catalog of `data`.
+    ///
+    /// # Errors
+    /// When there is none, or it is of a version of Lakehead that wrote another form.
+    pub fn load(data: &Path) -> Result<Self, Error> {
+        let path = data.join(FILE);
+        let failed = |source| Error::Io { what: format!("reading {}", path.display()), source };
+        let bytes = fs::read(&path).map_err(failed)?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Error::Pipeline(format!(
+                "{} is not a catalog of this version of Lakehead: {error}; `lakehead run` writes it anew",
+                path.display()
+            ))
+        })
+    }
+
+    /// Replaces the catalog of `data`, by rename: a reader finds the old one or the new one.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk says no.
+    pub fn save(&self, data: &Path) -> Result<(), Error> {
+        let (path, fresh) = (data.join(FILE), data.join("catalog.json.new"));
+        let write = || {
+            let mut file = File::create(&fresh)?;
+            file.write_all(&serde_json::to_vec_pretty(self).expect("names and texts are always JSON"))?;
+            file.sync_all()?;
+            fs::rename(&fresh, &path)
+        };
+        write().map_err(|source| Error::Io { what: format!("writing {}", path.display()), source })
+    }
+
+    /// The streams as a pipeline has them.
+    #[must_use]
+    pub fn stream_configs(&self) -> BTreeMap<Name, StreamConfig> {
+        self.streams.iter().map(|(name, schema)| (name.clone(), StreamConfig { schema: schema.clone() })).collect()
+    }
+}
+
+impl From<CatalogView> for ViewConfig {
+    fn from(CatalogView { sql, watermark_delay, lateness, late }: CatalogView) -> Self {
+        Self { sql, watermark_delay, lateness, late }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_catalog_reads_back_as_written() {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert!(matches!(Catalog::load(dir.path()), Err(Error::Io { .. })));
+        let view = ViewConfig::new("SELECT 1");
+        let pipeline = Pipeline {
+            data: dir.path().to_owned(),
+            listen: ([127, 0, 0, 1], 0).into(),
+            token: None,
+            streams: [(Name::new("s").expect("a name"), StreamConfig::default())].into(),
+            sources: BTreeMap::new(),
+            views: [(Name::new("v").expect("a name"), view.clone())].into(),
+            store: lakehead_store::Options::default(),
+        };
+        let catalog = Catalog::of(&pipeline);
+        catalog.save(dir.path()).expect("a file");
+        let read = Catalog::load(dir.path()).expect("a catalog");
+        assert_eq!(read, catalog);
+        assert_eq!(ViewConfig::from(read.views["v"].clone()), view);
+    }
+}

@@ -1,0 +1,151 @@
+//! Asking a data directory: through the process that runs on it, or, without one, by reading its files.
+//!
+//! The answer is the same either way. A running process is found through the directory's lock, asked over HTTP, and
+//! answers as an Arrow stream; the token, where one is set, comes from the environment.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow, bail};
+use arrow::ipc::reader::StreamReader;
+use indicatif::ProgressBar;
+use lakehead_engine::offline;
+use lakehead_query::{Answer, Lake};
+use serde_json::Value;
+
+/// The environment variable with the token of the running process.
+const TOKEN: &str = "LAKEHEAD_TOKEN";
+
+/// The header by which the server says that an answer was cut.
+const TRUNCATED: &str = "lakehead-truncated";
+
+/// How long to wait for a connection: the other process is on this machine.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Where the data is when nobody says: as in the default pipeline, else that of the demo.
+const USUAL: [&str; 2] = ["./data", super::cli::DEMO_DATA];
+
+/// The directory to ask: the one given, else the first of the usual ones that is there.
+pub(crate) fn directory(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let usual = || USUAL.iter().map(PathBuf::from).find(|dir| dir.is_dir());
+    given.or_else(usual).ok_or_else(|| {
+        anyhow!("there is neither {} nor {} here; say where the data is with --data DIR", USUAL[0], USUAL[1])
+    })
+}
+
+/// Who answers.
+pub(crate) enum Source {
+    /// A running process.
+    Process(Process),
+    /// Nobody: the files are read.
+    Files(PathBuf),
+}
+
+/// A running process.
+pub(crate) struct Process {
+    client: reqwest::Client,
+    base: String,
+    pid: u32,
+}
+
+impl Source {
+    /// Finds who answers for `data`.
+    pub(crate) fn find(data: &Path) -> anyhow::Result<Self> {
+        let Some(holder) = lakehead_store::holder(data)? else { return Ok(Self::Files(data.to_owned())) };
+        let Some(address) = holder.address else {
+            bail!("process {} has {} open and is still starting; try again in a moment", holder.pid, data.display());
+        };
+        let client = reqwest::Client::builder().connect_timeout(CONNECT_WITHIN).no_proxy().build()?;
+        Ok(Self::Process(Process { client, base: format!("http://{}", reachable(&address)), pid: holder.pid }))
+    }
+
+    /// Answers `sql`.
+    pub(crate) async fn query(&self, sql: &str, progress: &ProgressBar) -> anyhow::Result<Answer> {
+        match self {
+            Self::Process(process) => process.query(sql).await,
+            Self::Files(data) => Ok(lake(data, sql, progress).await?.query(sql).await?),
+        }
+    }
+}
+
+async fn lake(data: &Path, sql: &str, progress: &ProgressBar) -> anyhow::Result<Lake> {
+    let lake = offline::open(data, Some(sql), &mut |reached| {
+        progress.set_length(reached.end.0);
+        progress.set_position(reached.at.0);
+    });
+    Ok(lake.await?)
+}
+
+impl Process {
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// `/v1/status`.
+    pub(crate) async fn status(&self) -> anyhow::Result<Value> {
+        let response = self.send(self.client.get(format!("{}/v1/status", self.base))).await?;
+        response.json().await.context("reading the status")
+    }
+
+    async fn query(&self, sql: &str) -> anyhow::Result<Answer> {
+        let request = self
+            .client
+            .post(format!("{}/v1/sql", self.base))
+            .header("accept", "application/vnd.apache.arrow.stream")
+            .body(sql.to_owned());
+        let response = self.send(request).await?;
+        let truncated = response.headers().get(TRUNCATED).is_some_and(|value| value == "true");
+        let bytes = response.bytes().await.context("reading the answer")?;
+        let reader = StreamReader::try_new(bytes.as_ref(), None).context("reading the answer")?;
+        let schema = reader.schema();
+        let batches = reader.collect::<Result<_, _>>().context("reading the answer")?;
+        Ok(Answer { schema, batches, truncated })
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
+        let request = match std::env::var(TOKEN) {
+            Ok(token) => request.bearer_auth(token),
+            Err(_) => request,
+        };
+        let response = request.send().await.with_context(|| format!("asking process {} at {}", self.pid, self.base))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body: Value = response.json().await.unwrap_or_default();
+        match body["error"].as_str() {
+            Some(error) if status == reqwest::StatusCode::UNAUTHORIZED => {
+                bail!("{error}; set {TOKEN} to the pipeline's token")
+            }
+            Some(error) => bail!("{error}"),
+            None => bail!("process {} answered {status}", self.pid),
+        }
+    }
+}
+
+/// A process that listens on every address is asked over loopback.
+fn reachable(address: &str) -> String {
+    match address.parse::<SocketAddr>() {
+        Ok(mut socket) if socket.ip().is_unspecified() => {
+            socket.set_ip(if socket.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+            socket.to_string()
+        }
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_listens_everywhere_is_asked_over_loopback() {
+        assert_eq!(reachable("0.0.0.0:8080"), "127.0.0.1:8080");
+        assert_eq!(reachable("[::]:8080"), "[::1]:8080");
+        assert_eq!(reachable("10.0.0.7:8080"), "10.0.0.7:8080");
+    }
+}

@@ -1,0 +1,77 @@
+//! The command line: one variant, one file, for each subcommand.
+
+mod check;
+mod demo;
+mod explain;
+mod query;
+mod run;
+mod simulate;
+mod streams;
+mod table;
+mod tail;
+mod views;
+
+use clap::{Parser, Subcommand};
+
+use crate::outcome::Outcome;
+
+pub(crate) use self::demo::DATA as DEMO_DATA;
+
+/// Keeps a live stream of JSON events, counts it, and puts it to work.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows everything without a network: a simulated upstream, the default pipeline and the dashboard.
+    Demo(demo::Arguments),
+    /// Runs a pipeline; without a file, Wikimedia's live recent changes with the default views.
+    Run(run::Arguments),
+    /// Serves simulated or recorded events as Wikimedia's EventStreams does, for tests.
+    Simulate(simulate::Arguments),
+    /// Answers SQL over streams and views, whether Lakehead is running or not.
+    Query(query::Arguments),
+    /// Checks a pipeline file and says everything that is wrong with it.
+    Check(check::Arguments),
+    /// The manual of a kind of source.
+    Explain(explain::Arguments),
+    /// The streams and what is in them; with a name, its columns.
+    Streams(streams::Arguments),
+    /// The views and how far they are; with a name, its SQL.
+    Views(views::Arguments),
+    /// Prints a stream's last events, and those that come.
+    Tail(tail::Arguments),
+}
+
+impl Cli {
+    /// Runs the subcommand.
+    pub(crate) async fn run(self) -> Outcome {
+        match self.command {
+            Command::Demo(arguments) => demo::run(arguments).await,
+            Command::Run(arguments) => run::run(arguments).await,
+            Command::Simulate(arguments) => simulate::run(arguments).await,
+            Command::Query(arguments) => query::run(arguments).await,
+            Command::Check(arguments) => check::run(arguments).await,
+            Command::Explain(arguments) => explain::run(&arguments),
+            Command::Streams(arguments) => streams::run(arguments).await,
+            Command::Views(arguments) => views::run(arguments).await,
+            Command::Tail(arguments) => tail::run(arguments).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_fits_together() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,119 @@
+//! `lakehead explain`: the manual of a kind of source, made of its file's own words and its settings' types.
+
+use clap::{Args, Subcommand};
+use lakehead_connector_api::SourceSpec;
+use serde_json::Value;
+
+use crate::{
+    config::instead,
+    outcome::{Failure, Outcome},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// A kind of source; without one, the list of kinds.
+    Source {
+        /// What stands after `kind =`.
+        kind: Option<String>,
+    },
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let What::Source { kind } = &arguments.what;
+    let specs = lakehead_connectors::SOURCES;
+    let Some(kind) = kind else {
+        for spec in specs {
+            println!("{}: {}", spec.name, first_sentence(spec.manual));
+        }
+        return Ok(());
+    };
+    let spec = specs.iter().find(|spec| spec.name == kind).ok_or_else(|| {
+        Failure::Usage(format!("no kind of source {kind:?}; {}", instead(kind, specs.iter().map(|spec| spec.name))))
+    })?;
+    print!("{}", page(spec));
+    Ok(())
+}
+
+/// The manual page, Markdown.
+fn page(spec: &SourceSpec) -> String {
+    let schema = serde_json::to_value((spec.schema)()).unwrap_or_default();
+    format!("{}\n\n## Settings\n\n{}\n## Example\n\n{}\n", spec.manual.trim(), settings(&schema), spec.example.trim())
+}
+
+/// The settings, each with its type, default and meaning.
+fn settings(schema: &Value) -> String {
+    let required = |key: &str| schema["required"].as_array().is_some_and(|keys| keys.iter().any(|k| k == key));
+    let mut text = String::new();
+    for (key, value) in schema["properties"].as_object().into_iter().flatten() {
+        let default = match &value["default"] {
+            _ if required(key) => ", required".to_owned(),
+            Value::Null => String::new(),
+            default => format!(", default {default}"),
+        };
+        text.push_str(&format!("`{key}` ({}{default})\n", kind(schema, value)));
+        for line in value["description"].as_str().unwrap_or_default().lines() {
+            text.push_str(&format!("    {line}\n"));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// What a value may be, in a word.
+fn kind(schema: &Value, value: &Value) -> String {
+    if let Some(name) = value["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        return match name {
+            "Span" => "a span of time, as in \"30s\"".to_owned(),
+            "ByteSize" => "a size, as in \"64 MiB\"".to_owned(),
+            _ => kind(schema, &schema["$defs"][name]),
+        };
+    }
+    if let Some(options) = value["anyOf"].as_array().or(value["oneOf"].as_array()) {
+        let kinds: Vec<_> = options.iter().filter(|option| option["type"] != "null").map(|o| kind(schema, o)).collect();
+        return kinds.join(" or ");
+    }
+    let plain = |name: &str| match name {
+        "string" => "text",
+        "integer" => "whole number",
+        "boolean" => "true or false",
+        "object" => "table",
+        other => return other.to_owned(),
+    }
+    .to_owned();
+    match (&value["enum"], &value["type"]) {
+        (Value::Array(values), _) => values.iter().map(Value::to_string).collect::<Vec<_>>().join(" or "),
+        (_, Value::String(name)) if name == "array" => format!("array of {}", kind(schema, &value["items"])),
+        (_, Value::String(name)) => plain(name),
+        (_, Value::Array(names)) => {
+            let names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null").map(plain);
+            names.collect::<Vec<_>>().join(" or ")
+        }
+        _ => value["const"].as_str().map_or_else(|| "any".to_owned(), |text| format!("{text:?}")),
+    }
+}
+
+fn first_sentence(manual: &str) -> String {
+    let text = manual.split("\n\n").next().unwrap_or_default().replace('\n', " ");
+    text.trim_start_matches(['#', ' ']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_page_with_settings_and_an_example() {
+        for spec in lakehead_connectors::SOURCES {
+            let page = page(spec);
+            for part in [spec.name, "## Settings", "## Example", "[source."] {
+                assert!(page.contains(part), "{}: no {part} in:\n{page}", spec.name);
+            }
+        }
+    }
+}

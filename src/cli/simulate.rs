@@ -1,0 +1,1 @@
+//! `lakehead simulate`: an EventStreams upstream, for tests and demos.

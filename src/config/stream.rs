@@ -1,0 +1,142 @@
+//! `[stream.NAME]`: a built-in schema by name (`json` when none is named), columns and an event time of one's own.
+
+use lakehead_engine::pipeline::StreamConfig;
+use lakehead_model::{Column, ColumnType, EventTimeRule, Name, StreamSchema, TimeFormat};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{document::Document, problem::Problem, problem::instead};
+
+/// Columns that every stream has, so that no schema may declare them.
+const EVERY_STREAM_HAS: [&str; 4] = ["event_offset", "event_time", "received_time", "data"];
+
+/// A stream's keys.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    schema: Option<String>,
+    #[serde(default, rename = "columns")]
+    _columns: serde_json::Map<String, Value>,
+    #[serde(default, rename = "event_time")]
+    _event_time: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ColumnKeys {
+    path: Keyed,
+    #[serde(rename = "type")]
+    column_type: Option<ColumnType>,
+    equals: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimeKeys {
+    path: Keyed,
+    format: Option<TimeFormat>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a path is text as in \"length.new\", or its keys as in [\"length\", \"new\"]")]
+enum Keyed {
+    Dotted(String),
+    Keys(Vec<String>),
+}
+
+impl Keyed {
+    fn keys(self) -> Result<Vec<String>, String> {
+        let keys = match self {
+            Self::Dotted(text) => text.split('.').map(str::to_owned).collect(),
+            Self::Keys(keys) => keys,
+        };
+        if keys.is_empty() || keys.iter().any(String::is_empty) {
+            return Err("a path names at least one key, and none of its keys is empty".to_owned());
+        }
+        Ok(keys)
+    }
+}
+
+/// Reads the stream `name`.
+pub(super) fn read(document: &Document, name: &str, problems: &mut Vec<Problem>) -> Option<StreamConfig> {
+    let path = ["stream", name];
+    let keys: Keys = match document.read(&path) {
+        Ok(keys) => keys,
+        Err(problem) => {
+            problems.push(problem);
+            return None;
+        }
+    };
+    let before = problems.len();
+    let columns_path = ["stream", name, "columns"];
+    let mut schema = match keys.schema.as_deref() {
+        Some(schema) if StreamSchema::BUILTIN.contains(&schema) => StreamSchema::builtin(schema).unwrap_or_default(),
+        Some(schema) => {
+            let what = format!("no built-in schema {schema:?}; {}", instead(schema, StreamSchema::BUILTIN.iter().copied()));
+            problems.push(document.problem(&["stream", name, "schema"], what));
+            StreamSchema::default()
+        }
+        None => StreamSchema::builtin("json").unwrap_or_default(),
+    };
+    for key in document.keys(&columns_path) {
+        match column(document, name, key) {
+            Ok(column) if schema.column(key).is_some() => {
+                let what = "the schema has a column of this name already; choose another";
+                problems.push(document.problem(&["stream", name, "columns", &column.name], what));
+            }
+            Ok(column) => schema.columns.push(column),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if let Some(rules) = event_time(document, name, problems) {
+        schema.event_time = rules;
+    }
+    (problems.len() == before).then_some(StreamConfig { schema })
+}
+
+fn column(document: &Document, stream: &str, name: &str) -> Result<Column, Problem> {
+    let at = ["stream", stream, "columns", name];
+    Name::new(name).map_err(|error| document.problem(&at, error.to_string()))?;
+    if EVERY_STREAM_HAS.contains(&name) {
+        return Err(document.problem(&at, "every stream has a column of this name already; choose another"));
+    }
+    let keys = match document.get(&at) {
+        Some(Value::Object(_)) => document.read::<ColumnKeys>(&at)?,
+        _ => ColumnKeys { path: document.read(&at)?, column_type: None, equals: None },
+    };
+    let column_type = match (keys.column_type, &keys.equals) {
+        (Some(ColumnType::Bool) | None, Some(_)) => ColumnType::Bool,
+        (Some(_), Some(_)) => {
+            let [a, b, c, d] = at;
+            return Err(document.problem(&[a, b, c, d, "type"], "with `equals` the column is true or false: bool"));
+        }
+        (column_type, None) => column_type.unwrap_or(ColumnType::Text),
+    };
+    let path = keys.path.keys().map_err(|what| document.problem(&at, what))?;
+    Ok(Column { name: name.to_owned(), path, column_type, equals: keys.equals })
+}
+
+fn event_time(document: &Document, stream: &str, problems: &mut Vec<Problem>) -> Option<Vec<EventTimeRule>> {
+    let at = ["stream", stream, "event_time"];
+    let rule = |at: &[&str]| -> Result<EventTimeRule, Problem> {
+        let keys = match document.get(at) {
+            Some(Value::Object(_)) => document.read::<TimeKeys>(at)?,
+            Some(Value::String(_)) => TimeKeys { path: document.read(at)?, format: None },
+            _ => {
+                let what = "write a path as in \"meta.dt\", or { path = \"ts\", format = \"unix_seconds\" }, or an array of \
+                            these, of which the first that is there wins";
+                return Err(document.problem(at, what));
+            }
+        };
+        let path = keys.path.keys().map_err(|what| document.problem(at, what))?;
+        Ok(EventTimeRule { path, format: keys.format.unwrap_or(TimeFormat::Rfc3339) })
+    };
+    let rules: Vec<_> = match document.get(&at) {
+        None => return None,
+        Some(Value::Array(rules)) => {
+            (0..rules.len()).map(|index| rule(&["stream", stream, "event_time", &index.to_string()])).collect()
+        }
+        Some(_) => vec![rule(&at)],
+    };
+    Some(rules.into_iter().filter_map(|rule| rule.map_err(|problem| problems.push(problem)).ok()).collect())
+}

@@ -1,0 +1,195 @@
+//! A running pipeline as a service: bind, start, serve, wait for Ctrl-C, finish in order.
+//!
+//! Shared by `run` and `demo`. The address is bound before anything else, so a port in use costs nothing; the HTTP
+//! server stops before the engine, so whoever is being answered gets the answer.
+
+use std::{
+    io::{self, IsTerminal},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow};
+use lakehead_engine::{Engine, Parts, Pipeline, status::SourceState};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    task::JoinHandle,
+};
+
+use crate::{VERSION, clock::SystemClock};
+
+/// How often a person at a terminal is told how it goes.
+const TELL_EVERY: Duration = Duration::from_secs(30);
+
+/// When first: soon enough to see that something happens.
+const TELL_FIRST: Duration = Duration::from_secs(3);
+
+/// Binds `address`.
+pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow!(
+            "{address} is in use by another program; choose another port with --listen {}:PORT (0 takes a free one)",
+            address.ip()
+        ),
+        io::ErrorKind::PermissionDenied => {
+            anyhow!("{address} may not be used by this user; choose a port above 1023 with --listen {}:PORT", address.ip())
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            anyhow!("{} is no address of this machine; choose another with --listen IP:PORT", address.ip())
+        }
+        _ => anyhow::Error::from(error).context(format!("listening on {address}")),
+    })
+}
+
+/// The signals that ask to finish: Ctrl-C and SIGTERM.
+pub(crate) struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// From now on these signals no longer end the process by themselves.
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("listening for signals");
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// Waits for one.
+    pub(crate) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// A pipeline that runs and is served.
+pub(crate) struct Service {
+    engine: Arc<Engine>,
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<Result<(), lakehead_serve::Error>>,
+}
+
+impl Service {
+    /// Starts `pipeline` and serves it on `listener`.
+    pub(crate) async fn start(pipeline: Pipeline, listener: TcpListener) -> anyhow::Result<Self> {
+        let address = listener.local_addr().context("asking for the address that was bound")?;
+        let parts = Parts { clock: Arc::new(SystemClock), sources: lakehead_connectors::SOURCES, version: VERSION };
+        let engine = Arc::new(Engine::start(pipeline, parts).await?);
+        engine.publish_address(&address.to_string())?;
+        let (stop, mut stopping) = watch::channel(false);
+        let shutdown = async move {
+            // An error means that the service itself is gone: that is a reason to stop, too.
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        let serving = tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), shutdown));
+        Ok(Self { engine, address, stop, serving })
+    }
+
+    /// Where the dashboard is.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// Runs until a signal comes or the server fails, then finishes everything in order and says so.
+    pub(crate) async fn until(mut self, mut stop: Stop) -> anyhow::Result<()> {
+        let mut telling = tokio::time::interval_at(tokio::time::Instant::now() + TELL_FIRST, TELL_EVERY);
+        let terminal = io::stderr().is_terminal();
+        let failed = loop {
+            tokio::select! {
+                () = stop.wait() => break None,
+                served = &mut self.serving => break Some(match served {
+                    Ok(Ok(())) => anyhow!("the server ended by itself"),
+                    Ok(Err(error)) => error.into(),
+                    Err(error) => anyhow!("the server was stopped by a defect: {error}"),
+                }),
+                _ = telling.tick(), if terminal => eprintln!("{}", self.line()),
+            }
+        };
+        if failed.is_none() {
+            eprintln!("stopping; what has arrived is being kept (Ctrl-C again stops at once, and loses nothing either)");
+        }
+        tokio::select! {
+            finished = self.finish(failed.is_some()) => {
+                finished?;
+                failed.map_or(Ok(()), Err)
+            }
+            () = stop.wait() => Err(anyhow!("stopped at once; the next start cuts what was not finished and goes on from there")),
+        }
+    }
+
+    async fn finish(&mut self, server_ended: bool) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        if !server_ended {
+            match (&mut self.serving).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!("the server ended with an error: {error}"),
+                Err(error) => tracing::error!("the server was stopped by a defect: {error}"),
+            }
+        }
+        self.engine.shutdown().await?;
+        let status = self.engine.status();
+        let kept: u64 = status.streams.values().map(|stream| stream.events).sum();
+        eprintln!("stopped cleanly: {} events in {}", grouped(kept), self.engine.pipeline().data.display());
+        Ok(())
+    }
+
+    /// How it goes, in one line.
+    fn line(&self) -> String {
+        let status = self.engine.status();
+        let streams = status.streams.iter().filter(|(_, stream)| stream.events > 0);
+        let streams: Vec<_> = streams
+            .map(|(name, stream)| format!("{name} {} events, {:.0}/s", grouped(stream.events), stream.rate_10s))
+            .collect();
+        let sources = status.sources.iter().map(|(name, source)| {
+            let state = match &source.state {
+                SourceState::Opening => "connecting",
+                SourceState::CatchingUp => "catching up",
+                SourceState::Live => "live",
+                SourceState::Away { .. } => "away, trying again",
+                SourceState::Waiting { .. } => "waiting for the disk",
+                SourceState::Ended => "at its end",
+                SourceState::Failed { .. } => "failed",
+            };
+            format!("{name} {state}")
+        });
+        streams.into_iter().chain(sources).collect::<Vec<_>>().join(" · ")
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named_with_the_way_out() {
+        let taken = bind(([127, 0, 0, 1], 0).into()).await.expect("a free port");
+        let address = taken.local_addr().expect("its address");
+        let error = bind(address).await.expect_err("it is taken").to_string();
+        assert!(error.contains(&address.to_string()) && error.contains("--listen"), "{error}");
+    }
+}
