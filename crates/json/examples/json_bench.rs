@@ -1,4 +1,3 @@
-//! Measures this crate on a file of JSON lines, plain or gzip, beside sonic-rs:
 //! `cargo run --release -p lakehead-json --example json_bench -- FILE [ROUNDS]`.
 //!
 //! Prints MB/s and ns/event of checking, of finding fields by path and of finding the event time; the best of the
@@ -30,8 +29,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     run("validate", &mut |event| u64::from(validate(event).is_ok()));
     run("std from_utf8 alone", &mut |event| u64::from(std::str::from_utf8(event).is_ok()));
-    run("sonic-rs lazy value", &mut |event| u64::from(sonic_rs::from_slice::<sonic_rs::LazyValue>(event).is_ok()));
-    run("sonic-rs ignored", &mut |event| u64::from(sonic_rs::from_slice::<serde::de::IgnoredAny>(event).is_ok()));
     run("serde_json ignored", &mut |event| u64::from(serde_json::from_slice::<serde::de::IgnoredAny>(event).is_ok()));
 
     for (name, wanted) in [
