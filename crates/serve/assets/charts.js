@@ -5,6 +5,7 @@ import { axisTime, count } from "./format.js";
 import { make } from "./dom.js";
 
 const CONFIG = { displayModeBar: false, responsive: false, showTips: false, doubleClick: "reset", scrollZoom: false };
+const MINUTE = 60_000;
 const charts = new Map(); // element → { build, seen, stale }
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -27,7 +28,7 @@ const sizer = new ResizeObserver((entries) => {
   }
 });
 
-/** Shows what `build()` returns, `{ traces, layout, label, table }`, in `element`. */
+/** Shows what `build()` returns, `{ traces, layout, label, keys, table }`, in `element`. */
 export function chart(element, build) {
   let known = charts.get(element);
   if (!known) {
@@ -46,14 +47,17 @@ function refresh(element, chart) {
 }
 
 function draw(element, chart) {
-  const { traces, layout, label, table } = chart.build();
+  const { traces, layout, label, keys, table } = chart.build();
   chart.stale = false;
   chart.drawn = true;
   chart.width = element.clientWidth;
   element.setAttribute("role", "img");
   element.setAttribute("aria-label", label);
-  Plotly.react(element, traces, { ...base(element), ...layout }, CONFIG);
+  const { xaxis, ...others } = layout;
+  xaxis.nticks = Math.max(3, Math.floor(element.clientWidth / 90));
+  Plotly.react(element, traces, { ...base(element), ...others, xaxis }, CONFIG);
   tabulate(element, table);
+  if (keys) legend(element, keys);
 }
 
 /** Draws everything again in the colours that hold now. */
@@ -63,37 +67,44 @@ export function retheme() {
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", retheme);
 
+function axes() {
+  const axis = { gridcolor: colour("--grid"), zerolinecolor: colour("--line"), linecolor: colour("--line"), tickfont: { color: colour("--soft"), size: 11.5 }, fixedrange: true };
+  return {
+    xaxis: { ...axis, type: "date", showgrid: false, tickformat: "%H:%M", hoverformat: "%H:%M:%S", ticks: "outside", tickcolor: colour("--line"), ticklen: 4 },
+    yaxis: { ...axis, rangemode: "tozero", nticks: 5, separatethousands: true },
+  };
+}
+
 function base(element) {
-  const ink = colour("--soft");
-  const grid = colour("--grid");
-  const axis = { gridcolor: grid, zerolinecolor: colour("--line"), linecolor: colour("--line"), tickfont: { color: ink, size: 11.5 }, fixedrange: true };
   return {
     width: element.clientWidth,
     height: element.clientHeight,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: ink },
+    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--soft") },
     margin: { l: 40, r: 6, t: 6, b: 24 },
-    xaxis: { ...axis, type: "date", showgrid: false, tickformat: "%H:%M", hoverformat: "%H:%M:%S", ticks: "outside", tickcolor: colour("--line"), ticklen: 4, nticks: Math.max(3, Math.floor(element.clientWidth / 90)) },
-    yaxis: { ...axis, rangemode: "tozero", nticks: 5, separatethousands: true },
     hovermode: "x unified",
     hoverlabel: { bgcolor: colour("--card"), bordercolor: colour("--line"), font: { color: colour("--ink"), size: 12 } },
     showlegend: false,
     dragmode: false,
-    bargap: 0.18,
-    transition: { duration: 0 },
   };
 }
 
-const legend = () => ({
-  showlegend: true,
-  legend: { orientation: "h", x: 0, y: -0.13, yanchor: "top", traceorder: "normal", font: { size: 11.5, color: colour("--soft") }, itemclick: "toggle", itemdoubleclick: "toggleothers", bgcolor: "rgba(0,0,0,0)" },
-});
+/**
+ * Where the axis ends: above the highest value, unless a few seconds (a source that caught up) tower over all others;
+ * then above the others, so that they can be read.
+ */
+export function lineTop(values) {
+  const ordered = values.toSorted((a, b) => a - b);
+  const most = ordered.at(-1) ?? 0;
+  const usual = ordered[Math.floor((ordered.length - 1) * 0.95)] ?? 0;
+  return Math.max(1, 1.12 * (usual > 0 && most > 6 * usual ? 1.5 * usual : most));
+}
 
 /** One line over seconds, zero where nothing happened. `points` are `[ms, value]`, `range` is `[fromMs, toMs]`. */
 export function line(points, range, unit) {
   const values = points.map((point) => point[1]);
-  const top = Math.max(1, ...values);
+  const top = lineTop(values);
   const mean = values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : 0;
   return {
     traces: [{
@@ -104,16 +115,13 @@ export function line(points, range, unit) {
       type: "scatter", mode: "lines", hoverinfo: "skip", x: range.map(axisTime), y: [mean, mean],
       line: { color: colour("--faint"), width: 1, dash: "dot" },
     }],
-    layout: layoutWith({ range: range.map(axisTime) }, { range: [0, top * 1.12] }),
-    label: `Line of ${unit} for each second: ${count(values.at(-1) ?? 0)} in the newest, ${count(mean)} on average, ${count(top)} at most.`,
+    layout: {
+      xaxis: { ...axes().xaxis, range: range.map(axisTime), tickformat: "%H:%M:%S" },
+      yaxis: { ...axes().yaxis, range: [0, top] },
+    },
+    label: `Line of ${unit} for each second: ${count(values.at(-1) ?? 0)} in the newest, ${count(mean)} on average, ${count(Math.max(0, ...values))} at most.`,
     table: { head: ["second", unit], rows: points.map(([ms, value]) => [axisTime(ms), count(value)]).reverse() },
   };
-
-  function layoutWith(x, y) {
-    const { xaxis, yaxis } = base(document.body);
-    const narrow = { nticks: undefined };
-    return { xaxis: { ...xaxis, ...narrow, ...x, tickformat: "%H:%M:%S", hoverformat: "%H:%M:%S" }, yaxis: { ...yaxis, ...y } };
-  }
 }
 
 /**
@@ -123,23 +131,21 @@ export function line(points, range, unit) {
 export function minutes(series, range, unit) {
   const [from, newest] = range;
   const times = [];
-  for (let at = from; at <= newest; at += 60_000) times.push(at);
+  for (let at = from; at <= newest; at += MINUTE) times.push(at);
   const x = times.map(axisTime);
   const opacity = times.map((at) => (at === newest ? 0.5 : 1));
-  const { xaxis, yaxis } = base(document.body);
-  const { width, ...narrow } = { width: 60_000 };
+  const { xaxis, yaxis } = axes();
   return {
     traces: series.map((one) => ({
-      type: "bar", name: one.name, x, y: times.map((at) => one.values.get(at) ?? 0), width: width * 0.82, offset: width * 0.09,
+      type: "bar", name: one.name, x, y: times.map((at) => one.values.get(at) ?? 0), width: MINUTE * 0.82, offset: MINUTE * 0.09,
       marker: { color: one.colour, opacity, line: { width: 0 } }, hovertemplate: `%{y:,} ${one.name}<extra></extra>`,
     })),
     layout: {
       barmode: "relative",
-      ...legend(),
-      margin: { l: 40, r: 6, t: 6, b: 62 },
-      xaxis: { ...xaxis, ...narrow, nticks: undefined, range: [axisTime(from), axisTime(newest + 60_000)], hoverformat: "%H:%M" },
+      xaxis: { ...xaxis, range: [axisTime(from), axisTime(newest + MINUTE)], hoverformat: "%H:%M" },
       yaxis: { ...yaxis, tickformat: "~s" },
     },
+    keys: series,
     label: `${unit} for each minute, stacked: ${series.map((one) => `${one.name} ${count(sum(one.values))}`).join(", ")}.`,
     table: {
       head: ["minute", ...series.map((one) => one.name)],
@@ -153,6 +159,25 @@ const sum = (values) => { let total = 0; for (const value of values.values()) to
 function translucent(hex, alpha) {
   const [r, g, b] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
   return `rgba(${r},${g},${b},${alpha})`;
+}
+
+/** The names of the series beside their colours, below the chart. */
+function legend(element, keys) {
+  let list = element.parentElement.querySelector(".legend");
+  if (!list) {
+    list = make("ul", "legend");
+    element.after(list);
+  }
+  const known = keys.map(({ name, colour }) => name + colour).join();
+  if (list.dataset.known === known) return;
+  list.dataset.known = known;
+  list.replaceChildren(...keys.map(({ name, colour }) => {
+    const swatch = make("span", "swatch");
+    swatch.style.background = colour;
+    const item = make("li");
+    item.append(swatch, name);
+    return item;
+  }));
 }
 
 /** The same numbers as a table below the chart, filled only while it is open. */

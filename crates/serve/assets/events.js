@@ -5,10 +5,11 @@ import { id, make, pageLink, say } from "./dom.js";
 
 let newest = -1;
 let held = false;
+let pointed = false; // Under the pointer or the focus nothing moves away.
 
 /** Shows `rows`, newest first. */
 export function events(panel, rows) {
-  if (held || rows.length === 0) return;
+  if (held || pointed || rows.length === 0) return;
   const list = id("events-list");
   const items = rows.map((row) => item(row, row.event_offset > newest && newest >= 0));
   newest = rows[0].event_offset;
@@ -33,6 +34,11 @@ function change({ type, length_old: before, length_new: after }) {
   if (after == null || (type !== "edit" && type !== "new")) return make("span", "delta", "");
   const by = after - (before ?? 0);
   return make("span", `delta ${by > 0 ? "plus" : by < 0 ? "minus" : ""}`, delta(by));
+}
+
+for (const [begins, ends] of [["pointerenter", "pointerleave"], ["focusin", "focusout"]]) {
+  id("events-list").addEventListener(begins, () => { pointed = true; });
+  id("events-list").addEventListener(ends, () => { pointed = false; });
 }
 
 id("hold").addEventListener("click", ({ currentTarget }) => {

@@ -6,19 +6,19 @@ import { WORDS } from "./state.js";
 
 /** Fills the three tables. */
 export function facts(status, now) {
-  table("sources", ["Source", "Kind", "Into", "State", "#Events", "#Again, dropped", "#Refused", "#Missing upstream", "#Reconnects", "Complete to"],
+  table("sources", ["Source", "Kind", "Into", "State", "Complete to", "#Events", "#Again, dropped", "#Refused", "#Missing upstream", "#Reconnects"],
     Object.entries(status.sources).map(([name, one]) => [
-      name, one.kind, one.stream, badge(one.state), count(one.events), count(one.duplicates), count(one.rejects), count(one.gaps),
-      count(Math.max(0, one.opened - 1)), moment(millis(one.progress), now),
+      name, one.kind, one.stream, badge(one.state), moment(millis(one.progress), now), count(one.events), count(one.duplicates), count(one.rejects),
+      count(one.gaps), count(Math.max(0, one.opened - 1)),
     ]));
-  table("streams", ["Stream", "#Events", "#Rate, 10 s", "#First offset", "#Next offset", "#Raw", "#On disk", "#Files", "#Pushed", "Last received"],
+  table("streams", ["Stream", "Last received", "#Events", "#Rate, 10 s", "#First offset", "#Next offset", "#Raw", "#On disk", "#Files", "#Pushed"],
     Object.entries(status.streams).map(([name, one]) => [
-      name, count(one.events), `${rate(one.rate_10s)}/s`, count(one.start), count(one.end), bytes(one.raw_bytes), bytes(one.stored_bytes),
-      count(one.segments), count(one.pushed), one.freshness_seconds == null ? "–" : `${span(one.freshness_seconds)} ago`,
+      name, one.freshness_seconds == null ? "–" : `${span(one.freshness_seconds)} ago`, count(one.events), `${rate(one.rate_10s)}/s`,
+      count(one.start), count(one.end), bytes(one.raw_bytes), bytes(one.stored_bytes), count(one.segments), count(one.pushed),
     ]));
-  table("views", ["View", "Of", "#Rows", "#Counted to offset", "#Behind", "Closed to", "#Corrected late", "#Too late", "#Without time"],
+  table("views", ["View", "Of", "Closed to", "#Rows", "#Counted to offset", "#Behind", "#Corrected late", "#Too late", "#Without time"],
     Object.entries(status.views).map(([name, one]) => [
-      name, one.stream, count(one.rows), count(one.offset), count(one.behind), moment(millis(one.watermark), now),
+      name, one.stream, moment(millis(one.watermark), now), count(one.rows), count(one.offset), count(one.behind),
       count(one.late_corrected), count(one.late_dropped), count(one.without_time),
     ]));
 }

@@ -1,7 +1,7 @@
 // What each panel of the server's list looks like here: its name, and how its rows become a picture. Minutes and hours
 // count from the newest in the rows, not from the clock, so that replayed and lagging streams show as well.
 
-import { chart, line, minutes, palette } from "./charts.js";
+import { chart, line, lineTop, minutes, palette } from "./charts.js";
 import { clock, count, millis, moment } from "./format.js";
 import { events } from "./events.js";
 import { id, pageLink, say } from "./dom.js";
@@ -33,7 +33,9 @@ const SHOW = {
     const first = values.size ? Math.max(from, Math.min(...values.keys())) : to;
     const points = [];
     for (let at = first; at <= to; at += SECOND) points.push([at, values.get(at) ?? 0]);
-    say(sub(element), stale && newest ? `by received time, until ${moment(newest, now)}` : "by received time, last five minutes");
+    const most = Math.max(0, ...points.map((point) => point[1]));
+    const peak = most > lineTop(points.map((point) => point[1])) ? `, peak of ${count(most)} cut off` : "";
+    say(sub(element), `by received time, ${stale && newest ? `until ${moment(newest, now)}` : "last five minutes"}${peak}`);
     chart(plot(element), () => line(points, [from, to], "edits"));
   },
 
@@ -43,7 +45,8 @@ const SHOW = {
     if (totals.has("others")) names.push("others");
     drawMinutes(element, rows, "edits", () => {
       const colours = palette();
-      return names.map((name, at) => ({ name, values: valuesOf(rows, "wiki", name, "edits"), colour: name === "others" ? colours[8] : colours[at % 8] }));
+      const places = keepPlaces(names.filter((name) => name !== "others"));
+      return names.map((name) => ({ name, values: valuesOf(rows, "wiki", name, "edits"), colour: colours[places.get(name) ?? 8] }));
     });
   },
 
@@ -76,20 +79,18 @@ const SHOW = {
     });
   },
 
-  edits_per_page(element, rows, now) {
-    say(sub(element), windowWords(rows[0]?.ten_minutes, 10, now));
+  edits_per_page(element, rows) {
+    say(sub(element), windowWords(rows[0]?.ten_minutes, 10, 2));
     ranks(element, rows.map((row) => ({ label: pageLink(domainOf(row.wiki), row.title), aside: row.wiki, value: row.edits })));
   },
 
-  events_per_domain(element, rows, now) {
-    say(sub(element), windowWords(rows[0]?.newest, 1, now, 10));
+  events_per_domain(element, rows) {
+    say(sub(element), windowWords(rows[0]?.newest, 1, 10));
     ranks(element, rows.map((row) => ({ label: row.domain ?? "none", value: row.events })));
   },
 
-  new_pages(element, rows, now) {
-    const total = rows.reduce((sum, row) => sum + row.pages, 0);
-    const hour = windowWords(rows[0]?.hour, 60, now);
-    say(sub(element), total ? `${hour}` : "none yet this hour");
+  new_pages(element, rows) {
+    say(sub(element), windowWords(rows[0]?.hour, 60));
     ranks(element, rows.map((row) => ({ label: row.domain ?? "none", value: row.pages })));
   },
 
@@ -101,8 +102,8 @@ const SHOW = {
 const sub = (element) => element.querySelector(".sub");
 const plot = (element) => element.querySelector(".chart");
 
-/** "13:20 to 13:30", the window that starts at `start`, or the `back` windows up to it. */
-function windowWords(start, sizeMinutes, now, back = 1) {
+/** "13:20 to 13:40": the window that starts at `start` and those before it, `back` in all. */
+function windowWords(start, sizeMinutes, back = 1) {
   if (!start) return "none yet";
   const at = millis(start);
   const from = clock(at - (back - 1) * sizeMinutes * MINUTE).slice(0, 5);
@@ -121,6 +122,16 @@ function valuesOf(rows, key, name, value) {
     if (String(row[key] ?? "none") === name) values.set(millis(row.minute), (values.get(millis(row.minute)) ?? 0) + row[value]);
   }
   return values;
+}
+
+const wikiPlaces = new Map();
+
+/** A colour's place for each of at most eight names; a name keeps its own for as long as it is among them. */
+function keepPlaces(names) {
+  for (const name of [...wikiPlaces.keys()]) if (!names.includes(name)) wikiPlaces.delete(name);
+  const free = [0, 1, 2, 3, 4, 5, 6, 7].filter((place) => ![...wikiPlaces.values()].includes(place));
+  for (const name of names) if (!wikiPlaces.has(name)) wikiPlaces.set(name, free.shift());
+  return wikiPlaces;
 }
 
 function drawMinutes(element, rows, unit, series) {

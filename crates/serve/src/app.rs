@@ -18,14 +18,12 @@ use axum::{
     middleware,
     routing::{get, post},
 };
-use lakehead_engine::{
-    Engine,
-    pipeline::Token,
-    status::Status,
-};
+use lakehead_engine::{Engine, pipeline::Token, status::Status};
 use tokio::sync::{Semaphore, watch};
 
-use crate::{assets, assets::Assets, guard, headers, health, live, live::Live, metrics, push, refusal::Refusal, sign_in, sql};
+use crate::{
+    assets, assets::Assets, guard, headers, health, live, live::Live, metrics, push, refusal::Refusal, sign_in, sql,
+};
 
 /// What the routes share.
 pub(crate) struct App {

@@ -20,7 +20,6 @@ use crate::{app::App, chart_library::ChartLibrary, refusal::Refusal};
 
 #[derive(rust_embed::Embed)]
 #[folder = "assets/"]
-#[exclude = "sign_in.html"]
 struct Files;
 
 const PAGE: &str = "index.html";

@@ -70,10 +70,7 @@ fn judge(facts: Facts<'_>) -> Verdict {
     }
     let same_site = facts.site.is_none_or(|site| matches!(site, "same-origin" | "none"));
     let same_origin = facts.origin.is_none_or(|origin| Some(strip_scheme(origin)) == facts.host);
-    if !facts.safe && !(same_site && same_origin) {
-        return Verdict::ForeignPage;
-    }
-    Verdict::Pass
+    if facts.safe || (same_site && same_origin) { Verdict::Pass } else { Verdict::ForeignPage }
 }
 
 fn strip_scheme(origin: &str) -> &str {

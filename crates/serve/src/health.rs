@@ -39,7 +39,9 @@ impl Health {
             health.reasons.push("the process is stopping".into());
         }
         for (name, stream) in &status.streams {
-            health.reasons.extend(stream.cannot_write.iter().map(|why| format!("stream {name} cannot be written: {why}")));
+            health
+                .reasons
+                .extend(stream.cannot_write.iter().map(|why| format!("stream {name} cannot be written: {why}")));
         }
         for (name, source) in &status.sources {
             match &source.state {
