@@ -1,1 +1,14 @@
-//! stub
+//! For tests only: a clock that is set by hand, a log's tail in memory, and an upstream that misbehaves byte by byte.
+//!
+//! Nothing in here waits, chooses a port or touches the network beyond 127.0.0.1. No crate depends on it but for its
+//! tests. The suite that every source has to pass is here too, in [`conformance`]: it needs a log and a clock, which
+//! connector-api has no business with.
+
+mod clock;
+pub mod conformance;
+mod tail;
+mod upstream;
+
+pub use clock::ManualClock;
+pub use tail::VecTail;
+pub use upstream::{Act, Upstream};

@@ -1,0 +1,145 @@
+//! The cursor as it is written: JSON, one entry for each upstream topic and partition.
+//!
+//! ```json
+//! {"version":1,"streams":"recentchange","partitions":[
+//!   {"topic":"codfw.mediawiki.recentchange","partition":0,"since":1630062000000000,"event_time":1630070418000000,
+//!    "kafka_time":1630070418000000,"through":441362978,
+//!    "held":{"offset":441362978,"key":"e195ebcf-e9ff-4179-9591-0d2384b96117","event_time":1630070418000000}},
+//!   {"topic":"eqiad.mediawiki.recentchange","partition":0,"since":1630062000000000}]}
+//! ```
+//!
+//! Times are microseconds since 1970. It stands in the footer of the block that holds the events it covers.
+
+use lakehead_connector_api::Error;
+use lakehead_model::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::event::Key;
+
+/// The version written, and the only one read.
+const VERSION: u32 = 1;
+
+/// Most partitions that one source may have. Each takes about 300 bytes of a cursor, which may have 64 KiB, and 80
+/// bytes of a request header; all of Wikimedia's 25 public streams have 50.
+pub(super) const PARTITIONS_MAX: usize = 128;
+
+/// A cursor.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Written {
+    version: u32,
+    /// The streams in the path when it was written. With other ones the topics have to be learned anew.
+    pub(super) streams: String,
+    pub(super) partitions: Vec<Entry>,
+}
+
+/// Where one upstream partition stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    /// Where it began: asked by this time as long as nothing came.
+    pub(super) since: Timestamp,
+    /// Greatest event time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) event_time: Option<Timestamp>,
+    /// Greatest Kafka time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) kafka_time: Option<Timestamp>,
+    /// The offset up to which, itself included, everything is accounted for: taken, refused or a known gap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) through: Option<i64>,
+    /// The last event before which nothing is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) held: Option<Held>,
+    /// The log holds events after the held one that were taken while it was being looked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) unproven: bool,
+}
+
+/// The event by which a partition's place is known.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Held {
+    /// Its offset, in the cluster that was read when the cursor was written.
+    pub(super) offset: i64,
+    #[serde(with = "key_text")]
+    pub(super) key: Key,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) event_time: Option<Timestamp>,
+}
+
+mod key_text {
+    use super::Key;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(key: &Key, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(key)
+    }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Key, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl Written {
+    pub(super) fn new(streams: String, partitions: Vec<Entry>) -> Self {
+        Self { version: VERSION, streams, partitions }
+    }
+
+    pub(super) fn read(position: &str) -> Result<Self, Error> {
+        let unreadable =
+            |why: String| Error::Corrupt(format!("the cursor of an eventstreams source cannot be read: {why}"));
+        let written: Self = serde_json::from_str(position).map_err(|error| unreadable(error.to_string()))?;
+        if written.version != VERSION {
+            return Err(unreadable(format!("expected version {VERSION}, found {}", written.version)));
+        }
+        Ok(written)
+    }
+
+    pub(super) fn text(&self) -> String {
+        serde_json::to_string(self).expect("strings and numbers are always JSON")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_as_written() {
+        let held = Held { offset: 6_520_000_000, key: Key(7), event_time: Some(Timestamp(5)) };
+        let idle = Entry {
+            topic: "eqiad.t".into(),
+            partition: 0,
+            since: Timestamp(3),
+            event_time: None,
+            kafka_time: None,
+            through: None,
+            held: None,
+            unproven: false,
+        };
+        let busy = Entry { topic: "codfw.t".into(), held: Some(held), through: Some(6_520_000_001), ..idle.clone() };
+        let written = Written::new("t".into(), vec![idle, busy]);
+        assert_eq!(Written::read(&written.text()).expect("a cursor"), written);
+    }
+
+    #[test]
+    fn a_newer_cursor_is_refused_by_name() {
+        let error = Written::read(r#"{"version":2,"streams":"t","partitions":[]}"#).expect_err("newer");
+        assert!(matches!(&error, Error::Corrupt(what) if what.contains("expected version 1, found 2")), "{error}");
+    }
+
+    #[test]
+    fn the_fullest_cursor_stays_within_its_bound() {
+        let entry = Entry {
+            topic: "codfw.mediawiki.page_outlink_topic_prediction_change_with_a_long_name.v1".into(),
+            partition: i32::MAX,
+            since: Timestamp(i64::MAX),
+            event_time: Some(Timestamp(i64::MAX)),
+            kafka_time: Some(Timestamp(i64::MAX)),
+            through: Some(i64::MAX),
+            held: Some(Held { offset: i64::MAX, key: Key(u128::MAX), event_time: Some(Timestamp(i64::MAX)) }),
+            unproven: true,
+        };
+        let text = Written::new("s".repeat(2_000), vec![entry; PARTITIONS_MAX]).text();
+        assert!(text.len() <= 64 << 10, "{}", text.len());
+    }
+}

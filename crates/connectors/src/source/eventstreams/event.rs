@@ -1,0 +1,202 @@
+//! What the source needs to know of one event: where it stood upstream, who it is, when it was.
+//!
+//! The fields inside of the data are the truth, not the frame's id: EventStreams puts `meta.topic`, `meta.partition`
+//! and `meta.offset` into each event, while its ids are times that a later event may have again. One forward walk over
+//! the document finds all of them.
+
+use std::{fmt, str::FromStr};
+
+use lakehead_json::{Paths, Raw};
+use lakehead_model::{TimeFormat, Timestamp};
+
+/// Who an event is: its `meta.id` as 128 bits (a UUID as it is, other text hashed), or, without one, a hash of the
+/// event without its topic, partition and offset, so that the same event is the same in every upstream cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Key(pub(super) u128);
+
+impl Key {
+    /// FNV-1a with 128 bits over the parts: a hash that stays the same from release to release, since cursors hold it.
+    /// Offset basis and prime: the Internet draft draft-eastlake-fnv, section 5.
+    pub(super) fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+        for byte in parts.into_iter().flatten() {
+            hash = (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+        Self(hash)
+    }
+
+    fn of_id(id: &[u8]) -> Self {
+        uuid(id).map_or_else(|| Self::hash([id]), Self)
+    }
+}
+
+/// The 128 bits of a UUID in its usual form, 8-4-4-4-12 hexadecimal digits.
+fn uuid(text: &[u8]) -> Option<u128> {
+    if text.len() != 36 || text[8] != b'-' || text[13] != b'-' || text[18] != b'-' || text[23] != b'-' {
+        return None;
+    }
+    let mut bits: u128 = 0;
+    for part in [&text[..8], &text[9..13], &text[14..18], &text[19..23], &text[24..]] {
+        let mut short: u64 = 0;
+        for digit in part {
+            let value = NIBBLES[usize::from(*digit)];
+            if value > 15 {
+                return None;
+            }
+            short = short << 4 | u64::from(value);
+        }
+        bits = bits << (part.len() * 4) | u128::from(short);
+    }
+    Some(bits)
+}
+
+/// The value of each lower- or upper-case hexadecimal digit; 255 for every other byte.
+const NIBBLES: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value] as usize] = value as u8;
+        table[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
+
+/// In the form of a UUID, which it mostly is.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = format!("{:032x}", self.0);
+        write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    }
+}
+
+impl FromStr for Key {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        uuid(text.as_bytes()).map(Self).ok_or_else(|| format!("{text:?} is not an event's key"))
+    }
+}
+
+/// What was read from one event. All of it may be missing: a stream that is not Wikimedia's need not have it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts<'d> {
+    /// The raw JSON string of `meta.topic`, quotes and all, to be compared by its bytes.
+    pub(super) topic: Option<&'d [u8]>,
+    pub(super) partition: i32,
+    pub(super) offset: Option<i64>,
+    pub(super) key: Key,
+    /// `meta.dt`, which is the Kafka timestamp (equal in all 4,431 recorded frames).
+    pub(super) kafka_time: Option<Timestamp>,
+    /// `timestamp`, else `meta.dt`.
+    pub(super) event_time: Option<Timestamp>,
+}
+
+/// Reads [`Facts`].
+#[derive(Debug)]
+pub(super) struct FactReader {
+    all: Paths,
+    of_log: Paths,
+}
+
+const TOPIC: usize = 0;
+const PARTITION: usize = 1;
+const OFFSET: usize = 2;
+const ID: usize = 3;
+const DT: usize = 4;
+const TIMESTAMP: usize = 5;
+const PATHS: [&[&str]; 6] =
+    [&["meta", "topic"], &["meta", "partition"], &["meta", "offset"], &["meta", "id"], &["meta", "dt"], &["timestamp"]];
+
+impl FactReader {
+    pub(super) fn new() -> Self {
+        let paths = PATHS.map(|path| path.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
+        Self { all: Paths::new(&paths), of_log: Paths::new(&paths[..TIMESTAMP]) }
+    }
+
+    /// What a valid document says. On one that is not valid nothing of it can be relied on, but nothing panics.
+    pub(super) fn read<'d>(&self, document: &'d [u8]) -> Facts<'d> {
+        let mut found = [None; PATHS.len()];
+        self.all.extract(document, &mut found);
+        let kafka_time = found[DT].and_then(|dt| dt.as_time(TimeFormat::Rfc3339));
+        let timestamp = found[TIMESTAMP].and_then(|time| time.as_time(TimeFormat::UnixSeconds));
+        Facts {
+            topic: found[TOPIC].map(Raw::bytes).filter(|raw| raw.first() == Some(&b'"')),
+            partition: found[PARTITION].and_then(Raw::as_i64).and_then(|p| i32::try_from(p).ok()).unwrap_or(0),
+            offset: found[OFFSET].and_then(Raw::as_i64).filter(|offset| *offset >= 0),
+            key: key(document, &found),
+            kafka_time,
+            event_time: timestamp.or(kafka_time),
+        }
+    }
+
+    /// Who an event of the log is, and its Kafka time.
+    pub(super) fn identity(&self, document: &[u8]) -> (Key, Option<Timestamp>) {
+        let mut found = [None; PATHS.len()];
+        self.of_log.extract(document, &mut found);
+        (key(document, &found), found[DT].and_then(|dt| dt.as_time(TimeFormat::Rfc3339)))
+    }
+}
+
+fn key(document: &[u8], found: &[Option<Raw<'_>>; PATHS.len()]) -> Key {
+    match found[ID] {
+        Some(raw) => match (raw.unescaped(), raw.as_str()) {
+            (Some(id), _) if !id.is_empty() => Key::of_id(id.as_bytes()),
+            (None, Some(id)) if !id.is_empty() => Key::of_id(id.as_bytes()),
+            _ => key_without_id(document, found),
+        },
+        None => key_without_id(document, found),
+    }
+}
+
+/// The hash of all that is not topic, partition or offset.
+fn key_without_id(document: &[u8], found: &[Option<Raw<'_>>; PATHS.len()]) -> Key {
+    let base = document.as_ptr().addr();
+    let mut holes: Vec<(usize, usize)> = [TOPIC, PARTITION, OFFSET]
+        .iter()
+        .filter_map(|place| found[*place])
+        .map(|raw| (raw.bytes().as_ptr().addr() - base, raw.bytes().len()))
+        .collect();
+    holes.sort_unstable();
+    let mut at = 0;
+    let mut parts = Vec::with_capacity(holes.len() + 1);
+    for (start, length) in holes {
+        parts.push(document.get(at..start).unwrap_or_default());
+        at = start + length;
+    }
+    parts.push(document.get(at..).unwrap_or_default());
+    Key::hash(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT: &str = r#"{"$schema":"x","meta":{"id":"59d43ae0-e4e9-4197-990d-52723364e505","dt":"2021-08-27T13:20:17Z","topic":"codfw.t","partition":0,"offset":441362975},"timestamp":1630070416}"#;
+
+    #[test]
+    fn the_facts_of_an_event_are_found_in_its_data() {
+        let facts = FactReader::new().read(EVENT.as_bytes());
+        assert_eq!(facts.topic, Some(&b"\"codfw.t\""[..]));
+        assert_eq!((facts.partition, facts.offset), (0, Some(441_362_975)));
+        assert_eq!(facts.key.to_string(), "59d43ae0-e4e9-4197-990d-52723364e505");
+        assert_eq!(facts.kafka_time, Some(Timestamp::from_seconds(1_630_070_417)));
+        assert_eq!(facts.event_time, Some(Timestamp::from_seconds(1_630_070_416)));
+        assert_eq!(FactReader::new().identity(EVENT.as_bytes()), (facts.key, facts.kafka_time));
+        assert_eq!(facts.key.to_string().parse(), Ok(facts.key));
+    }
+
+    #[test]
+    fn an_event_without_id_is_the_same_in_every_cluster() {
+        let plain = EVENT.replace(r#""id":"59d43ae0-e4e9-4197-990d-52723364e505","#, "");
+        let key = |text: &str| FactReader::new().read(text.as_bytes()).key;
+        assert_eq!(key(&plain), key(&plain.replace("441362975", "7").replace("codfw", "eqiad")));
+        assert_ne!(key(&plain), key(&plain.replace("1630070416", "1630070417")));
+        assert_ne!(key(&plain), key(EVENT));
+    }
+
+    #[test]
+    fn what_is_missing_is_missing() {
+        let facts = FactReader::new().read(br#"{"meta":{"offset":-1,"topic":null,"id":7}}"#);
+        assert_eq!((facts.topic, facts.offset, facts.kafka_time), (None, None, None));
+    }
+}

@@ -1,0 +1,161 @@
+//! One connection to the upstream: the request, its answer, and the bytes that come.
+//!
+//! The cut after 15 minutes, and any other end of an answer that had begun, is [`Heard::End`] and no error; what to
+//! make of it is decided above.
+
+use std::{error::Error as _, time::Duration};
+
+use bytes::Bytes;
+use futures::future::poll_immediate;
+use lakehead_connector_api::Error;
+use reqwest::{
+    Client, Response,
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
+};
+use tokio::time::{Instant, timeout, timeout_at};
+use url::Url;
+
+use super::refusal::{Answer, BODY_BYTES_MAX, refusal};
+use crate::sse::Parser;
+
+/// The longest wait for a TCP and TLS connection.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// The longest wait for the head of an answer. EventStreams first connects to Kafka and looks up offsets.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+/// Room in a frame beside its data: the id names every partition, 80 bytes each.
+const FRAME_OVERHEAD_BYTES: usize = 64 << 10;
+
+/// A connection whose answer is a stream.
+pub(super) struct Link {
+    response: Response,
+    pub(super) parser: Parser,
+    /// What came last, and how much of it was parsed.
+    pub(super) piece: Bytes,
+    pub(super) opened: Instant,
+    /// When something came last.
+    pub(super) heard: Instant,
+}
+
+/// What a wait brought.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Bytes, in `piece`.
+    Piece,
+    /// The connection is at its end; how, for people.
+    End(String),
+    /// Nothing, up to the time given.
+    Nothing,
+}
+
+/// A client for one source. It follows the environment's proxies and has no limit on the length of an answer.
+pub(super) fn client(user_agent: &str) -> Result<Client, Error> {
+    let invalid = |what: String| Error::Invalid(format!("no HTTP client: {what}"));
+    let mut headers = HeaderMap::new();
+    headers.insert(USER_AGENT, HeaderValue::from_str(user_agent).map_err(|error| invalid(error.to_string()))?);
+    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Client::builder()
+        .default_headers(headers)
+        .connect_timeout(CONNECT_MAX)
+        .tcp_nodelay(true)
+        // Each connection is read to its end; a pool would only keep dead ones.
+        .pool_max_idle_per_host(0)
+        .build()
+        .map_err(|error| invalid(reasons(&error)))
+}
+
+impl Link {
+    pub(super) async fn open(
+        client: &Client,
+        url: Url,
+        last_event_id: Option<&str>,
+        event_bytes_max: usize,
+    ) -> Result<Self, Error> {
+        let address = url.to_string();
+        let mut request = client.get(url);
+        if let Some(id) = last_event_id {
+            let value = HeaderValue::from_bytes(id.as_bytes())
+                .map_err(|_| Error::Corrupt(format!("the cursor names a topic that cannot be asked for: {id}")))?;
+            request = request.header(HeaderName::from_static("last-event-id"), value);
+        }
+        let response = match timeout(ANSWER_MAX, request.send()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => {
+                return Err(Error::unavailable(format!("{address} cannot be reached: {}", reasons(&error))));
+            }
+            Err(_) => {
+                let seconds = ANSWER_MAX.as_secs();
+                return Err(Error::unavailable(format!("{address} did not answer within {seconds} s")));
+            }
+        };
+        let header =
+            |name| response.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok()).unwrap_or("").to_owned();
+        let content_type = header(CONTENT_TYPE);
+        if response.status() != 200 || !content_type.starts_with("text/event-stream") {
+            let (status, retry_after) = (response.status().as_u16(), header(RETRY_AFTER));
+            let body = timeout(ANSWER_MAX, body(response)).await.unwrap_or_default();
+            return Err(refusal(&Answer {
+                address: &address,
+                status,
+                content_type: &content_type,
+                retry_after: Some(&retry_after).filter(|text| !text.is_empty()).map(String::as_str),
+                body: &body,
+            }));
+        }
+        let now = Instant::now();
+        let parser = Parser::new(event_bytes_max.saturating_add(FRAME_OVERHEAD_BYTES));
+        Ok(Self { response, parser, piece: Bytes::new(), opened: now, heard: now })
+    }
+
+    /// What is there to be read at once.
+    pub(super) async fn poll(&mut self) -> Heard {
+        let chunk = poll_immediate(self.response.chunk()).await;
+        chunk.map_or(Heard::Nothing, |chunk| self.heard(chunk))
+    }
+
+    /// Waits for more, up to `deadline`. Cancel-safe: what was not returned was not taken.
+    pub(super) async fn wait(&mut self, deadline: Instant) -> Heard {
+        let chunk = timeout_at(deadline, self.response.chunk()).await;
+        chunk.map_or(Heard::Nothing, |chunk| self.heard(chunk))
+    }
+
+    fn heard(&mut self, chunk: reqwest::Result<Option<Bytes>>) -> Heard {
+        match chunk {
+            Ok(Some(piece)) => {
+                self.heard = Instant::now();
+                self.piece = piece;
+                Heard::Piece
+            }
+            Ok(None) => Heard::End("the answer ended".to_owned()),
+            Err(error) => Heard::End(reasons(&error)),
+        }
+    }
+}
+
+/// The head of an error's body.
+async fn body(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(piece)) = response.chunk().await {
+        body.extend_from_slice(&piece[..piece.len().min(BODY_BYTES_MAX - body.len())]);
+        if body.len() == BODY_BYTES_MAX {
+            break;
+        }
+    }
+    body
+}
+
+/// An error with what caused it, each said once, and without the address, which the caller names.
+fn reasons(error: &reqwest::Error) -> String {
+    let mut source = error.source();
+    let mut reasons = Vec::new();
+    while let Some(error) = source {
+        let reason = error.to_string();
+        if reasons.last().is_none_or(|last: &String| !last.ends_with(&reason)) {
+            reasons.push(reason);
+        }
+        source = error.source();
+    }
+    if reasons.is_empty() { error.to_string() } else { reasons.join(": ") }
+}

@@ -1,0 +1,146 @@
+//! How far the event time has come, for the watermark of views; and whether the source is at the head.
+//!
+//! **At the head** is a source whose last event's Kafka time lies within 10 s of the clock, or whose socket brought
+//! nothing for a whole second: who has older events to send sends them without such pauses. An event that is older than
+//! 10 s and comes without a pause says that the source is catching up.
+//!
+//! **Idle** is a partition that brought nothing for 30 s *while the source was at the head all the time*; one that is
+//! merely waiting its turn in a replay is not. A canary is an event like any other here, which is what canaries are for:
+//! a datacentre whose topic brings only canaries counts by them, and is idle in between.
+//!
+//! **Progress** is the least over the partitions that are not idle of the greatest event time seen. It never runs back.
+
+use std::time::{Duration, Instant};
+
+use lakehead_model::Timestamp;
+
+use super::partition::Partition;
+
+/// Kafka time this close to the clock is the head: EventGate's and the edge's delays are well below (0.6 to 6 s between
+/// an edit and its ingestion were measured), clocks differ by less.
+const HEAD_LAG_MAX: Duration = Duration::from_secs(10);
+
+/// A pause this long means that there was nothing to send.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
+
+/// See above; DESIGN's default.
+const IDLE_AFTER: Duration = Duration::from_secs(30);
+
+/// Where the source stands in time.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Since when it has been at the head.
+    head_since: Option<Instant>,
+    last_piece: Option<Instant>,
+    reached: Option<Timestamp>,
+}
+
+impl Progress {
+    /// From a cursor.
+    pub(super) fn resumed(reached: Option<Timestamp>) -> Self {
+        Self { reached, ..Self::default() }
+    }
+
+    pub(super) fn is_at_head(&self) -> bool {
+        self.head_since.is_some()
+    }
+
+    /// The connection was lost: what is missed meanwhile has to be caught up.
+    pub(super) fn disconnected(&mut self) {
+        self.head_since = None;
+        self.last_piece = None;
+    }
+
+    /// A piece came, whose last event has this Kafka time.
+    pub(super) fn heard(&mut self, kafka_time: Option<Timestamp>, clock: Timestamp, now: Instant) {
+        let paused = self.last_piece.is_some_and(|last| now.duration_since(last) >= PAUSE);
+        self.last_piece = Some(now);
+        let lags = kafka_time.is_some_and(|time| clock.since(time) > HEAD_LAG_MAX);
+        if lags && !paused {
+            self.head_since = None;
+        } else {
+            self.head_since.get_or_insert(now);
+        }
+    }
+
+    /// Nothing came for [`PAUSE`].
+    pub(super) fn paused(&mut self, now: Instant) {
+        self.head_since.get_or_insert(now);
+    }
+
+    /// The event time up to which everything is here, as far as can be known.
+    pub(super) fn reached(&mut self, partitions: &[Partition], now: Instant) -> Option<Timestamp> {
+        let least = partitions
+            .iter()
+            .filter(|partition| !self.is_idle(partition, now))
+            .filter_map(|partition| partition.entry.event_time)
+            .min();
+        self.reached = self.reached.max(least);
+        self.reached
+    }
+
+    fn is_idle(&self, partition: &Partition, now: Instant) -> bool {
+        let Some(head_since) = self.head_since else { return false };
+        let quiet_since = partition.heard.map_or(head_since, |heard| heard.max(head_since));
+        now.saturating_duration_since(quiet_since) >= IDLE_AFTER
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::partition::tests::partition, *};
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn a_quiet_partition_holds_the_watermark_only_until_it_is_idle() {
+        let start = Instant::now();
+        let clock = Timestamp::from_seconds(10_000);
+        let mut progress = Progress::default();
+        let mut busy = partition("busy");
+        let mut quiet = partition("quiet");
+        quiet.entry.event_time = Some(Timestamp::from_seconds(9_000));
+        quiet.heard = Some(start);
+        for second in 0..60 {
+            let now = start + seconds(second);
+            let time = clock.plus(seconds(second));
+            busy.entry.event_time = Some(time);
+            busy.heard = Some(now);
+            progress.heard(Some(time), time, now);
+            let reached = progress.reached(std::slice::from_ref(&quiet), now);
+            assert_eq!(reached, Some(Timestamp::from_seconds(9_000)), "alone it says where it is, idle or not");
+        }
+        let now = start + seconds(29);
+        let mut progress = Progress::default();
+        progress.heard(Some(clock), clock, start);
+        let both = [busy, quiet];
+        assert_eq!(progress.reached(&both, now), Some(Timestamp::from_seconds(9_000)));
+        assert_eq!(progress.reached(&both, start + seconds(30)), both[0].entry.event_time);
+    }
+
+    #[test]
+    fn nothing_is_idle_while_the_source_catches_up() {
+        let start = Instant::now();
+        let clock = Timestamp::from_seconds(10_000);
+        let mut progress = Progress::default();
+        let mut busy = partition("busy");
+        let mut quiet = partition("quiet");
+        quiet.entry.event_time = Some(Timestamp::from_seconds(1_000));
+        quiet.heard = Some(start);
+        busy.entry.event_time = Some(Timestamp::from_seconds(5_000));
+        let both = [busy, quiet];
+        for tenth in 0..1_000 {
+            progress.heard(Some(Timestamp::from_seconds(5_000)), clock, start + Duration::from_millis(100 * tenth));
+            assert!(!progress.is_at_head());
+        }
+        assert_eq!(progress.reached(&both, start + seconds(100)), Some(Timestamp::from_seconds(1_000)));
+        // A pause: it has arrived. Half a minute later the quiet one is idle, and the time goes on.
+        progress.paused(start + seconds(101));
+        assert_eq!(progress.reached(&both, start + seconds(130)), Some(Timestamp::from_seconds(1_000)));
+        assert_eq!(progress.reached(&both, start + seconds(131)), Some(Timestamp::from_seconds(5_000)));
+        progress.disconnected();
+        assert_eq!(progress.reached(&both, start + seconds(132)), Some(Timestamp::from_seconds(5_000)));
+    }
+}

@@ -1,0 +1,221 @@
+//! Server-Sent Events from bytes, however they are split: HTML Living Standard, section 9.2.5 and 9.2.6.
+//!
+//! A [`Parser`] is fed what a socket brings and gives frames that borrow from it: a frame that lies whole in one piece
+//! is never copied, only one that crosses pieces is put together first. Lines may end with LF, CRLF or CR, a byte order
+//! mark at the very start is skipped, comments and unknown fields are passed over.
+//!
+//! Memory is bounded: of a frame greater than the limit only the head is kept, its size is counted, and it is given as
+//! [`Data::TooLarge`]. A frame that is cut off, as a connection ends, was never there; its id is not to be remembered,
+//! which is why this parser does not remember ids at all: the id belongs to the frame.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+
+/// How much of a frame that passes the limit is kept, to say in a reject what it was.
+pub(crate) const HEAD_BYTES: usize = 64 << 10;
+
+/// One event as it came: everything up to a blank line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Frame<'a> {
+    /// The value of `event:`; empty when there was none, which stands for `message`.
+    pub(crate) event: &'a [u8],
+    /// The value of `id:`.
+    pub(crate) id: Option<&'a [u8]>,
+    /// The values of the `data:` lines.
+    pub(crate) data: Data<'a>,
+}
+
+/// What a frame carries.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Data<'a> {
+    /// The lines, joined by LF; borrowed when there was only one.
+    Whole(Cow<'a, [u8]>),
+    /// The frame passed the limit: the head of its data, and how many bytes the whole frame had.
+    TooLarge { head: &'a [u8], frame_bytes: u64 },
+}
+
+/// Finds frames in a byte stream.
+#[derive(Debug)]
+pub(crate) struct Parser {
+    frame_bytes_max: usize,
+    /// What has come of a frame that is not whole yet; at most `frame_bytes_max`, or `HEAD_BYTES` once it passed that.
+    open: Vec<u8>,
+    /// How many bytes of the open frame were dropped.
+    dropped: u64,
+    /// `open` was given out as a frame and is empty from now on.
+    spent: bool,
+    /// Nothing but line ends since the last line end: the next one ends the frame.
+    line_empty: bool,
+    /// The last byte was a CR; an LF after it belongs to it.
+    after_cr: bool,
+    /// Nothing was given out yet, so there may be a byte order mark.
+    at_start: bool,
+}
+
+impl Parser {
+    /// A parser for a new connection that keeps frames of up to `frame_bytes_max` bytes.
+    pub(crate) fn new(frame_bytes_max: usize) -> Self {
+        Self {
+            frame_bytes_max,
+            open: Vec::new(),
+            dropped: 0,
+            spent: false,
+            line_empty: true,
+            after_cr: false,
+            at_start: true,
+        }
+    }
+
+    /// The next frame that has data, or `None` when all of `input` was taken in. Takes from `input` what it used.
+    pub(crate) fn next<'f, 'i: 'f>(&'f mut self, input: &mut &'i [u8]) -> Option<Frame<'f>> {
+        loop {
+            if self.spent {
+                self.open.clear();
+                self.dropped = 0;
+                self.spent = false;
+            }
+            // The LF of a CRLF whose CR ended the last frame.
+            if self.after_cr && self.open.is_empty() && self.line_empty && input.first() == Some(&b'\n') {
+                *input = &input[1..];
+                self.after_cr = false;
+            }
+            let Some(end) = self.find_end(input) else {
+                self.keep(input);
+                *input = &[];
+                return None;
+            };
+            let (frame, rest) = input.split_at(end);
+            *input = rest;
+            let start = std::mem::take(&mut self.at_start);
+            if !self.open.is_empty() {
+                self.keep(frame);
+                self.spent = true;
+            } else if frame.len() > self.frame_bytes_max {
+                // Whole in one piece, yet too large.
+                let dropped = (frame.len() - HEAD_BYTES.min(frame.len())) as u64;
+                match parse(strip(&frame[..HEAD_BYTES.min(frame.len())], start), dropped) {
+                    Some(frame) => return Some(frame),
+                    None => continue,
+                }
+            } else {
+                match parse(strip(frame, start), 0) {
+                    Some(frame) => return Some(frame),
+                    None => continue,
+                }
+            }
+            // The open frame is whole now. The borrow checker wants to see first that it has data.
+            if has_data(strip(&self.open, start)) {
+                return parse(strip(&self.open, start), self.dropped);
+            }
+        }
+    }
+
+    /// Where the open frame ends in `input`: just after its blank line.
+    fn find_end(&mut self, input: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while let Some(found) = memchr2(b'\n', b'\r', &input[at..]) {
+            let byte = input[at + found];
+            let blank = self.line_empty && found == 0;
+            at += found + 1;
+            if byte == b'\n' && found == 0 && std::mem::take(&mut self.after_cr) {
+                continue;
+            }
+            self.after_cr = byte == b'\r';
+            self.line_empty = true;
+            if blank {
+                return Some(at);
+            }
+        }
+        if at < input.len() {
+            self.line_empty = false;
+            self.after_cr = false;
+        }
+        None
+    }
+
+    /// Adds to the open frame, within the bound.
+    fn keep(&mut self, piece: &[u8]) {
+        let room = if self.dropped > 0 { 0 } else { self.frame_bytes_max.saturating_sub(self.open.len()) };
+        if piece.len() <= room {
+            self.open.extend_from_slice(piece);
+            return;
+        }
+        let before = self.open.len() as u64 + self.dropped + piece.len() as u64;
+        let head = HEAD_BYTES.min(self.frame_bytes_max);
+        let missing = head.saturating_sub(self.open.len()).min(piece.len());
+        self.open.extend_from_slice(&piece[..missing]);
+        self.open.truncate(head);
+        self.open.shrink_to(head);
+        self.dropped = before - self.open.len() as u64;
+    }
+}
+
+/// The frame without a byte order mark, if this is the first one.
+fn strip(frame: &[u8], at_start: bool) -> &[u8] {
+    if at_start { frame.strip_prefix(b"\xef\xbb\xbf").unwrap_or(frame) } else { frame }
+}
+
+fn has_data(frame: &[u8]) -> bool {
+    Lines(frame).any(|line| matches!(field(line), (b"data", _)))
+}
+
+/// Reads the lines of one whole frame, or of the head of one of which `dropped` bytes were not kept. `None` when
+/// there is no data in it: a comment, or nothing to dispatch.
+fn parse(frame: &[u8], dropped: u64) -> Option<Frame<'_>> {
+    let mut event: &[u8] = b"";
+    let mut id = None;
+    let mut data: Option<Cow<'_, [u8]>> = None;
+    for line in Lines(frame) {
+        match field(line) {
+            (b"data", value) => match &mut data {
+                None => data = Some(Cow::Borrowed(value)),
+                Some(all) => {
+                    let all = all.to_mut();
+                    all.push(b'\n');
+                    all.extend_from_slice(value);
+                }
+            },
+            (b"event", value) => event = value,
+            (b"id", value) if !value.contains(&0) => id = Some(value),
+            _ => {}
+        }
+    }
+    let data = match data? {
+        data if dropped == 0 => Data::Whole(data),
+        // The first data line is enough to say what it was.
+        Cow::Borrowed(head) => Data::TooLarge { head, frame_bytes: frame.len() as u64 + dropped },
+        Cow::Owned(_) => Data::TooLarge { head: b"", frame_bytes: frame.len() as u64 + dropped },
+    };
+    Some(Frame { event, id, data })
+}
+
+/// A line's name and value: one blank after the colon is not part of the value.
+fn field(line: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memchr(b':', line) {
+        None => (line, b""),
+        Some(colon) => {
+            let value = &line[colon + 1..];
+            (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
+        }
+    }
+}
+
+/// The lines of a frame, without their ends.
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let end = memchr2(b'\n', b'\r', self.0).unwrap_or(self.0.len());
+        let (line, rest) = self.0.split_at(end);
+        self.0 = rest.strip_prefix(b"\r\n").unwrap_or(rest.get(1..).unwrap_or_default());
+        Some(line)
+    }
+}
+
+#[cfg(test)]
+mod tests;
