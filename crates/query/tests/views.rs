@@ -1,0 +1,344 @@
+//! Views against a model too simple to be wrong: a map from window and group to numbers, filled event by event.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use arrow::{
+    array::AsArray,
+    datatypes::{Int64Type, TimestampMicrosecondType},
+};
+use lakehead_decode::{Decoder, Events};
+use lakehead_model::{Name, Offset, StreamSchema, Timestamp};
+use lakehead_query::{Error, Lake, Late, Limits, Round, View, ViewSettings, check_view};
+
+const EDITS: &str = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, wiki, count(*) AS edits, \
+    sum(length_new) AS bytes FROM recentchange WHERE NOT canary AND type = 'edit' GROUP BY 1, 2";
+
+/// One event as the tests make it.
+#[derive(Clone, Debug)]
+struct Event {
+    seconds: Option<i64>,
+    wiki: &'static str,
+    kind: &'static str,
+    length: Option<i64>,
+}
+
+impl Event {
+    fn json(&self) -> String {
+        let time = self.seconds.map_or(String::new(), |seconds| format!("\"timestamp\":{seconds},"));
+        let length = self.length.map_or(String::new(), |length| format!(",\"length\":{{\"new\":{length}}}"));
+        let (wiki, kind) = (self.wiki, self.kind);
+        format!("{{\"meta\":{{\"domain\":\"{wiki}.org\"}},{time}\"type\":\"{kind}\",\"wiki\":\"{wiki}\"{length}}}")
+    }
+}
+
+/// A small generator (splitmix64), so that a failure names its seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % bound
+    }
+
+    fn event(&mut self, clock: i64) -> Event {
+        // Most come within a few seconds, some within a minute, a few hours late: that is what has to be corrected.
+        let behind = match self.below(100) {
+            0..80 => self.below(5),
+            80..97 => self.below(70),
+            _ => self.below(3 * 3600),
+        };
+        Event {
+            seconds: (self.below(50) > 0).then(|| clock - i64::try_from(behind).expect("small")),
+            wiki: ["enwiki", "dewiki", "a_wiki_with_a_rather_long_name"][usize::try_from(self.below(3)).expect("small")],
+            kind: ["edit", "edit", "edit", "log"][usize::try_from(self.below(4)).expect("small")],
+            length: (self.below(10) > 0).then(|| i64::try_from(self.below(100_000)).expect("small")),
+        }
+    }
+}
+
+fn schemas() -> BTreeMap<Name, StreamSchema> {
+    let schema = StreamSchema::builtin("mediawiki/recentchange").expect("built in");
+    BTreeMap::from([(name("recentchange"), schema)])
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a name")
+}
+
+async fn open(data: &Path, sql: &str, settings: ViewSettings) -> (View, Option<String>) {
+    let plan = Arc::new(check_view(sql, &schemas()).await.expect("a view"));
+    View::open(data, name("edits"), plan, settings).await.expect("opens")
+}
+
+/// A round of blocks as the engine would make it. Received time is the greatest event time, so nothing is clamped.
+fn round(view: &View, events: &[Event], from: u64, block: usize) -> Round {
+    let schema = schemas().remove("recentchange").expect("there");
+    let decoder = Decoder::new(&schema, view.plan().wanted()).expect("columns");
+    let (mut batches, mut times) = (Vec::new(), Vec::new());
+    let mut offset = from;
+    for events in events.chunks(block.max(1)) {
+        let (mut payload, mut ends) = (Vec::new(), Vec::new());
+        for event in events {
+            payload.extend_from_slice(event.json().as_bytes());
+            payload.push(b'\n');
+            ends.push(u32::try_from(payload.len()).expect("small"));
+        }
+        let greatest = events.iter().filter_map(|event| event.seconds).max().map(Timestamp::from_seconds);
+        let received = greatest.unwrap_or(Timestamp(0));
+        let payload = payload.into();
+        let columns =
+            decoder.decode(&Events { payload: &payload, ends: &ends, first_offset: Offset(offset), received_time: received });
+        batches.push(columns.expect("columns"));
+        times.push((None, greatest, received));
+        offset += events.len() as u64;
+    }
+    Round { batches, events: events.len() as u64, end: Offset(offset), times }
+}
+
+type Rows = BTreeMap<(i64, String), (i64, Option<i64>)>;
+
+/// What the view says, through a query.
+async fn rows(view: &View) -> Rows {
+    let lake = Lake::new(Limits::default()).expect("a lake");
+    lake.add_view(view.handle());
+    let answer = lake.query("SELECT minute, wiki, edits, bytes FROM edits").await.expect("an answer");
+    let mut rows = Rows::new();
+    for batch in answer.batches {
+        let minute = batch.column(0).as_primitive::<TimestampMicrosecondType>();
+        let wiki = batch.column(1).as_string_view();
+        let (edits, bytes) = (batch.column(2).as_primitive::<Int64Type>(), batch.column(3).as_primitive::<Int64Type>());
+        for row in 0..batch.num_rows() {
+            let bytes = bytes.iter().nth(row).flatten();
+            let old = rows.insert((minute.value(row), wiki.value(row).to_owned()), (edits.value(row), bytes));
+            assert!(old.is_none(), "a window and group stand twice: {:?}", (minute.value(row), wiki.value(row)));
+        }
+    }
+    rows
+}
+
+/// The model.
+fn counted(events: &[Event]) -> Rows {
+    let mut rows = Rows::new();
+    for event in events.iter().filter(|event| event.kind == "edit") {
+        let Some(seconds) = event.seconds else { continue };
+        let row = rows.entry((seconds.div_euclid(60) * 60_000_000, event.wiki.to_owned())).or_insert((0, None));
+        row.0 += 1;
+        row.1 = [row.1, event.length].into_iter().flatten().reduce(|a, b| a + b);
+    }
+    rows
+}
+
+#[tokio::test]
+async fn a_view_equals_a_count_from_scratch_whatever_the_blocks_commits_and_crashes() {
+    for seed in 0..12 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut random = Random(seed);
+        let mut clock = 1_700_000_000;
+        let events: Vec<Event> = (0..3_000)
+            .map(|_| {
+                clock += i64::try_from(random.below(20)).expect("small");
+                random.event(clock)
+            })
+            .collect();
+        let (mut view, _) = open(folder.path(), EDITS, ViewSettings::default()).await;
+        let mut fresh = 0;
+        while (view.next_offset().0 as usize) < events.len() {
+            let from = view.next_offset().0 as usize;
+            let count = (1 + random.below(400) as usize).min(events.len() - from);
+            let block = 1 + random.below(120) as usize;
+            let some = round(&view, &events[from..from + count], from as u64, block);
+            view.absorb(&some).await.expect("absorbed");
+            fresh += 1;
+            match random.below(6) {
+                0 => view.commit().await.expect("committed"),
+                // A crash: what was not committed is seen again.
+                1 if fresh > 1 => {
+                    view = open(folder.path(), EDITS, ViewSettings::default()).await.0;
+                    fresh = 0;
+                }
+                2 => assert_eq!(rows(&view).await, counted(&events[..from + count]), "seed {seed}, mid-way"),
+                _ => {}
+            }
+        }
+        assert_eq!(rows(&view).await, counted(&events), "seed {seed}");
+        view.commit().await.expect("committed");
+        assert_eq!(rows(&view).await, counted(&events), "seed {seed}, committed");
+        let (again, rebuild) = open(folder.path(), EDITS, ViewSettings::default()).await;
+        assert_eq!((again.next_offset(), rebuild), (Offset(events.len() as u64), None));
+        assert_eq!(rows(&again).await, counted(&events), "seed {seed}, opened again");
+
+        let counts = view.handle().snapshot().counts;
+        let untimed = events.iter().filter(|e| e.seconds.is_none() && e.kind == "edit").count() as u64;
+        let timed = events.iter().filter(|e| e.seconds.is_some() && e.kind == "edit").count() as u64;
+        assert_eq!((counts.events, counts.in_view, counts.without_time), (3_000, timed, untimed), "seed {seed}");
+        assert!(counts.late > 0, "seed {seed}: the feed should have late events");
+        assert_eq!((counts.too_late, counts.late_dropped), (0, 0), "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn other_programs_see_one_file_for_each_period_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut random = Random(99);
+    let events: Vec<Event> = (0..4_000).map(|i| random.event(1_700_000_000 + i * 4)).collect();
+    let (mut view, _) = open(folder.path(), EDITS, ViewSettings::default()).await;
+    for (i, some) in events.chunks(500).enumerate() {
+        view.absorb(&round(&view, some, i as u64 * 500, 100)).await.expect("absorbed");
+        view.commit().await.expect("committed");
+        let public = folder.path().join("views/edits");
+        let files: BTreeSet<String> = std::fs::read_dir(&public)
+            .expect("a folder")
+            .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok())
+            .filter(|name| name != ".state")
+            .collect();
+        let state: Vec<_> = std::fs::read_dir(public.join(".state")).expect("a folder").collect();
+        assert!(files.iter().all(|name| name.ends_with(".parquet")), "{files:?}");
+        // A result and its partial rows for each period, the open windows, the checkpoint.
+        assert_eq!(state.len(), files.len() * 2 + 2, "nothing is left over: {state:?}");
+    }
+}
+
+#[tokio::test]
+async fn late_events_can_be_left_out_and_are_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = ViewSettings { late: Late::Drop, ..ViewSettings::default() };
+    let (mut view, _) = open(folder.path(), EDITS, settings).await;
+    let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
+    view.absorb(&round(&view, &[edit(0), edit(59), edit(600)], 0, 10)).await.expect("absorbed");
+    view.commit().await.expect("committed");
+    view.absorb(&round(&view, &[edit(30), edit(601)], 3, 10)).await.expect("absorbed");
+    let counts = view.handle().snapshot().counts;
+    assert_eq!((counts.in_view, counts.late_dropped), (4, 1));
+    assert_eq!(rows(&view).await.values().map(|row| row.0).sum::<i64>(), 4);
+}
+
+#[tokio::test]
+async fn what_comes_later_than_lateness_is_counted_and_left_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = ViewSettings { lateness: Duration::from_secs(3600), ..ViewSettings::default() };
+    let (mut view, _) = open(folder.path(), EDITS, settings).await;
+    let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
+    view.absorb(&round(&view, &[edit(0), edit(9_000)], 0, 10)).await.expect("absorbed");
+    view.commit().await.expect("committed");
+    view.absorb(&round(&view, &[edit(1), edit(8_000)], 2, 10)).await.expect("absorbed");
+    let counts = view.handle().snapshot().counts;
+    assert_eq!((counts.in_view, counts.late, counts.too_late), (3, 1, 1));
+}
+
+#[tokio::test]
+async fn one_event_from_the_future_closes_nothing_early() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut view, _) = open(folder.path(), EDITS, ViewSettings::default()).await;
+    let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
+    let mut first = round(&view, &[edit(1_000), edit(1_000_000)], 0, 10);
+    first.times = vec![(None, Some(Timestamp::from_seconds(1_000_000)), Timestamp::from_seconds(1_010))];
+    view.absorb(&first).await.expect("absorbed");
+    assert_eq!(view.handle().snapshot().watermark, Some(Timestamp::from_seconds(950)));
+}
+
+#[tokio::test]
+async fn another_sql_rebuilds_and_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut view, _) = open(folder.path(), EDITS, ViewSettings::default()).await;
+    let edit = Event { seconds: Some(0), wiki: "enwiki", kind: "edit", length: None };
+    view.absorb(&round(&view, &[edit], 0, 1)).await.expect("absorbed");
+    view.commit().await.expect("committed");
+    let other = EDITS.replace("'edit'", "'new'");
+    let (view, rebuild) = open(folder.path(), &other, ViewSettings::default()).await;
+    assert_eq!((view.next_offset(), rebuild.as_deref()), (Offset(0), Some("its SQL was changed")));
+}
+
+#[tokio::test]
+async fn a_lost_or_torn_file_rebuilds_and_says_so() {
+    for file in ["checkpoint.json", "partial"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut view, _) = open(folder.path(), EDITS, ViewSettings::default()).await;
+        let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
+        view.absorb(&round(&view, &[edit(0), edit(10_000)], 0, 1)).await.expect("absorbed");
+        view.commit().await.expect("committed");
+        drop(view);
+        for entry in std::fs::read_dir(folder.path().join("views/edits/.state")).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.to_string_lossy().ends_with(file) {
+                let length = std::fs::metadata(&path).expect("a file").len();
+                let torn = std::fs::OpenOptions::new().write(true).open(&path).expect("a file");
+                torn.set_len(length / 2).expect("cut");
+            }
+        }
+        let (view, rebuild) = open(folder.path(), EDITS, ViewSettings::default()).await;
+        assert_eq!(view.next_offset(), Offset(0), "{file}");
+        assert!(rebuild.is_some(), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_up_to_date_is_refused_with_the_nearest_thing() {
+    let window = "tumble(event_time, INTERVAL '1 minute')";
+    let cases = [
+        ("SELECT wiki, count(*) AS n FROM recentchange GROUP BY 1".to_owned(), "add GROUP BY tumble("),
+        ("SELECT wiki FROM recentchange".to_owned(), "add GROUP BY tumble("),
+        (format!("SELECT {window} AS m, count(*) AS n FROM recentchange GROUP BY 1 LIMIT 5"), "ORDER BY … LIMIT"),
+        (format!("SELECT {window} AS m, count(*) AS n FROM recentchange GROUP BY 1 ORDER BY 1"), "put ORDER BY"),
+        (format!("SELECT {window} AS m, first_value(wiki) AS w FROM recentchange GROUP BY 1"), "use min, max"),
+        (format!("SELECT {window} AS m, count(*) AS n FROM recentchange WHERE event_time < now() GROUP BY 1"), "use event_time"),
+        (format!("SELECT {window} AS m, max(random()) AS r FROM recentchange GROUP BY 1"), "query over the view"),
+        (
+            format!("SELECT {window} AS m, tumble(received_time, INTERVAL '1 hour') AS h, count(*) AS n FROM recentchange GROUP BY 1, 2"),
+            "a view for each window",
+        ),
+        ("SELECT tumble(meta_dt, INTERVAL '1 minute') AS m, count(*) AS n FROM recentchange GROUP BY 1".into(), "event_time or received_time"),
+        ("SELECT tumble(event_time, INTERVAL '1 month') AS m, count(*) AS n FROM recentchange GROUP BY 1".into(), "days, hours"),
+        (format!("SELECT {window} AS m, count(*) FROM recentchange GROUP BY 1"), "name it with AS"),
+        (format!("SELECT {window} AS m, count(*) AS n FROM recentchanges GROUP BY 1"), "recentchanges"),
+        (format!("SELECT {window} AS m, count(wikki) AS n FROM recentchange GROUP BY 1"), "wikki"),
+        ("SELEC 1".to_owned(), "SELEC"),
+        (
+            format!("SELECT {window} AS m, count(*) AS n FROM recentchange a JOIN recentchange b ON a.id = b.id GROUP BY 1"),
+            "",
+        ),
+    ];
+    for (sql, says) in cases {
+        let error = check_view(&sql, &schemas()).await.expect_err(&sql);
+        assert!(matches!(error, Error::Sql(_) | Error::NotIncremental { .. }), "{sql}: {error:?}");
+        assert!(error.to_string().contains(says), "{sql}\n says: {error}\n expected: {says}");
+    }
+}
+
+#[tokio::test]
+async fn a_distinct_count_and_having_stay_exact_across_commits() {
+    let sql = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, wiki, count(DISTINCT length_new) AS edits, \
+               max(length_new) AS bytes FROM recentchange GROUP BY 1, 2 HAVING count(*) > 2";
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut random = Random(5);
+    let events: Vec<Event> = (0..2_000)
+        .map(|i| Event { length: Some(i64::try_from(random.below(7)).expect("small")), ..random.event(1_700_000_000 + i * 7) })
+        .collect();
+    let (mut view, _) = open(folder.path(), sql, ViewSettings::default()).await;
+    for (i, some) in events.chunks(250).enumerate() {
+        view.absorb(&round(&view, some, i as u64 * 250, 40)).await.expect("absorbed");
+        view.commit().await.expect("committed");
+    }
+    let mut groups: BTreeMap<(i64, String), Vec<i64>> = BTreeMap::new();
+    for event in &events {
+        if let (Some(seconds), Some(length)) = (event.seconds, event.length) {
+            groups.entry((seconds.div_euclid(60) * 60_000_000, event.wiki.to_owned())).or_default().push(length);
+        }
+    }
+    let expected: Rows = groups
+        .into_iter()
+        .filter(|(_, lengths)| lengths.len() > 2)
+        .map(|(key, lengths)| {
+            let distinct: BTreeSet<_> = lengths.iter().collect();
+            (key, (i64::try_from(distinct.len()).expect("small"), lengths.iter().max().copied()))
+        })
+        .collect();
+    assert_eq!(rows(&view).await, expected);
+}
