@@ -12,7 +12,7 @@ pub fn compact(document: &[u8]) -> Vec<u8> {
                 at += 1;
                 continue;
             }
-            b'"' => crate::scan::string_end(document, at + 1).0,
+            b'"' => crate::scan::string_end(document, at + 1),
             _ => at + 1,
         };
         compacted.extend_from_slice(&document[at..end]);

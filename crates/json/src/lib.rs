@@ -10,6 +10,7 @@
 mod compact;
 mod error;
 mod event_times;
+mod marks;
 mod paths;
 mod raw;
 mod rfc3339;

@@ -7,7 +7,9 @@
 //! Where a key stands twice in one object the first one counts, at every level: otherwise every walk would have to go
 //! to the end. (RFC 8259, section 4, leaves it open.) An escaped key (`"\u0062ot"` for `bot`) matches too.
 
-use crate::{Raw, raw::unescape, scan};
+use fearless_simd::{Level, Simd, dispatch};
+
+use crate::{Raw, marks::Marks, raw::unescape, scan};
 
 /// Paths looked for in one walk, since those still unseen are the bits of one integer. More are found in more walks.
 const PATHS_A_WALK: usize = 64;
@@ -18,6 +20,7 @@ const PATHS_A_WALK: usize = 64;
 pub struct Paths {
     walks: Vec<Node>,
     count: usize,
+    level: Level,
 }
 
 /// What is wanted at one place: the value itself, keys inside of it, or both.
@@ -54,7 +57,7 @@ impl Paths {
             }
             walks.push(root);
         }
-        Self { walks, count: paths.len() }
+        Self { walks, count: paths.len(), level: Level::new() }
     }
 
     /// Puts the value at the n-th path of `document`, which must be valid, into `out[n]`, and `None` where there is
@@ -66,7 +69,17 @@ impl Paths {
         assert!(out.len() >= self.count, "a place for each of {} paths", self.count);
         out.fill(None);
         for root in &self.walks {
-            root.walk(document, scan::space(document, 0), true, out);
+            if !root.slots.is_empty() {
+                let whole = Raw::new(document.trim_ascii());
+                root.slots.iter().for_each(|slot| out[*slot] = Some(whole));
+            }
+            if !root.members.is_empty() && document.get(scan::space(document, 0)) == Some(&b'{') {
+                dispatch!(self.level, simd => {
+                    let mut walk = Walk { marks: Marks::new(simd, document), document, out: &mut *out };
+                    walk.marks.next();
+                    walk.members(root, true);
+                });
+            }
         }
     }
 }
@@ -112,57 +125,84 @@ impl Node {
         }
         None
     }
+}
 
-    /// Walks the value that begins at `at`; answers where it ends, or any place inside of it when it is the `last` that
-    /// is wanted.
-    fn walk<'d>(&self, document: &'d [u8], at: usize, last: bool, out: &mut [Option<Raw<'d>>]) -> usize {
-        let (end, escaped) = if self.members.is_empty() || document.get(at) != Some(&b'{') {
-            scan::value_end(document, at)
-        } else {
-            (self.walk_members(document, at + 1, last && self.slots.is_empty(), out), false)
-        };
-        if !self.slots.is_empty() {
-            let raw = document.get(at..end).map(|bytes| Raw::known(bytes, escaped));
-            for slot in &self.slots {
-                out[*slot] = raw;
-            }
-        }
-        end
+/// One walk through one document.
+struct Walk<'d, 'o, S> {
+    marks: Marks<'d, S>,
+    document: &'d [u8],
+    out: &'o mut [Option<Raw<'d>>],
+}
+
+impl<'d, S: Simd> Walk<'d, '_, S> {
+    /// Walks the members of an object whose opening brace was just passed; answers just past its closing one, or any
+    /// place before when nothing is wanted after it: when it is the `last`.
+    fn members(&mut self, node: &Node, last: bool) -> usize {
+        let simd = self.marks.simd;
+        simd.vectorize(
+            #[inline(always)]
+            || self.members_with_vectors(node, last),
+        )
     }
 
-    fn walk_members<'d>(&self, document: &'d [u8], mut at: usize, last: bool, out: &mut [Option<Raw<'d>>]) -> usize {
-        let mut unseen = u64::MAX >> (64 - self.members.len());
-        loop {
-            at = scan::space(document, at);
-            if document.get(at) != Some(&b'"') {
-                // The closing brace, or the end of what was no valid document.
-                return at + 1;
-            }
-            let (key_end, escaped) = scan::string_end(document, at + 1);
-            let (from, to) = (at + 1, (key_end - 1).max(at + 1));
-            // Past the colon, which white space may surround.
-            at = scan::space(document, scan::space(document, key_end) + 1);
-            let found = if escaped {
-                document.get(from..to).and_then(unescape).and_then(|key| self.find(key.as_bytes(), unseen))
-            } else {
-                self.find_at(document, from, to, unseen)
-            };
-            at = match found {
-                Some(place) => {
-                    unseen &= !(1 << place);
-                    let end = self.members[place].1.walk(document, at, last && unseen == 0, out);
-                    if unseen == 0 {
-                        return if last { end } else { scan::container_end(document, end, 1) };
+    #[inline(always)]
+    fn members_with_vectors(&mut self, node: &Node, last: bool) -> usize {
+        let mut unseen = u64::MAX >> (64 - node.members.len());
+        while let Some(mark) = self.marks.next() {
+            match self.document.get(mark) {
+                Some(b':') => {
+                    if let Some(place) = self.wanted(node, mark, unseen) {
+                        unseen &= !(1 << place);
+                        let end = self.value(&node.members[place].1, mark + 1, last && unseen == 0);
+                        if unseen == 0 {
+                            return if last { end } else { self.marks.leave(1) };
+                        }
                     }
-                    end
                 }
-                None => scan::value_end(document, at).0,
-            };
-            at = scan::space(document, at);
-            if document.get(at) == Some(&b',') {
-                at += 1;
+                // The value of a member that is not wanted.
+                Some(b'{' | b'[') => drop(self.marks.leave(1)),
+                _ => return mark + 1,
             }
         }
+        self.document.len()
+    }
+
+    /// Which member of `node` has the key before this colon, among the `unseen`.
+    #[inline(always)]
+    fn wanted(&self, node: &Node, colon: usize, unseen: u64) -> Option<usize> {
+        let (from, to, escapes) = self.marks.key_before(colon);
+        if escapes {
+            let key = self.document.get(from..to)?;
+            if key.contains(&b'\\') {
+                return node.find(unescape(key)?.as_bytes(), unseen);
+            }
+        }
+        node.find_at(self.document, from, to, unseen)
+    }
+
+    /// Takes the value after a colon, or goes into it; answers where it ends, as far as that is needed.
+    #[inline(always)]
+    fn value(&mut self, node: &Node, at: usize, last: bool) -> usize {
+        let at = scan::space(self.document, at);
+        let (end, escaped) = match self.document.get(at) {
+            Some(b'{') if !node.members.is_empty() => {
+                self.marks.next();
+                (self.members(node, last && node.slots.is_empty()), false)
+            }
+            // What is left of it is stepped over like any other value that is not wanted.
+            _ if node.slots.is_empty() => return at,
+            Some(b'{' | b'[') => {
+                self.marks.next();
+                (self.marks.leave(1), false)
+            }
+            Some(b'"') => self.marks.string_end(at),
+            _ => (scan::scalar_end(self.document, at), false),
+        };
+        let raw = self.document.get(at..end).map(|bytes| Raw::known(bytes, escaped));
+        for slot in &node.slots {
+            self.out[*slot] = raw;
+        }
+        end
     }
 }
 

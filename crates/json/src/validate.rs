@@ -143,7 +143,7 @@ fn member(document: &[u8], at: usize, expected: &'static str) -> Result<usize, E
 #[inline(always)]
 fn string(document: &[u8], mut at: usize) -> Result<usize, Error> {
     while let Some(word) = Word::at(document, at) {
-        match word.plain_without_controls() {
+        match word.plain() {
             None => at += WORD,
             Some(plain) => {
                 at += plain;
