@@ -28,9 +28,18 @@ const WIKIDATA: [(&str, [&str; 4]); 8] = [
     ("wbsetclaim-update:2||1", ["Changed claim", "Aussage geändert", "Modification d’une affirmation", "主張を変更"]),
     ("wbcreateclaim-create:1|", ["Created claim", "Aussage erstellt", "Création d’une affirmation", "主張を作成"]),
     ("wbsetqualifier-add:1|", ["Added qualifier", "Qualifikator hinzugefügt", "Qualificatif ajouté", "修飾子を追加"]),
-    ("wbsetreference-add:2|", ["Added reference to claim", "Fundstelle hinzugefügt", "Référence ajoutée", "情報源を追加"]),
-    ("wbsetlabel-add:1|en", ["Added [en] label", "Bezeichnung für [en] hinzugefügt", "Libellé [en] ajouté", "ラベル[en]を追加"]),
-    ("wbsetdescription-add:1|en", ["Added [en] description", "Beschreibung für [en] hinzugefügt", "Description [en] ajoutée", "説明[en]を追加"]),
+    (
+        "wbsetreference-add:2|",
+        ["Added reference to claim", "Fundstelle hinzugefügt", "Référence ajoutée", "情報源を追加"],
+    ),
+    (
+        "wbsetlabel-add:1|en",
+        ["Added [en] label", "Bezeichnung für [en] hinzugefügt", "Libellé [en] ajouté", "ラベル[en]を追加"],
+    ),
+    (
+        "wbsetdescription-add:1|en",
+        ["Added [en] description", "Beschreibung für [en] hinzugefügt", "Description [en] ajoutée", "説明[en]を追加"],
+    ),
     ("wbeditentity-update:0|", ["Changed an item", "Ein Datenobjekt geändert", "Un élément modifié", "項目を変更"]),
 ];
 

@@ -62,7 +62,10 @@ impl Log {
     pub(crate) fn write(&self, change: &Change<'_>, out: &mut Vec<u8>) {
         let mut rng = Rng::new(self.bits);
         out.extend_from_slice(br#","log_id":"#);
-        push_u64(out, if self.kind == Kind::AbuseFilter { 0 } else { change.wiki.revisions_from / 8 + self.bits % 90_000 });
+        push_u64(
+            out,
+            if self.kind == Kind::AbuseFilter { 0 } else { change.wiki.revisions_from / 8 + self.bits % 90_000 },
+        );
         let (log_type, action) = match self.kind {
             Kind::AbuseFilter => ("abusefilter", "hit"),
             Kind::Delete => ("delete", "delete"),
@@ -91,7 +94,8 @@ impl Log {
             Kind::AbuseFilter => {
                 out.extend_from_slice(br#"{"action":"edit","filter":""#);
                 push_u64(out, 1 + rng.below(900));
-                let actions = [r#"","actions":"disallow","log":"#, r#"","actions":"tag","log":"#, r#"","actions":"","log":"#];
+                let actions =
+                    [r#"","actions":"disallow","log":"#, r#"","actions":"tag","log":"#, r#"","actions":"","log":"#];
                 out.extend_from_slice(actions[rng.below(3) as usize].as_bytes());
                 push_u64(out, 1_000_000 + rng.below(20_000_000));
                 out.push(b'}');

@@ -22,8 +22,6 @@ pub(crate) enum PageKind {
     UserTalk,
     Template,
     Topic,
-    /// A user's page in a log: the title is the account concerned.
-    Account,
 }
 
 /// A page: its title follows from kind, wiki and hash.
@@ -41,7 +39,7 @@ impl PageKind {
         match self {
             Self::Article | Self::Item => 0,
             Self::Talk => 1,
-            Self::User | Self::Account => 2,
+            Self::User => 2,
             Self::UserTalk => 3,
             Self::File => 6,
             Self::Template => 10,
@@ -123,7 +121,7 @@ impl Page {
                 prefix(&wiki.template);
                 words(generator, wiki, 1 + rng.skewed(3), form, &mut rng, out);
             }
-            PageKind::User | PageKind::Account => {
+            PageKind::User => {
                 prefix(&wiki.user);
                 user::write(generator, wiki, self.hash, false, out);
             }

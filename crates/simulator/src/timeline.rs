@@ -99,11 +99,6 @@ impl Timeline {
     pub(crate) fn canary_period(&self) -> u64 {
         power_of_two_below(240_000_000.0 / self.micros_each, 64, 8192)
     }
-
-    /// The mean time between two events, in microseconds.
-    pub(crate) fn micros_each(&self) -> f64 {
-        self.micros_each
-    }
 }
 
 fn power_of_two_below(value: f64, least: u64, most: u64) -> u64 {

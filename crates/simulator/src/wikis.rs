@@ -151,8 +151,6 @@ pub(crate) struct Wiki {
     pub(crate) words_from: u64,
     /// `en.wikipedia.org`.
     pub(crate) domain: Box<[u8]>,
-    /// The database: `enwiki`.
-    pub(crate) name: Box<[u8]>,
     /// From the comma before `server_url` to the colon after `parsedcomment`.
     pub(crate) tail: Box<[u8]>,
     /// Namespace prefixes with their colon: 14, 2, 3, 1, 6, 10.
@@ -273,7 +271,6 @@ fn wiki(language: &Language, family: Family, domain: &str, name: &str, rank: usi
         script: language.script,
         words_from: (rank as u64) * 389,
         domain: domain.as_bytes().into(),
-        name: name.as_bytes().into(),
         tail: tail.into_bytes().into(),
         category: prefix(language.category),
         user: prefix(language.user),

@@ -52,10 +52,19 @@ const SCRIPTS: [(Script, &str); 15] = [
         "а ба бе бо ва ве во га го да де до е за зо и ка ки ко ла ле ли ло ма ме ми мо на не ни но о па пе по ра ре ри \
          ро са се ско ста та те ти то тра у ха хо це ча ши я ов ев ин ный ская",
     ),
-    (Script::Greek, "α αν βα γε δη δι ε η θε ι κα κο κρα λα λε λο μα με νη νο ο πα πο ρα ρι σα σο τα τη το υ φι χα ω ας ης ος"),
-    (Script::Arabic, "ا ال با بر تا جا حا خا دا را رس زي سا سم شا صا طا عا عب غا فا قا قر كا كت لا لي ما مح نا نو ها وا يا ين ون ات"),
+    (
+        Script::Greek,
+        "α αν βα γε δη δι ε η θε ι κα κο κρα λα λε λο μα με νη νο ο πα πο ρα ρι σα σο τα τη το υ φι χα ω ας ης ος",
+    ),
+    (
+        Script::Arabic,
+        "ا ال با بر تا جا حا خا دا را رس زي سا سم شا صا طا عا عب غا فا قا قر كا كت لا لي ما مح نا نو ها وا يا ين ون ات",
+    ),
     (Script::Hebrew, "א אב ב בן ג גר ד דו ה הר ו ז ח חי ט י יש כ כל ל לו מ מר נ נו ס ע עי פ צ ק קר ר רא ש שה ת ים ות"),
-    (Script::Devanagari, "अ आ का की के को ग गा च ज जा त ता ती द दा दे न ना नी प पा पु ब बा भा म मा मी य रा री ल ला व वि श स सा ह हा"),
+    (
+        Script::Devanagari,
+        "अ आ का की के को ग गा च ज जा त ता ती द दा दे न ना नी प पा पु ब बा भा म मा मी य रा री ल ला व वि श स सा ह हा",
+    ),
     (Script::Bengali, "আ ই ক কা কি গ গা চ জ জা ট ত তা দ দি ন না নি প পা ব বা বি ভ ম মা মি য র রা রি ল লা শ স সা হ"),
     (Script::Armenian, "ա ան բա գա դա ե զա է թա ի լա կա հա մա յա նա շա ո պա ջա ռա սա վա տա րա ու փա քա օ յան ական"),
     (Script::Georgian, "ა ბა გა დე ე ვა ზა თა ი კა ლა მა ნა ო პა რა სა ტა უ ფა ქა ღა შვი ლი ჩა ცა ძე წა ხა ჯა"),
@@ -71,7 +80,10 @@ const SCRIPTS: [(Script, &str); 15] = [
         "ア イ ウ エ カ キ ク コ サ シ ス セ タ チ ト ナ ニ ノ ハ フ ホ マ ミ モ ラ リ ル ロ ワ ン の る 県 町 駅 選 手 \
          曲 第 回 放 送 本 作 品 者 ガ ド バ ブ",
     ),
-    (Script::Hangul, "가 강 고 공 구 국 군 기 김 나 남 노 단 대 도 동 라 로 리 마 명 문 미 민 박 보 부 북 사 산 상 서 선 성 수 시 신 안 역 영 원 이 인 장 전 정 제 주 지 진 천 한 해 호 화"),
+    (
+        Script::Hangul,
+        "가 강 고 공 구 국 군 기 김 나 남 노 단 대 도 동 라 로 리 마 명 문 미 민 박 보 부 북 사 산 상 서 선 성 수 시 신 안 역 영 원 이 인 장 전 정 제 주 지 진 천 한 해 호 화",
+    ),
 ];
 
 #[derive(Clone, Copy)]
@@ -169,7 +181,9 @@ pub(crate) fn push_url_byte(out: &mut Vec<u8>, byte: u8) {
     match byte {
         b' ' => out.push(b'_'),
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => out.push(byte),
-        b'-' | b'_' | b'.' | b'~' | b'!' | b'*' | b'(' | b')' | b':' | b'/' | b',' | b';' | b'@' | b'$' => out.push(byte),
+        b'-' | b'_' | b'.' | b'~' | b'!' | b'*' | b'(' | b')' | b':' | b'/' | b',' | b';' | b'@' | b'$' => {
+            out.push(byte)
+        }
         _ => out.extend_from_slice(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
     }
 }
@@ -185,7 +199,10 @@ mod tests {
             for index in 0..WORDS {
                 let plain = words.get(script, index, true, Form::Plain);
                 let url = words.get(script, index, true, Form::Url);
-                assert!(std::str::from_utf8(plain).is_ok_and(|word| word.chars().all(char::is_alphanumeric) || !word.is_ascii()));
+                assert!(
+                    std::str::from_utf8(plain)
+                        .is_ok_and(|word| word.chars().all(char::is_alphanumeric) || !word.is_ascii())
+                );
                 assert!(url.is_ascii() && url.len() >= plain.len());
             }
         }

@@ -1,0 +1,439 @@
+//! The simulator: settings, what has been served, and the connections.
+//!
+//! ```text
+//! accept ─▶ request ─▶ route ─┬─▶ answer ─▶ next request
+//!                             └─▶ stream: fill a chunk ─▶ send ─▶ (wait for the next event) ─▶ … ─▶ cut after 15 minutes
+//! ```
+
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use lakehead_model::{Clock, Timestamp};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::{Instant, sleep, timeout_at},
+};
+
+use crate::{
+    Error, Faults, Generator, Second,
+    delivery::{Delivery, Step},
+    feed::{Feed, NONE},
+    http::{Answer, Chunk, Received, Request, receive, stream_head},
+    position::{Asked, Available},
+    recording::Recording,
+    routes::{Route, Subscription, problem, route},
+    timeline::Timeline,
+};
+
+/// How the simulator is set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What the generated events follow from. Default: 7.
+    pub seed: u64,
+    /// Events per second; 0 is as fast as they are read, with the times of 36.1 a second. Default: 36.1, Wikimedia's mean
+    /// of August and September 2026.
+    pub rate: f64,
+    /// How many events there are, counted over all topics, canaries and events withheld by a fault included: event 0 to
+    /// event N - 1. After them the stream stays open and silent. Default: no end.
+    pub events: Option<u64>,
+    /// Recordings to serve instead of generated events: JSON lines or SSE, plain or gzip. Default: none.
+    pub from: Vec<PathBuf>,
+    /// When event 0 is produced. Default: the clock's time when the simulator is made; at rate 0, where the events' times
+    /// have nothing to do with the clock, 2026-09-01T00:00:00Z, so that events follow from the seed alone.
+    pub start: Option<Timestamp>,
+    /// After how long a connection is cut. Default: 15 minutes (EVENTSTREAMS.md, section 1.6).
+    pub cut_after: Duration,
+    /// How many streams a client, as named by its X-Client-IP, may have open; the header is required then. Default: no
+    /// limit.
+    pub connections_per_client: Option<u32>,
+    /// What goes wrong. Default: nothing.
+    pub faults: Faults,
+}
+
+/// 2026-09-01T00:00:00Z.
+const START_AT_RATE_0: Timestamp = Timestamp(1_788_220_800_000_000);
+
+/// How many events there are when there is no end, at rate 0: a year at a hundred thousand events a second has three.
+const EVENTS_MAX: u64 = 1 << 42;
+
+/// Least and longest wait for the next event: many events are sent at once at high rates, and a clock that is set by hand
+/// is looked at often enough.
+const WAIT_MIN: Duration = Duration::from_millis(5);
+const WAIT_MAX: Duration = Duration::from_millis(100);
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seed: 7,
+            rate: crate::timeline::NOMINAL_RATE,
+            events: None,
+            from: Vec::new(),
+            start: None,
+            cut_after: Duration::from_secs(15 * 60),
+            connections_per_client: None,
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// What was served so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Streams asked for, those refused by a fault or a limit included.
+    pub connections: u64,
+    /// Streams open now.
+    pub open: u64,
+    /// Events sent, over all connections.
+    pub events: u64,
+}
+
+/// One stream that is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamDescription {
+    /// Its name: `mediawiki.recentchange`.
+    pub name: String,
+    /// Its other name: `recentchange`.
+    pub alias: Option<String>,
+    /// Its topics, in the order of the ids.
+    pub topics: Vec<String>,
+}
+
+/// An EventStreams upstream.
+#[derive(Debug)]
+pub struct Simulator {
+    pub(crate) feed: Feed,
+    options: Options,
+    clock: Arc<dyn Clock>,
+    timeline: Timeline,
+    /// What happened once and is not to happen again.
+    struck: Mutex<HashSet<(&'static str, u64)>>,
+    clients: Mutex<HashMap<String, u32>>,
+    connections: AtomicU64,
+    open: AtomicU64,
+    events: AtomicU64,
+    reached: AtomicU64,
+}
+
+/// How a stream ends.
+enum Ending {
+    /// In order, with the last chunk.
+    Whole,
+    /// In the middle of things.
+    Abrupt,
+}
+
+impl Simulator {
+    /// Makes a simulator; reads the recordings, if there are any.
+    ///
+    /// # Errors
+    /// `Invalid` when a setting is out of range or a recording cannot be used.
+    pub fn new(options: Options, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        if !options.rate.is_finite() || options.rate < 0.0 {
+            let found = options.rate.to_string();
+            return Err(Error::Setting {
+                name: "rate",
+                found,
+                expected: "events a second, or 0 for as fast as possible",
+            });
+        }
+        let start = options.start.unwrap_or_else(|| if options.rate > 0.0 { clock.now() } else { START_AT_RATE_0 });
+        let feed = if options.from.is_empty() {
+            Feed::generated(Generator::new(options.seed, start, options.rate))
+        } else {
+            Feed::recorded(Recording::read(&options.from)?)
+        };
+        Ok(Self {
+            timeline: Timeline::new(options.seed, start, options.rate),
+            feed,
+            options,
+            clock,
+            struck: Mutex::default(),
+            clients: Mutex::default(),
+            connections: AtomicU64::new(0),
+            open: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+            reached: AtomicU64::new(0),
+        })
+    }
+
+    /// Serves until `shutdown` is done; then every connection is dropped.
+    ///
+    /// # Errors
+    /// When the listener fails for good.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> io::Result<()> {
+        let mut connections = JoinSet::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut shutdown => break,
+                Some(_) = connections.join_next() => continue,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((socket, _)) => {
+                    let simulator = Arc::clone(&self);
+                    connections.spawn(async move {
+                        if let Err(error) = simulator.attend(socket).await {
+                            tracing::debug!(%error, "a client went away");
+                        }
+                    });
+                }
+                // Out of descriptors: there will be some again.
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(WAIT_MAX).await;
+                }
+            }
+        }
+        connections.shutdown().await;
+        Ok(())
+    }
+
+    /// What was served so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            connections: self.connections.load(Ordering::Relaxed),
+            open: self.open.load(Ordering::Relaxed),
+            events: self.events.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The streams that are served.
+    #[must_use]
+    pub fn describe(&self) -> Vec<StreamDescription> {
+        let topics_of = |stream: &str| {
+            let topics = self.feed.topics.iter().filter(|topic| topic.stream == stream);
+            topics.map(|topic| topic.name.clone()).collect()
+        };
+        let describe = |stream: &str| StreamDescription {
+            name: stream.to_owned(),
+            alias: Feed::alias(stream).map(str::to_owned),
+            topics: topics_of(stream),
+        };
+        self.feed.streams().into_iter().map(describe).collect()
+    }
+
+    /// How many events there will ever be; `None` when there is no end.
+    #[must_use]
+    pub fn total(&self) -> Option<u64> {
+        [self.options.events, self.feed.len()].into_iter().flatten().min()
+    }
+
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.options.faults
+    }
+
+    /// Whether this happens for the first time.
+    pub(crate) fn first_time(&self, what: &'static str, number: u64) -> bool {
+        lock(&self.struck).insert((what, number))
+    }
+
+    /// The first event that does not exist yet.
+    fn end(&self) -> u64 {
+        let total = self.total().unwrap_or(EVENTS_MAX);
+        if self.options.rate > 0.0 { self.timeline.count_at(self.clock.now()).min(total) } else { total }
+    }
+
+    /// What exists for a new connection. At rate 0 there is no "now": a connection that asks for nothing begins with event
+    /// 0, and "latest" is the end or, where there is none, what was sent furthest.
+    fn available(&self, shift: i64) -> Available<'_> {
+        let end = self.end();
+        let timed = self.options.rate > 0.0;
+        let latest = if timed || self.total().is_some() { end } else { self.reached.load(Ordering::Relaxed) };
+        Available { feed: &self.feed, end, latest, fresh: if timed { end } else { 0 }, shift }
+    }
+
+    async fn attend(&self, mut socket: TcpStream) -> io::Result<()> {
+        socket.set_nodelay(true)?;
+        let mut left = Vec::new();
+        loop {
+            let request = match receive(&mut socket, &mut left).await? {
+                Received::Request(request) => request,
+                Received::Closed => return Ok(()),
+                Received::Malformed => {
+                    let answer = Answer::new(
+                        400,
+                        "text/plain; charset=utf-8",
+                        "this is no HTTP/1.1 request, or one with too long a head\n",
+                    );
+                    return answer.send(&mut socket, false, false).await;
+                }
+            };
+            let head_only = request.method == "HEAD";
+            let answer = match route(&request, &self.feed) {
+                Route::Answer(answer) => answer,
+                Route::Stream(_) if request.method != "GET" => Answer::new(200, "text/event-stream", ""),
+                Route::Stream(subscription) => match self.admit(&request) {
+                    Ok((number, _admitted)) => {
+                        return match self.stream(&mut socket, subscription, number).await? {
+                            Ending::Whole => socket.write_all(b"0\r\n\r\n").await,
+                            Ending::Abrupt => Ok(()),
+                        };
+                    }
+                    Err(answer) => *answer,
+                },
+            };
+            let keep_alive = request.keep_alive();
+            answer.send(&mut socket, head_only, keep_alive).await?;
+            if !keep_alive {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Counts the connection and lets it in, unless a fault or the limit says no.
+    fn admit(&self, request: &Request) -> Result<(u64, Admitted<'_>), Box<Answer>> {
+        let number = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let faults = self.faults();
+        if faults.too_many_requests.strikes(number) {
+            let mut answer = too_many(request);
+            answer.headers.push(("retry-after", faults.retry_after.as_secs().to_string()));
+            return Err(Box::new(answer));
+        }
+        if faults.unavailable.strikes(number) {
+            let page =
+                "<!DOCTYPE html>\n<title>Wikimedia Error</title>\n<p>Our servers are currently under maintenance.\n";
+            return Err(Box::new(Answer::new(503, "text/html; charset=utf-8", page)));
+        }
+        let client = match self.options.connections_per_client {
+            Some(limit) => {
+                let Some(client) = request.header("x-client-ip") else {
+                    let detail = "the X-Client-IP header is required";
+                    return Err(Box::new(problem(request, 400, "bad_request", "Bad Request", detail)));
+                };
+                let mut clients = lock(&self.clients);
+                let open = clients.entry(client.to_owned()).or_default();
+                if *open >= limit {
+                    return Err(Box::new(too_many(request)));
+                }
+                *open += 1;
+                Some(client.to_owned())
+            }
+            None => None,
+        };
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Ok((number, Admitted { simulator: self, client }))
+    }
+
+    /// What the cluster that answers this connection adds to offsets.
+    fn shift(&self, number: u64) -> i64 {
+        let second = self.faults().second_cluster.filter(|second| match second.when {
+            Second::Alternate => number.is_multiple_of(2),
+            Second::After(event) => self.reached.load(Ordering::Relaxed) > event,
+        });
+        second.map_or(0, |second| second.shift)
+    }
+
+    async fn stream(&self, socket: &mut TcpStream, subscription: Subscription, number: u64) -> io::Result<Ending> {
+        let deadline = Instant::now() + self.options.cut_after;
+        let shift = self.shift(number);
+        let asked =
+            Asked { topics: &subscription.topics, entries: subscription.entries.as_deref(), since: subscription.since };
+        let starts = self.available(shift).resolve(&asked);
+        let mut delivery = Delivery::new(self, starts, subscription.lines, shift);
+        socket.write_all(stream_head(subscription.content_type).as_bytes()).await?;
+        let mut chunk = Chunk::default();
+        chunk.clear();
+        chunk.bytes.extend_from_slice(if subscription.lines { b"\n" } else { b":ok\n\n" });
+        socket.write_all(chunk.finish()).await?;
+        loop {
+            chunk.clear();
+            let step = delivery.fill(&mut chunk, self.end());
+            self.events.fetch_add(delivery.take_events(), Ordering::Relaxed);
+            self.reached.fetch_max(delivery.reached(), Ordering::Relaxed);
+            if step == Step::Cut {
+                // The chunk promises more than comes.
+                let sent = chunk.bytes.len();
+                chunk.bytes.extend_from_slice(&[b' '; 64]);
+                chunk.finish();
+                socket.write_all(&chunk.bytes[..sent]).await?;
+                return Ok(Ending::Abrupt);
+            }
+            if chunk.len() > 0 {
+                match timeout_at(deadline, socket.write_all(chunk.finish())).await {
+                    Ok(written) => written?,
+                    Err(_) => return Ok(Ending::Abrupt),
+                }
+            }
+            let wait = match step {
+                Step::Full if Instant::now() < deadline => continue,
+                Step::Full | Step::Cut => return Ok(Ending::Abrupt),
+                Step::End => return Ok(Ending::Whole),
+                Step::Silent(silence) => silence,
+                Step::Drained(next) => self.until(next),
+            };
+            if self.wait(socket, wait, deadline).await? {
+                return Ok(Ending::Abrupt);
+            }
+        }
+    }
+
+    /// How long until the event may be there.
+    fn until(&self, next: u64) -> Duration {
+        let total = self.total().unwrap_or(EVENTS_MAX);
+        if next == NONE || next >= total {
+            return Duration::MAX;
+        }
+        Timestamp(self.timeline.produced(next)).since(self.clock.now()).clamp(WAIT_MIN, WAIT_MAX)
+    }
+
+    /// Waits, and says whether the connection is over: its time is up or the client has left.
+    async fn wait(&self, socket: &mut TcpStream, wait: Duration, deadline: Instant) -> io::Result<bool> {
+        let until = Instant::now().checked_add(wait).unwrap_or(deadline).min(deadline);
+        let mut unread = [0; 256];
+        loop {
+            match timeout_at(until, socket.read(&mut unread)).await {
+                Ok(Ok(0)) => return Ok(true),
+                // Whatever a client says after its request is not heard.
+                Ok(read) => drop(read?),
+                Err(_) => return Ok(until >= deadline),
+            }
+        }
+    }
+}
+
+fn too_many(request: &Request) -> Answer {
+    let title = "Too Many Concurrent Connections From Your Client IP";
+    problem(request, 429, "too_many_requests", title, title)
+}
+
+/// A connection that counts as open while this lives.
+struct Admitted<'s> {
+    simulator: &'s Simulator,
+    client: Option<String>,
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        self.simulator.open.fetch_sub(1, Ordering::Relaxed);
+        let Some(client) = &self.client else { return };
+        let mut clients = lock(&self.simulator.clients);
+        if let Some(open) = clients.get_mut(client) {
+            *open -= 1;
+            if *open == 0 {
+                clients.remove(client);
+            }
+        }
+    }
+}
+
+/// The state behind these locks is whole at every moment, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
