@@ -160,7 +160,8 @@ impl<'a> Builder<'a> {
             Self::Data(text) => text.push(document),
             Self::Equals(place, text, bools) => bools.append_value(found[*place].is_some_and(|raw| raw.is_text(text))),
             Self::Text(place, text) => match found[*place] {
-                Some(raw) if let Some(plain) = raw.unescaped() => text.push(plain.as_bytes()),
+                // That it is UTF-8 is checked at the end, by Arrow.
+                Some(raw) if let Some(plain) = raw.unescaped_bytes() => text.push(plain),
                 Some(raw) if let Some(copy) = raw.as_str() => text.push_copy(&copy),
                 _ => text.push_null(),
             },

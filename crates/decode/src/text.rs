@@ -26,9 +26,15 @@ impl<'a> TextBuilder<'a> {
     }
 
     /// Adds `text`, which is a part of the payload.
+    #[inline]
     pub(crate) fn push(&mut self, text: &'a [u8]) {
         let at = text.as_ptr().addr().wrapping_sub(self.payload.as_ptr().addr());
-        self.views.push(view(text, PAYLOAD, at));
+        // The payload goes on behind most texts: then sixteen bytes are taken at once, and those that are too many cut.
+        let view = match self.payload.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+            Some(bytes) if text.len() <= INLINE_MAX => inline(*bytes, text.len()),
+            _ => view(text, PAYLOAD, at),
+        };
+        self.views.push(view);
         self.valid.append_non_null();
     }
 
@@ -66,10 +72,16 @@ fn view(text: &[u8], buffer_index: u32, at: usize) -> u128 {
             ByteView { length, prefix: u32::from_le_bytes(*prefix), buffer_index, offset }.as_u128()
         }
         _ => {
-            let mut inline = [0; 16];
-            inline[..4].copy_from_slice(&length.to_le_bytes());
-            inline[4..4 + text.len()].copy_from_slice(text);
-            u128::from_le_bytes(inline)
+            let mut bytes = [0; 16];
+            bytes[..text.len()].copy_from_slice(text);
+            inline(bytes, text.len())
         }
     }
+}
+
+/// The view that holds the first `length` of `bytes`, at most twelve: the length in the lowest 32 bits, then the text.
+#[inline]
+fn inline(bytes: [u8; 16], length: usize) -> u128 {
+    let text = u128::from_le_bytes(bytes) & ((1 << (8 * length)) - 1);
+    text << 32 | length as u128
 }
