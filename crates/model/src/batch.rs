@@ -54,6 +54,12 @@ impl EventBatch {
         &self.event_times
     }
 
+    /// The batch taken apart without copying: payload, ends and event times, as the accessors of those names give them.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<u8>, Vec<u32>, Vec<Option<Timestamp>>) {
+        (self.payload, self.ends, self.event_times)
+    }
+
     /// The number of events.
     #[must_use]
     pub fn len(&self) -> usize {

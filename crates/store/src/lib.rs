@@ -1,1 +1,61 @@
-//! stub
+//! The log that is the lake: bytes in, bytes out, committed before anyone sees them.
+//!
+//! A stream's events lie in plain `.jsonl.zst` files (docs/formats/segment.md gives every byte). What is in an event the
+//! store does not know: event times and cursors are handed to it. In floors, each standing only on those before it:
+//!
+//! ```text
+//! frame     checksum, footer, data_frame      bytes of one zstd frame, of one footer
+//! block     block, gathering                  the events of one write, and one in the making
+//! segment   files, layout, segment            files, where they lie, walking them by their footers
+//! stream    recovery, published, commit,      opening; what readers see; one thread writes, one syncs
+//!           writer, reader, append, queue     and publishes; blocking readers; the way in
+//! store     marker, lock, store               one data directory, one writer
+//! ```
+//!
+//! **What survives what.** With [`Sync::Always`] and [`Sync::Every`] a [`Ticket`] that resolved well means that the events
+//! survive the end of the process, a crash of the system and a power cut. With [`Sync::Off`] only the first. Readers,
+//! and so views and clients, never see an event that is not committed in that sense.
+//!
+//! **What this is not.** Not a database of records: there is no key, no update, no delete of an event. Not a queue: readers
+//! leave no trace and take nothing away. Not safe to share: one process writes a data directory, the second is refused.
+
+#![warn(clippy::indexing_slicing)]
+
+mod append;
+mod block;
+mod checksum;
+mod commit;
+mod data_frame;
+mod disk;
+mod error;
+mod files;
+mod footer;
+mod gathering;
+mod layout;
+mod lock;
+mod mark;
+mod marker;
+mod options;
+mod published;
+mod quarantine;
+mod queue;
+mod reader;
+mod recovery;
+mod segment;
+mod store;
+mod stream;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use append::{Append, Appended, Appender, Ticket};
+pub use block::Block;
+pub use error::Error;
+pub use footer::IdempotencyKey;
+pub use lock::{Holder, holder};
+pub use options::{Options, Sync};
+pub use published::{Head, Stats};
+pub use reader::Reader;
+pub use store::Store;
+pub use stream::{Health, Stream};

@@ -1,0 +1,85 @@
+//! A block's data frame: events to one zstd frame and back, with reused contexts.
+
+use std::{fmt, io};
+
+use bytes::Bytes;
+use zstd::bulk;
+
+/// Compresses payloads, each into one zstd frame with its size and a content checksum.
+pub(crate) struct Compressor(bulk::Compressor<'static>);
+
+impl Compressor {
+    /// For this zstd level.
+    pub(crate) fn new(level: i32) -> io::Result<Self> {
+        let mut compressor = bulk::Compressor::new(level)?;
+        compressor.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
+        compressor.set_parameter(zstd::zstd_safe::CParameter::ContentSizeFlag(true))?;
+        Ok(Self(compressor))
+    }
+
+    /// Leaves in `out` exactly the frame of `payload`.
+    pub(crate) fn compress(&mut self, payload: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        out.clear();
+        out.reserve(zstd::zstd_safe::compress_bound(payload.len()));
+        self.0.compress_to_buffer(payload, out).map(|_| ())
+    }
+}
+
+/// Decompresses data frames.
+pub(crate) struct Decompressor(bulk::Decompressor<'static>);
+
+impl fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Decompressor")
+    }
+}
+
+impl Decompressor {
+    pub(crate) fn new() -> io::Result<Self> {
+        bulk::Decompressor::new().map(Self)
+    }
+
+    /// The payload of `frame`, which must be exactly `raw_len` bytes; `None` when it is not, or the frame is damaged.
+    pub(crate) fn decompress(&mut self, frame: &[u8], raw_len: usize) -> Option<Bytes> {
+        let mut payload = Vec::with_capacity(raw_len);
+        let len = self.0.decompress_to_buffer(frame, &mut payload).ok()?;
+        (len == raw_len).then(|| payload.into())
+    }
+}
+
+/// Where each line ends, just after its newline.
+pub(crate) fn line_ends(payload: &[u8], count: usize) -> Vec<u32> {
+    let mut ends = Vec::with_capacity(count);
+    // A payload is at most 1 GiB, so its positions fit.
+    ends.extend(memchr::memchr_iter(b'\n', payload).map(|at| at as u32 + 1));
+    ends
+}
+
+/// The length of the zstd frame at the start of `bytes`; `None` while more bytes are needed, or when there is none.
+pub(crate) fn frame_len(bytes: &[u8]) -> Option<usize> {
+    zstd::zstd_safe::find_frame_compressed_size(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_come_back_also_the_empty_one() {
+        let (mut compressor, mut decompressor) = (Compressor::new(1).expect("zstd"), Decompressor::new().expect("zstd"));
+        let mut frame = Vec::new();
+        for payload in [&b""[..], b"{}\n", &b"{\"a\":1}\n".repeat(10_000)] {
+            compressor.compress(payload, &mut frame).expect("compresses");
+            assert_eq!(frame_len(&frame), Some(frame.len()));
+            assert_eq!(decompressor.decompress(&frame, payload.len()).expect("whole"), payload);
+            assert!(decompressor.decompress(&frame, payload.len() + 1).is_none());
+            let head = frame.get(..frame.len() - 1).expect("not empty");
+            assert!(decompressor.decompress(head, payload.len()).is_none());
+        }
+    }
+
+    #[test]
+    fn lines_end_after_their_newlines() {
+        assert_eq!(line_ends(b"{}\n[1]\n", 2), [3, 7]);
+    }
+}

@@ -1,0 +1,358 @@
+//! A block's footer: the skippable zstd frame that makes a run of events a part of a log.
+//!
+//! Encoding and decoding only; docs/formats/segment.md gives the bytes. Decoding takes anything and answers with a
+//! footer, with "damaged", or with the version of a newer footer whose checksum holds.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use lakehead_model::{Cursor, Name, Offset, Timestamp};
+
+use crate::checksum::Running;
+
+/// The skippable frame's magic. Not `…5E`, which zstd's seekable format uses, and not `…50`, which pzstd uses.
+const FRAME_MAGIC: u32 = 0x184D_2A5B;
+const HEAD_MAGIC: &[u8; 7] = b"LHBLOCK";
+/// The last eight bytes of every footer.
+pub(crate) const END_MAGIC: &[u8; 8] = b"LHBLKEND";
+/// The last eight bytes of a sealed segment's index.
+pub(crate) const INDEX_END_MAGIC: &[u8; 8] = b"LHIDXEND";
+const VERSION: u8 = 1;
+/// Bytes from the footer checksum to the end, in every version.
+const TRAILER_LEN: usize = 32;
+/// Bytes of a footer of this version that names no cursor and no key.
+const FIXED_LEN: usize = 112 + TRAILER_LEN;
+
+/// Greatest length of a footer: 128 cursors of 64 KiB, and the keys of one block, twice over.
+pub(crate) const FOOTER_BYTES_MAX: usize = 16 << 20;
+/// Greatest raw size of a block: a bound for what a reader allocates.
+pub(crate) const RAW_BYTES_MAX: usize = 1 << 30;
+
+/// The answer that an append with an idempotency key got; the same key again gets the same answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The key, as the client chose it. At most 1 KiB.
+    pub key: Arc<str>,
+    /// The first offset of the events that came with it.
+    pub first_offset: Offset,
+    /// How many events came with it.
+    pub count: u32,
+}
+
+/// What a footer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Footer {
+    pub(crate) number: u64,
+    pub(crate) first_offset: Offset,
+    pub(crate) count: u32,
+    pub(crate) raw_len: u32,
+    pub(crate) stored_len: u32,
+    pub(crate) raw_before: u64,
+    pub(crate) received_time: Timestamp,
+    pub(crate) event_time_least: Option<Timestamp>,
+    pub(crate) event_time_greatest: Option<Timestamp>,
+    pub(crate) synced_to: Offset,
+    pub(crate) synced_blocks: u64,
+    pub(crate) epoch: u64,
+    pub(crate) cursors: Arc<BTreeMap<Name, Cursor>>,
+    pub(crate) keys: Vec<IdempotencyKey>,
+}
+
+/// Why bytes are not a footer of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotAFooter {
+    /// They are not what was written, or never were a footer.
+    Damaged,
+    /// A whole footer of another version.
+    Version(u8),
+}
+
+/// The checksums of a whole footer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seals {
+    /// How many of the footer's bytes, from its start, the chain covers.
+    pub(crate) chained_len: usize,
+    /// The chain checksum as written.
+    pub(crate) chain: u64,
+}
+
+impl Footer {
+    /// Appends the footer to `out`, which holds exactly the data frame, and returns the new chain checksum; `None`
+    /// when the cursors and keys are too much for a footer.
+    pub(crate) fn seal(&self, out: &mut Vec<u8>, seed: u64, chain_before: u64) -> Option<u64> {
+        let start = out.len();
+        let len = FIXED_LEN
+            + self.cursors.iter().map(|(name, cursor)| 14 + name.as_str().len() + cursor.position.len()).sum::<usize>()
+            + self.keys.iter().map(|key| 14 + key.key.len()).sum::<usize>();
+        if len > FOOTER_BYTES_MAX {
+            return None;
+        }
+        let len_field = u32::try_from(len).ok()?;
+        out.reserve(len);
+        put(out, FRAME_MAGIC.to_le_bytes());
+        put(out, (len_field - 8).to_le_bytes());
+        out.extend_from_slice(HEAD_MAGIC);
+        out.push(VERSION);
+        put(out, self.number.to_le_bytes());
+        put(out, self.first_offset.0.to_le_bytes());
+        put(out, self.count.to_le_bytes());
+        put(out, self.raw_len.to_le_bytes());
+        put(out, self.stored_len.to_le_bytes());
+        put(out, [0; 4]);
+        put(out, self.raw_before.to_le_bytes());
+        put(out, self.received_time.0.to_le_bytes());
+        put(out, self.event_time_least.map_or(i64::MAX, |t| t.0).to_le_bytes());
+        put(out, self.event_time_greatest.map_or(i64::MIN, |t| t.0).to_le_bytes());
+        put(out, self.synced_to.0.to_le_bytes());
+        put(out, self.synced_blocks.to_le_bytes());
+        put(out, self.epoch.to_le_bytes());
+        put(out, u32::try_from(self.cursors.len()).ok()?.to_le_bytes());
+        put(out, u32::try_from(self.keys.len()).ok()?.to_le_bytes());
+        for (name, cursor) in self.cursors.iter() {
+            out.push(u8::try_from(name.as_str().len()).ok()?);
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.push(u8::from(cursor.progress.is_some()));
+            put(out, cursor.progress.map_or(0, |t| t.0).to_le_bytes());
+            put(out, u32::try_from(cursor.position.len()).ok()?.to_le_bytes());
+            out.extend_from_slice(cursor.position.as_bytes());
+        }
+        for key in &self.keys {
+            put(out, key.first_offset.0.to_le_bytes());
+            put(out, key.count.to_le_bytes());
+            put(out, u16::try_from(key.key.len()).ok()?.to_le_bytes());
+            out.extend_from_slice(key.key.as_bytes());
+        }
+        let checksum = Running::after(seed).over(out.get(start..)?).value();
+        put(out, checksum.to_le_bytes());
+        let chain = Running::after(chain_before).over(out).value();
+        put(out, chain.to_le_bytes());
+        put(out, len_field.to_le_bytes());
+        put(out, [0; 4]);
+        out.extend_from_slice(END_MAGIC);
+        debug_assert_eq!(out.len() - start, len, "the length was counted right");
+        Some(chain)
+    }
+
+    /// Reads a whole footer and checks its own checksum. The chain is the caller's to check: it needs the data frame.
+    pub(crate) fn open(bytes: &[u8], seed: u64) -> Result<(Self, Seals), NotAFooter> {
+        let damaged = || NotAFooter::Damaged;
+        let trailer_at = bytes.len().checked_sub(TRAILER_LEN).ok_or_else(damaged)?;
+        let (body, trailer) = bytes.split_at(trailer_at);
+        let mut trailer = Fields(trailer);
+        let checksum = trailer.u64()?;
+        let chain = trailer.u64()?;
+        let frame_len = trailer.u32()?;
+        let reserved = trailer.u32()?;
+        let mut fields = Fields(body);
+        let whole = trailer.0 == END_MAGIC
+            && frame_len as usize == bytes.len()
+            && reserved == 0
+            && fields.u32()? == FRAME_MAGIC
+            && fields.u32()? as usize + 8 == bytes.len()
+            && fields.take(HEAD_MAGIC.len())? == HEAD_MAGIC
+            && Running::after(seed).over(body).value() == checksum;
+        if !whole {
+            return Err(NotAFooter::Damaged);
+        }
+        let version = fields.u8()?;
+        if version != VERSION {
+            return Err(NotAFooter::Version(version));
+        }
+        let footer = Self::fields(&mut fields)?;
+        Ok((footer, Seals { chained_len: trailer_at + 8, chain }))
+    }
+
+    fn fields(fields: &mut Fields<'_>) -> Result<Self, NotAFooter> {
+        let number = fields.u64()?;
+        let first_offset = Offset(fields.u64()?);
+        let count = fields.u32()?;
+        let raw_len = fields.u32()?;
+        let stored_len = fields.u32()?;
+        if fields.u32()? != 0 || raw_len as usize > RAW_BYTES_MAX || count > raw_len {
+            return Err(NotAFooter::Damaged);
+        }
+        let raw_before = fields.u64()?;
+        let received_time = Timestamp(fields.i64()?);
+        let (least, greatest) = (fields.i64()?, fields.i64()?);
+        let times = (least <= greatest).then_some((Timestamp(least), Timestamp(greatest)));
+        let synced_to = Offset(fields.u64()?);
+        let synced_blocks = fields.u64()?;
+        let epoch = fields.u64()?;
+        let (cursor_count, key_count) = (fields.u32()?, fields.u32()?);
+        let mut cursors = BTreeMap::new();
+        for _ in 0..cursor_count {
+            let len = usize::from(fields.u8()?);
+            let name = Name::new(fields.text(len)?).map_err(|_| NotAFooter::Damaged)?;
+            let has_progress = fields.u8()?;
+            let progress = fields.i64()?;
+            let len = fields.u32()? as usize;
+            let position = fields.text(len)?.into();
+            let progress = (has_progress == 1).then_some(Timestamp(progress));
+            cursors.insert(name, Cursor { position, progress });
+        }
+        let mut keys = Vec::new();
+        for _ in 0..key_count {
+            let first_offset = Offset(fields.u64()?);
+            let count = fields.u32()?;
+            let len = usize::from(fields.u16()?);
+            keys.push(IdempotencyKey { key: fields.text(len)?.into(), first_offset, count });
+        }
+        if !fields.0.is_empty() {
+            return Err(NotAFooter::Damaged);
+        }
+        Ok(Self {
+            number,
+            first_offset,
+            count,
+            raw_len,
+            stored_len,
+            raw_before,
+            received_time,
+            event_time_least: times.map(|t| t.0),
+            event_time_greatest: times.map(|t| t.1),
+            synced_to,
+            synced_blocks,
+            epoch,
+            cursors: Arc::new(cursors),
+            keys,
+        })
+    }
+}
+
+/// The length of the footer whose last bytes these are, by its trailer; `None` when they do not end a footer.
+pub(crate) fn len_by_trailer(end_of_footer: &[u8]) -> Option<usize> {
+    let at = end_of_footer.len().checked_sub(16)?;
+    let mut fields = Fields(end_of_footer.get(at..)?);
+    let len = fields.u32().ok()? as usize;
+    let plausible = fields.u32() == Ok(0) && fields.0 == END_MAGIC && (FIXED_LEN..=FOOTER_BYTES_MAX).contains(&len);
+    plausible.then_some(len)
+}
+
+/// Appends the bytes of one number.
+fn put<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
+    out.extend_from_slice(&bytes);
+}
+
+/// Takes numbers and runs of bytes off the front; too few bytes are damage.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], NotAFooter> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or(NotAFooter::Damaged)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], NotAFooter> {
+        self.take(N)?.try_into().map_err(|_| NotAFooter::Damaged)
+    }
+
+    fn text(&mut self, len: usize) -> Result<&'a str, NotAFooter> {
+        std::str::from_utf8(self.take(len)?).map_err(|_| NotAFooter::Damaged)
+    }
+
+    fn u8(&mut self) -> Result<u8, NotAFooter> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    fn u16(&mut self) -> Result<u16, NotAFooter> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, NotAFooter> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, NotAFooter> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn i64(&mut self) -> Result<i64, NotAFooter> {
+        self.array().map(i64::from_le_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn footer() -> Footer {
+        let cursor = Cursor { position: r#"{"a":1}"#.into(), progress: Some(Timestamp(-5)) };
+        let other = Cursor { position: "[]".into(), progress: None };
+        let name = |n| Name::new(n).expect("a name");
+        Footer {
+            number: 3,
+            first_offset: Offset(10),
+            count: 2,
+            raw_len: 20,
+            stored_len: 4,
+            raw_before: 100,
+            received_time: Timestamp(1_700_000_000_000_000),
+            event_time_least: Some(Timestamp(-1)),
+            event_time_greatest: Some(Timestamp(1)),
+            synced_to: Offset(9),
+            synced_blocks: 2,
+            epoch: 1,
+            cursors: Arc::new([(name("wiki"), cursor), (name("push"), other)].into()),
+            keys: vec![IdempotencyKey { key: "k".into(), first_offset: Offset(10), count: 2 }],
+        }
+    }
+
+    fn sealed() -> Vec<u8> {
+        let mut out = b"data".to_vec();
+        footer().seal(&mut out, 7, 8).expect("a small footer");
+        out.split_off(4)
+    }
+
+    #[test]
+    fn a_footer_reads_back_as_written() {
+        let bytes = sealed();
+        let (read, seals) = Footer::open(&bytes, 7).expect("whole");
+        assert_eq!(read, footer());
+        let chained = bytes.get(..seals.chained_len).expect("within");
+        assert_eq!(Running::after(8).over(b"data").over(chained).value(), seals.chain);
+        assert_eq!(len_by_trailer(&bytes), Some(bytes.len()));
+    }
+
+    #[test]
+    fn absent_event_times_stay_absent() {
+        let without = Footer { event_time_least: None, event_time_greatest: None, ..footer() };
+        let mut out = Vec::new();
+        without.seal(&mut out, 1, 1).expect("small");
+        assert_eq!(Footer::open(&out, 1).expect("whole").0, without);
+    }
+
+    #[test]
+    fn any_changed_bit_but_those_of_the_chain_is_damage() {
+        let bytes = sealed();
+        let chain = bytes.len() - 24..bytes.len() - 16;
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut changed = bytes.clone();
+                *changed.get_mut(at).expect("within") ^= 1 << bit;
+                let opened = Footer::open(&changed, 7);
+                assert_eq!(opened.is_err(), !chain.contains(&at), "byte {at} bit {bit}");
+            }
+        }
+        assert_eq!(Footer::open(&bytes, 6), Err(NotAFooter::Damaged), "another segment's seed");
+    }
+
+    #[test]
+    fn every_shorter_run_is_damage() {
+        let bytes = sealed();
+        for len in 0..bytes.len() {
+            assert_eq!(Footer::open(bytes.get(..len).expect("within"), 7), Err(NotAFooter::Damaged), "{len} bytes");
+        }
+        assert_eq!(Footer::open(&[0; 200], 7), Err(NotAFooter::Damaged));
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_damage() {
+        let mut bytes = sealed();
+        *bytes.get_mut(15).expect("within") = 2;
+        assert_eq!(Footer::open(&bytes, 7), Err(NotAFooter::Damaged), "without its checksum");
+        let at = bytes.len() - TRAILER_LEN;
+        let checksum = Running::after(7).over(bytes.get(..at).expect("within")).value().to_le_bytes();
+        bytes.splice(at..at + 8, checksum);
+        assert_eq!(Footer::open(&bytes, 7), Err(NotAFooter::Version(2)));
+    }
+}

@@ -1,0 +1,39 @@
+//! Where a stream stands after a block: all that the next block builds on.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use lakehead_model::{Cursor, Name, Offset, Timestamp};
+
+use crate::footer::Footer;
+
+/// Where a stream stands. There is one for what is written and one for what is committed; after a failure the first is
+/// set back to the second.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The number of the next block.
+    pub(crate) next_number: u64,
+    /// The offset of the next event.
+    pub(crate) next_offset: Offset,
+    /// Bytes of all events so far.
+    pub(crate) raw_bytes: u64,
+    /// The last block's received time; the next one's is not before it.
+    pub(crate) received_time: Option<Timestamp>,
+    /// Where every source stands.
+    pub(crate) cursors: Arc<BTreeMap<Name, Cursor>>,
+    /// Rises when the stream turns out to have lost what was seen outside.
+    pub(crate) epoch: u64,
+}
+
+impl Mark {
+    /// Where the stream stands after the block with this footer.
+    pub(crate) fn after(footer: &Footer) -> Self {
+        Self {
+            next_number: footer.number + 1,
+            next_offset: footer.first_offset.plus(u64::from(footer.count)),
+            raw_bytes: footer.raw_before + u64::from(footer.raw_len),
+            received_time: Some(footer.received_time),
+            cursors: Arc::clone(&footer.cursors),
+            epoch: footer.epoch,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `lakehead.json`: says that a directory is a Lakehead data directory, and in which layout.
+
+use std::{fs, io, io::Write, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// The file's name in the data directory.
+const NAME: &str = "lakehead.json";
+/// The layout that this version writes, and the newest that it reads.
+const LAYOUT: u64 = 1;
+/// What may lie in a directory that is otherwise empty: our lock, and what file systems put into their root.
+const HARMLESS: [&str; 3] = ["lock", "lost+found", "lakehead.json.new"];
+
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    /// For a person who looks into the file.
+    what: String,
+    layout: u64,
+}
+
+/// What a directory is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Directory {
+    /// Ours.
+    Ours,
+    /// Empty, or not there.
+    Empty,
+}
+
+/// Finds out whether `dir` is ours or may become ours; changes nothing.
+///
+/// # Errors
+/// `Invalid` when it holds something else, or was written by a newer version.
+pub(crate) fn inspect(dir: &Path) -> Result<Directory, Error> {
+    let path = dir.join(NAME);
+    match fs::read(&path) {
+        Ok(bytes) => {
+            let marker: Marker = serde_json::from_slice(&bytes)
+                .map_err(|error| Error::corrupt(&path, 0, format!("it is not the marker of a data directory: {error}")))?;
+            if marker.layout > LAYOUT {
+                return Err(Error::NewerLayout { path, found: marker.layout, known: LAYOUT });
+            }
+            Ok(Directory::Ours)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_dir(dir) {
+            Ok(entries) => {
+                for entry in entries {
+                    let entry = entry.map_err(Error::io("list", dir))?;
+                    if !HARMLESS.iter().any(|name| entry.file_name() == *name) {
+                        return Err(Error::Foreign { path: dir.to_owned() });
+                    }
+                }
+                Ok(Directory::Empty)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Directory::Empty),
+            Err(error) => Err(Error::io("list", dir)(error)),
+        },
+        Err(error) => Err(Error::io("read", &path)(error)),
+    }
+}
+
+/// Makes `dir` ours, durably.
+pub(crate) fn write(dir: &Path) -> Result<(), Error> {
+    let marker = Marker { what: "a Lakehead data directory".to_owned(), layout: LAYOUT };
+    let path = dir.join(NAME);
+    let new = dir.join("lakehead.json.new");
+    let written = || -> io::Result<()> {
+        let mut file = fs::File::create(&new)?;
+        serde_json::to_writer(&mut file, &marker)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&new, &path)?;
+        fs::File::open(dir)?.sync_all()
+    };
+    written().map_err(Error::io("write", &path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_directory_becomes_ours_and_a_foreign_one_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert_eq!(inspect(dir.path()).expect("empty"), Directory::Empty);
+        write(dir.path()).expect("writes");
+        assert_eq!(inspect(dir.path()).expect("ours"), Directory::Ours);
+
+        let foreign = tempfile::tempdir().expect("a folder");
+        fs::write(foreign.path().join("thesis.tex"), "x").expect("writes");
+        let error = inspect(foreign.path()).expect_err("foreign");
+        assert!(error.to_string().contains("not a Lakehead data directory"), "{error}");
+    }
+
+    #[test]
+    fn a_newer_layout_is_refused_by_number() {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::write(dir.path().join(NAME), r#"{"what":"","layout":7,"later":true}"#).expect("writes");
+        let error = inspect(dir.path()).expect_err("newer");
+        assert_eq!(error.kind(), lakehead_model::Kind::Invalid);
+        assert!(error.to_string().contains("layout version 7, this Lakehead knows 1"), "{error}");
+    }
+}

@@ -1,0 +1,288 @@
+//! What readers see of a stream: only what is committed. Written by the thread that syncs, read by everyone.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use bytes::BytesMut;
+use lakehead_model::{Cursor, Name, Offset, Timestamp};
+
+use crate::{Block, footer::IdempotencyKey, layout::SegmentPath, mark::Mark, recovery::Recovered, segment::Place};
+
+/// How many of the last idempotency keys are remembered: an hour of one push every 55 ms.
+const KEYS_RECENT_MAX: usize = 65_536;
+/// Payload buffers kept for use again: those of the block being gathered and of the one being written.
+const SPARE_MAX: usize = 2;
+/// Live places handed to a reader at once, so that a copy stays small.
+const PLACES_AT_ONCE: usize = 256;
+
+/// Where a stream begins and ends, and what its sources need to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The first offset that is kept.
+    pub start: Offset,
+    /// The offset after the last committed event.
+    pub end: Offset,
+    /// The last committed block's received time; `None` when nothing was ever written.
+    pub received_time: Option<Timestamp>,
+    /// Where every source stands, by its name, as committed.
+    pub cursors: Arc<BTreeMap<Name, Cursor>>,
+    /// Rises when the stream turns out to have lost events that were seen outside.
+    pub epoch: u64,
+}
+
+/// How much a stream holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Events.
+    pub events: u64,
+    /// Bytes of events, each with its newline.
+    pub raw_bytes: u64,
+    /// Bytes on disk.
+    pub stored_bytes: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Blocks, those without events included.
+    pub blocks: u64,
+}
+
+/// One segment that holds something committed.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) at: SegmentPath,
+    /// Bytes of it that count; what may follow never did. While not known, the file's length.
+    pub(crate) end: u64,
+    /// Whether `end` was found by its footers.
+    pub(crate) end_is_known: bool,
+}
+
+/// The committed state of a stream.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) mark: Mark,
+    /// What is known to be on disk, for the next footers: blocks and events below these.
+    pub(crate) synced_blocks: u64,
+    pub(crate) synced_to: Offset,
+    segments: Vec<Kept>,
+    /// The blocks of the last segment.
+    places: Vec<Place>,
+    tail: VecDeque<Arc<Block>>,
+    tail_bytes: u64,
+    tail_bytes_max: u64,
+    spare: Vec<BytesMut>,
+    pub(crate) keys: VecDeque<IdempotencyKey>,
+    raw_before: u64,
+    first_number: u64,
+    stored_before_last: u64,
+}
+
+/// A block that has just been committed.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    pub(crate) block: Arc<Block>,
+    pub(crate) place: Place,
+    pub(crate) at: SegmentPath,
+    pub(crate) mark: Mark,
+    pub(crate) keys: Vec<IdempotencyKey>,
+}
+
+/// Where a reader finds its next block.
+#[derive(Debug)]
+pub(crate) enum Whereabouts {
+    /// Nowhere yet: it reads at the end.
+    AtTheEnd { next_number: u64 },
+    /// In memory.
+    Memory(Arc<Block>),
+    /// In the last segment, at these places.
+    Last {
+        /// The segment.
+        at: SegmentPath,
+        /// The next blocks, at most so many that the copy stays small.
+        places: Vec<Place>,
+        /// The chain before the first of them; `None` when that is the segment's first block.
+        chain_before: Option<u64>,
+    },
+    /// In a finished segment; the next one is needed to know where this one ends.
+    Finished {
+        /// The segment.
+        kept: Kept,
+        /// The one after it.
+        next: SegmentPath,
+    },
+    /// Not in this stream.
+    OutOfRange {
+        /// The first offset kept.
+        start: Offset,
+        /// The offset after the last.
+        end: Offset,
+    },
+}
+
+impl Published {
+    pub(crate) fn new(recovered: &Recovered, tail_bytes_max: u64) -> Self {
+        let count = recovered.segments.len();
+        let segments: Vec<Kept> = recovered
+            .segments
+            .iter()
+            .enumerate()
+            .map(|(i, (at, end))| Kept { at: at.clone(), end: *end, end_is_known: i + 2 >= count })
+            .collect();
+        let stored_before_last = segments.iter().rev().skip(1).map(|kept| kept.end).sum();
+        let mut published = Self {
+            mark: recovered.mark.clone(),
+            synced_blocks: recovered.mark.next_number,
+            synced_to: recovered.mark.next_offset,
+            segments,
+            places: recovered.last.as_ref().map_or_else(Vec::new, |last| last.places.clone()),
+            tail: VecDeque::new(),
+            tail_bytes: 0,
+            tail_bytes_max,
+            spare: Vec::new(),
+            keys: VecDeque::new(),
+            raw_before: recovered.raw_before,
+            first_number: recovered.first_number,
+            stored_before_last,
+        };
+        published.remember(recovered.keys.iter().cloned());
+        published
+    }
+
+    /// Makes a committed block visible.
+    pub(crate) fn publish(&mut self, fresh: Fresh) {
+        match self.segments.last_mut() {
+            Some(last) if last.at == fresh.at => last.end = fresh.place.end(),
+            _ => {
+                self.stored_before_last += self.segments.last().map_or(0, |last| last.end);
+                self.segments.push(Kept { at: fresh.at, end: fresh.place.end(), end_is_known: true });
+                self.places.clear();
+            }
+        }
+        self.places.push(fresh.place);
+        self.mark = fresh.mark;
+        self.remember(fresh.keys.into_iter());
+        self.tail_bytes += fresh.block.memory_bytes();
+        self.tail.push_back(fresh.block);
+        while self.tail_bytes > self.tail_bytes_max {
+            let Some(oldest) = self.tail.pop_front() else { break };
+            self.tail_bytes -= oldest.memory_bytes();
+            if self.spare.len() < SPARE_MAX
+                && let Ok(Ok(buffer)) = Arc::try_unwrap(oldest).map(|block| block.payload.try_into_mut())
+            {
+                self.spare.push(buffer);
+            }
+        }
+    }
+
+    fn remember(&mut self, keys: impl Iterator<Item = IdempotencyKey>) {
+        self.keys.extend(keys);
+        let surplus = self.keys.len().saturating_sub(KEYS_RECENT_MAX);
+        self.keys.drain(..surplus);
+    }
+
+    /// A buffer that nobody reads any more, empty, with its memory.
+    pub(crate) fn spare(&mut self) -> BytesMut {
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.clear();
+        buffer
+    }
+
+    /// The last committed block in the segment at `at`; `None` when nothing of it is committed.
+    pub(crate) fn last_in(&self, at: &SegmentPath) -> Option<&Place> {
+        self.segments.last().filter(|last| last.at == *at).and_then(|_| self.places.last())
+    }
+
+    /// All that is committed is now also known to be on disk.
+    pub(crate) fn all_is_synced(&mut self) {
+        self.synced_blocks = self.mark.next_number;
+        self.synced_to = self.mark.next_offset;
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        Head {
+            start: self.start(),
+            end: self.mark.next_offset,
+            received_time: self.mark.received_time,
+            cursors: Arc::clone(&self.mark.cursors),
+            epoch: self.mark.epoch,
+        }
+    }
+
+    fn start(&self) -> Offset {
+        self.segments.first().map_or(self.mark.next_offset, |first| first.at.first_offset)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            events: self.mark.next_offset.since(self.start()),
+            raw_bytes: self.mark.raw_bytes - self.raw_before,
+            stored_bytes: self.stored_before_last + self.segments.last().map_or(0, |last| last.end),
+            segments: self.segments.len() as u64,
+            blocks: self.mark.next_number - self.first_number,
+        }
+    }
+
+    /// Finds the block with the event at `offset`, the first of several when some are empty.
+    pub(crate) fn find_offset(&self, offset: Offset) -> Whereabouts {
+        let (start, end) = (self.start(), self.mark.next_offset);
+        if offset < start || offset > end {
+            return Whereabouts::OutOfRange { start, end };
+        }
+        if offset == end {
+            return self.at_the_end();
+        }
+        if self.tail.front().is_some_and(|front| front.first_offset <= offset) {
+            let index = self.tail.partition_point(|block| block.end_offset() <= offset);
+            return self.tail.get(index).map_or_else(|| self.at_the_end(), |b| Whereabouts::Memory(Arc::clone(b)));
+        }
+        if self.places.first().is_some_and(|first| first.first_offset <= offset) {
+            return self.last_from(self.places.partition_point(|place| place.end_offset() <= offset));
+        }
+        let after = self.segments.partition_point(|kept| kept.at.first_offset <= offset);
+        self.finished(after.saturating_sub(1))
+    }
+
+    /// Finds block `number`, which follows the offset `position`. `read_through` is the finished segment that the reader
+    /// has come to the end of, if it has.
+    pub(crate) fn find_number(
+        &self,
+        number: u64,
+        position: Offset,
+        read_through: Option<&SegmentPath>,
+    ) -> Whereabouts {
+        if number >= self.mark.next_number {
+            return self.at_the_end();
+        }
+        if let Some(front) = self.tail.front().filter(|front| front.number <= number) {
+            let index = usize::try_from(number - front.number).unwrap_or(usize::MAX);
+            return self.tail.get(index).map_or_else(|| self.at_the_end(), |b| Whereabouts::Memory(Arc::clone(b)));
+        }
+        if let Some(first) = self.places.first().filter(|first| first.number <= number) {
+            return self.last_from(usize::try_from(number - first.number).unwrap_or(usize::MAX));
+        }
+        let index = match read_through {
+            Some(at) => self.segments.partition_point(|kept| kept.at <= *at),
+            // It is in the segment of the event before it, or in one after that.
+            None => self.segments.partition_point(|kept| kept.at.first_offset < position).saturating_sub(1),
+        };
+        self.finished(index)
+    }
+
+    fn last_from(&self, index: usize) -> Whereabouts {
+        let Some(last) = self.segments.last() else { return self.at_the_end() };
+        let places: Vec<Place> = self.places.iter().skip(index).take(PLACES_AT_ONCE).copied().collect();
+        let chain_before = index.checked_sub(1).and_then(|before| self.places.get(before)).map(|place| place.chain);
+        Whereabouts::Last { at: last.at.clone(), places, chain_before }
+    }
+
+    fn finished(&self, index: usize) -> Whereabouts {
+        match (self.segments.get(index), self.segments.get(index + 1)) {
+            (Some(kept), Some(next)) => Whereabouts::Finished { kept: kept.clone(), next: next.at.clone() },
+            _ => self.at_the_end(),
+        }
+    }
+
+    fn at_the_end(&self) -> Whereabouts {
+        Whereabouts::AtTheEnd { next_number: self.mark.next_number }
+    }
+}

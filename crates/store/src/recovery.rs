@@ -1,0 +1,307 @@
+//! Opening a stream: where does it stand, and what of its end can be believed?
+//!
+//! ```text
+//!   …──[block]──[block]──[block]──[block]──[bl…        the last segment
+//!            anchor ┘  ╰─ verified, written again ─╯ └ torn: to the quarantine
+//!      < greatest synced_blocks  ≥ greatest synced_blocks
+//! ```
+//!
+//! Only the end of the last segment is judged (docs/formats/segment.md, "Opening"). Damage below `synced_blocks` is
+//! corruption: stop, cut nothing. At or above it is a torn tail. [`judge`] decides and changes nothing; [`open`] acts.
+
+use std::path::PathBuf;
+
+use lakehead_model::Name;
+
+use crate::{
+    Error,
+    files::{Access, Files},
+    footer::IdempotencyKey,
+    layout::{Layout, SegmentPath},
+    mark::Mark,
+    quarantine,
+    segment::{Found, Place, Segment, follows, follows_not},
+};
+
+/// What an opened stream starts from.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) mark: Mark,
+    /// The segments in order, each with the bytes of it that count.
+    pub(crate) segments: Vec<(SegmentPath, u64)>,
+    /// The last segment, when there is one.
+    pub(crate) last: Option<LastSegment>,
+    /// Bytes of events before the first segment.
+    pub(crate) raw_before: u64,
+    /// The number of the first block.
+    pub(crate) first_number: u64,
+    /// The idempotency keys of the last two segments, oldest first.
+    pub(crate) keys: Vec<IdempotencyKey>,
+    /// What was cut, and where it is now.
+    pub(crate) quarantined: Vec<PathBuf>,
+}
+
+/// The last segment as it was found.
+#[derive(Debug)]
+pub(crate) struct LastSegment {
+    pub(crate) segment: Segment,
+    /// Its blocks; never none.
+    pub(crate) places: Vec<Place>,
+    /// Whether blocks may be added to it: not when a torn tail could not be cut.
+    pub(crate) can_grow: bool,
+    /// Whether its last footers are not yet covered by a later one's `synced_blocks`.
+    pub(crate) unmarked: bool,
+}
+
+/// What the end of a segment is.
+#[derive(Debug)]
+struct Judged {
+    /// The byte after the last good block; 0 when there is none.
+    good_end: u64,
+    /// The first byte that no footer proves to have been synced.
+    unproven_from: u64,
+    /// The file's length.
+    file_len: u64,
+    /// The last good footer.
+    last: Option<Found>,
+    /// Blocks below this number were synced, as a footer in the file says.
+    synced_blocks: u64,
+}
+
+/// Judges the end of `segment`; reads only.
+///
+/// # Errors
+/// `Corrupt` when something is damaged that a later footer proves to have been synced.
+fn judge(segment: &Segment) -> Result<Judged, Error> {
+    segment.refuse_sealed()?;
+    let file_len = segment.len()?;
+    let (mut synced_blocks, mut synced_to) = (0, segment.at.first_offset);
+    let mut above: Vec<Found> = Vec::new();
+    let mut anchor = None;
+    let mut end = file_len;
+    while let Some((footer, place)) = segment.last_footer_before(end)? {
+        synced_blocks = synced_blocks.max(footer.synced_blocks);
+        synced_to = synced_to.max(footer.synced_to);
+        end = place.start;
+        if footer.number < synced_blocks {
+            anchor = Some((footer, place));
+            break;
+        }
+        above.push((footer, place));
+    }
+    let mut good_end = anchor.as_ref().map_or(0, |(_, place)| place.end());
+    let unproven_from = good_end;
+    let mut chain = anchor.as_ref().map_or(segment.seed, |(_, place)| place.chain);
+    let mut last = anchor;
+    for (footer, place) in above.into_iter().rev() {
+        let in_order = match &last {
+            Some((_, before)) => follows(before, &place),
+            None => place.first_offset == segment.at.first_offset,
+        };
+        if place.start != good_end || !in_order || !segment.verify(&place, chain)? {
+            break;
+        }
+        good_end = place.end();
+        chain = place.chain;
+        last = Some((footer, place));
+    }
+    let lost = match &last {
+        Some((_, place)) => place.number + 1 < synced_blocks,
+        None => synced_to > segment.at.first_offset,
+    };
+    if lost {
+        return Err(synced_but_gone(segment, good_end, synced_blocks));
+    }
+    Ok(Judged { good_end, unproven_from, file_len, last, synced_blocks })
+}
+
+fn synced_but_gone(segment: &Segment, at: u64, synced_blocks: u64) -> Error {
+    let what = format!("a later footer proves that all blocks below number {synced_blocks} were synced, and one is not here");
+    segment.corrupt(at, what)
+}
+
+/// Opens the log of `stream` and, with [`Access::Write`], mends its end.
+pub(crate) fn open(files: &dyn Files, layout: &Layout, stream: &Name, access: Access) -> Result<Recovered, Error> {
+    let mut segments = layout.list_segments(files, stream)?;
+    let mut quarantined = Vec::new();
+    let mut aside: Vec<(Segment, Judged)> = Vec::new();
+    let mut end = None;
+    while let Some((at, _)) = segments.last() {
+        let segment = Segment::open(files, stream, at.clone(), access)?;
+        let mut judged = judge(&segment)?;
+        if let Some(last) = judged.last.take() {
+            end = Some((segment, judged, last));
+            break;
+        }
+        aside.push((segment, judged));
+        segments.pop();
+    }
+    let mark = end.as_ref().map_or_else(Mark::default, |(_, _, last)| Mark::after(&last.0));
+    for (segment, judged) in &aside {
+        if judged.synced_blocks > mark.next_number {
+            return Err(synced_but_gone(segment, 0, judged.synced_blocks));
+        }
+        if segment.at.first_offset > mark.next_offset {
+            let what = format!("it holds no good block, and the stream before it ends at offset {}", mark.next_offset);
+            return Err(segment.corrupt(0, what));
+        }
+    }
+    if access == Access::Write {
+        for (segment, judged) in &aside {
+            set_segment_aside(files, layout, stream, segment, judged.file_len, &mut quarantined)?;
+        }
+    }
+    let Some((segment, judged, last)) = end else { return Ok(nothing(quarantined)) };
+    let mut can_grow = true;
+    if access == Access::Write {
+        write_again(&segment, judged.unproven_from, judged.good_end)?;
+        if judged.good_end < judged.file_len {
+            can_grow = cut(files, layout, stream, &segment, judged.good_end, judged.file_len, &mut quarantined);
+        }
+        if judged.unproven_from < judged.good_end {
+            for folder in layout.folders_to(&segment.at.path) {
+                files.sync_folder(folder).map_err(Error::io("sync", folder))?;
+            }
+        }
+    }
+    let found = segment.places(judged.good_end)?;
+    let mut keys = Vec::new();
+    while let (Some((_, first)), Some(index)) = (found.first(), segments.len().checked_sub(2)) {
+        let Some((at, _)) = segments.get(index).cloned() else { break };
+        let before = Segment::open(files, stream, at, access)?;
+        let (end, file_len) = (end_before(&before, first)?, before.len()?);
+        if end > 0 {
+            if end < file_len && access == Access::Write {
+                cut(files, layout, stream, &before, end, file_len, &mut quarantined);
+            }
+            keys.extend(before.places(end)?.into_iter().flat_map(|(footer, _)| footer.keys));
+            if let Some(kept) = segments.get_mut(index) {
+                kept.1 = end;
+            }
+            break;
+        }
+        if access == Access::Write {
+            set_segment_aside(files, layout, stream, &before, file_len, &mut quarantined)?;
+        }
+        segments.remove(index);
+    }
+    let unmarked = last.0.count > 0 || last.0.synced_blocks < last.0.number;
+    keys.extend(found.iter().flat_map(|(footer, _)| footer.keys.iter().cloned()));
+    let (raw_before, first_number) = match segments.first() {
+        Some((first, _)) if *first != segment.at => {
+            let first = Segment::open(files, stream, first.clone(), Access::Read)?;
+            let found = first.first_footer()?.ok_or_else(|| first.corrupt(0, "its first block is not whole"))?;
+            (found.0.raw_before, found.0.number)
+        }
+        _ => found.first().map_or((0, 0), |(footer, _)| (footer.raw_before, footer.number)),
+    };
+    if let Some(last) = segments.last_mut() {
+        last.1 = judged.good_end;
+    }
+    let places = found.into_iter().map(|(_, place)| place).collect();
+    let last = Some(LastSegment { segment, places, can_grow, unmarked });
+    Ok(Recovered { mark, segments, last, raw_before, first_number, keys, quarantined })
+}
+
+fn nothing(quarantined: Vec<PathBuf>) -> Recovered {
+    let (mark, segments, keys) = Default::default();
+    Recovered { mark, segments, last: None, raw_before: 0, first_number: 0, keys, quarantined }
+}
+
+/// The byte at which `segment` ends, given the first block of the segment after it. What it holds beyond never counted
+/// ("A segment ends where the next begins"); 0 when nothing of it did.
+///
+/// # Errors
+/// `Corrupt` when the two do not join.
+pub(crate) fn end_before(segment: &Segment, next: &Place) -> Result<u64, Error> {
+    segment.refuse_sealed()?;
+    let mut end = segment.len()?;
+    while let Some((_, place)) = segment.last_footer_before(end)? {
+        if place.number < next.number {
+            return if follows(&place, next) {
+                Ok(place.end())
+            } else {
+                Err(segment.corrupt(place.end(), follows_not(&place, next)))
+            };
+        }
+        end = place.start;
+    }
+    if segment.at.first_offset == next.first_offset {
+        return Ok(0);
+    }
+    Err(segment.corrupt(0, format!("it holds no block before number {}, where the next segment begins", next.number)))
+}
+
+/// Writes what is good but not known to be synced once more in place and syncs it: the pages may come from a cache whose
+/// write-back failed before this process began, and then a sync alone would succeed and prove nothing.
+fn write_again(segment: &Segment, from: u64, until: u64) -> Result<(), Error> {
+    const WINDOW: u64 = 1 << 20;
+    let mut buffer = Vec::new();
+    let mut at = from;
+    while at < until {
+        let end = (at + WINDOW).min(until);
+        buffer.resize(usize::try_from(end - at).unwrap_or(0), 0);
+        segment.file.read_exact_at(&mut buffer, at).map_err(Error::io("read", &segment.at.path))?;
+        segment.file.write_all_at(&buffer, at).map_err(Error::io("write", &segment.at.path))?;
+        at = end;
+    }
+    if from < until {
+        segment.file.sync().map_err(Error::io("sync", &segment.at.path))?;
+    }
+    Ok(())
+}
+
+/// Moves a torn tail into the quarantine. Answers whether it is gone from the segment: on a full disk it is not, and then the
+/// segment takes no more blocks and ends where the next one begins.
+fn cut(
+    files: &dyn Files,
+    layout: &Layout,
+    stream: &Name,
+    segment: &Segment,
+    from: u64,
+    until: u64,
+    quarantined: &mut Vec<PathBuf>,
+) -> bool {
+    let bytes = until - from;
+    let done = quarantine::keep(files, layout, stream, segment, from, until).and_then(|copy| {
+        quarantined.push(copy.clone());
+        segment.file.truncate(from).map_err(Error::io("cut", &segment.at.path))?;
+        segment.file.sync().map_err(Error::io("sync", &segment.at.path))?;
+        Ok(copy)
+    });
+    match done {
+        Ok(copy) => {
+            tracing::warn!(%stream, segment = %segment.at.path.display(), from, bytes, copy = %copy.display(),
+                "cut a tail that was never committed; it is kept in the quarantine");
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%stream, segment = %segment.at.path.display(), from, bytes, %error,
+                "could not cut a tail that was never committed; the log goes on in a new segment");
+            false
+        }
+    }
+}
+
+/// Takes a segment without a good block out of the log: an empty one is removed, another moved to the quarantine.
+fn set_segment_aside(
+    files: &dyn Files,
+    layout: &Layout,
+    stream: &Name,
+    segment: &Segment,
+    len: u64,
+    quarantined: &mut Vec<PathBuf>,
+) -> Result<(), Error> {
+    if len > 0 {
+        let copy = quarantine::move_whole(files, layout, stream, segment)?;
+        tracing::warn!(%stream, segment = %segment.at.path.display(), bytes = len, copy = %copy.display(),
+            "set aside a segment without a committed block; it is kept in the quarantine");
+        quarantined.push(copy);
+    } else {
+        files.remove(&segment.at.path).map_err(Error::io("remove", &segment.at.path))?;
+    }
+    if let Some(folder) = segment.at.path.parent() {
+        files.sync_folder(folder).map_err(Error::io("sync", folder))?;
+    }
+    Ok(())
+}

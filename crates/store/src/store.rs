@@ -1,0 +1,168 @@
+//! A store: one data directory, its streams, one writer.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, MutexGuard, PoisonError},
+};
+
+use lakehead_model::{Clock, Name, Timestamp};
+
+use crate::{
+    Error, Options, Stream,
+    disk::Disk,
+    files::{Access, Files},
+    layout::Layout,
+    lock::Lock,
+    marker::{self, Directory},
+    stream::Streams,
+};
+
+/// A data directory, opened for writing by one process, or for reading only.
+#[derive(Debug)]
+pub struct Store {
+    layout: Layout,
+    files: Arc<dyn Files>,
+    options: Options,
+    clock: Arc<dyn Clock>,
+    streams: Streams,
+    /// Held while the store is open for writing.
+    lock: Option<Lock>,
+}
+
+/// For a store that is only read: nothing is ever received.
+#[derive(Debug)]
+struct NoClock;
+
+impl Clock for NoClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
+    }
+}
+
+impl Store {
+    /// Opens `dir` for writing, and makes it when it is not there or empty.
+    ///
+    /// # Errors
+    /// `Invalid` when an option breaks a bound, when the directory holds something else or belongs to a newer version,
+    /// when another process writes it (named with its pid), or when it may not be written.
+    pub fn open(dir: &Path, options: Options, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        options.check()?;
+        let found = marker::inspect(dir)?;
+        std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+        let lock = Lock::take(dir)?;
+        if found == Directory::Empty {
+            marker::write(dir)?;
+        }
+        Ok(Self::on(Arc::new(Disk), dir, options, clock, Some(lock)))
+    }
+
+    fn on(files: Arc<dyn Files>, dir: &Path, options: Options, clock: Arc<dyn Clock>, lock: Option<Lock>) -> Self {
+        Self { layout: Layout::new(dir), files, options, clock, streams: Streams::default(), lock }
+    }
+
+    /// Opens `dir` for reading what is in it now: takes no lock, mends nothing, ignores a torn tail. While a process writes the
+    /// directory, ask that instead ([`holder`](crate::holder)): what it appends after this call is not seen.
+    ///
+    /// # Errors
+    /// `Invalid` when the directory is not there, not ours, or belongs to a newer version.
+    pub fn open_read_only(dir: &Path) -> Result<Self, Error> {
+        match marker::inspect(dir)? {
+            Directory::Ours => Ok(Self::on(Arc::new(Disk), dir, Options::default(), Arc::new(NoClock), None)),
+            Directory::Empty => Err(Error::Invalid(format!(
+                "{} holds no Lakehead data: name the data directory of a pipeline that has run",
+                dir.display()
+            ))),
+        }
+    }
+
+    /// Says where this process can be asked, for those who find the lock held.
+    ///
+    /// # Errors
+    /// When the lock file cannot be written; `Invalid` when opened for reading only.
+    pub fn publish_address(&self, address: &str) -> Result<(), Error> {
+        match &self.lock {
+            Some(lock) => lock.say(Some(address)),
+            None => Err(Error::ReadOnly { dir: self.dir().to_owned() }),
+        }
+    }
+
+    /// The stream of this name: the one that is open, or else opened, mended and, when there is none, created.
+    ///
+    /// # Errors
+    /// `Corrupt` when something that was committed is damaged, naming file and byte; `Invalid` when a newer version wrote
+    /// it, or there is none and nothing may be created.
+    pub fn stream(&self, name: &Name) -> Result<Stream, Error> {
+        let mut streams = self.streams();
+        if let Some(stream) = streams.get(name) {
+            return Ok(stream.clone());
+        }
+        let access = if self.lock.is_some() { Access::Write } else { Access::Read };
+        if access == Access::Read && !self.names()?.contains(name) {
+            return Err(Error::NoStream { stream: name.clone(), dir: self.dir().to_owned() });
+        }
+        let stream = Stream::open(
+            Arc::clone(&self.files),
+            self.layout.clone(),
+            name.clone(),
+            self.options.clone(),
+            Arc::clone(&self.clock),
+            access,
+        )?;
+        streams.insert(name.clone(), stream.clone());
+        Ok(stream)
+    }
+
+    /// The names of the streams on disk, in order.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn names(&self) -> Result<Vec<Name>, Error> {
+        self.layout.list_streams(&*self.files)
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.layout.root()
+    }
+
+    /// Where files are made that are later renamed into their place; on the same file system as the rest.
+    #[must_use]
+    pub fn temporary_dir(&self) -> PathBuf {
+        self.layout.temporary()
+    }
+
+    /// Bytes that this user may still write on the disk of the data directory.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn free_bytes(&self) -> Result<u64, Error> {
+        let disk = rustix::fs::statvfs(self.dir()).map_err(|e| Error::io("ask for the room on", self.dir())(e.into()))?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// Commits all that was handed over, marks each stream's end as clean and ends the threads. Blocks. Readers go on; appends are
+    /// refused.
+    ///
+    /// # Errors
+    /// `Internal` when a thread has panicked.
+    pub fn close(&self) -> Result<(), Error> {
+        let streams: Vec<Stream> = self.streams().values().cloned().collect();
+        let mut closed = Ok(());
+        for stream in streams {
+            closed = closed.and(stream.close());
+        }
+        closed
+    }
+
+    fn streams(&self) -> MutexGuard<'_, std::collections::BTreeMap<Name, Stream>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Who wants to know calls `close`. The lock is given back only after the last write.
+        let _ = self.close();
+    }
+}

@@ -1,0 +1,252 @@
+//! A stream: one log, its two threads, and the handles to it.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use lakehead_model::{Clock, Name, Offset};
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    Appender, Error, Head, IdempotencyKey, Options, Reader, Stats,
+    commit::{self, Commit},
+    files::{Access, Files},
+    layout::Layout,
+    published::Published,
+    queue::Queue,
+    recovery,
+    writer::{Command, Writer},
+};
+
+/// Whether a stream can be written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// The last write was committed, or none was tried yet.
+    #[default]
+    Ok,
+    /// The last write failed, with what failed and what to do. Every later append is a new try; it goes on by itself.
+    CannotWrite(Arc<str>),
+}
+
+/// One stream of a store. Cheap to clone; all clones are the same stream.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    inner: Arc<Inner>,
+}
+
+/// What the handles and the threads share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) name: Name,
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) layout: Layout,
+    pub(crate) options: Options,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The way in; none when opened for reading only.
+    queue: Option<Queue<Command>>,
+    pub(crate) commit: Commit,
+    published: Mutex<Published>,
+    pub(crate) committed: watch::Sender<Offset>,
+    pub(crate) health: watch::Sender<Health>,
+    /// How many writes have failed. What was handed over before the last of them is refused.
+    failures: AtomicU64,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    quarantined: Vec<PathBuf>,
+}
+
+/// Closes the queue and the commit when the writer ends, also by a panic, so that nobody waits for ever.
+struct WriterEnds(Arc<Inner>);
+
+impl Drop for WriterEnds {
+    fn drop(&mut self) {
+        if let Some(queue) = &self.0.queue {
+            queue.close();
+            // After a panic what is left gets no answer; dropping it tells those who wait that the stream is closed.
+            while let crate::queue::Taken::Next(left) = queue.take(None) {
+                drop(left);
+            }
+        }
+        self.0.commit.close();
+    }
+}
+
+impl Stream {
+    pub(crate) fn open(
+        files: Arc<dyn Files>,
+        layout: Layout,
+        name: Name,
+        options: Options,
+        clock: Arc<dyn Clock>,
+        access: Access,
+    ) -> Result<Self, Error> {
+        let mut recovered = recovery::open(&*files, &layout, &name, access)?;
+        let published = Published::new(&recovered, options.tail_bytes.0);
+        let mark = recovered.mark.clone();
+        let queue = (access == Access::Write).then(|| Queue::new(options.queue_bytes.0));
+        let inner = Arc::new(Inner {
+            files,
+            layout,
+            clock,
+            queue,
+            commit: Commit::default(),
+            committed: watch::Sender::new(published.mark.next_offset),
+            published: Mutex::new(published),
+            health: watch::Sender::default(),
+            failures: AtomicU64::new(0),
+            threads: Mutex::default(),
+            quarantined: std::mem::take(&mut recovered.quarantined),
+            options,
+            name,
+        });
+        if access == Access::Write {
+            let folder = inner.layout.stream(&inner.name);
+            inner.files.create_folders(&folder).map_err(Error::io("create", &folder))?;
+            let writer = Writer::new(Arc::clone(&inner), mark, recovered.last.take())?;
+            let guard = WriterEnds(Arc::clone(&inner));
+            let syncing = Arc::clone(&inner);
+            let threads = [
+                spawn(&inner, "write", move || {
+                    let _guard = guard;
+                    writer.run();
+                })?,
+                spawn(&inner, "sync", move || commit::run(&syncing))?,
+            ];
+            inner.threads().extend(threads);
+        }
+        Ok(Self { inner })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.inner.name
+    }
+
+    /// A new way to append. One for each opening of a source: see [`Appender`].
+    #[must_use]
+    pub fn appender(&self) -> Appender {
+        Appender::new(Arc::clone(&self.inner))
+    }
+
+    /// Where it begins and ends and where its sources stand, as committed.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.inner.published().head()
+    }
+
+    /// The last idempotency keys, oldest first: those of this process and of the last two segments before it, at most 65,536.
+    #[must_use]
+    pub fn recent_keys(&self) -> Vec<IdempotencyKey> {
+        self.inner.published().keys.iter().cloned().collect()
+    }
+
+    /// The offset after the last committed event; notifies at every commit, also of blocks without events.
+    #[must_use]
+    pub fn committed(&self) -> watch::Receiver<Offset> {
+        self.inner.committed.subscribe()
+    }
+
+    /// A reader that begins with the event at `from`.
+    #[must_use]
+    pub fn reader(&self, from: Offset) -> Reader {
+        Reader::new(Arc::clone(&self.inner), from)
+    }
+
+    /// How much it holds.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.published().stats()
+    }
+
+    /// Whether it can be written.
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.inner.health.subscribe()
+    }
+
+    /// What opening cut from the end of the log, since it was never committed, and where it is now.
+    #[must_use]
+    pub fn quarantined(&self) -> &[PathBuf] {
+        &self.inner.quarantined
+    }
+
+    /// Begins the next epoch, durably, and returns it: for when a checkpoint or a client names an offset beyond the end.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be written, `Closed`, or `Invalid` when opened for reading only.
+    pub async fn raise_epoch(&self) -> Result<u64, Error> {
+        let closed = || Error::Closed { stream: self.inner.name.clone() };
+        let (answer, receiver) = oneshot::channel();
+        self.inner.queue()?.push(Command::RaiseEpoch(answer)).map_err(|_| closed())?;
+        receiver.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Commits all that was handed over, marks the end as clean and ends the threads. Blocks. Appends after this are refused.
+    ///
+    /// # Errors
+    /// `Internal` when one of the threads has panicked.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        let Some(queue) = &self.inner.queue else { return Ok(()) };
+        queue.close();
+        let threads = std::mem::take(&mut *self.inner.threads());
+        let mut panicked = false;
+        for thread in threads {
+            panicked |= thread.join().is_err();
+        }
+        if panicked {
+            return Err(Error::Internal(format!("a thread of stream {} has panicked", self.inner.name)));
+        }
+        Ok(())
+    }
+}
+
+fn spawn(inner: &Inner, what: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    thread::Builder::new()
+        .name(format!("{what} {}", inner.name))
+        .spawn(run)
+        .map_err(Error::io("start a thread for", &inner.layout.stream(&inner.name)))
+}
+
+impl Inner {
+    // A panic under this lock can only come from a defect; what is published before it is still true.
+    pub(crate) fn published(&self) -> MutexGuard<'_, Published> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn queue(&self) -> Result<&Queue<Command>, Error> {
+        self.queue.as_ref().ok_or_else(|| Error::ReadOnly { dir: self.layout.root().to_owned() })
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Acquire)
+    }
+
+    /// Notes a failed write: from here on nothing that was handed over before is kept.
+    pub(crate) fn failed(&self, what: &str) {
+        tracing::warn!(stream = %self.name, what, "cannot write; what is not committed is refused");
+        self.health.send_replace(Health::CannotWrite(what.into()));
+        self.failures.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The error for everything that a failed write took with it.
+    pub(crate) fn cannot_write(&self) -> Error {
+        let reason = match &*self.health.borrow() {
+            Health::CannotWrite(reason) => Arc::clone(reason),
+            Health::Ok => "a write before this one failed; begin again from the stream's cursor".into(),
+        };
+        Error::CannotWrite { stream: self.name.clone(), reason }
+    }
+}
+
+/// The streams that a store has opened.
+pub(crate) type Streams = Mutex<BTreeMap<Name, Stream>>;

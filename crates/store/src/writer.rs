@@ -1,0 +1,451 @@
+//! The thread that writes: gathers appends into blocks, compresses each and writes it at the segment's end.
+//!
+//! It hands what is written to [`commit`](crate::commit), where another thread syncs, so compressing and syncing overlap.
+//! After a failure it goes back to what is committed, cuts the file there and goes on in a new one.
+
+use std::{io, mem, path::Path, sync::Arc, time::Instant};
+
+use bytes::BytesMut;
+use lakehead_model::{Offset, Timestamp};
+use tokio::sync::oneshot;
+
+use crate::{
+    Appended, Block, Error, Sync,
+    append::Queued,
+    checksum,
+    commit::{Failed, Written},
+    data_frame::Compressor,
+    error::advice,
+    files::{Access, File},
+    footer::{Footer, IdempotencyKey},
+    gathering::{Gathering, SOURCES_MAX},
+    layout::SegmentPath,
+    mark::Mark,
+    published::Fresh,
+    queue::Taken,
+    recovery::LastSegment,
+    segment::Place,
+    stream::Inner,
+};
+
+/// What the writer is told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Keep these events.
+    Append(Box<Queued>),
+    /// Begin the next epoch, durably.
+    RaiseEpoch(oneshot::Sender<Result<u64, Error>>),
+}
+
+/// The segment that blocks are added to.
+#[derive(Debug)]
+struct Growing {
+    at: SegmentPath,
+    file: Arc<dyn File>,
+    seed: u64,
+    /// The byte after the last block written.
+    position: u64,
+    /// The chain after it.
+    chain: u64,
+    hour: Timestamp,
+    /// The offset after its last event.
+    end_offset: Offset,
+}
+
+/// The writer's own state.
+pub(crate) struct Writer {
+    stream: Arc<Inner>,
+    compressor: Compressor,
+    /// One block's frame and footer, used again for each.
+    out: Vec<u8>,
+    /// Where the stream stands after all that is written.
+    mark: Mark,
+    growing: Option<Growing>,
+    gathering: Gathering,
+    /// The last segment that failed.
+    retired: Option<Retired>,
+    /// Whether there is something that no footer says was synced.
+    unmarked: bool,
+}
+
+/// A segment that is not written any more, since a write or sync of it failed.
+#[derive(Debug)]
+struct Retired {
+    at: SegmentPath,
+    /// Bytes of it that are committed.
+    committed: u64,
+    /// The chain after them.
+    chain: u64,
+}
+
+impl Writer {
+    /// A writer that goes on where recovery has found the end.
+    pub(crate) fn new(stream: Arc<Inner>, mark: Mark, last: Option<LastSegment>) -> Result<Self, Error> {
+        let level = stream.options.level;
+        let compressor = Compressor::new(level)
+            .map_err(|error| Error::Invalid(format!("zstd refuses compression level {level}: {error}")))?;
+        let unmarked = last.as_ref().is_some_and(|last| last.unmarked);
+        let growing = last.filter(|last| last.can_grow).and_then(|last| {
+            let end = *last.places.last()?;
+            Some(Growing {
+                hour: mark.received_time?.hour(),
+                at: last.segment.at,
+                file: last.segment.file,
+                seed: last.segment.seed,
+                position: end.end(),
+                chain: end.chain,
+                end_offset: end.end_offset(),
+            })
+        });
+        Ok(Self {
+            stream,
+            compressor,
+            out: Vec::new(),
+            mark,
+            growing,
+            gathering: Gathering::default(),
+            retired: None,
+            unmarked,
+        })
+    }
+
+    /// Runs until the queue is closed; then everything is committed or refused.
+    pub(crate) fn run(mut self) {
+        let stream = Arc::clone(&self.stream);
+        let Ok(queue) = stream.queue() else { return };
+        loop {
+            match queue.take(self.gathering.deadline(&self.stream.options)) {
+                Taken::Next(Command::Append(queued)) => self.take(*queued),
+                Taken::Next(Command::RaiseEpoch(answer)) => self.raise_epoch(answer),
+                Taken::Nothing => self.close_block(),
+                Taken::Closed => break,
+            }
+        }
+        self.close_block();
+        self.mark_clean();
+    }
+
+    fn take(&mut self, queued: Queued) {
+        let Queued { append, waiting, failures } = queued;
+        if failures != self.stream.failures() {
+            return waiting.answer(Err(self.stream.cannot_write()));
+        }
+        if append.cursor.is_some()
+            && self.mark.cursors.len() >= SOURCES_MAX
+            && !self.mark.cursors.contains_key(&append.source)
+        {
+            let source = append.source;
+            return waiting.answer(Err(Error::Invalid(format!(
+                "source {source} would be number {} of stream {}: at most {SOURCES_MAX}",
+                SOURCES_MAX + 1,
+                self.stream.name
+            ))));
+        }
+        let of_an_earlier_time = !self.gathering.is_empty() && self.gathering.failures != failures;
+        if of_an_earlier_time || !self.gathering.has_room_for(&append, &self.stream.options) {
+            self.close_block();
+        }
+        self.gathering.add(append, waiting, Instant::now(), &self.stream.options);
+        self.gathering.failures = failures;
+        if self.gathering.is_full(&self.stream.options) {
+            self.close_block();
+        }
+    }
+
+    /// Writes what is gathered as a block, or refuses it.
+    fn close_block(&mut self) {
+        if self.gathering.is_empty() {
+            return;
+        }
+        let next = Gathering::into_buffer(self.stream.published().spare());
+        let gathering = mem::replace(&mut self.gathering, next);
+        self.mend();
+        // A failure since these appends came in: events before them are lost, so they must not be kept either.
+        if gathering.failures != self.stream.failures() {
+            return refuse(gathering, &self.stream);
+        }
+        let received_time = self.stream.clock.now().max(Timestamp(0)).max(self.mark.received_time.unwrap_or_default());
+        if self.prepare_segment(received_time).is_err() {
+            return refuse(gathering, &self.stream);
+        }
+        self.write(gathering, received_time);
+    }
+
+    /// After a failure, goes back to what is committed.
+    fn mend(&mut self) {
+        if !self.stream.commit.notice_failure() {
+            return;
+        }
+        let failed = self.growing.take();
+        let (mark, last) = {
+            let published = self.stream.published();
+            (published.mark.clone(), failed.as_ref().and_then(|failed| published.last_in(&failed.at)).copied())
+        };
+        self.mark = mark;
+        let Some(failed) = failed else { return };
+        let (committed, chain) = last.map_or((0, failed.seed), |place| (place.end(), place.chain));
+        self.retired = Some(Retired { at: failed.at.clone(), committed, chain });
+        // Nothing here can be proven to have reached the disk. It need not: what a file holds beyond its committed end does not
+        // count once the next segment is there.
+        let cut = if committed > 0 {
+            failed.file.truncate(committed)
+        } else {
+            self.stream.files.remove(&failed.at.path)
+        };
+        if let Err(error) = cut {
+            tracing::warn!(stream = %self.stream.name, segment = %failed.at.path.display(), %error,
+                "could not cut what was not committed; the log goes on in a new segment");
+        }
+    }
+
+    /// Makes sure that there is a segment for a block of `received_time`.
+    fn prepare_segment(&mut self, received_time: Timestamp) -> Result<(), Failed> {
+        let hour = received_time.hour();
+        let segment_bytes = self.stream.options.segment_bytes.0;
+        // A segment without an event is not ended by its size: the next one would need the same name.
+        let ends = self.growing.as_ref().is_some_and(|growing| {
+            growing.hour != hour
+                || (growing.position >= segment_bytes && growing.end_offset > growing.at.first_offset)
+        });
+        if ends {
+            self.finish_segment()?;
+        }
+        if self.growing.is_some() {
+            return Ok(());
+        }
+        let at = self.stream.layout.segment(&self.stream.name, received_time, self.mark.next_offset);
+        match self.begin_segment(&at) {
+            Ok((file, position, chain, seed)) => {
+                let end_offset = at.first_offset;
+                self.growing = Some(Growing { at, file, seed, position, chain, hour, end_offset });
+                Ok(())
+            }
+            Err(error) => {
+                self.fail("begin", &at.path, &error);
+                Err(Failed)
+            }
+        }
+    }
+
+    /// Waits until the segment is wholly synced; only then may another begin.
+    fn finish_segment(&mut self) -> Result<(), Failed> {
+        let drained = self.stream.commit.drain();
+        if drained.is_err() {
+            self.mend();
+            return Err(Failed);
+        }
+        let Some(growing) = self.growing.take() else { return Ok(()) };
+        if self.stream.options.sync == Sync::Off {
+            // Nothing was promised; a failure here takes nothing back that was, but is worth saying.
+            match growing.file.sync() {
+                Ok(()) => self.stream.published().all_is_synced(),
+                Err(error) => tracing::warn!(stream = %self.stream.name, segment = %growing.at.path.display(), %error,
+                    "could not sync a finished segment; sync is off, a crash of the system may take its end"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates the segment's file, durably named: the file, the byte and the chain to go on from, and its seed.
+    fn begin_segment(&self, at: &SegmentPath) -> io::Result<(Arc<dyn File>, u64, u64, u64)> {
+        let files = &*self.stream.files;
+        let seed = checksum::seed(&self.stream.name, at.first_offset);
+        if let Some(folder) = at.path.parent() {
+            files.create_folders(folder)?;
+        }
+        // A segment of this name that failed, nothing of which is committed, may not have been removable at the time.
+        let retired = self.retired.as_ref().filter(|retired| retired.at == *at);
+        let (file, position, chain) = match (retired, files.create(&at.path)) {
+            (Some(retired), Err(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if retired.committed > 0 {
+                    (self.renew(at, retired.committed)?, retired.committed, retired.chain)
+                } else {
+                    files.remove(&at.path)?;
+                    (files.create(&at.path)?, 0, seed)
+                }
+            }
+            (_, created) => (created?, 0, seed),
+        };
+        for folder in self.stream.layout.folders_to(&at.path) {
+            files.sync_folder(folder)?;
+        }
+        Ok((file, position, chain, seed))
+    }
+
+    /// Copies the committed bytes of a failed segment that holds only empty blocks, whose name the next segment needs, to a
+    /// new file, and puts that in its place.
+    fn renew(&self, at: &SegmentPath, committed: u64) -> io::Result<Arc<dyn File>> {
+        let files = &*self.stream.files;
+        let folder = self.stream.layout.temporary();
+        files.create_folders(&folder)?;
+        let temporary = folder.join(format!("{}-renewed", self.stream.name));
+        let _ = files.remove(&temporary);
+        let old = files.open(&at.path, Access::Read)?;
+        let mut bytes = vec![0; usize::try_from(committed).map_err(io::Error::other)?];
+        old.read_exact_at(&mut bytes, 0)?;
+        let new = files.create(&temporary)?;
+        new.write_all_at(&bytes, 0)?;
+        new.sync()?;
+        files.rename(&temporary, &at.path)?;
+        Ok(new)
+    }
+
+    /// Compresses and writes one block and hands it on to be committed.
+    fn write(&mut self, mut gathering: Gathering, received_time: Timestamp) {
+        let Some(growing) = &mut self.growing else { return refuse(gathering, &self.stream) };
+        if let Err(error) = self.compressor.compress(gathering.payload(), &mut self.out) {
+            let path = growing.at.path.clone();
+            self.fail("compress a block for", &path, &error);
+            return refuse(gathering, &self.stream);
+        }
+        let (synced_blocks, synced_to) = {
+            let published = self.stream.published();
+            (published.synced_blocks, published.synced_to)
+        };
+        let mut answers = Vec::with_capacity(gathering.parts.len());
+        let mut keys = Vec::new();
+        let mut next_offset = self.mark.next_offset;
+        for part in mem::take(&mut gathering.parts) {
+            let appended = Appended { first_offset: next_offset, count: part.count, received_time };
+            keys.extend(part.keys.into_iter().map(|key| IdempotencyKey {
+                key: key.into(),
+                first_offset: next_offset,
+                count: part.count,
+            }));
+            next_offset = next_offset.plus(u64::from(part.count));
+            answers.push((part.waiting, appended));
+        }
+        // All lengths are far below 4 GiB: an append is at most 256 MiB, and so is a block of several.
+        let footer = Footer {
+            number: self.mark.next_number,
+            first_offset: self.mark.next_offset,
+            count: gathering.ends.len() as u32,
+            raw_len: gathering.payload().len() as u32,
+            stored_len: self.out.len() as u32,
+            raw_before: self.mark.raw_bytes,
+            received_time,
+            event_time_least: gathering.event_time_least,
+            event_time_greatest: gathering.event_time_greatest,
+            synced_to,
+            synced_blocks,
+            epoch: self.mark.epoch,
+            cursors: gathering.cursors_after(&self.mark.cursors),
+            keys,
+        };
+        let sealed = footer.seal(&mut self.out, growing.seed, growing.chain);
+        let chain = sealed.expect("128 cursors of 64 KiB and the keys of one block fit a footer");
+        if let Err(error) = growing.file.write_all_at(&self.out, growing.position) {
+            let path = growing.at.path.clone();
+            self.fail("write", &path, &error);
+            return refuse_all(answers, &self.stream);
+        }
+        let place = Place {
+            number: footer.number,
+            first_offset: footer.first_offset,
+            count: footer.count,
+            raw_len: footer.raw_len,
+            start: growing.position,
+            stored_len: footer.stored_len,
+            footer_len: (self.out.len() - footer.stored_len as usize) as u32,
+            chain,
+        };
+        growing.position = place.end();
+        growing.chain = chain;
+        growing.end_offset = place.end_offset();
+        self.mark = Mark::after(&footer);
+        self.unmarked = true;
+        let (payload, free) = gathering.take_payload();
+        if let Some(buffer) = free.filter(|_| self.gathering.is_empty()) {
+            self.gathering = Gathering::into_buffer(cleared(buffer));
+        }
+        let block = Arc::new(Block {
+            number: footer.number,
+            first_offset: footer.first_offset,
+            received_time,
+            event_time_least: footer.event_time_least,
+            event_time_greatest: footer.event_time_greatest,
+            cursors: Arc::clone(&footer.cursors),
+            epoch: footer.epoch,
+            payload,
+            ends: gathering.ends,
+        });
+        let fresh = Fresh { block, place, at: growing.at.clone(), mark: self.mark.clone(), keys: footer.keys };
+        let written = Written { fresh, file: Arc::clone(&growing.file), answers };
+        if let Err(written) = self.stream.commit.push(written) {
+            written.refuse(&self.stream.cannot_write());
+        }
+    }
+
+    /// Everything that is not committed gets this error; then the file is cut.
+    fn fail(&mut self, what: &str, path: &Path, error: &io::Error) {
+        self.stream.commit.fail(&self.stream, &format!("cannot {what} {}: {error}{}", path.display(), advice(error)));
+        self.mend();
+    }
+
+    fn raise_epoch(&mut self, answer: oneshot::Sender<Result<u64, Error>>) {
+        self.close_block();
+        self.mend();
+        let epoch = self.mark.epoch + 1;
+        self.mark.epoch = epoch;
+        let done = self.write_empty_block().map(|()| epoch).map_err(|Failed| self.stream.cannot_write());
+        let _ = answer.send(done);
+    }
+
+    /// Writes a block without events and waits until it is committed.
+    fn write_empty_block(&mut self) -> Result<(), Failed> {
+        let received_time = match &self.growing {
+            Some(_) => self.mark.received_time.unwrap_or_default(),
+            None => self.stream.clock.now().max(self.mark.received_time.unwrap_or_default()),
+        };
+        let failures = self.stream.failures();
+        self.prepare_segment(received_time)?;
+        self.write(Gathering::default(), received_time);
+        if failures != self.stream.failures() {
+            self.mend();
+            return Err(Failed);
+        }
+        self.stream.commit.drain().inspect_err(|Failed| self.mend())
+    }
+
+    /// At the end, a last block that says that all the others are synced: damage at rest is then never taken for a tail
+    /// that was torn by a crash.
+    fn mark_clean(&mut self) {
+        self.mend();
+        if !self.unmarked || self.growing.is_none() || self.stream.commit.drain().is_err() {
+            return self.mend();
+        }
+        if self.stream.options.sync == Sync::Off {
+            match self.growing.as_ref().map(|growing| growing.file.sync()) {
+                Some(Ok(())) => self.stream.published().all_is_synced(),
+                Some(Err(error)) => {
+                    tracing::warn!(stream = %self.stream.name, %error, "could not sync the last segment");
+                    return;
+                }
+                None => return,
+            }
+        }
+        if self.write_empty_block().is_ok()
+            && self.stream.options.sync == Sync::Off
+            && let Some(Err(error)) = self.growing.as_ref().map(|growing| growing.file.sync())
+        {
+            tracing::warn!(stream = %self.stream.name, %error, "could not sync the last segment");
+        }
+    }
+}
+
+fn refuse(gathering: Gathering, stream: &Inner) {
+    for part in gathering.parts {
+        part.waiting.answer(Err(stream.cannot_write()));
+    }
+}
+
+fn refuse_all(answers: Vec<(crate::append::Waiting, Appended)>, stream: &Inner) {
+    for (waiting, _) in answers {
+        waiting.answer(Err(stream.cannot_write()));
+    }
+}
+
+fn cleared(mut buffer: BytesMut) -> BytesMut {
+    buffer.clear();
+    buffer
+}
