@@ -48,7 +48,7 @@ def main():
                 shutil.copyfileobj(reader, out, 1 << 20)
     raw_seconds, raw_edits = timed([scratch], "none")
     zst_seconds, zst_edits = timed(segments, "zstd")
-    threads = duckdb.sql("SELECT current_setting('threads')").fetchone()[0]
+    threads = duckdb.execute("SELECT current_setting('threads')").fetchall()[0][0]
     answer = dict(
         version=duckdb.__version__,
         threads=threads,

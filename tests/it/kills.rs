@@ -163,8 +163,9 @@ const VIEWS: &[View] = &[
         keys: &[],
         values: &["added", "removed"],
         adds: |event| {
-            let length = |which: &str| event["length"][which].as_i64().unwrap_or(0);
-            let change = length("new") - length("old");
+            // A new page has no old length; without a new one there is no telling.
+            let length = |which: &str| event["length"][which].as_i64();
+            let change = length("new").map_or(0, |new| new - length("old").unwrap_or(0));
             is_edit(event).then(|| (Vec::new(), vec![change.max(0), (-change).max(0)]))
         },
     },

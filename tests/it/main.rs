@@ -5,6 +5,8 @@
 //! is skipped with a line that says so, which `cargo xtask test` counts.
 
 mod bad_input;
+mod browser;
+mod dashboard;
 mod full_disk;
 mod http;
 mod kills;

@@ -28,7 +28,7 @@ const READERS: &[(&str, &str)] = &[
         "DuckDB",
         "import sys, duckdb
 glob = sys.argv[1] + '/**/*.jsonl.zst'
-print(duckdb.sql(f\"SELECT count(*) FROM read_json('{glob}', format = 'newline_delimited')\").fetchone()[0])",
+print(duckdb.sql(f\"SELECT count(*) FROM read_json('{glob}', format = 'newline_delimited')\").fetchall()[0][0])",
     ),
     (
         "pandas",
@@ -43,12 +43,12 @@ const RESULT_READERS: &[(&str, &str)] = &[
     (
         "DuckDB",
         "import sys, duckdb
-print(duckdb.sql(f\"SELECT sum(edits)::BIGINT FROM '{sys.argv[1]}/**/*.parquet'\").fetchone()[0])",
+print(duckdb.sql(f\"SELECT sum(edits)::BIGINT FROM '{sys.argv[1]}/*.parquet'\").fetchall()[0][0])",
     ),
     (
         "Polars",
         "import sys, polars
-print(polars.scan_parquet(sys.argv[1] + '/**/*.parquet').select(polars.col('edits').sum()).collect().item())",
+print(polars.scan_parquet(sys.argv[1] + '/*.parquet').select(polars.col('edits').sum()).collect().item())",
     ),
 ];
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     command::{self, cargo},
-    setup, test, tidy,
+    features, setup, test, tidy,
 };
 
 /// Runs the gate.
@@ -18,6 +18,7 @@ pub(crate) fn run() -> Result<()> {
         command::run(&mut cargo(&["fmt", "--all", "--check"])).context("`cargo fmt --all` would mend it")
     })?;
     step("structure", tidy::run)?;
+    step("features", features::check)?;
     step("set-up", || {
         setup::all();
         Ok(())

@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod command;
 mod count;
+mod features;
 mod setup;
 mod test;
 mod tidy;

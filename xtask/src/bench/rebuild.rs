@@ -62,15 +62,15 @@ pub(super) fn edits(binary: &Path, data: &Path) -> Result<u64> {
 
 /// A pipeline's text without its `[source.…]` tables, and without the views that are not asked for.
 fn without_sources(text: &str, views: Views) -> String {
-    let wanted = |table: &str| match (table.strip_prefix("[view.").map(|rest| rest.trim_end_matches(']')), views) {
-        (Some(view), Views::Only(only)) => view == only,
+    let wanted = |table: &str| match (table.strip_prefix("[view."), views) {
+        (Some(rest), Views::Only(only)) => rest.split(']').next() == Some(only),
         _ => !table.starts_with("[source."),
     };
     let mut keep = true;
     let mut kept = String::new();
     for line in text.lines() {
         if line.starts_with('[') {
-            keep = wanted(line.trim());
+            keep = wanted(line);
         }
         if keep {
             kept.push_str(line);
@@ -84,17 +84,18 @@ fn without_sources(text: &str, views: Views) -> String {
 mod tests {
     use super::*;
 
-    const PIPELINE: &str = "data = \"x\"\n[stream.s]\n[source.a]\nkind = \"b\"\n[view.v]\nsql = 1\n[view.w]\nsql = 2\n";
+    const PIPELINE: &str =
+        "data = \"x\"\n[stream.s]\n[source.a]\nkind = \"b\"\n[view.v] # one\nsql = 1\n[view.w] # two\nsql = 2\n";
 
     #[test]
     fn sources_are_left_out() {
         let all = without_sources(PIPELINE, Views::All);
-        assert_eq!(all, "data = \"x\"\n[stream.s]\n[view.v]\nsql = 1\n[view.w]\nsql = 2\n");
+        assert_eq!(all, "data = \"x\"\n[stream.s]\n[view.v] # one\nsql = 1\n[view.w] # two\nsql = 2\n");
     }
 
     #[test]
     fn one_view_is_left() {
         let one = without_sources(PIPELINE, Views::Only("w"));
-        assert_eq!(one, "data = \"x\"\n[stream.s]\n[view.w]\nsql = 2\n");
+        assert_eq!(one, "data = \"x\"\n[stream.s]\n[view.w] # two\nsql = 2\n");
     }
 }
