@@ -29,8 +29,8 @@ const SHOW = {
     const stale = newest == null || now - newest > 300 * SECOND;
     // The second that is still open would only ever show as a dip.
     const to = stale ? newest ?? now : Math.max(newest - SECOND, Math.floor(now / SECOND) * SECOND - 2 * SECOND);
-    const from = to - 300 * SECOND;
-    const first = values.size ? Math.max(from, Math.min(...values.keys())) : to;
+    const first = Math.max(to - 300 * SECOND, values.size ? Math.min(...values.keys()) : to);
+    const from = Math.min(first, to - 60 * SECOND);
     const points = [];
     for (let at = first; at <= to; at += SECOND) points.push([at, values.get(at) ?? 0]);
     const most = Math.max(0, ...points.map((point) => point[1]));

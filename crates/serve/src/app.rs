@@ -37,10 +37,10 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(engine: Arc<Engine>, token: Option<Token>, stopping: Stopping) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, stopping: Stopping) -> Self {
         Self {
+            token: engine.pipeline().token.clone(),
             engine,
-            token,
             assets: Assets::new(),
             live: Live::new(),
             queries: Semaphore::new(sql::QUERIES_MAX),

@@ -12,6 +12,7 @@ mod error;
 mod guard;
 mod headers;
 mod health;
+mod listen;
 mod live;
 mod metrics;
 mod panels;
@@ -20,7 +21,7 @@ mod refusal;
 mod sign_in;
 mod sql;
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 use lakehead_engine::Engine;
 use tokio::net::TcpListener;
@@ -29,35 +30,30 @@ pub use error::Error;
 
 use crate::app::{App, Stopping};
 
-/// How long requests that are under way may take to finish when the server stops.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// Serves `engine` on `listener` until `shutdown` resolves, then lets requests that are under way finish for at most
-/// five seconds.
+/// five seconds. A connection that fails concerns nobody else.
 ///
 /// # Errors
-/// `Unavailable` when the listening socket fails.
+/// `Unavailable` when the listening socket itself fails, for a minute on end.
 pub async fn serve(
     listener: TcpListener,
     engine: Arc<Engine>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let address = listener.local_addr().map_or_else(|_| "an unknown address".to_owned(), |a| a.to_string());
-    let (stop, mut stopping) = Stopping::new();
-    let app = Arc::new(App::new(Arc::clone(&engine), engine.pipeline().token.clone(), stopping.clone()));
-    let routes = app::router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, routes).with_graceful_shutdown(async move {
+    let (stop, stopping) = Stopping::new();
+    let app = Arc::new(App::new(Arc::clone(&engine), stopping.clone()));
+    let until_shutdown = async move {
         shutdown.await;
         stop.send_replace(true);
-    });
-    let too_long = async {
-        stopping.wait().await;
-        tokio::time::sleep(GRACE).await;
+        std::future::pending().await
     };
     tokio::select! {
-        served = serving => served.map_err(|source| Error::Listen { address, source }),
+        served = listen::serve(listener, app::router(Arc::clone(&app)), stopping) => {
+            served.map_err(|source| Error::Listen { address, source })
+        }
         () = app.live.push_status(&engine) => Ok(()),
         () = app.live.push_panels(&engine) => Ok(()),
-        () = too_long => Ok(()),
+        () = until_shutdown => Ok(()),
     }
 }

@@ -1,0 +1,355 @@
+//! The server over a real socket, with a real engine and store: statuses, formats, refusals, pushes to the page.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use lakehead_engine::{
+    Engine, Parts, Pipeline,
+    pipeline::{StreamConfig, Token, ViewConfig},
+};
+use lakehead_model::{Clock, Name, StreamSchema, Timestamp};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+const TOKEN: &str = "correct;horse,battery";
+/// Longer than anything here takes, on a machine that is busy with other things.
+const SOON: Duration = Duration::from_secs(60);
+
+/// A clock that goes on a millisecond whenever it is asked.
+#[derive(Debug)]
+struct Ticking(AtomicI64);
+
+impl Clock for Ticking {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.fetch_add(1_000, Ordering::Relaxed))
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a name")
+}
+
+struct Served {
+    address: String,
+    engine: Arc<Engine>,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<Result<(), lakehead_serve::Error>>,
+    _data: tempfile::TempDir,
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v)
+    }
+}
+
+impl Served {
+    async fn start() -> Self {
+        let data = tempfile::tempdir().expect("a folder");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let pipeline = pipeline(data.path(), address);
+        let clock = Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000)));
+        let parts = Parts { clock, sources: &[], version: "0.0.0-test" };
+        let engine = Arc::new(Engine::start(pipeline, parts).await.expect("an engine"));
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        let serving = tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), shutdown));
+        Self { address: address.to_string(), engine, stop: Some(stop), serving, _data: data }
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+        let mut socket = TcpStream::connect(&self.address).await.expect("it listens");
+        let mut head = format!("{method} {path} HTTP/1.0\r\nContent-Length: {}\r\n", body.len());
+        if !headers.iter().any(|(name, _)| *name == "Host") {
+            head.push_str(&format!("Host: {}\r\n", self.address));
+        }
+        headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+        socket.write_all(format!("{head}\r\n").as_bytes()).await.expect("a head is taken");
+        // A server may refuse a body before it has taken all of it.
+        let _ = socket.write_all(body).await;
+        socket
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut socket = self.send(method, path, headers, body).await;
+        let mut bytes = Vec::new();
+        let read = tokio::time::timeout(SOON, socket.read_to_end(&mut bytes)).await.expect("an answer in time");
+        let at = bytes.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or_else(|| panic!("no head: {read:?}"));
+        let head = String::from_utf8_lossy(&bytes[..at]).into_owned();
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        Answer { status, head, body: bytes[at + 4..].to_vec() }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[], b"").await
+    }
+
+    async fn push(&self, stream: &str, body: &[u8]) -> Answer {
+        self.ask("POST", &format!("/v1/streams/{stream}/events"), &[], body).await
+    }
+
+    async fn sql(&self, accept: &str, sql: &str) -> Answer {
+        self.ask("POST", "/v1/sql", &[("Accept", accept)], sql.as_bytes()).await
+    }
+
+    async fn stop(mut self) {
+        self.stop.take().expect("once").send(()).expect("it serves");
+        let served = tokio::time::timeout(SOON, &mut self.serving).await.expect("it ends in time");
+        served.expect("no panic").expect("no error");
+        self.engine.shutdown().await.expect("a clean end");
+    }
+}
+
+fn pipeline(data: &Path, listen: std::net::SocketAddr) -> Pipeline {
+    let schema = StreamSchema::builtin("mediawiki/recentchange").expect("built in");
+    let sql = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, type, count(*) AS events \
+               FROM recentchange WHERE NOT canary GROUP BY 1, 2";
+    Pipeline {
+        data: data.join("data"),
+        listen,
+        token: Some(Token::new(TOKEN).expect("long enough")),
+        streams: [(name("recentchange"), StreamConfig { schema })].into(),
+        sources: [].into(),
+        views: [(name("events_per_type"), ViewConfig::new(sql))].into(),
+        store: lakehead_store::Options::default(),
+    }
+}
+
+#[tokio::test]
+async fn a_push_is_answered_with_what_became_of_each_event() {
+    let served = Served::start().await;
+    let all = served.push("recentchange", b"[{\"wiki\":\"a\"}, {\"wiki\":\"b\"}]").await;
+    assert_eq!((all.status, all.json()), (201, json!({"accepted": 2, "first_offset": 0})));
+    let some = served.push("recentchange", b"{\"wiki\":\"c\"}\n{\"wiki\n").await;
+    assert_eq!((some.status, &some.json()["accepted"]), (207, &json!(1)), "{}", some.text());
+    assert_eq!(some.json()["invalid"][0]["index"], 1);
+    let none = served.push("recentchange", b"not json").await;
+    assert_eq!((none.status, none.json()["invalid"].as_array().map(Vec::len)), (400, Some(1)), "{}", none.text());
+    assert_eq!(served.push("recentchange", b" \n ").await.status, 400);
+    let unknown = served.push("nothing", b"{}").await;
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.json()["error"].as_str().expect("text").contains("recentchange"), "{}", unknown.text());
+    let large = served.push("recentchange", &vec![b' '; lakehead_engine::BODY_BYTES_MAX + 1]).await;
+    assert_eq!(large.status, 413);
+
+    let kept = served.sql("application/json", "SELECT wiki FROM recentchange ORDER BY event_offset").await;
+    assert_eq!(kept.json(), json!([{"wiki": "a"}, {"wiki": "b"}, {"wiki": "c"}]));
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_repeated_key_keeps_nothing_twice() {
+    let served = Served::start().await;
+    let path = "/v1/streams/recentchange/events";
+    let push = || served.ask("POST", path, &[("Idempotency-Key", "order-7")], b"{}");
+    assert_eq!(push().await.json()["accepted"], 1);
+    let again = push().await;
+    assert_eq!((again.status, again.json()["repeated"].clone()), (201, json!(true)));
+    assert_eq!(served.engine.status().streams[&name("recentchange")].events, 1);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn sql_answers_in_the_format_asked_for_and_says_what_is_wrong() {
+    let served = Served::start().await;
+    assert_eq!(served.push("recentchange", b"{\"wiki\":\"a,b\",\"id\":7}").await.status, 201);
+    let sql = "SELECT wiki, id FROM recentchange";
+    assert_eq!(served.sql("text/csv", sql).await.text(), "wiki,id\n\"a,b\",7\n");
+    assert_eq!(served.sql("application/x-ndjson", sql).await.text(), "{\"wiki\":\"a,b\",\"id\":7}\n");
+    let arrow = served.sql("application/vnd.apache.arrow.stream", sql).await;
+    assert_eq!(arrow.header("content-type"), Some("application/vnd.apache.arrow.stream"));
+    assert!(arrow.body.starts_with(&[0xff; 4]), "an Arrow stream begins with its continuation marker");
+    let none = served.sql("application/json", "SELECT wiki FROM recentchange WHERE id = 8").await;
+    assert_eq!(none.json(), json!([]));
+
+    for wrong in ["SELECT nothing FROM recentchange", "SELEC 1", "SELECT 1; SELECT 2", "", "   "] {
+        let refused = served.sql("application/json", wrong).await;
+        assert_eq!(refused.status, 400, "{wrong}: {}", refused.text());
+        assert!(refused.json()["error"].is_string(), "{wrong}");
+    }
+    for writing in [
+        "CREATE TABLE t AS SELECT 1",
+        "DROP TABLE recentchange",
+        "INSERT INTO recentchange VALUES (1)",
+        "COPY (SELECT 1) TO '/tmp/lakehead_must_not_be.csv'",
+        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+        "SET datafusion.execution.batch_size = 1",
+    ] {
+        assert_eq!(served.sql("application/json", writing).await.status, 400, "{writing}");
+    }
+    assert_eq!(served.sql("text/html", sql).await.status, 406);
+    assert_eq!(served.sql("*/*", &" ".repeat((64 << 10) + 1)).await.status, 413);
+    assert_eq!(served.ask("POST", "/v1/sql", &[], b"SELECT \xff").await.status, 400);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn every_refusal_is_json_and_every_answer_carries_the_security_headers() {
+    let served = Served::start().await;
+    let missing = served.get("/v2/nothing").await;
+    assert_eq!(missing.status, 404);
+    assert!(missing.json()["error"].as_str().expect("text").contains("/v1/status"));
+    let wrong = served.get("/v1/sql").await;
+    assert_eq!((wrong.status, wrong.json()["error"].is_string()), (405, true));
+    assert_eq!(wrong.header("allow"), Some("POST"));
+    let rebound = served.ask("GET", "/v1/status", &[("Host", "lake.evil.example")], b"").await;
+    assert_eq!((rebound.status, rebound.json()["error"].is_string()), (421, true));
+    let foreign = served.ask("POST", "/v1/sql", &[("Origin", "http://evil.example")], b"SELECT 1").await;
+    assert_eq!((foreign.status, foreign.json()["error"].is_string()), (403, true));
+    for answer in [missing, wrong, rebound, foreign, served.get("/").await, served.get("/metrics").await] {
+        let policy = answer.header("content-security-policy").expect("a policy");
+        assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self';"), "{policy}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert!(answer.header("access-control-allow-origin").is_none());
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_is_fresh_and_its_files_are_kept_for_ever() {
+    let served = Served::start().await;
+    let page = served.get("/").await;
+    assert_eq!((page.status, page.header("cache-control")), (200, Some("no-cache")));
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    let named = page.text();
+    let mut files = named.split('"').filter(|part| part.starts_with("/assets/")).collect::<Vec<_>>();
+    files.sort_unstable();
+    assert_eq!(files.len(), 4, "{files:?}");
+    for file in files {
+        let answer = served.ask("GET", file, &[("Accept-Encoding", "gzip")], b"").await;
+        assert_eq!(answer.status, 200, "{file}");
+        assert!(answer.header("cache-control").expect("kept").contains("immutable"));
+        let zipped = file.ends_with("plotly.js");
+        assert_eq!(answer.header("content-encoding"), zipped.then_some("gzip"), "{file}");
+        if zipped {
+            assert!(answer.body.len() < 2_000_000, "{} bytes", answer.body.len());
+            let plain = served.get(file).await;
+            assert!(plain.header("content-encoding").is_none() && plain.body.len() > 4_000_000);
+        }
+    }
+    assert_eq!(served.get("/assets/0000/app.js").await.status, 404);
+    assert_eq!(served.get("/assets/x/..%2f..%2fCargo.toml").await.status, 404);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn another_machine_needs_the_token_and_a_browser_there_gets_a_form() {
+    let served = Served::start().await;
+    let far = ("X-Forwarded-For", "192.0.2.7");
+    let refused = served.ask("GET", "/v1/status", &[far], b"").await;
+    assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Bearer")));
+    let bearer = format!("Bearer {TOKEN}");
+    let let_in = served.ask("GET", "/v1/status", &[far, ("Authorization", &bearer)], b"").await;
+    assert_eq!(let_in.status, 200);
+    let form = served.ask("GET", "/", &[far], b"").await;
+    assert!(form.status == 401 && form.text().contains("<form"), "{}", form.text());
+    assert_eq!(served.ask("POST", "/sign-in", &[far], b"token=wrong").await.status, 401);
+    let signed_in = served.ask("POST", "/sign-in", &[far], b"token=correct%3Bhorse%2Cbattery").await;
+    assert_eq!((signed_in.status, signed_in.header("location")), (303, Some("/")));
+    let cookie = signed_in.header("set-cookie").expect("a cookie");
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && !cookie.contains(TOKEN), "{cookie}");
+    let cookie = cookie.split(';').next().expect("a pair").to_owned();
+    assert_eq!(served.ask("GET", "/", &[far, ("Cookie", &cookie)], b"").await.status, 200);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn the_status_and_the_panels_are_pushed_and_the_stream_ends_with_the_server() {
+    let served = Served::start().await;
+    let socket = served.send("GET", "/v1/live", &[], b"").await;
+    let mut lines = BufReader::new(socket).lines();
+    let mut next = async |event: &str| loop {
+        let line = lines.next_line().await.expect("a line")?;
+        if line == format!("event: {event}") {
+            let data = lines.next_line().await.expect("a line")?;
+            return Some(serde_json::from_str::<Value>(data.strip_prefix("data: ")?).expect("JSON"));
+        }
+    };
+    let status = next("status").await.expect("a status");
+    assert_eq!(status["streams"]["recentchange"]["events"], 0);
+    let change = br#"{"type":"edit","wiki":"a","title":"T","timestamp":1800000000,"meta":{"domain":"x.org"}}"#;
+    assert_eq!(served.push("recentchange", change).await.status, 201);
+    let shown = async {
+        while next("status").await.expect("a status")["streams"]["recentchange"]["events"] != 1 {}
+        loop {
+            let panel = next("panel").await.expect("a panel");
+            if panel["panel"] == "latest" && panel["rows"][0]["title"] == "T" {
+                break;
+            }
+        }
+        loop {
+            let panel = next("panel").await.expect("a panel");
+            if panel["panel"] == "events_per_type" && panel["rows"][0]["events"] == 1 {
+                return panel;
+            }
+        }
+    };
+    let panel = tokio::time::timeout(SOON, shown).await.expect("shown in time");
+    assert_eq!(panel["rows"][0], json!({"minute": "2027-01-15T08:00:00Z", "type": "edit", "events": 1}));
+    let ended = async { while next("status").await.is_some() {} };
+    tokio::join!(served.stop(), ended);
+}
+
+#[tokio::test]
+async fn health_and_metrics_say_what_the_status_says() {
+    let served = Served::start().await;
+    assert_eq!(served.push("recentchange", b"[{}, {}, {}]").await.status, 201);
+    let health = served.get("/healthz").await;
+    assert_eq!((health.status, health.json()["status"].clone()), (200, json!("ok")));
+    let metrics = served.get("/metrics").await.text();
+    for line in [
+        "lakehead_stream_events_total{stream=\"recentchange\"} 3",
+        "lakehead_stream_pushed_events_total{stream=\"recentchange\"} 3",
+        "lakehead_stream_writable{stream=\"recentchange\"} 1",
+        "lakehead_view_failed{view=\"events_per_type\"} 0",
+        "lakehead_build_info{version=\"0.0.0-test\"} 1",
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "{line} is missing in\n{metrics}");
+    }
+    let mut family = "";
+    for line in metrics.lines() {
+        match line.strip_prefix("# HELP ") {
+            Some(help) => family = help.split(' ').next().expect("a name"),
+            None if line.starts_with("# TYPE ") => assert!(line.contains(&format!(" {family} ")), "{line}"),
+            None => {
+                assert!(line.starts_with(family), "{line} stands under {family}");
+                let value = line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
+                assert!(value.is_some_and(f64::is_finite), "{line}");
+            }
+        }
+    }
+    served.stop().await;
+}
