@@ -6,7 +6,7 @@ import { make } from "./dom.js";
 
 const CONFIG = { displayModeBar: false, responsive: false, showTips: false, doubleClick: "reset", scrollZoom: false };
 const MINUTE = 60_000;
-const charts = new Map(); // element → { build, seen, stale }
+const charts = new Map(); // element → { build, seen, stale, drawn, width }
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -60,12 +60,9 @@ function draw(element, chart) {
   if (keys) legend(element, keys);
 }
 
-/** Draws everything again in the colours that hold now. */
-export function retheme() {
-  for (const [element, chart] of charts) if (chart.build) refresh(element, chart);
-}
-
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", retheme);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  for (const [element, chart] of charts) refresh(element, chart);
+});
 
 function axes() {
   const axis = { gridcolor: colour("--grid"), zerolinecolor: colour("--line"), linecolor: colour("--line"), tickfont: { color: colour("--soft"), size: 11.5 }, fixedrange: true };
@@ -125,7 +122,7 @@ export function line(points, range, unit) {
 }
 
 /**
- * Bars for each minute, stacked. `series` are `{ name, values: Map(ms → value), colour, below }`; the newest minute is
+ * Bars for each minute, stacked. `series` are `{ name, values: Map(ms → value), colour }`; the newest minute is
  * still open and is drawn paler.
  */
 export function minutes(series, range, unit) {

@@ -7,9 +7,9 @@ let newest = -1;
 let held = false;
 let pointed = false; // Under the pointer or the focus nothing moves away.
 
-/** Shows `rows`, newest first. */
+/** Shows `rows`, newest first and at least one. */
 export function events(panel, rows) {
-  if (held || pointed || rows.length === 0) return;
+  if (held || pointed) return;
   const list = id("events-list");
   const items = rows.map((row) => item(row, row.event_offset > newest && newest >= 0));
   newest = rows[0].event_offset;

@@ -19,23 +19,24 @@ export function panel(name, rows, now) {
   const element = id(`panel-${name}`);
   if (!show || !element) return;
   element.hidden = false;
-  show(element, rows, now);
+  element.classList.toggle("empty", rows.length === 0);
+  if (rows.length > 0) show(element, rows, now);
 }
 
 const SHOW = {
   edits_per_second(element, rows, now) {
     const values = new Map(rows.map((row) => [millis(row.second), row.edits]));
-    const newest = values.size ? Math.max(...values.keys()) : null;
-    const stale = newest == null || now - newest > 300 * SECOND;
+    const newest = Math.max(...values.keys());
+    const stale = now - newest > 300 * SECOND;
     // The second that is still open would only ever show as a dip.
-    const to = stale ? newest ?? now : Math.max(newest - SECOND, Math.floor(now / SECOND) * SECOND - 2 * SECOND);
-    const first = Math.max(to - 300 * SECOND, values.size ? Math.min(...values.keys()) : to);
+    const to = stale ? newest : Math.max(newest - SECOND, Math.floor(now / SECOND) * SECOND - 2 * SECOND);
+    const first = Math.max(to - 300 * SECOND, Math.min(...values.keys()));
     const from = Math.min(first, to - 60 * SECOND);
     const points = [];
     for (let at = first; at <= to; at += SECOND) points.push([at, values.get(at) ?? 0]);
     const most = Math.max(0, ...points.map((point) => point[1]));
     const peak = most > lineTop(points.map((point) => point[1])) ? `, peak of ${count(most)} cut off` : "";
-    say(sub(element), `by received time, ${stale && newest ? `until ${moment(newest, now)}` : "last five minutes"}${peak}`);
+    say(sub(element), `by received time, ${stale ? `until ${moment(newest, now)}` : "last five minutes"}${peak}`);
     chart(plot(element), () => line(points, [from, to], "edits"));
   },
 
@@ -80,17 +81,17 @@ const SHOW = {
   },
 
   edits_per_page(element, rows) {
-    say(sub(element), windowWords(rows[0]?.ten_minutes, 10, 2));
+    say(sub(element), windowWords(rows[0].ten_minutes, 10, 2));
     ranks(element, rows.map((row) => ({ label: pageLink(domainOf(row.wiki), row.title), aside: row.wiki, value: row.edits })));
   },
 
   events_per_domain(element, rows) {
-    say(sub(element), windowWords(rows[0]?.newest, 1, 10));
+    say(sub(element), windowWords(rows[0].newest, 1, 10));
     ranks(element, rows.map((row) => ({ label: row.domain ?? "none", value: row.events })));
   },
 
   new_pages(element, rows) {
-    say(sub(element), windowWords(rows[0]?.hour, 60));
+    say(sub(element), windowWords(rows[0].hour, 60));
     ranks(element, rows.map((row) => ({ label: row.domain ?? "none", value: row.pages })));
   },
 
@@ -104,7 +105,6 @@ const plot = (element) => element.querySelector(".chart");
 
 /** "13:20 to 13:40": the window that starts at `start` and those before it, `back` in all. */
 function windowWords(start, sizeMinutes, back = 1) {
-  if (!start) return "none yet";
   const at = millis(start);
   const from = clock(at - (back - 1) * sizeMinutes * MINUTE).slice(0, 5);
   return `${from} to ${clock(at + sizeMinutes * MINUTE).slice(0, 5)}`;
@@ -135,7 +135,6 @@ function keepPlaces(names) {
 }
 
 function drawMinutes(element, rows, unit, series) {
-  if (!rows.length) return;
   const times = rows.map((row) => millis(row.minute));
   const newest = Math.max(...times);
   const oldest = Math.min(...times);

@@ -20,6 +20,7 @@ export function state(status, now) {
   const word = refused ? "failed" : worst?.[1].state ?? "pushes";
 
   let short = WORDS[word] ?? word;
+  let detail = "";
   let notice = null;
   if (refused) {
     short = "Cannot write";
@@ -35,16 +36,16 @@ export function state(status, now) {
     } else if (word === "failed") {
       notice = [`${who}Failed at ${since} and needs a person: ${source.error}`];
     } else if (word === "catching_up" && source.progress) {
-      short = `Catching up, ${span((now - millis(source.progress)) / 1000)} behind`;
+      detail = `${span((now - millis(source.progress)) / 1000)} behind`;
     }
   }
   if (!notice && broken) notice = [`View ${broken[0]} stands still: ${broken[1].failed}`];
-  show(word, short, notice);
+  show(word, short, detail, notice);
 }
 
 /** Shows that this page has lost Lakehead itself. */
 export function lost(sinceMs) {
-  show("lost", WORDS.lost, [`This page lost its connection to Lakehead at ${moment(sinceMs, Date.now())} and keeps trying. The figures are from then.`]);
+  show("lost", WORDS.lost, "", [`This page lost its connection to Lakehead at ${moment(sinceMs, Date.now())} and keeps trying. The figures are from then.`]);
 }
 
 function retryWords(source, now) {
@@ -52,9 +53,11 @@ function retryWords(source, now) {
   return left > 0.5 ? `trying again in ${Math.ceil(left)} s` : "trying again now";
 }
 
-function show(word, short, notice) {
+// What changes every second (how far behind, when the next try is) stands apart and is not read out each time.
+function show(word, short, detail, notice) {
   id("state").dataset.state = word;
   say(id("state-text"), short);
+  say(id("state-detail"), detail);
   document.title = word === "live" ? "Lakehead" : `${short} · Lakehead`;
   id("notice").hidden = !notice;
   if (notice) {
