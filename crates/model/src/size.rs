@@ -57,7 +57,7 @@ impl From<ByteSize> for String {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = UNITS.iter().take(4).find(|(_, bytes)| self.0 >= *bytes && self.0 % bytes == 0);
+        let exact = UNITS.iter().take(4).find(|(_, bytes)| self.0 >= *bytes && self.0.is_multiple_of(*bytes));
         let (unit, bytes) = exact.copied().unwrap_or(("B", 1));
         write!(f, "{} {unit}", self.0 / bytes)
     }
