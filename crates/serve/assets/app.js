@@ -9,7 +9,10 @@ import { lost, state } from "./state.js";
 import { panel } from "./panels.js";
 import { tiles } from "./tiles.js";
 
+const QUIET_MS = 1500; // The server sends rows only when they changed; after this the line is moved on without it.
+
 let now = Date.now();
+let seconds = { rows: [], heardAt: 0 };
 
 connect({
   status(status) {
@@ -20,9 +23,11 @@ connect({
     state(status, now);
     tiles(status, now);
     facts(status, now);
+    if (now - seconds.heardAt > QUIET_MS && seconds.rows.length) panel("edits_per_second", seconds.rows, now);
     document.body.dataset.snapshots = String(Number(document.body.dataset.snapshots ?? 0) + 1);
   },
   panel({ panel: name, rows }) {
+    if (name === "edits_per_second") seconds = { rows, heardAt: now };
     panel(name, rows, now);
   },
   lost,
