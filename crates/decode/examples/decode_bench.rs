@@ -51,7 +51,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn blocks(text: &[u8]) -> Result<Vec<(Bytes, Vec<u32>)>, Box<dyn Error>> {
+/// A payload and where its events end.
+type Block = (Bytes, Vec<u32>);
+
+fn blocks(text: &[u8]) -> Result<Vec<Block>, Box<dyn Error>> {
     let mut blocks = Vec::new();
     let (mut payload, mut ends) = (Vec::new(), Vec::new());
     for line in text.split_inclusive(|byte| *byte == b'\n') {
@@ -65,12 +68,7 @@ fn blocks(text: &[u8]) -> Result<Vec<(Bytes, Vec<u32>)>, Box<dyn Error>> {
     Ok(blocks)
 }
 
-fn measure(
-    name: &str,
-    decoder: &Decoder,
-    blocks: &[(Bytes, Vec<u32>)],
-    rounds: u32,
-) -> Result<(), lakehead_decode::Error> {
+fn measure(name: &str, decoder: &Decoder, blocks: &[Block], rounds: u32) -> Result<(), lakehead_decode::Error> {
     let mut best = Duration::MAX;
     let (mut rows, mut bytes) = (0, 0);
     for _ in 0..rounds {

@@ -224,3 +224,80 @@ fn head(document: &[u8], from: usize, length: usize) -> u64 {
         _ => u64::from_le_bytes(bytes),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every way of looking at 64 bytes that this processor has.
+    fn levels() -> Vec<Level> {
+        let best = Level::new();
+        let mut levels = vec![best, Level::baseline()];
+        #[cfg(target_arch = "x86_64")]
+        {
+            levels.extend(best.as_sse4_2().map(Simd::level));
+            levels.extend(best.as_avx2().map(Simd::level));
+        }
+        levels
+    }
+
+    /// Moved along byte by byte, so that each part of it lies across the border of two steps once.
+    #[track_caller]
+    fn check(document: &str, wanted: &[(&[&str], Option<&str>)]) {
+        let paths: Vec<Vec<String>> =
+            wanted.iter().map(|(path, _)| path.iter().map(|key| (*key).to_owned()).collect()).collect();
+        for level in levels() {
+            let paths = Paths { level, ..Paths::new(&paths) };
+            for shift in 0..140 {
+                let shifted = " ".repeat(shift) + document;
+                let mut out = vec![None; wanted.len()];
+                paths.extract(shifted.as_bytes(), &mut out);
+                for ((path, expected), found) in wanted.iter().zip(out) {
+                    let found = found.map(|raw| std::str::from_utf8(raw.bytes()).expect("UTF-8"));
+                    assert_eq!(found, *expected, "{path:?} after {shift} blanks, {level:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_processor_sees_the_same_across_the_borders_of_steps() {
+        check(
+            r#"{"a{":"}:[\"","b":[{"c":":"},"]"],"c":{"\\":"\\","d":{"e":{}}},"long":"0123456789012345678901234567890123456789012345678901234567890123456789\\","n" : -1.5 , "z":true}"#,
+            &[
+                (&["a{"], Some(r#""}:[\"""#)),
+                (&["b"], Some(r#"[{"c":":"},"]"]"#)),
+                (&["c", "\\"], Some(r#""\\""#)),
+                (&["c", "d"], Some(r#"{"e":{}}"#)),
+                (&["c", "d", "e"], Some("{}")),
+                (&["c", "c"], None),
+                (&["n"], Some("-1.5")),
+                (&["z"], Some("true")),
+                (&["e"], None),
+            ],
+        );
+        check(r#"{"b":[{"c":":"},"]"],"d":{"e":{"f":[[]]}},"z":7}"#, &[(&["z"], Some("7"))]);
+        check(r#"{"c":{"d":1,"x":{"y":2}},"z":7}"#, &[(&["c", "d"], Some("1")), (&["z"], Some("7"))]);
+    }
+
+    #[test]
+    fn a_run_of_backslashes_escapes_in_pairs_across_the_borders_of_steps() {
+        for run in 0..20 {
+            let backslashes = "\\".repeat(2 * run);
+            let document = format!("{{\"a\":\"{backslashes}\\\"{backslashes}\",\"b\":\"{backslashes}\"}}");
+            let (a, b) = (format!("\"{backslashes}\\\"{backslashes}\""), format!("\"{backslashes}\""));
+            check(&document, &[(&["a"], Some(&a)), (&["b"], Some(&b))]);
+        }
+    }
+
+    #[test]
+    fn a_key_of_any_length_is_found_back_from_its_colon() {
+        for length in 0..150 {
+            let key = "k".repeat(length);
+            check(
+                &format!("{{\"{key}\"\t: 1,\"\\u006b{key}\":2}}"),
+                &[(&[&key], Some("1")), (&[&(key.clone() + "k")], Some("2"))],
+            );
+        }
+    }
+}

@@ -134,9 +134,10 @@ impl<'d> Raw<'d> {
         }
         #[allow(clippy::cast_precision_loss)]
         let micros = (self.as_f64()? * micros_each as f64).floor();
-        // Between these bounds, two to the 63rd, the cast is exact.
+        // From minus two to the 63rd up to below two to the 63rd the cast is exact.
+        let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&micros);
         #[allow(clippy::cast_possible_truncation)]
-        (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&micros).then(|| Timestamp(micros as i64))
+        if fits { Some(Timestamp(micros as i64)) } else { None }
     }
 
     /// What stands between the quotes of a string.

@@ -2,6 +2,9 @@
 //!
 //! One forward pass without recursion and without memory of its own: which of the open containers are objects stands
 //! in the bits of one integer, which is also why nesting is bounded.
+//!
+//! Why not a library's: on recorded events this checks 1.7 to 2.4 GB/s on one core, sonic-rs 0.5.10 1.2 and serde_json
+//! 1.4 to 2.1 without looking at UTF-8 (`examples/json_bench.rs`, November 2026), and neither says what it expected.
 
 use crate::{
     Error,
