@@ -12,11 +12,7 @@ use std::{
 use lakehead_model::{Cursor, EventBatch, Name, Offset, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::{
-    Error,
-    queue::Room,
-    stream::Inner,
-};
+use crate::{Error, queue::Room, stream::Inner};
 
 /// Greatest size of one append: it is never split over blocks, and a block is handled in memory.
 const APPEND_BYTES_MAX: usize = 256 << 20;

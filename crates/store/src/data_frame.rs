@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn payloads_come_back_also_the_empty_one() {
-        let (mut compressor, mut decompressor) = (Compressor::new(1).expect("zstd"), Decompressor::new().expect("zstd"));
+        let (mut compressor, mut decompressor) =
+            (Compressor::new(1).expect("zstd"), Decompressor::new().expect("zstd"));
         let mut frame = Vec::new();
         for payload in [&b""[..], b"{}\n", &b"{\"a\":1}\n".repeat(10_000)] {
             compressor.compress(payload, &mut frame).expect("compresses");

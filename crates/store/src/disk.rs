@@ -1,11 +1,6 @@
 //! The real file system behind the seam.
 
-use std::{
-    fs, io,
-    os::unix::fs::FileExt,
-    path::Path,
-    sync::Arc,
-};
+use std::{fs, io, os::unix::fs::FileExt, path::Path, sync::Arc};
 
 use crate::files::{Access, Entry, File, Files};
 

@@ -154,7 +154,9 @@ impl Error {
 }
 
 fn only_a_person_helps(error: &io::Error) -> bool {
-    use io::ErrorKind::{AlreadyExists, InvalidFilename, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    use io::ErrorKind::{
+        AlreadyExists, InvalidFilename, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem,
+    };
     matches!(
         error.kind(),
         AlreadyExists | InvalidFilename | NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem

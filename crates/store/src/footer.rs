@@ -17,8 +17,8 @@ pub(crate) const END_MAGIC: &[u8; 8] = b"LHBLKEND";
 /// The last eight bytes of a sealed segment's index.
 pub(crate) const INDEX_END_MAGIC: &[u8; 8] = b"LHIDXEND";
 const VERSION: u8 = 1;
-/// Bytes from the footer checksum to the end, in every version.
-const TRAILER_LEN: usize = 32;
+/// Bytes from the chain checksum to the end, in every version.
+pub(crate) const TRAILER_LEN: usize = 32;
 /// Bytes of a footer of this version that names no cursor and no key.
 const FIXED_LEN: usize = 112 + TRAILER_LEN;
 
@@ -121,10 +121,10 @@ impl Footer {
             put(out, u16::try_from(key.key.len()).ok()?.to_le_bytes());
             out.extend_from_slice(key.key.as_bytes());
         }
-        let checksum = Running::after(seed).over(out.get(start..)?).value();
-        put(out, checksum.to_le_bytes());
         let chain = Running::after(chain_before).over(out).value();
         put(out, chain.to_le_bytes());
+        let checksum = Running::after(seed).over(out.get(start..)?).value();
+        put(out, checksum.to_le_bytes());
         put(out, len_field.to_le_bytes());
         put(out, [0; 4]);
         out.extend_from_slice(END_MAGIC);
@@ -138,8 +138,8 @@ impl Footer {
         let trailer_at = bytes.len().checked_sub(TRAILER_LEN).ok_or_else(damaged)?;
         let (body, trailer) = bytes.split_at(trailer_at);
         let mut trailer = Fields(trailer);
-        let checksum = trailer.u64()?;
         let chain = trailer.u64()?;
+        let checksum = trailer.u64()?;
         let frame_len = trailer.u32()?;
         let reserved = trailer.u32()?;
         let mut fields = Fields(body);
@@ -149,7 +149,7 @@ impl Footer {
             && fields.u32()? == FRAME_MAGIC
             && fields.u32()? as usize + 8 == bytes.len()
             && fields.take(HEAD_MAGIC.len())? == HEAD_MAGIC
-            && Running::after(seed).over(body).value() == checksum;
+            && Running::after(seed).over(body).over(&chain.to_le_bytes()).value() == checksum;
         if !whole {
             return Err(NotAFooter::Damaged);
         }
@@ -158,7 +158,7 @@ impl Footer {
             return Err(NotAFooter::Version(version));
         }
         let footer = Self::fields(&mut fields)?;
-        Ok((footer, Seals { chained_len: trailer_at + 8, chain }))
+        Ok((footer, Seals { chained_len: trailer_at, chain }))
     }
 
     fn fields(fields: &mut Fields<'_>) -> Result<Self, NotAFooter> {
@@ -322,15 +322,13 @@ mod tests {
     }
 
     #[test]
-    fn any_changed_bit_but_those_of_the_chain_is_damage() {
+    fn any_changed_bit_is_damage() {
         let bytes = sealed();
-        let chain = bytes.len() - 24..bytes.len() - 16;
         for at in 0..bytes.len() {
             for bit in 0..8 {
                 let mut changed = bytes.clone();
                 *changed.get_mut(at).expect("within") ^= 1 << bit;
-                let opened = Footer::open(&changed, 7);
-                assert_eq!(opened.is_err(), !chain.contains(&at), "byte {at} bit {bit}");
+                assert_eq!(Footer::open(&changed, 7), Err(NotAFooter::Damaged), "byte {at} bit {bit}");
             }
         }
         assert_eq!(Footer::open(&bytes, 6), Err(NotAFooter::Damaged), "another segment's seed");
@@ -350,7 +348,7 @@ mod tests {
         let mut bytes = sealed();
         *bytes.get_mut(15).expect("within") = 2;
         assert_eq!(Footer::open(&bytes, 7), Err(NotAFooter::Damaged), "without its checksum");
-        let at = bytes.len() - TRAILER_LEN;
+        let at = bytes.len() - TRAILER_LEN + 8;
         let checksum = Running::after(7).over(bytes.get(..at).expect("within")).value().to_le_bytes();
         bytes.splice(at..at + 8, checksum);
         assert_eq!(Footer::open(&bytes, 7), Err(NotAFooter::Version(2)));

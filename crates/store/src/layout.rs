@@ -74,7 +74,8 @@ impl Layout {
             for folder in folders {
                 let entries = files.list(&folder).map_err(Error::io("list", &folder))?;
                 let numbered = |name: &str| name.bytes().all(|b| b.is_ascii_digit());
-                deeper.extend(entries.iter().filter(|e| e.is_folder && numbered(&e.name)).map(|e| folder.join(&e.name)));
+                deeper
+                    .extend(entries.iter().filter(|e| e.is_folder && numbered(&e.name)).map(|e| folder.join(&e.name)));
             }
             folders = deeper;
         }

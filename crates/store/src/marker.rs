@@ -37,8 +37,9 @@ pub(crate) fn inspect(dir: &Path) -> Result<Directory, Error> {
     let path = dir.join(NAME);
     match fs::read(&path) {
         Ok(bytes) => {
-            let marker: Marker = serde_json::from_slice(&bytes)
-                .map_err(|error| Error::corrupt(&path, 0, format!("it is not the marker of a data directory: {error}")))?;
+            let marker: Marker = serde_json::from_slice(&bytes).map_err(|error| {
+                Error::corrupt(&path, 0, format!("it is not the marker of a data directory: {error}"))
+            })?;
             if marker.layout > LAYOUT {
                 return Err(Error::NewerLayout { path, found: marker.layout, known: LAYOUT });
             }

@@ -28,10 +28,9 @@ impl TryFrom<String> for Sync {
         match text.as_str() {
             "always" => Ok(Self::Always),
             "off" => Ok(Self::Off),
-            span => span
-                .parse()
-                .map(Self::Every)
-                .map_err(|_| format!("{text:?} is not a way to sync: write \"always\", \"off\" or a span of time, as in \"1s\"")),
+            span => span.parse().map(Self::Every).map_err(|_| {
+                format!("{text:?} is not a way to sync: write \"always\", \"off\" or a span of time, as in \"1s\"")
+            }),
         }
     }
 }

@@ -244,12 +244,7 @@ impl Published {
 
     /// Finds block `number`, which follows the offset `position`. `read_through` is the finished segment that the reader
     /// has come to the end of, if it has.
-    pub(crate) fn find_number(
-        &self,
-        number: u64,
-        position: Offset,
-        read_through: Option<&SegmentPath>,
-    ) -> Whereabouts {
+    pub(crate) fn find_number(&self, number: u64, position: Offset, read_through: Option<&SegmentPath>) -> Whereabouts {
         if number >= self.mark.next_number {
             return self.at_the_end();
         }

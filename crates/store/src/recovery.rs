@@ -116,7 +116,8 @@ fn judge(segment: &Segment) -> Result<Judged, Error> {
 }
 
 fn synced_but_gone(segment: &Segment, at: u64, synced_blocks: u64) -> Error {
-    let what = format!("a later footer proves that all blocks below number {synced_blocks} were synced, and one is not here");
+    let what =
+        format!("a later footer proves that all blocks below number {synced_blocks} were synced, and one is not here");
     segment.corrupt(at, what)
 }
 

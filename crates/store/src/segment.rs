@@ -13,7 +13,10 @@ use crate::{
     checksum::{self, Running},
     data_frame::{self, Decompressor},
     files::{Access, File, Files},
-    footer::{END_MAGIC, FOOTER_BYTES_MAX, Footer, INDEX_END_MAGIC, NotAFooter, RAW_BYTES_MAX, Seals, len_by_trailer},
+    footer::{
+        END_MAGIC, FOOTER_BYTES_MAX, Footer, INDEX_END_MAGIC, NotAFooter, RAW_BYTES_MAX, Seals, TRAILER_LEN,
+        len_by_trailer,
+    },
     layout::SegmentPath,
 };
 
@@ -180,8 +183,8 @@ impl Segment {
     /// Whether the block's bytes are what was written after a block whose chain was `chain_before`.
     pub(crate) fn verify(&self, place: &Place, chain_before: u64) -> Result<bool, Error> {
         let mut running = Running::after(chain_before);
-        // The chain leaves out itself and the 16 bytes after it.
-        let chained_end = place.end() - 24;
+        // The chain covers neither itself nor what comes after it, which is fixed by the rest.
+        let chained_end = place.end() - TRAILER_LEN as u64;
         let mut at = place.start;
         while at < chained_end {
             let until = (at + WINDOW).min(chained_end);
@@ -215,7 +218,10 @@ impl Segment {
         match next {
             Some(first) if first.first_offset != self.at.first_offset => Err(self.corrupt(
                 0,
-                format!("the first block begins with offset {}, not with the one in the file's name", first.first_offset),
+                format!(
+                    "the first block begins with offset {}, not with the one in the file's name",
+                    first.first_offset
+                ),
             )),
             _ => Ok(found),
         }

@@ -137,7 +137,8 @@ impl Store {
     /// # Errors
     /// When the system does not say.
     pub fn free_bytes(&self) -> Result<u64, Error> {
-        let disk = rustix::fs::statvfs(self.dir()).map_err(|e| Error::io("ask for the room on", self.dir())(e.into()))?;
+        let disk =
+            rustix::fs::statvfs(self.dir()).map_err(|e| Error::io("ask for the room on", self.dir())(e.into()))?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 

@@ -24,7 +24,7 @@ use crate::{
     published::Fresh,
     queue::Taken,
     recovery::LastSegment,
-    segment::Place,
+    segment::{Place, Segment},
     stream::Inner,
 };
 
@@ -85,18 +85,18 @@ impl Writer {
         let compressor = Compressor::new(level)
             .map_err(|error| Error::Invalid(format!("zstd refuses compression level {level}: {error}")))?;
         let unmarked = last.as_ref().is_some_and(|last| last.unmarked);
-        let growing = last.filter(|last| last.can_grow).and_then(|last| {
-            let end = *last.places.last()?;
-            Some(Growing {
-                hour: mark.received_time?.hour(),
-                at: last.segment.at,
-                file: last.segment.file,
-                seed: last.segment.seed,
-                position: end.end(),
-                chain: end.chain,
-                end_offset: end.end_offset(),
-            })
-        });
+        let (mut growing, mut retired) = (None, None);
+        let end = last.as_ref().and_then(|last| last.places.last()).copied();
+        if let (Some(last), Some(end), Some(received_time)) = (last, end, mark.received_time) {
+            let Segment { at, file, seed } = last.segment;
+            let (position, chain) = (end.end(), end.chain);
+            if last.can_grow {
+                let (hour, end_offset) = (received_time.hour(), end.end_offset());
+                growing = Some(Growing { at, file, seed, position, chain, hour, end_offset });
+            } else {
+                retired = Some(Retired { at, committed: position, chain });
+            }
+        }
         Ok(Self {
             stream,
             compressor,
@@ -104,7 +104,7 @@ impl Writer {
             mark,
             growing,
             gathering: Gathering::default(),
-            retired: None,
+            retired,
             unmarked,
         })
     }
@@ -187,11 +187,8 @@ impl Writer {
         self.retired = Some(Retired { at: failed.at.clone(), committed, chain });
         // Nothing here can be proven to have reached the disk. It need not: what a file holds beyond its committed end does not
         // count once the next segment is there.
-        let cut = if committed > 0 {
-            failed.file.truncate(committed)
-        } else {
-            self.stream.files.remove(&failed.at.path)
-        };
+        let cut =
+            if committed > 0 { failed.file.truncate(committed) } else { self.stream.files.remove(&failed.at.path) };
         if let Err(error) = cut {
             tracing::warn!(stream = %self.stream.name, segment = %failed.at.path.display(), %error,
                 "could not cut what was not committed; the log goes on in a new segment");
@@ -204,8 +201,7 @@ impl Writer {
         let segment_bytes = self.stream.options.segment_bytes.0;
         // A segment without an event is not ended by its size: the next one would need the same name.
         let ends = self.growing.as_ref().is_some_and(|growing| {
-            growing.hour != hour
-                || (growing.position >= segment_bytes && growing.end_offset > growing.at.first_offset)
+            growing.hour != hour || (growing.position >= segment_bytes && growing.end_offset > growing.at.first_offset)
         });
         if ends {
             self.finish_segment()?;
@@ -222,6 +218,12 @@ impl Writer {
             }
             Err(error) => {
                 self.fail("begin", &at.path, &error);
+                // The file may be there by now, and in the way of the next try. One that we did not make is not ours to remove.
+                let is_known = self.retired.as_ref().is_some_and(|retired| retired.at == at);
+                if !is_known && error.kind() != io::ErrorKind::AlreadyExists {
+                    let chain = checksum::seed(&self.stream.name, at.first_offset);
+                    self.retired = Some(Retired { at, committed: 0, chain });
+                }
                 Err(Failed)
             }
         }
