@@ -1,8 +1,8 @@
 //! The values at a few paths of a document, in one forward walk.
 //!
-//! The wanted paths form a small tree. The walk goes through an object's members in order, compares each key with the
-//! few that are wanted there by length and bytes, steps over every value that is not wanted, and stops once every
-//! wanted key was met. It allocates nothing.
+//! The wanted paths form a small tree. The walk goes from mark to mark: at a colon it compares the key before it with
+//! the few that are wanted there, by length and bytes; at a bracket it leaves the whole container at once; values that
+//! are not wanted are never looked at. It stops once every wanted key was met, and allocates nothing.
 //!
 //! Where a key stands twice in one object the first one counts, at every level: otherwise every walk would have to go
 //! to the end. (RFC 8259, section 4, leaves it open.) An escaped key (`"\u0062ot"` for `bot`) matches too.

@@ -132,12 +132,35 @@ impl<'d> Raw<'d> {
         if let Some(whole) = self.as_i64() {
             return whole.checked_mul(micros_each).map(Timestamp);
         }
+        if let Some(micros) = self.decimal_micros(micros_each) {
+            return Some(Timestamp(micros));
+        }
         #[allow(clippy::cast_precision_loss)]
         let micros = (self.as_f64()? * micros_each as f64).floor();
         // From minus two to the 63rd up to below two to the 63rd the cast is exact.
         let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&micros);
         #[allow(clippy::cast_possible_truncation)]
         if fits { Some(Timestamp(micros as i64)) } else { None }
+    }
+
+    /// A number with a fraction and without an exponent, exactly: a float would be a microsecond off now and then.
+    fn decimal_micros(self, micros_each: i64) -> Option<i64> {
+        let point = self.bytes.iter().position(|byte| *byte == b'.')?;
+        let (whole, fraction) = (Raw::known(&self.bytes[..point], false), &self.bytes[point + 1..]);
+        if !fraction.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let mut micros = whole.as_i64()?.checked_mul(micros_each)?;
+        let away = if self.bytes[0] == b'-' { -1 } else { 1 };
+        let mut digit_micros = micros_each / 10;
+        let mut below = false;
+        for digit in fraction {
+            let digit = i64::from(digit - b'0');
+            below |= digit_micros == 0 && digit > 0;
+            micros = micros.checked_add(away * digit * digit_micros)?;
+            digit_micros /= 10;
+        }
+        if below && away < 0 { micros.checked_sub(1) } else { Some(micros) }
     }
 
     /// What stands between the quotes of a string.

@@ -69,7 +69,14 @@ fn times_are_read_in_their_formats() {
     for (value, format, expected) in [
         ("1630070417", UnixSeconds, Some(1_630_070_417_000_000)),
         ("1630070417.25", UnixSeconds, Some(1_630_070_417_250_000)),
+        ("1630070417.123456", UnixSeconds, Some(1_630_070_417_123_456)),
+        ("1630070417.9999999", UnixSeconds, Some(1_630_070_417_999_999)),
+        ("1630070417123.4567", UnixMillis, Some(1_630_070_417_123_456)),
         ("-0.0000001", UnixSeconds, Some(-1)),
+        ("-1.5", UnixSeconds, Some(-1_500_000)),
+        ("-1.5000000", UnixSeconds, Some(-1_500_000)),
+        ("-1.50000001", UnixSeconds, Some(-1_500_001)),
+        ("1.5e0", UnixSeconds, Some(1_500_000)),
         ("1.5e9", UnixSeconds, Some(1_500_000_000_000_000)),
         ("9223372036854775807", UnixSeconds, None),
         ("1e300", UnixSeconds, None),
@@ -199,5 +206,16 @@ proptest! {
     fn integers_are_read_as_by_the_standard_library(text in "-?(0|[1-9][0-9]{0,20})") {
         prop_assert_eq!(raw(&text).as_i64(), text.parse().ok());
         prop_assert_eq!(raw(&text).as_f64(), text.parse().ok());
+    }
+
+    #[test]
+    fn unix_times_keep_every_microsecond(micros in any::<i64>()) {
+        let sign = if micros < 0 { "-" } else { "" };
+        let (seconds, below) = (micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000);
+        let text = format!("{sign}{seconds}.{below:06}");
+        prop_assert_eq!(raw(&text).as_time(TimeFormat::UnixSeconds), Some(Timestamp(micros)));
+        let (millis, below) = (micros.unsigned_abs() / 1_000, micros.unsigned_abs() % 1_000);
+        let text = format!("{sign}{millis}.{below:03}");
+        prop_assert_eq!(raw(&text).as_time(TimeFormat::UnixMillis), Some(Timestamp(micros)));
     }
 }

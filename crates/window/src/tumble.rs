@@ -27,7 +27,7 @@ impl Tumble {
     /// # Errors
     /// When `size` is zero, has a part below a microsecond or is more than a century.
     pub fn new(size: Duration) -> Result<Self, Error> {
-        let whole = size.subsec_nanos() % 1_000 == 0 && !size.is_zero() && size <= SIZE_MAX;
+        let whole = size.subsec_nanos().is_multiple_of(1_000) && !size.is_zero() && size <= SIZE_MAX;
         let size_micros = i64::try_from(size.as_micros()).ok().filter(|_| whole);
         Ok(Self { size_micros: size_micros.ok_or(Error::Size(size))? })
     }
