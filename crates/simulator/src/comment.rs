@@ -9,7 +9,7 @@ use crate::{
     event::{Change, Type},
     log::Log,
     page::{Page, PageKind, words},
-    random::{Rng, mix},
+    random::{Rng, hash, mix},
     user,
     wikis::Family,
     words::Form,
@@ -57,7 +57,7 @@ impl Change<'_> {
     /// Writes the comment, without its quotes.
     pub(crate) fn comment(&self, log: Option<&Log>, markup: Markup, out: &mut Vec<u8>) {
         let mut task = Rng::new(mix(self.session ^ 0x7461_736b));
-        let mut own = Rng::new(mix(self.own ^ 0x636f_6d));
+        let mut own = Rng::new(mix(self.own ^ 0x63_6f6d));
         match (self.kind, self.wiki.family) {
             (Type::Categorize, _) => self.category_comment(&mut own, markup, out),
             (Type::Log, _) => {
@@ -81,7 +81,7 @@ impl Change<'_> {
             (Type::New, _) => {
                 out.extend_from_slice("←Created page with ".as_bytes());
                 out.extend_from_slice(if markup == Markup::Html { b"&#039;" } else { b"'" });
-                self.words(4 + own.below(24), &mut own, out);
+                self.words(3 + own.below(14), &mut own, out);
                 self.link(self.linked(PageKind::Category, self.own), markup, out);
                 out.extend_from_slice(if markup == Markup::Html { b"&#039;" } else { b"'" });
             }
@@ -94,7 +94,7 @@ impl Change<'_> {
         out.push(b' ');
         let added = own.per_mille(720);
         out.extend_from_slice(if added { self.wiki.added } else { self.wiki.removed }.as_bytes());
-        if mix(self.request) % 12 == 0 {
+        if mix(self.request).is_multiple_of(12) {
             out.extend_from_slice(b", ");
             match markup {
                 Markup::Wikitext => {
@@ -127,7 +127,7 @@ impl Change<'_> {
                 out.extend_from_slice(b": </span></span> ");
             }
         }
-        let property = 1 + if task.per_mille(600) { task.below(9000) } else { own.below(9000) };
+        let property = 1 + if task.per_mille(700) { task.below(9000) } else { own.below(9000) };
         match action.as_bytes().get(5) {
             // A label or description is words; a changed item names nothing.
             Some(b'l' | b'd') => self.words(1 + own.below(4), own, out),
@@ -135,7 +135,7 @@ impl Change<'_> {
             _ => {
                 self.entity_link(b"Property:P", property, markup, out);
                 out.extend_from_slice(b": ");
-                let item = if task.per_mille(500) { task.below(1000) * 77 } else { own.below(135_000_000) };
+                let item = if task.per_mille(650) { task.below(1000) * 77 } else { own.below(135_000_000) };
                 self.entity_link(b"Q", 5 + item, markup, out);
             }
         }
@@ -185,22 +185,25 @@ impl Change<'_> {
     }
 
     fn edit_comment(&self, family: Family, task: &mut Rng, own: &mut Rng, markup: Markup, out: &mut Vec<u8>) {
+        if own.per_mille(30) {
+            return self.long_comment(own, out);
+        }
         let habit = task.below(100);
-        match if self.bot { habit / 2 } else { habit } {
+        match if self.bot && habit < 80 { habit / 2 } else { habit } {
             // Two links, as when files move from one category to another.
-            0..=11 => {
+            0..=5 => {
                 out.extend_from_slice(b"Moving from ");
                 self.colon_link(self.linked(PageKind::Category, task.next()), markup, out);
                 out.extend_from_slice(b" to ");
                 self.colon_link(self.linked(PageKind::Category, self.session ^ own.below(40)), markup, out);
             }
-            12..=29 => {
+            6..=29 => {
                 let (text, target, shown) = TASKS[task.below(TASKS.len() as u64) as usize];
                 out.extend_from_slice(text.as_bytes());
                 named_link(target, shown, markup, out);
                 if task.per_mille(500) {
                     out.extend_from_slice(b": ");
-                    self.words(2 + task.below(8), task, out);
+                    self.words(2 + task.below(4), task, out);
                 }
             }
             30..=39 if family == Family::Commons => {
@@ -221,37 +224,46 @@ impl Change<'_> {
                 push_u64(out, own.below(3));
                 out.extend_from_slice(b" as dead.) #IABot (v2.0.9.5");
             }
-            40..=64 => {
+            40..=60 => {
                 self.section(own, markup, out);
             }
-            65..=72 => {
+            61..=63 => {
                 self.words(1 + own.below(6), own, out);
             }
-            73..=79 => {
+            64..=66 => {
                 self.words(1 + own.below(3), own, out);
                 out.push(b' ');
                 self.link(self.linked(PageKind::Article, self.own), markup, out);
             }
-            80..=83 => {
+            67..=68 => {
                 out.extend_from_slice(b"Reverted edits by ");
                 let who = self.linked(PageKind::UserTalk, self.own);
                 self.link(who, markup, out);
                 out.extend_from_slice(b" to last version by ");
                 self.link(self.linked(PageKind::User, self.own), markup, out);
             }
-            84 => {
-                // Raw line breaks, tabs, marks of direction and characters beyond the basic plane come in comments.
-                out.extend_from_slice("\u{200f}📷 𝒜\\n\\t".as_bytes());
-                self.words(20 + own.below(60), own, out);
-            }
             _ => {}
+        }
+    }
+
+    /// Some comments run long, and hold raw line breaks, tabs, marks of direction and characters beyond the basic plane.
+    fn long_comment(&self, own: &mut Rng, out: &mut Vec<u8>) {
+        out.extend_from_slice("\u{200f}📷 𝒜\\n\\t".as_bytes());
+        let (count, usual) = (9 + own.below(16), hash(self.wiki.ids_from, own.below(4)));
+        for part in 0..count {
+            out.extend_from_slice(if part == 0 { b"replaced: ".as_slice() } else { b", " });
+            self.words(2 + own.below(3), &mut Rng::new(mix(usual + own.below(10))), out);
+            out.extend_from_slice(" → ".as_bytes());
+            self.words(2, &mut Rng::new(mix(usual + own.below(10))), out);
         }
     }
 
     /// A section's name, at times with words after it.
     fn section(&self, own: &mut Rng, markup: Markup, out: &mut Vec<u8>) {
         let more = own.per_mille(450);
-        let name = own.clone();
+        // Most sections have a usual name of the wiki.
+        let usual = own.per_mille(700);
+        let name = if usual { Rng::new(hash(self.wiki.ids_from ^ 10, own.skewed(40))) } else { own.clone() };
         let section = |form: Form, out: &mut Vec<u8>| {
             words(self.generator, self.wiki, 1 + name.clone().below(3), form, &mut name.clone(), out);
         };

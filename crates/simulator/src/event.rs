@@ -34,13 +34,14 @@ const CATEGORIZES: u64 = 23_593;
 const NEWS: u64 = 3_277;
 const FLOWS: u64 = 8;
 
-/// How many sessions run at a time, and how many events each lasts (a power of two).
-const SESSIONS: u64 = 48;
+/// How many sessions run at a time, of changes and of pages put in categories, and how many events each lasts (a power
+/// of two).
+const SESSIONS: [u64; 2] = [36, 8];
 const SESSION_EVENTS: u32 = 12;
 /// How many of 1,000 events belong to a session.
-const SESSION_SHARE: u64 = 640;
+const SESSION_SHARE: u64 = 840;
 /// How many people edit once in the span of a request.
-const VISITORS: u64 = 5;
+const VISITORS: u64 = 2;
 
 /// Who does what: the facts of an event that its fields are made from.
 pub(crate) struct Change<'g> {
@@ -159,7 +160,7 @@ impl Generator {
         let stays = rng.per_mille(SESSION_SHARE);
         let (session, request) = if stays {
             // Sessions begin at different times; each kind of event has its own.
-            let place = rng.skewed(SESSIONS);
+            let place = rng.skewed(SESSIONS[usize::from(categorize)]);
             let epoch = (n + place * 977) >> SESSION_EVENTS;
             let session = hash(self.seed ^ u64::from(categorize), place << 40 | epoch);
             (session, hash(session, span))
@@ -167,12 +168,12 @@ impl Generator {
             let visitor = hash(self.seed ^ 0x76, span << 8 | rng.below(VISITORS));
             (visitor, mix(visitor))
         };
-        let (session, request, first) = if categorize {
-            (session, request, span)
-        } else if stays {
-            (session, mix(own ^ 5), n)
-        } else {
-            (mix(own ^ 6), mix(own ^ 5), n)
+        // One request may make an edit and put its page into categories; most make an edit alone.
+        let (session, request, first) = match (categorize, stays) {
+            (true, _) => (session, request, span),
+            (false, true) if rng.per_mille(650) => (session, request, span),
+            (false, true) => (session, mix(own ^ 5), n),
+            (false, false) => (mix(own ^ 6), mix(own ^ 5), n),
         };
         let mut traits = Rng::new(mix(session ^ 0x7472_6169_7473));
         let wiki = match (categorize, traits.next()) {
@@ -200,7 +201,7 @@ fn push_stream_to_offset(out: &mut Vec<u8>, kafka_millis: i64, topic: usize, off
 impl Change<'_> {
     /// Whether the user is withheld, as for the pages of EVENTSTREAMS.md, section 1.10.
     fn redacted(&self) -> bool {
-        self.kind == Type::Edit && self.wiki.family == Family::Text && mix(self.own ^ 7) % 1500 == 0
+        self.kind == Type::Edit && self.wiki.family == Family::Text && mix(self.own ^ 7).is_multiple_of(1500)
     }
 
     /// From `notify_url` to `revision`; log and "142" events have none of it.
@@ -214,7 +215,7 @@ impl Change<'_> {
             _ => self.wiki.revisions_from + n,
         };
         let old = match self.kind {
-            Type::Categorize if page_bits % 3 == 0 => 0,
+            Type::Categorize if page_bits.is_multiple_of(3) => 0,
             _ => self.wiki.revisions_from - 1 - page_bits % (self.wiki.revisions_from / 4),
         };
         out.extend_from_slice(br#","notify_url":"https://"#);

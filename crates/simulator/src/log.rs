@@ -33,7 +33,7 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn of(change: &Change<'_>) -> Self {
-        let bits = mix(change.own ^ 0x6c6f_67);
+        let bits = mix(change.own ^ 0x6c_6f67);
         let kind = match bits % 100 {
             0..=31 => Kind::AbuseFilter,
             32..=43 => Kind::Delete,

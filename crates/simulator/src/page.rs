@@ -72,15 +72,15 @@ impl Page {
                 let mut of_request = Rng::new(request);
                 let content = if wiki.family == Family::Commons { PageKind::File } else { PageKind::Article };
                 let subject = Self { kind: content, hash: of_request.next() };
-                let busy = rng.per_mille(330);
+                let busy = rng.per_mille(560);
                 let category =
-                    if busy { hash(wiki.ids_from, rng.skewed(BUSY_CATEGORIES)) } else { hash(session, rng.below(600)) };
+                    if busy { hash(wiki.ids_from, rng.skewed(BUSY_CATEGORIES)) } else { hash(session, rng.skewed(64)) };
                 (Self { kind: PageKind::Category, hash: category }, subject)
             }
             Type::Flow => both(Self { kind: PageKind::Topic, hash: mix(session) }),
             Type::Edit => {
                 // A third comes back to a page of the session.
-                let hash = if rng.per_mille(300) { hash(session, rng.below(12)) } else { mix(own ^ 9) };
+                let hash = if rng.per_mille(600) { hash(session, rng.skewed(12)) } else { mix(own ^ 9) };
                 both(Self { kind: PageKind::of_content(wiki, &mut Rng::new(hash)), hash })
             }
             Type::New | Type::Log => {
@@ -104,14 +104,14 @@ impl Page {
             }
             PageKind::File => {
                 prefix(&wiki.file);
-                words(generator, wiki, 2 + rng.below(4), form, &mut rng, out);
+                words(generator, wiki, 1 + rng.below(4), form, &mut rng, out);
                 out.push(space(form));
                 push_u64(out, 100 + rng.skewed(9_999_900));
                 out.extend_from_slice(if rng.per_mille(850) { b".jpg" } else { b".svg" });
             }
             PageKind::Category => {
                 prefix(&wiki.category);
-                words(generator, wiki, 2 + rng.below(4), form, &mut rng, out);
+                words(generator, wiki, 1 + rng.below(4), form, &mut rng, out);
             }
             PageKind::Talk => {
                 prefix(&wiki.talk);
@@ -155,7 +155,7 @@ pub(crate) fn words(generator: &Generator, wiki: &Wiki, count: u64, form: Form, 
             out.push(space(form));
         }
         let bits = rng.next();
-        let index = wiki.words_from + (((bits & 0xffff) * ((bits >> 16) & 0xffff) >> 16) * WORDS >> 16);
+        let index = wiki.words_from + frequent(bits);
         let capital = place == 0 || bits >> 62 == 0;
         out.extend_from_slice(generator.words.get(wiki.script, index, capital, form));
     }
@@ -172,4 +172,11 @@ pub(crate) fn words(generator: &Generator, wiki: &Wiki, count: u64, form: Form, 
         }
         _ => {}
     }
+}
+
+/// The index of a word, of which the first ones are the most frequent: half of all words are among the first eighth.
+#[inline]
+fn frequent(bits: u64) -> u64 {
+    let [a, b, c] = [bits & 0xffff, (bits >> 16) & 0xffff, (bits >> 32) & 0xffff];
+    (((((a * b) >> 16) * c) >> 16) * WORDS) >> 16
 }

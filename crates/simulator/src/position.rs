@@ -136,7 +136,7 @@ impl Available<'_> {
                     asked.since.map_or_else(|| self.at_end(topic, -1), |millis| self.at_time(topic, millis))
                 }
                 // Topics have one partition; another one never has events.
-                Entry::Place { partition: 1.., .. } | Entry::Place { partition: ..0, .. } => continue,
+                Entry::Place { partition, .. } if *partition != 0 => continue,
                 Entry::Place { offset: Some(_), timestamp: Some(_), .. } if looks_up => continue,
                 Entry::Place { offset: Some(offset), .. } => self.at_offset(topic, *offset),
                 Entry::Place { timestamp, .. } => self.at_time(topic, timestamp.unwrap_or(i64::MAX)),

@@ -25,8 +25,8 @@ const LAG_MICROS_MIN: i64 = 500_000;
 const LAGS: [(u64, i64); 7] = [
     (0, 0),
     (32_768, 700_000),
-    (58_982, 2_300_000),
-    (64_880, 5_200_000),
+    (58_982, 1_800_000),
+    (64_880, 3_400_000),
     (65_470, 18_000_000),
     (65_530, 45_000_000),
     (65_536, 62_000_000),
@@ -69,7 +69,7 @@ impl Timeline {
     /// The Kafka timestamp of event `n`, which is its `meta.dt`, in milliseconds.
     #[inline]
     pub(crate) fn kafka_millis(&self, n: u64) -> i64 {
-        let bits = hash(self.seed ^ 0x6b61_666b_61, n);
+        let bits = hash(self.seed ^ 0x6b_6166_6b61, n);
         let jitter = if bits & 63 == 0 { (bits >> 8) % JITTER_MILLIS_MAX } else { (bits >> 8) % 60 };
         self.produced(n).div_euclid(1000) - jitter as i64
     }
@@ -82,7 +82,7 @@ impl Timeline {
     /// The event time in Unix seconds of an event of this request, whose first event is `first`.
     #[inline]
     pub(crate) fn event_seconds(&self, first: u64, request: u64) -> i64 {
-        let bits = mix(request ^ 0x6c61_67) & 0xffff;
+        let bits = mix(request ^ 0x6c_6167) & 0xffff;
         let at = LAGS.iter().position(|(part, _)| bits < *part).unwrap_or(LAGS.len() - 1);
         let ((from, low), (to, high)) = (LAGS[at - 1], LAGS[at]);
         let lag = low + (high - low) * (bits - from) as i64 / (to - from) as i64;

@@ -10,7 +10,7 @@ use crate::{
 
 /// Writes the name of the user that `who` stands for. Most names are in Latin letters on every wiki.
 pub(crate) fn write(generator: &Generator, wiki: &Wiki, who: u64, bot: bool, out: &mut Vec<u8>) {
-    let mut rng = Rng::new(mix(who ^ 0x75_7365_72));
+    let mut rng = Rng::new(mix(who ^ 0x7573_6572));
     let script = match rng.below(8) {
         0 => wiki.script,
         1 => Script::LatinMarked,

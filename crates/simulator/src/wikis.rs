@@ -177,10 +177,10 @@ pub(crate) struct Wikis {
 }
 
 /// How fine the shares of the wikis are; a power of two.
-const SHARES: usize = 8192;
+const SHARES: usize = 16_384;
 
-/// The rank from which a tail wiki's weight falls off.
-const TAIL_FLAT: f64 = 4.0;
+/// How fast a tail wiki's weight falls off with its rank.
+const TAIL_POWER: f64 = 1.25;
 
 impl Wikis {
     pub(crate) fn new() -> Self {
@@ -240,9 +240,10 @@ impl Wikis {
 
 /// A table in which each wiki stands as often as its share says.
 fn shares(wikis: usize, head: &[f64]) -> Vec<u16> {
-    let tail: f64 = (head.len()..wikis).map(|rank| 1.0 / (rank as f64 + TAIL_FLAT)).sum();
+    let falling = |rank: usize| (rank as f64 + 2.0).powf(-TAIL_POWER);
+    let tail: f64 = (head.len()..wikis).map(falling).sum();
     let left = 1000.0 - head.iter().sum::<f64>();
-    let weight = |rank: usize| head.get(rank).copied().unwrap_or(left / (rank as f64 + TAIL_FLAT) / tail);
+    let weight = |rank: usize| head.get(rank).copied().unwrap_or_else(|| left * falling(rank) / tail);
     let mut table = Vec::with_capacity(SHARES);
     let mut sum = 0.0;
     for rank in 0..wikis {
