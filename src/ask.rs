@@ -72,11 +72,11 @@ impl Source {
 }
 
 async fn lake(data: &Path, sql: &str, progress: &ProgressBar) -> anyhow::Result<Lake> {
-    let lake = offline::open(data, Some(sql), &mut |reached| {
+    let mut show = |reached: offline::Progress<'_>| {
         progress.set_length(reached.end.0);
         progress.set_position(reached.at.0);
-    });
-    Ok(lake.await?)
+    };
+    Ok(offline::open(data, Some(sql), &mut show).await?)
 }
 
 impl Process {

@@ -27,8 +27,8 @@ use lakehead_store::Options;
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::{document::Document, problem::Problem};
 pub(crate) use self::problem::{Problems, instead};
+use self::{document::Document, problem::Problem};
 
 /// The pipeline of `lakehead run` without a file.
 pub(crate) const DEFAULT: &str = include_str!("default_pipeline.toml");
@@ -96,7 +96,10 @@ fn keep<T>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
     read.map_err(|problem| problems.push(problem)).ok()
 }
 
-fn optional<T: serde::de::DeserializeOwned>(document: &Document, path: document::Place<'_>) -> Result<Option<T>, Problem> {
+fn optional<T: serde::de::DeserializeOwned>(
+    document: &Document,
+    path: document::Place<'_>,
+) -> Result<Option<T>, Problem> {
     match document.get(path) {
         Some(_) => document.read(path).map(Some),
         None => Ok(None),

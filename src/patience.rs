@@ -32,10 +32,7 @@ pub(crate) async fn with_progress<T>(what: &'static str, work: impl AsyncFnOnce(
 }
 
 fn style(length_known: bool) -> ProgressStyle {
-    let template = if length_known {
-        "{msg} {bar:30} {percent} %, {eta} left"
-    } else {
-        "{spinner} {msg}, {elapsed} so far"
-    };
+    let template =
+        if length_known { "{msg} {bar:30} {percent} %, {eta} left" } else { "{spinner} {msg}, {elapsed} so far" };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }

@@ -35,7 +35,10 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
             address.ip()
         ),
         io::ErrorKind::PermissionDenied => {
-            anyhow!("{address} may not be used by this user; choose a port above 1023 with --listen {}:PORT", address.ip())
+            anyhow!(
+                "{address} may not be used by this user; choose a port above 1023 with --listen {}:PORT",
+                address.ip()
+            )
         }
         io::ErrorKind::AddrNotAvailable => {
             anyhow!("{} is no address of this machine; choose another with --listen IP:PORT", address.ip())
@@ -80,7 +83,9 @@ impl Service {
         let address = listener.local_addr().context("asking for the address that was bound")?;
         let parts = Parts { clock: Arc::new(SystemClock), sources: lakehead_connectors::SOURCES, version: VERSION };
         let engine = Arc::new(Engine::start(pipeline, parts).await?);
-        engine.publish_address(&address.to_string())?;
+        if let Err(error) = engine.publish_address(&address.to_string()) {
+            tracing::warn!("`lakehead query` will not find this process: {error}");
+        }
         let (stop, mut stopping) = watch::channel(false);
         let shutdown = async move {
             // An error means that the service itself is gone: that is a reason to stop, too.
@@ -111,7 +116,9 @@ impl Service {
             }
         };
         if failed.is_none() {
-            eprintln!("stopping; what has arrived is being kept (Ctrl-C again stops at once, and loses nothing either)");
+            eprintln!(
+                "stopping; what has arrived is being kept (Ctrl-C again stops at once, and loses nothing either)"
+            );
         }
         tokio::select! {
             finished = self.finish(failed.is_some()) => {

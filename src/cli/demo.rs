@@ -7,6 +7,7 @@ use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, anyhow};
@@ -127,11 +128,11 @@ fn keep(path: &Path, timeline: &Timeline) -> anyhow::Result<()> {
 
 /// Runs the simulator beside the service; it ends with the process, as an upstream that goes away.
 fn simulate(Timeline { seed, start, rate }: Timeline, listener: TcpListener) {
-    let options = Options { seed, start, rate, ..Options::default() };
+    let options = Options { seed, start: Some(start), rate, ..Options::default() };
     tokio::spawn(async move {
-        let serving = match Simulator::new(options) {
-            Ok(simulator) => simulator.serve(listener, std::future::pending()).await.map_err(anyhow::Error::from),
-            Err(error) => Err(error.into()),
+        let serving = match Simulator::new(options, Arc::new(SystemClock)) {
+            Ok(simulator) => Arc::new(simulator).serve(listener, std::future::pending()).await.map_err(Into::into),
+            Err(error) => Err(anyhow::Error::from(error)),
         };
         if let Err(error) = serving {
             tracing::error!("the simulated upstream has stopped: {error:#}");

@@ -78,14 +78,16 @@ fn kind(schema: &Value, value: &Value) -> String {
         let kinds: Vec<_> = options.iter().filter(|option| option["type"] != "null").map(|o| kind(schema, o)).collect();
         return kinds.join(" or ");
     }
-    let plain = |name: &str| match name {
-        "string" => "text",
-        "integer" => "whole number",
-        "boolean" => "true or false",
-        "object" => "table",
-        other => return other.to_owned(),
-    }
-    .to_owned();
+    let plain = |name: &str| {
+        match name {
+            "string" => "text",
+            "integer" => "whole number",
+            "boolean" => "true or false",
+            "object" => "table",
+            other => return other.to_owned(),
+        }
+        .to_owned()
+    };
     match (&value["enum"], &value["type"]) {
         (Value::Array(values), _) => values.iter().map(Value::to_string).collect::<Vec<_>>().join(" or "),
         (_, Value::String(name)) if name == "array" => format!("array of {}", kind(schema, &value["items"])),

@@ -25,8 +25,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let source = Source::find(&directory(arguments.data)?)?;
-    let answer =
-        with_progress("counting", async |progress| source.query(&arguments.sql, &progress).await).await?;
+    let answer = with_progress("counting", async |progress| source.query(&arguments.sql, &progress).await).await?;
     format::write(&answer, arguments.format, &mut Quiet(io::stdout()))?;
     if answer.truncated {
         eprintln!("there are more rows than the limit of {}; these are the first", answer.rows());

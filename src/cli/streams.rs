@@ -51,7 +51,7 @@ fn running(status: &Value) -> Table {
 fn lying(data: &Path) -> anyhow::Result<Table> {
     let store = Store::open_read_only(data)?;
     let mut table = Table::new(HEADS);
-    for name in store.names() {
+    for name in store.names()? {
         let stream = store.stream(&name)?;
         let (head, stats) = (stream.head(), stream.stats());
         let received = head.received_time.map_or("-".to_owned(), |time| time.to_string());

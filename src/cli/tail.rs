@@ -97,7 +97,7 @@ async fn follow(process: Process, stream: &Name, last: u64) -> anyhow::Result<()
 
 fn from_files(data: &Path, name: &Name, last: u64) -> anyhow::Result<()> {
     let store = Store::open_read_only(data)?;
-    let names = store.names();
+    let names = store.names()?;
     if !names.contains(name) {
         let known: Vec<_> = names.iter().map(ToString::to_string).collect();
         return Err(anyhow!("there is no stream {name}; there are: {}", known.join(", ")));

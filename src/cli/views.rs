@@ -55,7 +55,10 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
             for name in Catalog::load(&data)?.views.keys() {
                 println!("{name}");
             }
-            eprintln!("no process runs on {}, so only the names are known; `lakehead query` reads them", data.display());
+            eprintln!(
+                "no process runs on {}, so only the names are known; `lakehead query` reads them",
+                data.display()
+            );
         }
     }
     Ok(())

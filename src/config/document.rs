@@ -201,8 +201,9 @@ impl Document {
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
                 return Err(format!("`${{{name}}}` is not the name of an environment variable"));
             }
-            let value = environment(name)
-                .ok_or_else(|| format!("the environment variable {name} is not set; set it, or write the value here"))?;
+            let value = environment(name).ok_or_else(|| {
+                format!("the environment variable {name} is not set; set it, or write the value here")
+            })?;
             whole.push_str(before);
             whole.push_str(&value);
             if !value.is_empty() {

@@ -72,7 +72,8 @@ pub(super) fn read(document: &Document, name: &str, problems: &mut Vec<Problem>)
     let mut schema = match keys.schema.as_deref() {
         Some(schema) if StreamSchema::BUILTIN.contains(&schema) => StreamSchema::builtin(schema).unwrap_or_default(),
         Some(schema) => {
-            let what = format!("no built-in schema {schema:?}; {}", instead(schema, StreamSchema::BUILTIN.iter().copied()));
+            let what =
+                format!("no built-in schema {schema:?}; {}", instead(schema, StreamSchema::BUILTIN.iter().copied()));
             problems.push(document.problem(&["stream", name, "schema"], what));
             StreamSchema::default()
         }

@@ -92,7 +92,11 @@ fn shape(body: &[u8], content_type: Option<&str>) -> Shape {
     // A printed-out object spreads over lines too, but then neither its first nor its last line is an object by itself.
     let whole = |line: Option<&[u8]>| line.is_some_and(|line| line.starts_with(b"{") && line.ends_with(b"}"));
     let several = trimmed.contains(&b'\n');
-    if several && (whole(lines(trimmed).next()) || whole(lines(trimmed).next_back())) { Shape::Lines } else { Shape::One }
+    if several && (whole(lines(trimmed).next()) || whole(lines(trimmed).next_back())) {
+        Shape::Lines
+    } else {
+        Shape::One
+    }
 }
 
 /// The lines that hold anything.

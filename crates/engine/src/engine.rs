@@ -113,7 +113,10 @@ impl Engine {
         }
         let (stop, stopping) = watch::channel(false);
         let views = start_views(&pipeline, &lake, &schemas, &streams).await?;
-        Catalog::of(&pipeline).save(&pipeline.data)?;
+        if let Err(error) = Catalog::of(&pipeline).save(&pipeline.data) {
+            // A full disk, perhaps: what is there can be read and served all the same.
+            warn!("queries without a running process may not know every table: {error}");
+        }
         let (sources, mut tasks) = start_sources(&pipeline, &parts, &schemas, &streams, &stopping)?;
         let shared = Arc::new(Shared {
             streams: with_gateways(&pipeline, &schemas, streams),
@@ -310,7 +313,6 @@ fn start_sources(
         let ingest = Ingest {
             source: name.clone(),
             stream: stream.clone(),
-            appender: stream.appender(),
             rejects: streams[rejects::STREAM].appender(),
             gaps: streams[gaps::STREAM].appender(),
             times: EventTimes::new(&schemas[&config.stream]),
@@ -353,7 +355,8 @@ async fn observe(shared: Arc<Shared>, data: std::path::PathBuf, mut stop: watch:
         if measured.is_none_or(|at| at.elapsed() >= DISK_EVERY) {
             measured = Some(Instant::now());
             let dir = data.clone();
-            let found = tokio::task::spawn_blocking(move || (disk::size_below(&dir.join("views")), disk::free_bytes(&dir)));
+            let found =
+                tokio::task::spawn_blocking(move || (disk::size_below(&dir.join("views")), disk::free_bytes(&dir)));
             let logs: u64 = shared.streams.values().map(|kept| kept.stream.stats().stored_bytes).sum();
             if let Ok((views, Ok(free_bytes))) = found.await {
                 *lock(&shared.disk) = DiskStatus { data_bytes: logs + views, free_bytes };

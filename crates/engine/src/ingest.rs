@@ -26,7 +26,6 @@ const UNDER_WAY_BYTES_MAX: usize = 16 << 20;
 pub(crate) struct Ingest {
     pub(crate) source: Name,
     pub(crate) stream: Stream,
-    pub(crate) appender: Appender,
     pub(crate) rejects: Appender,
     pub(crate) gaps: Appender,
     pub(crate) times: EventTimes,
@@ -70,8 +69,10 @@ impl Ingest {
         stop: &mut watch::Receiver<bool>,
         worked: &mut (dyn FnMut() + Send),
     ) -> Result<Ending, Failure> {
+        // A new appender for each opening: after a failed write the store refuses what an old one would still send.
+        let appender = self.stream.appender();
         let mut under_way = VecDeque::new();
-        let outcome = self.pass_on(source, stop, worked, &mut under_way).await;
+        let outcome = self.pass_on(source, &appender, stop, worked, &mut under_way).await;
         let drained = self.drain(source, &mut under_way).await;
         match (outcome, drained) {
             (Ok(ending), Ok(())) => Ok(ending),
@@ -83,6 +84,7 @@ impl Ingest {
     async fn pass_on(
         &self,
         source: &mut dyn Source,
+        appender: &Appender,
         stop: &mut watch::Receiver<bool>,
         worked: &mut (dyn FnMut() + Send),
         under_way: &mut VecDeque<UnderWay>,
@@ -110,7 +112,7 @@ impl Ingest {
                 Step::Chunk(Ok(Some(chunk))) => {
                     worked();
                     self.watch.active(chunk.activity.as_ref(), self.clock.now());
-                    if let Some(appended) = self.append(chunk).await.map_err(Failure::Store)? {
+                    if let Some(appended) = self.append(appender, chunk).await.map_err(Failure::Store)? {
                         bytes += appended.bytes;
                         under_way.push_back(appended);
                     }
@@ -119,7 +121,7 @@ impl Ingest {
         }
     }
 
-    async fn append(&self, mut chunk: Chunk) -> Result<Option<UnderWay>, Error> {
+    async fn append(&self, appender: &Appender, mut chunk: Chunk) -> Result<Option<UnderWay>, Error> {
         let stream = self.stream.name();
         if !chunk.rejects.is_empty() {
             rejects::commit(&self.rejects, &self.source, rejects::batch(&chunk.rejects, stream, &self.source)).await?;
@@ -149,7 +151,7 @@ impl Ingest {
             keys: Vec::new(),
             urgent: false,
         };
-        let ticket = self.appender.append(append).await?;
+        let ticket = appender.append(append).await?;
         Ok(Some(UnderWay { ticket, cursor: chunk.cursor, bytes }))
     }
 

@@ -38,7 +38,7 @@ pub async fn open(
     let catalog = Catalog::load(data)?;
     let schemas = schemas(&catalog.stream_configs());
     let lake = Lake::new(Limits::default())?;
-    for name in store.names() {
+    for name in store.names()? {
         let schema = schemas.get(&name).cloned().or_else(|| StreamSchema::builtin("json")).unwrap_or_default();
         lake.add_stream(schema, store.stream(&name)?);
     }

@@ -37,7 +37,8 @@ pub struct Pushed {
     pub first_offset: Option<Offset>,
     /// What was refused; it lies in the stream `rejects`.
     pub rejected: Vec<Rejected>,
-    /// Whether a push with the same idempotency key was committed before, so that this one did nothing.
+    /// Whether a push with the same idempotency key was committed before: this one did nothing, and what stands here is
+    /// what became of that one's events.
     pub repeated: bool,
 }
 
@@ -97,8 +98,9 @@ impl Gateway {
             None => None,
             Some(key) => Some(self.hold(key)?),
         };
-        if key.is_some_and(|key| self.stream.head().recent_keys.iter().any(|recent| &**recent == key)) {
-            return Ok(Pushed { repeated: true, ..Pushed::default() });
+        if let Some(before) = key.and_then(|key| self.stream.recent_keys().into_iter().find(|k| *k.key == *key)) {
+            let (accepted, first_offset) = (before.count.into(), Some(before.first_offset));
+            return Ok(Pushed { accepted, first_offset, rejected: Vec::new(), repeated: true });
         }
         let body = self.read(body, content_type).await?;
         if body.events.is_empty() && body.refused.is_empty() {
@@ -112,16 +114,11 @@ impl Gateway {
             return Ok(Pushed { rejected, ..Pushed::default() });
         }
         let keys = key.map(str::to_owned).into_iter().collect();
-        let append =
-            Append { source: self.name.clone(), events: body.events, cursor: None, keys, urgent: true };
+        let append = Append { source: self.name.clone(), events: body.events, cursor: None, keys, urgent: true };
         let appended = self.appender.append(append).await?.await?;
-        self.pushed.fetch_add(appended.count, Ordering::Relaxed);
-        Ok(Pushed {
-            accepted: appended.count,
-            first_offset: Some(appended.first_offset),
-            rejected,
-            repeated: false,
-        })
+        let accepted = u64::from(appended.count);
+        self.pushed.fetch_add(accepted, Ordering::Relaxed);
+        Ok(Pushed { accepted, first_offset: Some(appended.first_offset), rejected, repeated: false })
     }
 
     /// Takes the body apart and finds the event times.

@@ -12,11 +12,10 @@
 use std::{sync::Arc, time::Duration};
 
 use lakehead_connector_api::{Error as SourceError, Resume, Source, SourceSpec};
-use lakehead_model::{Kind, Timestamp};
+use lakehead_model::Kind;
 use tokio::sync::watch;
 
 use crate::{
-    Error,
     backoff::{Backoff, random},
     ingest::{Ending, Failure, Ingest},
     tail::Tail,
@@ -74,12 +73,7 @@ pub(crate) async fn supervise(
     }
 }
 
-async fn keep_going(
-    ingest: Ingest,
-    spec: SourceSpec,
-    settings: serde_json::Value,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn keep_going(ingest: Ingest, spec: SourceSpec, settings: serde_json::Value, mut stop: watch::Receiver<bool>) {
     let mut backoff = Backoff::default();
     while !*stop.borrow() {
         let failure = match once(&ingest, spec, &settings, &mut stop, &mut backoff).await {
@@ -130,6 +124,7 @@ async fn once(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
 
     #[test]
     fn who_says_no_decides_what_follows() {

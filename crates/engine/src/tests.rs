@@ -197,8 +197,14 @@ async fn one_source_s_trouble_is_shown_and_does_not_touch_another() {
     let dir = tempfile::tempdir().expect("a folder");
     let sources: [(&str, &[Step]); 3] = [("good", &[Event, Event, Wait]), ("wrong", &[Wrong]), ("defect", &[Panic])];
     let engine = start(dir.path(), &sources).await;
-    until(&engine, "wrong", |state| matches!(state, SourceState::Failed { error, .. } if error == "no such stream")).await;
-    until(&engine, "defect", |state| matches!(state, SourceState::Failed { error, .. } if error.contains("the script says so"))).await;
+    until(&engine, "wrong", |state| matches!(state, SourceState::Failed { error, .. } if error == "no such stream"))
+        .await;
+    until(
+        &engine,
+        "defect",
+        |state| matches!(state, SourceState::Failed { error, .. } if error.contains("the script says so")),
+    )
+    .await;
     assert_eq!(steps(&engine, 2).await, [0, 1]);
     assert_eq!(engine.status().sources["good"].state, SourceState::Live);
     engine.shutdown().await.expect("a clean end");
@@ -258,7 +264,10 @@ async fn what_cannot_be_pushed_is_refused_with_what_can() {
     };
     let event = || Bytes::from_static(b"{}");
     assert_eq!(refused("t", event(), None).await, "there is no stream \"t\" to push to; this pipeline has: s");
-    assert_eq!(refused("rejects", event(), None).await, "there is no stream \"rejects\" to push to; this pipeline has: s");
+    assert_eq!(
+        refused("rejects", event(), None).await,
+        "there is no stream \"rejects\" to push to; this pipeline has: s"
+    );
     assert!(refused("s", Bytes::new(), None).await.starts_with("the body holds no event"));
     assert!(refused("s", vec![b' '; crate::BODY_BYTES_MAX + 1].into(), None).await.contains("16 MiB"));
     assert!(refused("s", event(), Some("two words")).await.contains("idempotency key"));

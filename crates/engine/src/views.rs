@@ -78,7 +78,8 @@ pub(crate) async fn start(
         };
         let (mut view, rebuild) = View::open(data, name.clone(), plan, settings).await.map_err(failed)?;
         let end = stream.head().end;
-        let rebuild = rebuild.or_else(|| (view.next_offset() > end).then(|| "it has seen events beyond the log".into()));
+        let rebuild =
+            rebuild.or_else(|| (view.next_offset() > end).then(|| "it has seen events beyond the log".into()));
         if let Some(why) = rebuild {
             tracing::warn!(view = %name, "rebuilding from the log: {why}");
             view.restart().map_err(failed)?;
@@ -97,14 +98,8 @@ pub(crate) async fn start(
     let (stop, stopped) = watch::channel(false);
     let (sender, rounds) = mpsc::channel(ROUNDS_UNDER_WAY);
 
-    let follow = Follow {
-        stream: stream.clone(),
-        decoder,
-        stops,
-        sender,
-        stopped,
-        runtime: tokio::runtime::Handle::current(),
-    };
+    let follow =
+        Follow { stream: stream.clone(), decoder, stops, sender, stopped, runtime: tokio::runtime::Handle::current() };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
