@@ -1,6 +1,6 @@
 //! Opening after a crash, and after damage: what is cut, what is refused, and that nothing committed is ever cut.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lakehead_model::{ByteSize, Kind, Offset};
 
@@ -24,7 +24,7 @@ fn three_blocks() -> (Memory, PathBuf, Vec<usize>) {
     (killed, path, ends)
 }
 
-fn with(files: &Memory, path: &PathBuf, bytes: Vec<u8>) -> Memory {
+fn with(files: &Memory, path: &Path, bytes: Vec<u8>) -> Memory {
     let changed = files.after_kill();
     changed.put(path, bytes);
     changed
