@@ -1,6 +1,7 @@
-//! Measures the generator alone: events a second and bytes an event. With `--write` it prints the events instead.
+//! Measures the generator alone: events a second, bytes an event, and what parsing a byte of them costs. With `--write`
+//! it prints the events; with `--lines FILE` it measures the parsing of that file's lines too, to compare.
 //!
-//! `cargo run --release -p lakehead-simulator --example generate_bench [EVENTS] [--write]`
+//! `cargo run --release -p lakehead-simulator --example generate_bench [EVENTS] [--write | --lines FILE]`
 
 use std::{
     io::{self, Write},
@@ -9,6 +10,7 @@ use std::{
 
 use lakehead_model::Timestamp;
 use lakehead_simulator::Generator;
+use serde_json::Value;
 
 /// 2026-09-01T00:00:00Z.
 const START: Timestamp = Timestamp(1_788_220_800_000_000);
@@ -39,5 +41,28 @@ fn main() -> io::Result<()> {
         seconds * 1e9 / count as f64,
         bytes as f64 / count as f64
     );
+    if write {
+        return Ok(());
+    }
+    let mut some = Vec::new();
+    for n in 0..count.min(10_000) {
+        generator.write_event(n, &mut some);
+        some.push(b'\n');
+    }
+    eprintln!("generated: {:.3} ns to parse a byte", parse_nanoseconds(&some));
+    if let Some(path) = arguments.iter().skip_while(|text| *text != "--lines").nth(1) {
+        eprintln!("{path}: {:.3} ns to parse a byte", parse_nanoseconds(&std::fs::read(path)?));
+    }
     Ok(())
+}
+
+/// How long it takes to parse a byte of these lines into values: the best of nine runs.
+fn parse_nanoseconds(lines: &[u8]) -> f64 {
+    let run = |_| {
+        let begun = Instant::now();
+        let parsed = lines.split(|byte| *byte == b'\n').filter(|line| serde_json::from_slice::<Value>(line).is_ok());
+        std::hint::black_box(parsed.count());
+        begun.elapsed().as_secs_f64() * 1e9 / lines.len() as f64
+    };
+    (0..9).map(run).fold(f64::INFINITY, f64::min)
 }

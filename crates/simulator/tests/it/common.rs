@@ -11,16 +11,16 @@ use tokio::{
 };
 
 /// 2026-09-01T00:00:00Z, where events begin in these tests.
-pub const START: Timestamp = Timestamp(1_788_220_800_000_000);
-pub const EQIAD: &str = "eqiad.mediawiki.recentchange";
-pub const CODFW: &str = "codfw.mediawiki.recentchange";
-pub const STREAM: &str = "/v2/stream/mediawiki.recentchange";
+pub(crate) const START: Timestamp = Timestamp(1_788_220_800_000_000);
+pub(crate) const EQIAD: &str = "eqiad.mediawiki.recentchange";
+pub(crate) const CODFW: &str = "codfw.mediawiki.recentchange";
+pub(crate) const STREAM: &str = "/v2/stream/mediawiki.recentchange";
 
 /// Nothing here takes this long; a test that waits longer fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
-pub struct FixedClock(pub Timestamp);
+pub(crate) struct FixedClock(pub(crate) Timestamp);
 
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
@@ -29,27 +29,27 @@ impl Clock for FixedClock {
 }
 
 /// All events at once, `events` of them.
-pub fn at_once(events: u64) -> Options {
+pub(crate) fn at_once(events: u64) -> Options {
     Options { rate: 0.0, events: Some(events), start: Some(START), ..Options::default() }
 }
 
-pub fn generator() -> Generator {
+pub(crate) fn generator() -> Generator {
     Generator::new(7, START, 0.0)
 }
 
-pub fn event(generator: &Generator, n: u64) -> Vec<u8> {
+pub(crate) fn event(generator: &Generator, n: u64) -> Vec<u8> {
     let mut out = Vec::new();
     generator.write_event(n, &mut out);
     out
 }
 
-pub struct Upstream {
-    pub simulator: Arc<Simulator>,
+pub(crate) struct Upstream {
+    pub(crate) simulator: Arc<Simulator>,
     address: std::net::SocketAddr,
 }
 
 /// Starts a simulator whose clock stands still at `now`.
-pub async fn start_at(options: Options, now: Timestamp) -> Upstream {
+pub(crate) async fn start_at(options: Options, now: Timestamp) -> Upstream {
     let simulator = Arc::new(Simulator::new(options, Arc::new(FixedClock(now))).expect("the options are right"));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -57,24 +57,24 @@ pub async fn start_at(options: Options, now: Timestamp) -> Upstream {
     Upstream { simulator, address }
 }
 
-pub async fn start(options: Options) -> Upstream {
+pub(crate) async fn start(options: Options) -> Upstream {
     start_at(options, START).await
 }
 
 /// A response, read as far as a test wants.
-pub struct Response {
+pub(crate) struct Response {
     socket: TcpStream,
     raw: Vec<u8>,
-    pub status: u16,
-    pub reason: String,
-    pub head: String,
+    pub(crate) status: u16,
+    pub(crate) reason: String,
+    pub(crate) head: String,
     body_from: usize,
     /// Whether the other side has closed.
-    pub closed: bool,
+    pub(crate) closed: bool,
 }
 
 impl Upstream {
-    pub async fn get(&self, target: &str, headers: &[(&str, &str)]) -> Response {
+    pub(crate) async fn get(&self, target: &str, headers: &[(&str, &str)]) -> Response {
         let mut socket = TcpStream::connect(self.address).await.expect("the simulator listens");
         let mut request = format!("GET {target} HTTP/1.1\r\nhost: test\r\n");
         for (name, value) in headers {
@@ -105,35 +105,35 @@ impl Upstream {
     }
 
     /// The events of the stream, until there are `count`.
-    pub async fn events(&self, target: &str, headers: &[(&str, &str)], count: usize) -> Vec<Frame> {
+    pub(crate) async fn events(&self, target: &str, headers: &[(&str, &str)], count: usize) -> Vec<Frame> {
         self.get(target, headers).await.frames(count).await
     }
 }
 
 /// One frame of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    pub event: String,
-    pub id: String,
-    pub data: Vec<u8>,
+pub(crate) struct Frame {
+    pub(crate) event: String,
+    pub(crate) id: String,
+    pub(crate) data: Vec<u8>,
 }
 
 impl Frame {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.data).expect("data is JSON")
     }
 
-    pub fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.json()["meta"]["offset"].as_u64().expect("an offset")
     }
 
-    pub fn topic(&self) -> String {
+    pub(crate) fn topic(&self) -> String {
         self.json()["meta"]["topic"].as_str().expect("a topic").to_owned()
     }
 }
 
 impl Response {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
@@ -145,7 +145,7 @@ impl Response {
     }
 
     /// The body of an answer with a length.
-    pub async fn body(&mut self) -> Value {
+    pub(crate) async fn body(&mut self) -> Value {
         let length: usize = self.header("content-length").and_then(|text| text.parse().ok()).expect("a length");
         while self.raw.len() < self.body_from + length {
             self.more().await;
@@ -155,7 +155,7 @@ impl Response {
     }
 
     /// What came of a chunked body, and whether its last chunk came.
-    pub fn stream(&self) -> (Vec<u8>, bool) {
+    pub(crate) fn stream(&self) -> (Vec<u8>, bool) {
         let mut rest = &self.raw[self.body_from..];
         let mut body = Vec::new();
         loop {
@@ -175,7 +175,7 @@ impl Response {
     }
 
     /// Reads until the other side closes.
-    pub async fn until_closed(&mut self) -> (Vec<u8>, bool) {
+    pub(crate) async fn until_closed(&mut self) -> (Vec<u8>, bool) {
         while !self.closed {
             self.more().await;
         }
@@ -183,7 +183,7 @@ impl Response {
     }
 
     /// Reads until there are `count` frames.
-    pub async fn frames(&mut self, count: usize) -> Vec<Frame> {
+    pub(crate) async fn frames(&mut self, count: usize) -> Vec<Frame> {
         loop {
             let frames = frames(&self.stream().0);
             if frames.len() >= count || self.closed {
@@ -193,14 +193,22 @@ impl Response {
         }
     }
 
+    /// Reads until the body has `length` bytes.
+    pub(crate) async fn bytes(&mut self, length: usize) -> Vec<u8> {
+        while self.stream().0.len() < length {
+            self.more().await;
+        }
+        self.stream().0
+    }
+
     /// Whether nothing comes for a moment although the connection is open.
-    pub async fn is_silent(&mut self) -> bool {
+    pub(crate) async fn is_silent(&mut self) -> bool {
         tokio::time::timeout(Duration::from_millis(100), self.socket.read_buf(&mut self.raw)).await.is_err()
     }
 }
 
 /// The whole frames of a stream, as the standard dispatches them.
-pub fn frames(body: &[u8]) -> Vec<Frame> {
+pub(crate) fn frames(body: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     let mut rest = body;
     while let Some(end) = memchr::memmem::find(rest, b"\n\n") {

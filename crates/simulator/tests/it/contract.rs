@@ -236,13 +236,7 @@ async fn json_is_sent_as_lines_after_an_empty_one() {
         generator.write_event(n, &mut expected);
         expected.push(b'\n');
     }
-    while response.stream().0.len() < expected.len() {
-        response.frames(usize::from(response.stream().0.len() > 1)).await;
-        if response.is_silent().await {
-            break;
-        }
-    }
-    assert_eq!(response.stream().0, expected);
+    assert_eq!(response.bytes(expected.len()).await, expected);
 }
 
 #[tokio::test]

@@ -8,7 +8,13 @@ use crate::common::{CODFW, event, generator};
 
 const EVENTS: u64 = 30_000;
 
-fn lines() -> Vec<Vec<u8>> {
+/// Made once: several tests look at them.
+fn lines() -> &'static [Vec<u8>] {
+    static LINES: std::sync::LazyLock<Vec<Vec<u8>>> = std::sync::LazyLock::new(made);
+    &LINES
+}
+
+fn made() -> Vec<Vec<u8>> {
     let generator = generator();
     (0..EVENTS).map(|n| event(&generator, n)).collect()
 }
@@ -32,7 +38,7 @@ fn an_event_is_the_same_whenever_and_by_whomever_it_is_made() {
 fn fields_are_there_and_absent_as_on_the_wire() {
     let mut types = HashSet::new();
     for line in lines() {
-        let event = json(&line);
+        let event = json(line);
         let has = |key: &str| event.get(key).is_some();
         assert!(!line.contains(&b'\n') && !contains_null(&event), "{event}");
         if event["meta"]["domain"] == "canary" {
@@ -101,7 +107,7 @@ fn types_and_wikis_come_in_the_recorded_shares() {
     let mut wikis = HashSet::new();
     let (mut ids, mut events) = (HashSet::new(), 0.0);
     for line in lines() {
-        let event = json(&line);
+        let event = json(line);
         assert!(ids.insert(event["meta"]["id"].as_str().expect("an id").to_owned()));
         if let Some(kind) = event["type"].as_str() {
             *count.entry(kind.to_owned()).or_default() += 1.0;
@@ -130,7 +136,7 @@ fn types_and_wikis_come_in_the_recorded_shares() {
 fn event_times_run_backwards_as_recorded() {
     let (mut newest, mut behind) = (i64::MIN, Vec::new());
     for line in lines() {
-        let event = json(&line);
+        let event = json(line);
         let Some(timestamp) = event["timestamp"].as_i64() else { continue };
         let dt: lakehead_model::Timestamp =
             event["meta"]["dt"].as_str().and_then(|dt| dt.parse().ok()).expect("a time");
