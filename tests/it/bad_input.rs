@@ -51,8 +51,8 @@ fn a_bad_line_is_kept_apart_and_its_neighbours_are_kept() {
         running.lakehead.push("people", b"{\"name\": \"left\"}\n{\"name\": \"broken\"\n{\"name\": \"right\"}\n");
     assert_eq!(answer.status, 207, "{}", answer.body);
     assert_eq!(answer.json()["accepted"], 2);
-    assert_eq!(answer.json()["rejected"][0]["index"], 1);
-    let reason = answer.json()["rejected"][0]["reason"].as_str().expect("a reason").to_owned();
+    assert_eq!(answer.json()["invalid"][0]["index"], 1);
+    let reason = answer.json()["invalid"][0]["reason"].as_str().expect("a reason").to_owned();
     assert_says(&reason, &["JSON"]);
 
     let rejects = running.query("SELECT stream, reason, payload FROM rejects");
@@ -137,6 +137,22 @@ fn a_port_in_use_is_named_with_the_way_out() {
     let ended = run(&["run", text(&pipeline), "--data", text(&data), "--listen", &address]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert_says(&ended.stderr, &[&address, "in use", "--listen"]);
+}
+
+#[test]
+fn an_upstream_that_is_away_is_said_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    // A port that was free a moment ago and that nobody listens on.
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
+    let url = format!("http://{nobody}/v2/stream/recentchange");
+    let words = ["run", "--upstream", &url, "--data", text(folder.path()), "--listen", "127.0.0.1:0"];
+    let lakehead = Lakehead::start(&words);
+    let status = lakehead.until("the source to be away", |status| status["sources"]["wikimedia"]["state"] == "away");
+    assert_says(status["sources"]["wikimedia"]["error"].as_str().expect("a reason"), &[&nobody.to_string()]);
+    assert_eq!(lakehead.push("recentchange", br#"{"type": "edit", "wiki": "enwiki"}"#).status, 201);
+    let rows = query(folder.path(), "SELECT wiki FROM recentchange");
+    assert_eq!(rows[0]["wiki"], "enwiki");
+    assert!(lakehead.finish().success());
 }
 
 #[test]

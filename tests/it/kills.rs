@@ -105,9 +105,12 @@ struct View {
     seconds: i64,
     keys: &'static [&'static str],
     values: &'static [&'static str],
-    /// The keys and values that one event adds, or `None` where the view's WHERE leaves it out.
-    adds: fn(&Value) -> Option<(Vec<Value>, Vec<i64>)>,
+    /// What one event adds.
+    adds: fn(&Value) -> Adds,
 }
+
+/// The keys and values that an event adds, or `None` where the view's WHERE leaves it out.
+type Adds = Option<(Vec<Value>, Vec<i64>)>;
 
 /// Rows by window and keys.
 type Rows = BTreeMap<(i64, Vec<String>), Vec<i64>>;

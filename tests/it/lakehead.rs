@@ -171,19 +171,6 @@ impl Lakehead {
         })
     }
 
-    /// Waits until it has printed `words`.
-    pub(crate) fn until_said(&self, words: &str) -> String {
-        let begun = Instant::now();
-        loop {
-            let said = self.said();
-            if said.contains(words) {
-                return said;
-            }
-            assert!(begun.elapsed() < WAIT_MAX, "waited in vain for {words:?}; it said:\n{said}");
-            self.said.wait();
-        }
-    }
-
     /// Pushes events; the answer must come.
     pub(crate) fn push(&self, stream: &str, body: &[u8]) -> http::Answer {
         http::push(&self.address, stream, body).unwrap_or_else(|error| panic!("{error}: {}", self.said()))

@@ -7,6 +7,7 @@
 mod bad_input;
 mod browser;
 mod dashboard;
+mod demo;
 mod full_disk;
 mod http;
 mod kills;
