@@ -19,10 +19,11 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use async_trait::async_trait;
 use lakehead_connector_api::{Chunk, Error, Resume, Source, SourceKind};
+use lakehead_model::Timestamp;
 use tokio::time::Instant;
 
 use self::{
@@ -74,6 +75,8 @@ impl Default for Pace {
 /// Widening an overlap from two minutes to seven days takes 13.
 const FRUITLESS_MAX: u32 = 32;
 
+type Dialing = Pin<Box<dyn Future<Output = Result<Link, Error>> + Send>>;
+
 /// A running source.
 struct Feed {
     config: Config,
@@ -81,12 +84,17 @@ struct Feed {
     pace: Pace,
     intake: Intake,
     link: Option<Link>,
+    /// The connection under way. It is kept here so that a call that is dropped does not begin it anew.
+    dialing: Option<Dialing>,
     /// When to look whether the held events have come.
     proof_at: Option<Instant>,
+    /// The connection's own task was given its turn since something came. Kept here so that calls that are dropped get
+    /// on all the same.
+    yielded: bool,
     /// Connections in a row that brought nothing new.
     fruitless: u32,
     /// Where to begin when there is no cursor.
-    since: Option<lakehead_model::Timestamp>,
+    since: Option<Timestamp>,
 }
 
 impl Feed {
@@ -98,10 +106,36 @@ impl Feed {
         let intake =
             Intake::new(config.streams(), event_bytes_max, since.unwrap_or(now), cursor.as_ref(), clock, tail)?;
         let client = link::client(&config.user_agent())?;
-        Ok(Self { config, client, pace, intake, link: None, proof_at: None, fruitless: 0, since })
+        Ok(Self {
+            config,
+            client,
+            pace,
+            intake,
+            link: None,
+            dialing: None,
+            proof_at: None,
+            yielded: false,
+            fruitless: 0,
+            since,
+        })
     }
 
+    /// Connects. Cancel-safe: the next call goes on where this one was dropped.
     async fn connect(&mut self) -> Result<(), Error> {
+        if self.dialing.is_none() {
+            self.dialing = Some(self.dial()?);
+        }
+        let Some(dialing) = &mut self.dialing else { return Ok(()) };
+        let answer = dialing.await;
+        self.dialing = None;
+        let link = answer?;
+        self.proof_at = self.intake.is_unproven().then(|| link.opened + self.pace.proof);
+        self.intake.fruitful = false;
+        self.link = Some(link);
+        Ok(())
+    }
+
+    fn dial(&mut self) -> Result<Dialing, Error> {
         let last_event_id = self.intake.connect()?;
         let mut url = self.config.url.clone();
         if last_event_id.is_none()
@@ -110,11 +144,8 @@ impl Feed {
             url.query_pairs_mut().append_pair("since", &since.millis().to_string());
         }
         let event_bytes_max = usize::try_from(self.config.event_bytes_max.0).unwrap_or(usize::MAX);
-        let link = Link::open(&self.client, url, last_event_id.as_deref(), event_bytes_max).await?;
-        self.proof_at = self.intake.is_unproven().then(|| link.opened + self.pace.proof);
-        self.intake.fruitful = false;
-        self.link = Some(link);
-        Ok(())
+        let client = self.client.clone();
+        Ok(Box::pin(async move { Link::open(&client, url, last_event_id.as_deref(), event_bytes_max).await }))
     }
 
     /// Takes the frames of the last piece, until the chunk is full or the connection is to be given up.
@@ -236,7 +267,6 @@ enum Digest {
 #[async_trait]
 impl Source for Feed {
     async fn next(&mut self) -> Result<Option<Chunk>, Error> {
-        let mut yielded = false;
         loop {
             if self.link.is_none() {
                 self.connect().await?;
@@ -250,13 +280,13 @@ impl Source for Feed {
                     } else if let Some(link) = &mut self.link {
                         match link.poll().await {
                             Heard::Piece => {
-                                yielded = false;
+                                self.yielded = false;
                                 continue;
                             }
                             Heard::End(how) => self.ended(&how)?,
                             // The connection's own task may only be waiting for its turn.
-                            Heard::Nothing if !yielded => {
-                                yielded = true;
+                            Heard::Nothing if !self.yielded => {
+                                self.yielded = true;
                                 tokio::task::yield_now().await;
                                 continue;
                             }
@@ -265,7 +295,7 @@ impl Source for Feed {
                     }
                 }
             }
-            yielded = false;
+            self.yielded = false;
             if let Some(chunk) = self.intake.hand_over(std::time::Instant::now()) {
                 return Ok(Some(chunk));
             }

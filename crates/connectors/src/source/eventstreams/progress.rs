@@ -130,7 +130,7 @@ mod tests {
         quiet.entry.event_time = Some(Timestamp::from_seconds(1_000));
         quiet.heard = Some(start);
         busy.entry.event_time = Some(Timestamp::from_seconds(5_000));
-        let both = [busy, quiet];
+        let mut both = [busy, quiet];
         for tenth in 0..1_000 {
             progress.heard(Some(Timestamp::from_seconds(5_000)), clock, start + Duration::from_millis(100 * tenth));
             assert!(!progress.is_at_head());
@@ -139,6 +139,7 @@ mod tests {
         // A pause: it has arrived. Half a minute later the quiet one is idle, and the time goes on.
         progress.paused(start + seconds(101));
         assert_eq!(progress.reached(&both, start + seconds(130)), Some(Timestamp::from_seconds(1_000)));
+        both[0].heard = Some(start + seconds(131));
         assert_eq!(progress.reached(&both, start + seconds(131)), Some(Timestamp::from_seconds(5_000)));
         progress.disconnected();
         assert_eq!(progress.reached(&both, start + seconds(132)), Some(Timestamp::from_seconds(5_000)));

@@ -1,1 +1,536 @@
+//! The whole source against an upstream in memory that behaves as EventStreams and Kafka do, and misbehaves on demand:
+//! two clusters with other offsets, cuts at any byte, holes, repeats, garbage, oversized events.
+//!
+//! The oracle: each event has a number, its text is a pure function of it (but for the offset, which is the cluster's),
+//! and in the end the log holds every number once.
 
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use lakehead_connector_api::{Activity, Chunk, Error, Gap, Resume, Source};
+use lakehead_model::{Cursor, Reject, Timestamp};
+use lakehead_testkit::{Act, ManualClock, Upstream, VecTail};
+use proptest::prelude::*;
+
+use super::{EventStreams, Feed, Pace, config::Config};
+
+/// When the first event happened; Unix seconds.
+const START: i64 = 1_790_000_000;
+
+/// Between two events of a topic. An overlap of two minutes holds a dozen.
+const SECONDS_APART: i64 = 10;
+
+/// A topic of the model: how many events it has. The k-th has number `first + k`.
+#[derive(Clone, Debug)]
+struct Topic {
+    name: &'static str,
+    first: u64,
+    count: u64,
+}
+
+/// The upstream's two clusters and their misbehaviour.
+#[derive(Clone, Debug, Default)]
+struct Kafka {
+    topics: Vec<Topic>,
+    /// Numbers that are nowhere, though their offsets are taken.
+    lost: BTreeSet<u64>,
+    /// Numbers that are left out the first time that their turn comes.
+    late: BTreeSet<u64>,
+    /// Numbers whose data is garbage.
+    garbage: BTreeSet<u64>,
+    /// Numbers whose data is greater than the limit.
+    large: BTreeSet<u64>,
+    /// Sent once more later on the same connection.
+    repeated: BTreeSet<u64>,
+    /// For each connection: which cluster answers, and after how many bytes it hangs up. Then the last cluster, whole.
+    connections: Vec<(u64, usize)>,
+}
+
+impl Kafka {
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.topics.iter().flat_map(|topic| topic.first..topic.first + topic.count)
+    }
+
+    /// The Kafka time of a number, in milliseconds: up to 64 s behind the one before it.
+    fn millis(number: u64) -> i64 {
+        let disorder = i64::try_from(number.wrapping_mul(0x9e37_79b9) % 64_000).expect("small");
+        let place = i64::try_from(number % 1_000_000).expect("small");
+        (START + place * SECONDS_APART) * 1_000 - disorder
+    }
+
+    fn base(cluster: u64, topic: usize) -> u64 {
+        1_000 + cluster * 77_777 + topic as u64 * 5
+    }
+
+    fn document(&self, cluster: u64, topic: usize, place: u64) -> String {
+        let Topic { name, first, .. } = self.topics[topic];
+        let number = first + place;
+        let time = Timestamp::from_millis(Self::millis(number));
+        let offset = Self::base(cluster, topic) + place;
+        let padding = "ü".repeat(usize::try_from(number % 7).expect("small"));
+        format!(
+            r#"{{"meta":{{"id":"00000000-0000-4000-8000-{number:012x}","dt":"{time}","topic":"{name}","partition":0,"offset":{offset}}},"number":{number},"text":"{padding}"}}"#
+        )
+    }
+
+    fn frame(&self, cluster: u64, topic: usize, place: u64, out: &mut String) {
+        let number = self.topics[topic].first + place;
+        let mut document = self.document(cluster, topic, place);
+        if self.garbage.contains(&number) {
+            document.replace_range(document.len() - 10.., "\u{1}");
+        }
+        if self.large.contains(&number) {
+            document.insert_str(document.len() - 1, &format!(r#","large":"{}""#, "x".repeat(LIMIT + 100_000)));
+        }
+        let ids: Vec<String> = self
+            .topics
+            .iter()
+            .map(|topic| format!(r#"{{"topic":"{}","partition":0,"timestamp":1}}"#, topic.name))
+            .collect();
+        let _ = write!(out, "event: message\nid: [{}]\ndata: {document}\n\n", ids.join(","));
+    }
+
+    /// What connection `n` sends to a client that asks so.
+    fn answer(&mut self, n: usize, head: &str) -> Vec<u8> {
+        let last = self.connections.last().map_or(0, |(cluster, _)| *cluster);
+        let (cluster, bytes) = self.connections.get(n).copied().unwrap_or((last, usize::MAX));
+        let asked = head
+            .lines()
+            .find_map(|line| line.strip_prefix("last-event-id: "))
+            .map(|id| serde_json::from_str::<Vec<serde_json::Value>>(id).expect("the header is JSON"));
+        let mut places: Vec<(usize, u64)> = Vec::new();
+        for (t, topic) in self.topics.iter().enumerate() {
+            let end = topic.count;
+            let of_time = |millis: i64| (0..end).find(|k| Self::millis(topic.first + k) >= millis).unwrap_or(end);
+            let start = match &asked {
+                None => 0,
+                Some(asked) => {
+                    let Some(entry) = asked.iter().find(|entry| entry["topic"] == topic.name) else { continue };
+                    assert!(entry.get("offset").is_none() || entry.get("timestamp").is_none(), "never both: {entry}");
+                    match (entry["offset"].as_u64(), entry["timestamp"].as_i64()) {
+                        // Out of range: from the end, silently.
+                        (Some(offset), _) => offset.checked_sub(Self::base(cluster, t)).map_or(end, |k| k.min(end)),
+                        (None, Some(millis)) => of_time(millis),
+                        _ => panic!("neither offset nor time, or -1: {entry}"),
+                    }
+                }
+            };
+            places.extend((start..end).map(|k| (t, k)));
+        }
+        // Topics take turns, each in its own order.
+        places.sort_by_key(|(t, k)| (self.topics[*t].first % 1_000_000 + k, *t));
+        let mut text = String::new();
+        let mut before = None;
+        for (t, k) in places {
+            let number = self.topics[t].first + k;
+            if self.lost.contains(&number) || (text.len() < bytes && self.late.remove(&number)) {
+                continue;
+            }
+            self.frame(cluster, t, k, &mut text);
+            if self.repeated.contains(&number) {
+                if let Some((t, k)) = before {
+                    self.frame(cluster, t, k, &mut text);
+                }
+                self.frame(cluster, t, k, &mut text);
+            }
+            before = Some((t, k));
+        }
+        text.truncate(text.floor_char_boundary(bytes));
+        let mut sent = text.into_bytes();
+        // The last bytes of a cut connection may be half a character.
+        if bytes % 3 == 0 && bytes < sent.len() + 3 {
+            sent.pop();
+        }
+        sent
+    }
+
+    fn cuts(&self, n: usize) -> bool {
+        n < self.connections.len() && self.connections[n].1 != usize::MAX
+    }
+}
+
+const LIMIT: usize = 100_000;
+
+/// The engine and the store, as far as a source sees them.
+struct World {
+    kafka: Arc<Mutex<Kafka>>,
+    upstream: Upstream,
+    log: VecTail,
+    cursor: Option<Cursor>,
+    gaps: Vec<Gap>,
+    rejects: Vec<Reject>,
+    duplicates: u64,
+}
+
+impl World {
+    async fn new(kafka: Kafka) -> Self {
+        let kafka = Arc::new(Mutex::new(kafka));
+        let model = kafka.clone();
+        let upstream = Upstream::start(move |n, head| {
+            let mut model = model.lock().expect("no panic under the lock");
+            let end = if model.cuts(n) { Act::Reset } else { Act::Hang };
+            // Small writes, and a pause of the sender is what makes a reset arrive after the bytes.
+            let end = if n % 2 == 0 || !model.cuts(n) { vec![end] } else { Vec::new() };
+            [vec![Act::stream(), Act::Send(model.answer(n, head))], end].concat()
+        })
+        .await;
+        Self {
+            kafka,
+            upstream,
+            log: VecTail::default(),
+            cursor: None,
+            gaps: Vec::new(),
+            rejects: Vec::new(),
+            duplicates: 0,
+        }
+    }
+
+    fn open(&self) -> Feed {
+        feed(&self.upstream.url("/v2/stream/t"), self.cursor.clone(), &self.log).expect("it opens")
+    }
+
+    fn commit(&mut self, chunk: Chunk) {
+        self.gaps.extend(chunk.gaps);
+        self.rejects.extend(chunk.rejects);
+        self.duplicates += chunk.duplicates;
+        self.log.commit(chunk.events.events());
+        self.cursor = chunk.cursor.or(self.cursor.take());
+    }
+
+    /// Runs until the log holds every number of `wanted`, killed after each number of chunks that `kills` gives, with
+    /// what was handed over last not committed.
+    async fn run(&mut self, wanted: &BTreeSet<u64>, kills: &[usize]) {
+        let mut kills = kills.iter().copied();
+        let mut source = self.open();
+        let mut left = kills.next();
+        while !wanted.is_subset(&self.numbers().into_iter().collect()) {
+            match source.next().await {
+                Ok(Some(chunk)) if left != Some(0) => self.commit(chunk),
+                Ok(Some(_)) | Err(Error::Unavailable { .. }) => {
+                    left = kills.next();
+                    source = self.open();
+                    continue;
+                }
+                other => panic!("{other:?}"),
+            }
+            left = left.map(|left| left - 1);
+        }
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        let number = |event: &Vec<u8>| {
+            let event: serde_json::Value = serde_json::from_slice(event).expect("JSON");
+            event["number"].as_u64().expect("a number")
+        };
+        self.log.events().iter().map(number).collect()
+    }
+
+    /// Every event of `wanted` once, byte for byte.
+    fn check(&self, wanted: &BTreeSet<u64>) {
+        let mut numbers = self.numbers();
+        numbers.sort_unstable();
+        assert_eq!(numbers, wanted.iter().copied().collect::<Vec<_>>(), "every event once");
+        let kafka = self.kafka.lock().expect("no panic under the lock");
+        let mut texts = BTreeSet::new();
+        for (t, topic) in kafka.topics.iter().enumerate() {
+            for place in 0..topic.count {
+                texts.extend((0..3).map(|cluster| kafka.document(cluster, t, place).into_bytes()));
+            }
+        }
+        assert!(self.log.events().iter().all(|event| texts.contains(event)), "byte for byte");
+    }
+
+    /// Two more events come: they follow without a seam, and nothing comes again.
+    async fn more(&mut self, mut wanted: BTreeSet<u64>) {
+        {
+            let mut kafka = self.kafka.lock().expect("no panic under the lock");
+            let topic = &mut kafka.topics[0];
+            wanted.extend([topic.first + topic.count, topic.first + topic.count + 1]);
+            topic.count += 2;
+        }
+        self.run(&wanted, &[]).await;
+        self.check(&wanted);
+    }
+}
+
+fn feed(url: &str, cursor: Option<Cursor>, log: &VecTail) -> Result<Feed, Error> {
+    feed_with(serde_json::json!({ "url": url }), cursor, log)
+}
+
+fn feed_with(settings: serde_json::Value, cursor: Option<Cursor>, log: &VecTail) -> Result<Feed, Error> {
+    let mut settings = settings;
+    let defaults = serde_json::json!({ "since": "2001-01-01T00:00:00Z", "event_bytes_max": "100 kB" });
+    for (key, value) in defaults.as_object().expect("a table") {
+        settings.as_object_mut().expect("a table").entry(key).or_insert(value.clone());
+    }
+    // The binary does this first thing; a client wants it even for plain HTTP.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let config: Config = serde_json::from_value(settings).expect("valid settings");
+    config.check().expect("settings that can work");
+    let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START + 3600)));
+    let resume = Resume { name: "t".to_owned(), cursor, tail: Box::new(log.clone()), clock };
+    let pace = Pace { proof: Duration::from_millis(60), ..Pace::default() };
+    Feed::new(config, resume, pace)
+}
+
+/// Two datacentres, one of them idle but for a few canaries.
+fn topics(count: u64) -> Vec<Topic> {
+    vec![
+        Topic { name: "codfw.t", first: 1_000_000, count },
+        Topic { name: "eqiad.t", first: 2_000_000, count: count / 10 },
+    ]
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), work).await.expect("it ends") })
+}
+
+#[test]
+fn keeps_the_source_contract() {
+    run(async {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let kafka = Kafka { topics: vec![topics(40).remove(0)], ..Kafka::default() };
+        let expected: Vec<Vec<u8>> = (0..40).map(|place| kafka.document(0, 0, place).into_bytes()).collect();
+        let kafka = Mutex::new(kafka);
+        let upstream = Upstream::start(move |n, head| {
+            let sent = kafka.lock().expect("no panic under the lock").answer(n, head);
+            vec![Act::stream(), Act::Send(sent), Act::Hang]
+        });
+        let url = upstream.await;
+        let settings = || async { serde_json::json!({ "url": url.url("/v2/stream/t"), "since": "24h" }) };
+        lakehead_testkit::conformance::source::<EventStreams, _>(settings, Timestamp::from_seconds(START), &expected)
+            .await;
+    });
+}
+
+#[test]
+fn a_kill_loses_nothing_and_doubles_nothing() {
+    run(async {
+        let mut world = World::new(Kafka { topics: topics(60), ..Kafka::default() }).await;
+        let wanted: BTreeSet<u64> = world.kafka.lock().expect("free").numbers().collect();
+        world.kafka.lock().expect("free").connections = (1..30).map(|n| (0, n * 700)).collect();
+        world.run(&wanted, &[0, 1, 0, 2, 0, 0, 1, 3, 0]).await;
+        world.check(&wanted);
+        assert!(world.gaps.is_empty() && world.rejects.is_empty());
+        world.more(wanted).await;
+    });
+}
+
+#[test]
+fn another_cluster_with_other_offsets_gives_the_same_log() {
+    run(async {
+        for cut in (500..9_000).step_by(611) {
+            let connections = vec![(0, cut), (1, cut * 2), (0, cut * 3), (1, cut), (1, usize::MAX)];
+            let mut world = World::new(Kafka { topics: topics(60), connections, ..Kafka::default() }).await;
+            let wanted: BTreeSet<u64> = world.kafka.lock().expect("free").numbers().collect();
+            world.run(&wanted, &[0, 2]).await;
+            world.check(&wanted);
+            assert!(world.gaps.is_empty(), "{:?}", world.gaps);
+            world.more(wanted).await;
+        }
+    });
+}
+
+#[test]
+fn a_lasting_hole_becomes_a_gap_and_a_passing_one_is_filled() {
+    run(async {
+        let lost = BTreeSet::from([1_000_010, 1_000_011, 1_000_030]);
+        let late = BTreeSet::from([1_000_020, 1_000_021]);
+        let mut world = World::new(Kafka { topics: topics(60), lost, late, ..Kafka::default() }).await;
+        let mut wanted: BTreeSet<u64> = world.kafka.lock().expect("free").numbers().collect();
+        wanted.retain(|number| !world.kafka.lock().expect("free").lost.contains(number));
+        world.run(&wanted, &[]).await;
+        world.check(&wanted);
+        let gaps: Vec<_> = world.gaps.iter().map(|gap| (gap.partition.as_str(), gap.from, gap.to)).collect();
+        assert_eq!(gaps, [("codfw.t/0", 1_010, 1_012), ("codfw.t/0", 1_030, 1_031)]);
+        assert_eq!(world.gaps[0].after, Some(Timestamp::from_millis(Kafka::millis(1_000_009))));
+        assert_eq!(world.gaps[0].before, Some(Timestamp::from_millis(Kafka::millis(1_000_012))));
+    });
+}
+
+#[test]
+fn garbage_and_oversized_events_are_refused_once_with_reason_and_place() {
+    run(async {
+        let garbage = BTreeSet::from([1_000_010, 1_000_011, 2_000_002]);
+        let large = BTreeSet::from([1_000_020]);
+        let connections = (1..40).map(|n| (0, n * 9_973)).collect();
+        let kafka = Kafka { topics: topics(60), garbage, large, connections, ..Kafka::default() };
+        let mut world = World::new(kafka).await;
+        let mut wanted: BTreeSet<u64> = world.kafka.lock().expect("free").numbers().collect();
+        wanted.retain(|n| ![1_000_010, 1_000_011, 2_000_002, 1_000_020].contains(n));
+        world.run(&wanted, &[]).await;
+        world.check(&wanted);
+        assert!(world.gaps.is_empty(), "{:?}", world.gaps);
+        let mut refused: Vec<_> = world.rejects.iter().map(|r| (r.position.clone(), r.reason.clone())).collect();
+        refused.sort();
+        let places: Vec<&str> = refused.iter().map(|(place, _)| place.as_str()).collect();
+        assert_eq!(places, ["codfw.t/0/1010", "codfw.t/0/1011", "codfw.t/0/1020", "eqiad.t/0/1007"]);
+        assert!(refused[0].1.contains("not JSON: expected"), "{refused:?}");
+        assert!(refused[2].1.contains("at most 100000 bytes (event_bytes_max)"), "{refused:?}");
+    });
+}
+
+#[test]
+fn an_upstream_that_lost_the_held_event_gives_a_gap_and_goes_on() {
+    run(async {
+        let mut world = World::new(Kafka { topics: topics(40), ..Kafka::default() }).await;
+        let wanted: BTreeSet<u64> = world.kafka.lock().expect("free").numbers().collect();
+        world.run(&wanted, &[]).await;
+        // Another cluster, whose log begins after the held event.
+        let all = {
+            let mut kafka = world.kafka.lock().expect("free");
+            kafka.topics[0].count = 100;
+            kafka.lost = (1_000_000..1_000_060).collect();
+            kafka.connections = (0..40).map(|_| (2, usize::MAX)).collect();
+            kafka.numbers().collect::<BTreeSet<u64>>()
+        };
+        let wanted = all.into_iter().filter(|n| *n < 1_000_040 || *n >= 1_000_060).collect();
+        world.run(&wanted, &[]).await;
+        let gaps: Vec<_> = world.gaps.iter().map(|gap| (gap.from, gap.to)).collect();
+        assert_eq!(gaps, [(1_040, i64::try_from(Kafka::base(2, 0)).expect("small") + 60)]);
+        assert!(world.gaps[0].reason.contains("not found again"));
+        let mut numbers = world.numbers();
+        numbers.sort_unstable();
+        assert_eq!(numbers, wanted.into_iter().collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn each_answer_that_is_no_stream_says_what_to_do_next() {
+    run(async {
+        let answers = [
+            (
+                "400 Bad Request",
+                "",
+                r#"{"title":"Stream Not Found","detail":"Invalid streams: t"}"#,
+                "Invalid streams: t",
+            ),
+            ("403 Forbidden", "", "", "contact"),
+            ("404 Not Found", "", r#"{"message":"topic x is not available"}"#, "topic x"),
+        ];
+        for (status, headers, body, wanted) in answers {
+            let upstream = Upstream::start(move |_, _| vec![Act::answer(status, headers, body)]).await;
+            let mut feed = feed(&upstream.url("/t"), None, &VecTail::default()).expect("it opens");
+            let error = feed.next().await.expect_err(status);
+            assert!(matches!(&error, Error::Invalid(what) if what.contains(wanted)), "{error}");
+        }
+        let busy = |_: usize, _: &str| vec![Act::answer("429 Too Many Requests", "Retry-After: 7\r\n", "")];
+        let upstream = Upstream::start(busy).await;
+        let error = feed(&upstream.url("/t"), None, &VecTail::default()).expect("it opens").next().await;
+        let wait = Some(Duration::from_secs(7));
+        assert!(matches!(&error, Err(Error::Unavailable { retry_after, .. }) if *retry_after == wait), "{error:?}");
+        let head = &upstream.requests()[0];
+        assert!(head.contains("user-agent: Lakehead/") && head.contains("(no contact set)"), "{head}");
+        let page = |_: usize, _: &str| vec![Act::answer("200 OK", "Content-Type: text/html\r\n", "<html>")];
+        let upstream = Upstream::start(page).await;
+        let error = feed(&upstream.url("/t"), None, &VecTail::default()).expect("it opens").next().await;
+        assert!(matches!(&error, Err(Error::Unavailable { what, .. }) if what.contains("text/html")), "{error:?}");
+    });
+}
+
+#[test]
+fn an_error_frame_and_a_hang_up_without_an_event_and_silence_are_the_upstream_being_away() {
+    run(async {
+        let cases: [(Vec<Act>, &str); 3] = [
+            (vec![Act::stream(), Act::send("event: error\ndata: {\"message\":\"broker down\"}\n\n")], "broker down"),
+            (vec![Act::stream()], "hung up without an event"),
+            (vec![Act::stream(), Act::Hang], "sent nothing for 1s (silence_max)"),
+        ];
+        for (acts, wanted) in cases {
+            let upstream = Upstream::start(move |_, _| acts.clone()).await;
+            let settings = serde_json::json!({ "url": upstream.url("/t"), "silence_max": "1s" });
+            let mut feed = feed_with(settings, None, &VecTail::default()).expect("it opens");
+            let error = loop {
+                if let Err(error) = feed.next().await {
+                    break error;
+                }
+            };
+            assert!(matches!(&error, Error::Unavailable { what, .. } if what.contains(wanted)), "{error}");
+        }
+    });
+}
+
+#[test]
+fn a_stream_added_to_the_address_is_read_from_now_on_and_the_others_go_on_exactly() {
+    run(async {
+        let mut world = World::new(Kafka { topics: vec![topics(40).remove(0)], ..Kafka::default() }).await;
+        let wanted: BTreeSet<u64> = world.kafka.lock().expect("free").numbers().collect();
+        world.run(&wanted, &[]).await;
+        let url = world.upstream.url("/v2/stream/t,other");
+        world.kafka.lock().expect("free").topics.push(Topic { name: "eqiad.other", first: 3_000_000, count: 9 });
+        let wanted: BTreeSet<u64> = world.kafka.lock().expect("free").numbers().collect();
+        let mut source = feed(&url, world.cursor.clone(), &world.log).expect("it opens");
+        while world.numbers().len() < wanted.len() {
+            world.commit(source.next().await.expect("no error").expect("no end"));
+        }
+        world.check(&wanted);
+    });
+}
+
+#[test]
+fn it_is_live_at_the_head_and_catching_up_before() {
+    run(async {
+        let mut world = World::new(Kafka { topics: topics(40), ..Kafka::default() }).await;
+        let mut source = world.open();
+        let first = source.next().await.expect("no error").expect("no end");
+        assert_eq!(first.activity, Some(Activity::CatchingUp));
+        world.commit(first);
+        // A second without anything: that is the head. Only the activity and the cursor come.
+        let second = source.next().await.expect("no error").expect("no end");
+        assert_eq!((second.activity, second.events.len()), (Some(Activity::Live), 0));
+        assert!(second.cursor.is_some_and(|cursor| cursor.progress.is_some()));
+    });
+}
+
+#[test]
+fn a_cursor_that_cannot_be_read_is_corrupt_not_forgotten() {
+    let cursor = Cursor { position: "{}".into(), progress: None };
+    let error = feed("http://127.0.0.1:1/t", Some(cursor), &VecTail::default()).err().expect("an error");
+    assert!(matches!(error, Error::Corrupt(_)), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 64, ..ProptestConfig::default() })]
+
+    /// Random cuts at any byte × two clusters × holes, late ones, garbage, repeats × kills.
+    #[test]
+    fn whatever_happens_every_event_comes_once(
+        connections in proptest::collection::vec((0_u64..2, 0_usize..20_000), 0..12),
+        kills in proptest::collection::vec(0_usize..4, 0..8),
+        lost in proptest::collection::btree_set(1_000_001_u64..1_000_058, 0..4),
+        late in proptest::collection::btree_set(1_000_001_u64..1_000_058, 0..4),
+        garbage in proptest::collection::btree_set(1_000_001_u64..1_000_058, 0..3),
+        repeated in proptest::collection::btree_set(1_000_001_u64..1_000_058, 0..6),
+    ) {
+        run(async {
+            let kafka = Kafka {
+                topics: topics(60),
+                lost: lost.clone(),
+                late,
+                garbage: garbage.clone(),
+                large: BTreeSet::new(),
+                repeated,
+                connections,
+            };
+            let mut world = World::new(kafka).await;
+            let mut wanted: BTreeSet<u64> = world.kafka.lock().expect("free").numbers().collect();
+            wanted.retain(|number| !lost.contains(number) && !garbage.contains(number));
+            world.run(&wanted, &kills).await;
+            world.check(&wanted);
+            world.more(wanted).await;
+            // What is missing is in the ledger, by whichever cluster's offsets.
+            let within = |number: &u64| world.gaps.iter().any(|gap| (0..2).any(|cluster| {
+                let offset = i64::try_from(Kafka::base(cluster, 0) + number - 1_000_000).expect("small");
+                gap.from <= offset && offset < gap.to
+            }));
+            assert!(lost.difference(&garbage).all(within), "{lost:?} {:?}", world.gaps);
+            let refused: BTreeSet<&[u8]> = world.rejects.iter().map(|reject| &reject.payload[..]).collect();
+            assert!(refused.len() >= garbage.difference(&lost).count(), "{garbage:?} {:?}", world.rejects);
+        });
+    }
+}
