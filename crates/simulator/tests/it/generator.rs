@@ -195,3 +195,21 @@ fn events_compress_as_recorded_ones_do() {
         }
     }
 }
+
+/// What a parser's work depends on: quotes by the byte, backslashes by the event.
+fn parser_s_work(lines: &[u8]) -> [f64; 2] {
+    let count = |byte: u8| memchr::memchr_iter(byte, lines).count() as f64;
+    [count(b'"') / lines.len() as f64, count(b'\\') / count(b'\n')]
+}
+
+#[test]
+fn events_give_a_parser_as_much_to_do_as_recorded_ones() {
+    let generated = parser_s_work(&lines().join(&b'\n'));
+    for name in ["raw_2021-08_kirajano.jsonl.gz", "firehose_2023-01-25_349s.jsonl.gz"] {
+        let Some(recorded) = recorded(name) else { continue };
+        for (ours, theirs) in generated.iter().zip(parser_s_work(&recorded)) {
+            println!("{name}: generated {ours:.4}, recorded {theirs:.4}");
+            assert!((ours / theirs - 1.0).abs() <= 0.1, "{name}: {ours} against {theirs}");
+        }
+    }
+}

@@ -85,7 +85,7 @@ async fn every_shape_in_the_folder_is_served() {
 }
 
 fn file(content: &[u8], name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("lakehead-simulator-{}", std::process::id()));
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("recordings");
     std::fs::create_dir_all(&folder).expect("a folder");
     let path = folder.join(name);
     std::fs::File::create(&path).and_then(|mut file| file.write_all(content)).expect("a file");
