@@ -25,21 +25,10 @@ pub(crate) fn run() -> Result<()> {
     })?;
     // One profile: what the lints check and what the tests build is what a user builds.
     step("lints", || {
-        command::run(&mut cargo(&[
-            "clippy",
-            "--release",
-            "--workspace",
-            "--all-targets",
-            "--quiet",
-            "--",
-            "-D",
-            "warnings",
-        ]))
+        command::run(&mut cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     })?;
     step("documentation", || {
-        command::run(
-            cargo(&["doc", "--release", "--no-deps", "--workspace", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"),
-        )
+        command::run(cargo(&["doc", "--release", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
     })?;
     let count = step("tests", || test::counted(&[]))?;
     println!("\ngate passed in {}", minutes(begun.elapsed()));

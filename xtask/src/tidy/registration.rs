@@ -1,7 +1,7 @@
-//! A connector is one file, one line in the list, one example pipeline.
+//! A connector is one file (or folder), one line in the list, one example pipeline, and it runs the suite of its kind.
 //!
 //! A file in `source/` that is not in `SOURCES` is code that nobody can reach; one without an example in `examples/`
-//! is one that nobody has tried.
+//! is one that nobody has tried; one that does not run `conformance::source` promises nothing.
 
 use super::{
     source::{code_lines, names},
@@ -11,7 +11,7 @@ use super::{
 const FOLDER: &str = "crates/connectors/src/source/";
 const LIST: &str = "crates/connectors/src/source/mod.rs";
 
-/// Finds connectors that are not in the list or have no example.
+/// Finds connectors that are not in the list, have no example or do not run the suite.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let list = tree.text(LIST).unwrap_or_default();
     let registered = |name: &str| code_lines(list).any(|(_, line)| line.contains(&format!("of::<{name}::")));
@@ -32,6 +32,10 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         if !registered(name) {
             findings
                 .push(Finding::file(path, format!("is not in SOURCES: add `SourceSpec::of::<{name}::…>()` to {LIST}")));
+        }
+        let own = |path: &str| path[FOLDER.len()..].split(['/', '.']).next() == Some(name);
+        if !tree.rust(FOLDER).any(|(path, text)| own(path) && text.contains("conformance::source")) {
+            findings.push(Finding::file(path, "does not run the suite: call `conformance::source` in its tests"));
         }
         if !shown(name) {
             findings.push(Finding::file(
@@ -57,7 +61,8 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 mod tests {
     use super::*;
 
-    const FILE: (&str, &str) = ("crates/connectors/src/source/sse.rs", "//! reads a feed");
+    const FILE: (&str, &str) =
+        ("crates/connectors/src/source/sse.rs", "//! reads a feed\nconformance::source::<Sse>()");
     const LISTED: (&str, &str) =
         (LIST, "mod sse;\npub const SOURCES: &[SourceSpec] = &[SourceSpec::of::<sse::Sse>()];");
     const EXAMPLE: (&str, &str) = ("examples/sse.toml", "[source.a]\nkind = \"sse\"\n");
@@ -76,6 +81,14 @@ mod tests {
     #[test]
     fn a_connector_without_an_example_is_found() {
         assert_eq!(check(&Tree::of(&[FILE, LISTED])).len(), 1);
+    }
+
+    #[test]
+    fn a_connector_that_does_not_run_the_suite_is_found() {
+        let file = (FILE.0, "//! reads a feed");
+        assert_eq!(check(&Tree::of(&[file, LISTED, EXAMPLE])).len(), 1);
+        let beside = ("crates/connectors/src/source/sse/tests.rs", "conformance::source::<Sse>()");
+        assert_eq!(check(&Tree::of(&[file, beside, LISTED, EXAMPLE])), []);
     }
 
     #[test]
