@@ -107,8 +107,9 @@ pub(crate) enum Whereabouts {
     Finished {
         /// The segment.
         kept: Kept,
-        /// The one after it.
-        next: SegmentPath,
+        /// Those after it that begin with the same offset: among them may be one that failed before its first block was
+        /// committed and could not be removed.
+        next: Vec<SegmentPath>,
     },
     /// Not in this stream.
     OutOfRange {
@@ -271,8 +272,12 @@ impl Published {
     }
 
     fn finished(&self, index: usize) -> Whereabouts {
-        match (self.segments.get(index), self.segments.get(index + 1)) {
-            (Some(kept), Some(next)) => Whereabouts::Finished { kept: kept.clone(), next: next.at.clone() },
+        let after = self.segments.get(index + 1..).unwrap_or(&[]);
+        match (self.segments.get(index), after.first()) {
+            (Some(kept), Some(first)) => {
+                let same = after.iter().take_while(|next| next.at.first_offset == first.at.first_offset);
+                Whereabouts::Finished { kept: kept.clone(), next: same.map(|next| next.at.clone()).collect() }
+            }
             _ => self.at_the_end(),
         }
     }

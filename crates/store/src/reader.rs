@@ -10,7 +10,7 @@ use crate::{
     files::Access,
     layout::SegmentPath,
     published::{Kept, Whereabouts},
-    recovery::end_before,
+    recovery::{end_before, first_block},
     segment::{Place, Segment},
     stream::Inner,
 };
@@ -98,7 +98,7 @@ impl Reader {
                     return self.give(block).map(Some);
                 }
                 Whereabouts::Last { at, places, chain_before } => self.walk_last(at, places, chain_before)?,
-                Whereabouts::Finished { kept, next } => self.walk_finished(&kept, next)?,
+                Whereabouts::Finished { kept, next } => self.walk_finished(&kept, &next)?,
                 Whereabouts::OutOfRange { start, end } => {
                     let (stream, asked) = (self.stream.name.clone(), self.position);
                     return Err(Error::OffsetOutOfRange { stream, asked, start, end });
@@ -136,13 +136,12 @@ impl Reader {
     }
 
     /// Finds the blocks of a finished segment from the next one to be read on; none when it has been read through.
-    fn walk_finished(&mut self, kept: &Kept, next: SegmentPath) -> Result<(), Error> {
+    fn walk_finished(&mut self, kept: &Kept, next: &[SegmentPath]) -> Result<(), Error> {
         let segment = self.open(kept.at.clone())?;
         let end = if kept.end_is_known {
             kept.end
         } else {
-            let next = self.open(next)?;
-            let first = next.first_footer()?.ok_or_else(|| next.corrupt(0, "its first block is not whole"))?;
+            let first = first_block(&*self.stream.files, &self.stream.name, next.iter())?;
             end_before(&segment, &first.1)?
         };
         let all = segment.places(end)?;

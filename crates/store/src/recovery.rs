@@ -188,14 +188,13 @@ pub(crate) fn open(files: &dyn Files, layout: &Layout, stream: &Name, access: Ac
     }
     let unmarked = last.0.count > 0 || last.0.synced_blocks < last.0.number;
     keys.extend(found.iter().flat_map(|(footer, _)| footer.keys.iter().cloned()));
-    let (raw_before, first_number) = match segments.first() {
-        Some((first, _)) if *first != segment.at => {
-            let first = Segment::open(files, stream, first.clone(), Access::Read)?;
-            let found = first.first_footer()?.ok_or_else(|| first.corrupt(0, "its first block is not whole"))?;
-            (found.0.raw_before, found.0.number)
-        }
-        _ => found.first().map_or((0, 0), |(footer, _)| (footer.raw_before, footer.number)),
-    };
+    let same_start: Vec<&SegmentPath> = segments
+        .iter()
+        .map(|(at, _)| at)
+        .take_while(|at| segments.first().is_some_and(|(first, _)| at.first_offset == first.first_offset))
+        .collect();
+    let (first, _) = first_block(files, stream, same_start.into_iter())?;
+    let (raw_before, first_number) = (first.raw_before, first.number);
     if let Some(last) = segments.last_mut() {
         last.1 = judged.good_end;
     }
@@ -207,6 +206,30 @@ pub(crate) fn open(files: &dyn Files, layout: &Layout, stream: &Name, access: Ac
 fn nothing(quarantined: Vec<PathBuf>) -> Recovered {
     let (mark, segments, keys) = Default::default();
     Recovered { mark, segments, last: None, raw_before: 0, first_number: 0, keys, quarantined }
+}
+
+/// The first block of the first of these segments that has one. They begin with the same offset; the others failed before
+/// their first block was committed.
+///
+/// # Errors
+/// `Corrupt` when none has a whole first block.
+pub(crate) fn first_block<'a>(
+    files: &dyn Files,
+    stream: &Name,
+    segments: impl Iterator<Item = &'a SegmentPath>,
+) -> Result<Found, Error> {
+    let mut last = None;
+    for at in segments {
+        let segment = Segment::open(files, stream, at.clone(), Access::Read)?;
+        if let Some(found) = segment.first_footer()? {
+            return Ok(found);
+        }
+        last = Some(segment);
+    }
+    Err(last.map_or_else(
+        || Error::Internal("a segment has one after it or is the last".to_owned()),
+        |segment| segment.corrupt(0, "its first block is not whole"),
+    ))
 }
 
 /// The byte at which `segment` ends, given the first block of the segment after it. What it holds beyond never counted

@@ -62,7 +62,7 @@ pub(crate) struct Writer {
     mark: Mark,
     growing: Option<Growing>,
     gathering: Gathering,
-    /// The last segment that failed.
+    /// The last segment that failed, until another has begun.
     retired: Option<Retired>,
     /// Whether there is something that no footer says was synced.
     unmarked: bool,
@@ -212,6 +212,8 @@ impl Writer {
         let at = self.stream.layout.segment(&self.stream.name, received_time, self.mark.next_offset);
         match self.begin_segment(&at) {
             Ok((file, position, chain, seed)) => {
+                // Whatever has this name from here on is no failure any more, and must never be removed as one.
+                self.retired = None;
                 let end_offset = at.first_offset;
                 self.growing = Some(Growing { at, file, seed, position, chain, hour, end_offset });
                 Ok(())
@@ -222,6 +224,8 @@ impl Writer {
                 let is_known = self.retired.as_ref().is_some_and(|retired| retired.at == at);
                 if !is_known && error.kind() != io::ErrorKind::AlreadyExists {
                     let chain = checksum::seed(&self.stream.name, at.first_offset);
+                    // Best now; if not, the next segment that begins tries again.
+                    let _ = self.stream.files.remove(&at.path);
                     self.retired = Some(Retired { at, committed: 0, chain });
                 }
                 Err(Failed)
@@ -254,6 +258,10 @@ impl Writer {
         let seed = checksum::seed(&self.stream.name, at.first_offset);
         if let Some(folder) = at.path.parent() {
             files.create_folders(folder)?;
+        }
+        if let Some(other) = self.retired.as_ref().filter(|retired| retired.committed == 0 && retired.at != *at) {
+            // It does not count, but there is no need to leave it to other programs.
+            let _ = files.remove(&other.at.path);
         }
         // A segment of this name that failed, nothing of which is committed, may not have been removable at the time.
         let retired = self.retired.as_ref().filter(|retired| retired.at == *at);

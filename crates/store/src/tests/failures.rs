@@ -108,12 +108,14 @@ fn a_failed_first_block_that_cannot_be_removed_before_the_hour_ends_does_not_cou
     let files = Memory::default();
     let clock = ManualClock::new();
     let stream = try_open(&files, options(), &clock).expect("opens");
-    files.fail(Op::Remove, 1, ErrorKind::Other);
+    files.break_down(Op::Remove, ErrorKind::Other);
     files.fail(Op::Sync, 1, ErrorKind::Other);
     append(&stream, &["1"]).expect_err("its sync failed");
     clock.advance(3_600_000_000);
     append(&stream, &["2"]).expect("kept");
     assert_eq!(segments(&files).len(), 2, "the first could not be removed");
+    files.mend();
+    read_past_it_in_the_middle(&files, &clock);
     let killed = files.after_kill();
     let again = try_open(&killed, options(), &clock).expect("opens");
     assert_eq!(read(&again, 0), ["2"]);
@@ -196,4 +198,10 @@ fn a_sync_that_fails_at_the_end_of_an_hour_begins_no_segment_over_a_hole() {
     let kept = read(&stream, 0);
     assert!(kept == ["1", "4"] || kept == ["1", "3", "4"], "{kept:?}");
     assert_eq!(read(&open(&files.after_power_cut(false, || Fate::Lost)), 0), kept);
+}
+
+fn read_past_it_in_the_middle(files: &Memory, clock: &std::sync::Arc<ManualClock>) {
+    let disk = files.after_kill();
+    let reading = super::rig::open_for(&disk, options(), clock, crate::files::Access::Read).expect("opens");
+    assert_eq!(read(&reading, 0), ["2"]);
 }

@@ -70,8 +70,8 @@ struct World {
     stream: Stream,
     /// What was answered well, in order: the stream.
     kept: Vec<String>,
-    /// What was handed over and not answered well, since the last good answer.
-    open: Vec<String>,
+    /// What was handed over and not answered well, since the last good answer: each try begins where the stream ends.
+    open: Vec<Vec<String>>,
     issued: usize,
 }
 
@@ -108,6 +108,7 @@ impl World {
 
     fn append(&mut self, counts: &[u8]) {
         let mut failed = false;
+        let mut open = Vec::new();
         for (texts, ticket) in self.hand_over(counts) {
             match ticket.and_then(Ticket::wait) {
                 Ok(appended) => {
@@ -119,10 +120,11 @@ impl World {
                 Err(error) => {
                     assert_eq!(error.kind(), lakehead_model::Kind::Unavailable, "{error}");
                     failed = true;
-                    self.open.extend(texts);
+                    open.extend(texts);
                 }
             }
         }
+        self.open.push(open);
     }
 
     /// Hands over appends, takes the disk as `crash` leaves it, and opens again there.
@@ -141,6 +143,8 @@ impl World {
             let _ = ticket.and_then(Ticket::wait);
         }
         after.mend();
+        // The crashed process is gone; here its threads have to be ended.
+        self.stream.close().expect("closes");
         self.files = after;
         self.stream = try_open(&self.files, self.options.clone(), &self.clock).expect("a crash is no corruption");
         self.check_after_crash(&answered_before, &all, answered);
@@ -155,7 +159,7 @@ impl World {
         let extra = &found[must.len()..];
         // Either what an earlier failure left on the disk came back, or what was under way got there.
         let under_way = &all[count..];
-        let came_back = self.open.starts_with(extra) && answered.is_empty();
+        let came_back = answered.is_empty() && self.open.iter().any(|open| open.starts_with(extra));
         let got_there = under_way.starts_with(extra);
         assert!(came_back || got_there, "{extra:?} is neither of {:?} nor of {under_way:?}", self.open);
         let at = self.stream.head().cursors.values().next().map(|c| c.position.to_string());
@@ -191,8 +195,14 @@ impl World {
     }
 }
 
+/// Enough to meet each kind of crash several times, in about a second; PROPTEST_CASES asks for more.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn a_stream_is_a_vec_that_survives(steps in prop::collection::vec(step(), 1..25)) {
@@ -205,5 +215,6 @@ proptest! {
         for from in 0..=world.kept.len() {
             assert_eq!(read(&world.stream, from as u64), world.kept[from..]);
         }
+        world.stream.close().expect("closes");
     }
 }
