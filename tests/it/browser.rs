@@ -52,7 +52,7 @@ impl Browser {
         }
         let profile = tempfile::tempdir().map_err(|error| format!("no folder for a profile: {error}"))?;
         let mut driver = Command::new("chromedriver")
-            .args(["--port=0", "--silent"])
+            .arg("--port=0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -132,7 +132,7 @@ impl Browser {
         self.log("browser").iter().map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
-    /// Every address that the browser has asked for since this was last asked.
+    /// Every address of the network that the browser has asked for since this was last asked.
     pub(crate) fn requests(&self) -> Vec<String> {
         let messages = self.log("performance");
         let events = messages
@@ -141,6 +141,8 @@ impl Browser {
         events
             .filter(|event| event["message"]["method"] == "Network.requestWillBeSent")
             .filter_map(|event| event["message"]["params"]["request"]["url"].as_str().map(str::to_owned))
+            // What Chromium carries in itself (`chrome:`, `data:`) is no request to anybody.
+            .filter(|url| ["http:", "https:", "ws:", "wss:"].iter().any(|scheme| url.starts_with(scheme)))
             .collect()
     }
 

@@ -109,7 +109,7 @@ fn assert_quiet(browser: &Browser, lakehead: &Lakehead) {
     let own = format!("http://{}/", lakehead.address);
     let requests = browser.requests();
     assert!(requests.iter().any(|url| url.ends_with("/plotly.js")), "{requests:?}");
-    let outside: Vec<_> = requests.iter().filter(|url| !url.starts_with(&own) && !url.starts_with("data:")).collect();
+    let outside: Vec<_> = requests.iter().filter(|url| !url.starts_with(&own)).collect();
     assert!(outside.is_empty(), "asked for {outside:?}");
     assert_eq!(browser.console(), Vec::<String>::new());
 }
