@@ -123,6 +123,7 @@ impl Writer {
         }
         self.close_block();
         self.mark_clean();
+        self.cut_again();
     }
 
     fn take(&mut self, queued: Queued) {
@@ -192,6 +193,24 @@ impl Writer {
         if let Err(error) = cut {
             tracing::warn!(stream = %self.stream.name, segment = %failed.at.path.display(), %error,
                 "could not cut what was not committed; the log goes on in a new segment");
+        }
+    }
+
+    /// At the end, one more try to cut what a failure left and could not be cut then: so a clean stop leaves nothing that
+    /// was refused. What cannot be cut even now may come back when the stream is opened.
+    fn cut_again(&self) {
+        let Some(Retired { at, committed, .. }) = &self.retired else { return };
+        let files = &*self.stream.files;
+        let cut = match committed {
+            0 => files.remove(&at.path),
+            committed => files.open(&at.path, Access::Write).and_then(|file| file.truncate(*committed)),
+        };
+        match cut {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(stream = %self.stream.name, segment = %at.path.display(), %error,
+                    "could not cut what was not committed; it may come back when the stream is opened");
+            }
+            _ => {}
         }
     }
 
