@@ -80,11 +80,6 @@ async fn lake(data: &Path, sql: &str, progress: &ProgressBar) -> anyhow::Result<
 }
 
 impl Process {
-    /// Its process id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.pid
-    }
-
     /// `/v1/status`.
     pub(crate) async fn status(&self) -> anyhow::Result<Value> {
         let response = self.send(self.client.get(format!("{}/v1/status", self.base))).await?;

@@ -78,11 +78,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts `pipeline` and serves it on `listener`.
+    /// Opens `pipeline` and serves it on `listener`. Its sources are connected by [`until`](Self::until), so that whoever
+    /// starts it speaks first.
     pub(crate) async fn start(pipeline: Pipeline, listener: TcpListener) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("asking for the address that was bound")?;
         let parts = Parts { clock: Arc::new(SystemClock), sources: lakehead_connectors::SOURCES, version: VERSION };
-        let engine = Arc::new(Engine::start(pipeline, parts).await?);
+        let engine = Arc::new(Engine::open(pipeline, parts).await?);
         if let Err(error) = engine.publish_address(&address.to_string()) {
             tracing::warn!("`lakehead query` will not find this process: {error}");
         }
@@ -100,8 +101,9 @@ impl Service {
         format!("http://{}/", self.address)
     }
 
-    /// Runs until a signal comes or the server fails, then finishes everything in order and says so.
+    /// Connects the sources and runs until a signal comes or the server fails; then finishes in order and says so.
     pub(crate) async fn until(mut self, mut stop: Stop) -> anyhow::Result<()> {
+        self.engine.connect();
         let mut telling = tokio::time::interval_at(tokio::time::Instant::now() + TELL_FIRST, TELL_EVERY);
         let terminal = io::stderr().is_terminal();
         let failed = loop {

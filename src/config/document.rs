@@ -82,6 +82,11 @@ impl Document {
 
     /// Turns serde's `message` about the value at `at` into one with the key and what would be valid.
     pub(crate) fn explain(&self, mut at: Vec<String>, message: &str) -> Problem {
+        // "`a.b`: …": where below the settings, as a source's spec says it.
+        if let Some((path, message)) = message.strip_prefix('`').and_then(|rest| rest.split_once("`: ")) {
+            at.extend(path.split('.').map(str::to_owned));
+            return self.explain(at, message);
+        }
         let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
         if let Some(key) = message.starts_with("unknown field").then(|| words.first()).flatten() {
             if at.last().is_none_or(|last| last != key) {

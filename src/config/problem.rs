@@ -52,7 +52,7 @@ pub(crate) fn instead<'a>(found: &str, valid: impl IntoIterator<Item = &'a str>)
     let list = valid.join(", ");
     let near = valid.into_iter().map(|word| (distance(found, word), word)).min();
     match near {
-        Some((distance, word)) if distance <= found.len().div_ceil(3).min(3) => {
+        Some((distance, word)) if distance < found.len() && distance <= found.len().div_ceil(3).min(3) => {
             format!("did you mean `{word}`? valid: {list}")
         }
         _ => format!("valid: {list}"),

@@ -60,47 +60,125 @@ const SOURCE: &str = "[source.a]\nkind = \"ticks\"\nstream = \"s\"\nurl = \"http
 #[tokio::test]
 async fn each_broken_file_is_told_where_and_what_would_be_valid() {
     let cases: &[(&[&str], &str)] = &[
-        (&["[stream.s\n"], ""),
-        (&[STREAM, "[stream.s]\n"], ""),
-        (&["data = \"./d\"\n"], ""),
-        (&["[straem.s]\n"], ""),
-        (&["dta = \"./d\"\n", STREAM], ""),
-        (&["data = 5\n", STREAM], ""),
-        (&["stream = \"s\"\n"], ""),
-        (&["[stream.\"My Stream\"]\n"], ""),
-        (&["[stream.rejects]\n"], ""),
-        (&[STREAM, "shema = \"json\"\n"], ""),
-        (&[STREAM, "schema = \"jsn\"\n"], ""),
-        (&[STREAM, "columns = { a = { path = \"a\", type = \"int\" } }\n"], ""),
-        (&[STREAM, "[stream.s.columns]\nok = \"ok\"\ndata = \"d\"\n"], ""),
-        (&[STREAM, "columns = { a = \"b..c\" }\n"], ""),
-        (&[STREAM, "columns = { a = 7 }\n"], ""),
-        (&[STREAM, "columns = { a = { path = \"a\", type = \"text\", equals = \"x\" } }\n"], ""),
-        (&[STREAM, "event_time = [\"dt\", { path = \"ts\", format = \"seconds\" }]\n"], ""),
-        (&[STREAM, "event_time = true\n"], ""),
-        (&[STREAM, "[source.a]\nkind = \"tick\"\nstream = \"s\"\n"], ""),
-        (&[STREAM, "[source.a]\nstream = \"s\"\n"], ""),
-        (&[STREAM, "[source.a]\nkind = \"ticks\"\nstream = \"t\"\nurl = \"http://x/\"\n"], ""),
-        (&[STREAM, SOURCE, "limt = 3\n"], ""),
-        (&[STREAM, SOURCE, "limit = \"3\"\n"], ""),
-        (&[STREAM, "[source.a]\nkind = \"ticks\"\nstream = \"s\"\n"], ""),
-        (&[STREAM, "[source.a]\nkind = \"ticks\"\nstream = \"s\"\nurl = \"ftp://x/${SECRET}\"\n"], ""),
-        (&[STREAM, "[source.a]\nkind = \"ticks\"\nstream = \"s\"\nurl = \"http://x/${UNSET}\"\n"], ""),
-        (&[STREAM, "[source.push]\nkind = \"ticks\"\nstream = \"s\"\nurl = \"http://x/\"\n"], ""),
+        (&["[stream.s\n"], "p.toml:1: not TOML: unclosed table, expected `]`"),
+        (&[STREAM, "[stream.s]\n"], "p.toml:2: not TOML: duplicate key"),
+        (&["data = \"./d\"\n"], "p.toml: there is no stream; add one, as in [stream.events]"),
+        (
+            &["[straem.s]\n"],
+            "p.toml: there is no stream; add one, as in [stream.events]\np.toml:1: straem: unknown key; did you mean `stream`? valid: data, listen, listen_anyone, token, store, stream, source, view",
+        ),
+        (
+            &["dta = \"./d\"\n", STREAM],
+            "p.toml:1: dta: unknown key; did you mean `data`? valid: data, listen, listen_anyone, token, store, stream, source, view",
+        ),
+        (&["data = 5\n", STREAM], "p.toml:1: data: invalid type: integer `5`, expected a string"),
+        (&["stream = \"s\"\n"], "p.toml:1: stream: write a table, [stream.NAME], not a text"),
+        (
+            &["[stream.\"My Stream\"]\n"],
+            "p.toml:1: stream.My Stream: \"My Stream\" is not a name: use a lower-case letter, then lower-case letters, digits and underscores, at most 63 bytes",
+        ),
+        (
+            &["[stream.rejects]\n"],
+            "p.toml:1: stream.rejects: this stream is built in: Lakehead fills it itself; choose another name",
+        ),
+        (
+            &[STREAM, "shema = \"json\"\n"],
+            "p.toml:2: stream.s.shema: unknown key; did you mean `schema`? valid: schema, columns, event_time",
+        ),
+        (
+            &[STREAM, "schema = \"jsn\"\n"],
+            "p.toml:2: stream.s.schema: no built-in schema \"jsn\"; did you mean `json`? valid: json, mediawiki/recentchange",
+        ),
+        (
+            &[STREAM, "columns = { a = { path = \"a\", type = \"int\" } }\n"],
+            "p.toml:2: stream.s.columns.a.type: \"int\" is unknown; valid: text, int64, float64, bool, timestamp, json",
+        ),
+        (
+            &[STREAM, "[stream.s.columns]\nok = \"ok\"\ndata = \"d\"\n"],
+            "p.toml:4: stream.s.columns.data: every stream has a column of this name already; choose another",
+        ),
+        (
+            &[STREAM, "columns = { a = \"b..c\" }\n"],
+            "p.toml:2: stream.s.columns.a: a path names at least one key, and none of its keys is empty",
+        ),
+        (
+            &[STREAM, "columns = { a = 7 }\n"],
+            "p.toml:2: stream.s.columns.a: a path is text as in \"length.new\", or its keys as in [\"length\", \"new\"]",
+        ),
+        (
+            &[STREAM, "columns = { a = { path = \"a\", type = \"text\", equals = \"x\" } }\n"],
+            "p.toml:2: stream.s.columns.a.type: with `equals` the column is true or false: bool",
+        ),
+        (
+            &[STREAM, "event_time = [\"dt\", { path = \"ts\", format = \"seconds\" }]\n"],
+            "p.toml:2: stream.s.event_time.1.format: \"seconds\" is unknown; valid: rfc3339, unix_seconds, unix_millis",
+        ),
+        (
+            &[STREAM, "event_time = true\n"],
+            "p.toml:2: stream.s.event_time: write a path as in \"meta.dt\", or { path = \"ts\", format = \"unix_seconds\" }, or an array of these, of which the first that is there wins",
+        ),
+        (
+            &[STREAM, "[source.a]\nkind = \"tick\"\nstream = \"s\"\n"],
+            "p.toml:3: source.a.kind: no kind \"tick\"; did you mean `ticks`? valid: ticks",
+        ),
+        (&[STREAM, "[source.a]\nstream = \"s\"\n"], "p.toml:2: source.a.kind: this key is missing"),
+        (
+            &[STREAM, "[source.a]\nkind = \"ticks\"\nstream = \"t\"\nurl = \"http://x/\"\n"],
+            "p.toml:4: source.a.stream: no stream \"t\" in this file; valid: s",
+        ),
+        (
+            &[STREAM, SOURCE, "limt = 3\n"],
+            "p.toml:6: source.a.limt: unknown key; did you mean `limit`? valid: url, limit",
+        ),
+        (&[STREAM, SOURCE, "limit = \"3\"\n"], "p.toml:6: source.a.limit: invalid type: string \"3\", expected u32"),
+        (&[STREAM, "[source.a]\nkind = \"ticks\"\nstream = \"s\"\n"], "p.toml:2: source.a.url: this key is missing"),
+        (
+            &[STREAM, "[source.a]\nkind = \"ticks\"\nstream = \"s\"\nurl = \"ftp://x/${SECRET}\"\n"],
+            "p.toml:5: source.a.url: `url` is \"ftp://x/${SECRET}\": write one that begins with http",
+        ),
+        (
+            &[STREAM, "[source.a]\nkind = \"ticks\"\nstream = \"s\"\nurl = \"http://x/${UNSET}\"\n"],
+            "p.toml:5: source.a.url: the environment variable UNSET is not set; set it, or write the value here",
+        ),
+        (
+            &[STREAM, "[source.push]\nkind = \"ticks\"\nstream = \"s\"\nurl = \"http://x/\"\n"],
+            "p.toml:2: source.push: this name stands for what is pushed; choose another",
+        ),
         (
             &[STREAM, "[view.v]\nsql = \"SELECT cuont(*) FROM s GROUP BY tumble(event_time, INTERVAL '1 minute')\"\n"],
             "",
         ),
-        (&[STREAM, "[view.v]\nwatermark_delay = \"60s\"\n"], ""),
-        (&[STREAM, "[view.v]\n", VIEW, "watermark_delay = \"1 minute\"\n"], ""),
-        (&[STREAM, "[view.v]\n", VIEW, "late = \"keep\"\n"], ""),
-        (&[STREAM, "[view.s]\n", VIEW], ""),
-        (&["listen = \"localhost:8080\"\n", STREAM], ""),
-        (&["listen = \"0.0.0.0:8080\"\n", STREAM], ""),
-        (&["token = \"short\"\n", STREAM], ""),
-        (&[STREAM, "[store]\nblock_bytes = \"1 megabyte\"\n"], ""),
-        (&[STREAM, "[store]\nlevel = 40\n"], ""),
-        (&[STREAM, "[store]\nsyncs = \"off\"\n"], ""),
+        (&[STREAM, "[view.v]\nwatermark_delay = \"60s\"\n"], "p.toml:2: view.v.sql: this key is missing"),
+        (
+            &[STREAM, "[view.v]\n", VIEW, "watermark_delay = \"1 minute\"\n"],
+            "p.toml:4: view.v.watermark_delay: \"1 minute\" is not a span of time: write a whole number and a unit (ms, s, m, h, d), as in \"30s\"",
+        ),
+        (
+            &[STREAM, "[view.v]\n", VIEW, "late = \"keep\"\n"],
+            "p.toml:4: view.v.late: \"keep\" is unknown; valid: correct, drop",
+        ),
+        (
+            &[STREAM, "[view.s]\n", VIEW],
+            "p.toml:2: view.s: a stream has this name; both are tables in SQL, so choose another",
+        ),
+        (
+            &["listen = \"localhost:8080\"\n", STREAM],
+            "p.toml:1: listen: \"localhost:8080\" is not an address: write IP and port, as in \"127.0.0.1:8080\"",
+        ),
+        (
+            &["listen = \"0.0.0.0:8080\"\n", STREAM],
+            "p.toml:1: listen: 0.0.0.0:8080 can be reached from other machines: set a token, as in token = \"${LAKEHEAD_TOKEN}\", or write listen_anyone = true if everyone who reaches it may read and push",
+        ),
+        (&["token = \"short\"\n", STREAM], "p.toml:1: token: a token has at least 16 characters"),
+        (
+            &[STREAM, "[store]\nblock_bytes = \"1 megabyte\"\n"],
+            "p.toml:3: store.block_bytes: \"1 megabyte\" is not a size: write a whole number and a unit, as in \"64 MiB\"",
+        ),
+        (&[STREAM, "[store]\nlevel = 40\n"], "p.toml:3: store.level: level is 40: choose a zstd level from 1 to 19"),
+        (
+            &[STREAM, "[store]\nsyncs = \"off\"\n"],
+            "p.toml:3: store.syncs: unknown key; did you mean `sync`? valid: block_bytes, block_age_max, block_age_hurried, segment_bytes, tail_bytes, queue_bytes, sync, level",
+        ),
     ];
     for (parts, expected) in cases {
         let text = parts.concat();

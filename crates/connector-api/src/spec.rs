@@ -45,7 +45,8 @@ pub struct SourceSpec {
     pub example: &'static str,
     /// The settings as JSON Schema.
     pub schema: fn() -> schemars::Schema,
-    /// Checks settings (the table without `kind` and `stream`) without opening. The error names the key.
+    /// Checks settings (the table without `kind` and `stream`) without opening. The error names the key: it begins with
+    /// its path in backticks and a colon where serde found it wrong.
     pub check: fn(&serde_json::Value) -> Result<(), String>,
     /// Opens a source with settings that passed `check`.
     pub open: fn(serde_json::Value, Resume) -> Opening,
@@ -61,7 +62,12 @@ impl SourceSpec {
             example: K::EXAMPLE,
             schema: || schemars::schema_for!(K::Config),
             check: |settings| {
-                let config: K::Config = serde::Deserialize::deserialize(settings).map_err(|e| e.to_string())?;
+                let config: K::Config = serde_path_to_error::deserialize(settings).map_err(|error| {
+                    match error.path().to_string().as_str() {
+                        "." => error.inner().to_string(),
+                        path => format!("`{path}`: {}", error.inner()),
+                    }
+                })?;
                 K::check(&config)
             },
             open: |settings, resume| {

@@ -1,7 +1,7 @@
 //! The engine: everything of one pipeline, started in order and stopped in the reverse.
 //!
 //! ```text
-//! start:  store → streams → lake → views → sources
+//! start:  store → streams → lake → views (open) → sources (connect)
 //! stop:   sources (what is under way is committed) → views (a last checkpoint) → store
 //! ```
 
@@ -86,20 +86,39 @@ pub struct Engine {
     shared: Arc<Shared>,
     lake: Lake,
     sources: BTreeMap<Name, Arc<SourceWatch>>,
+    /// Sources that are not connected yet.
+    waiting: Mutex<Vec<Waiting>>,
     views: Mutex<Vec<views::Running>>,
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     store: Mutex<Option<Store>>,
 }
 
+/// A source that is ready to be connected.
+struct Waiting {
+    ingest: Ingest,
+    spec: SourceSpec,
+    settings: serde_json::Value,
+}
+
 impl Engine {
-    /// Opens the store and starts everything. Returns when the log is open and the views have begun to catch up; the
-    /// sources connect afterwards, each on its own.
+    /// [`open`](Self::open), then [`connect`](Self::connect).
+    ///
+    /// # Errors
+    /// As `open`.
+    pub async fn start(pipeline: Pipeline, parts: Parts) -> Result<Self, Error> {
+        let engine = Self::open(pipeline, parts).await?;
+        engine.connect();
+        Ok(engine)
+    }
+
+    /// Opens the store and the streams, and starts the views. What is there can be asked and pushed to from now on; the
+    /// sources are not connected yet.
     ///
     /// # Errors
     /// By kind: `Invalid` for a data directory that is another's, or in use, or of a newer format, and for a pipeline
     /// that does not fit together; `Unavailable` when the disk says no; `Corrupt` when the log is damaged.
-    pub async fn start(pipeline: Pipeline, parts: Parts) -> Result<Self, Error> {
+    pub async fn open(pipeline: Pipeline, parts: Parts) -> Result<Self, Error> {
         let schemas = schemas(&pipeline.streams);
         let (dir, options, clock) = (pipeline.data.clone(), pipeline.store.clone(), Arc::clone(&parts.clock));
         let store = blocking(move || Store::open(&dir, options, clock)).await??;
@@ -117,16 +136,25 @@ impl Engine {
             // A full disk, perhaps: what is there can be read and served all the same.
             warn!("queries without a running process may not know every table: {error}");
         }
-        let (sources, mut tasks) = start_sources(&pipeline, &parts, &schemas, &streams, &stopping)?;
+        let (sources, waiting) = prepare_sources(&pipeline, &parts, &schemas, &streams)?;
         let shared = Arc::new(Shared {
             streams: with_gateways(&pipeline, &schemas, streams),
             disk: Mutex::default(),
             begun: Instant::now(),
         });
-        tasks.push(tokio::spawn(observe(Arc::clone(&shared), pipeline.data.clone(), stopping)));
+        let tasks = vec![tokio::spawn(observe(Arc::clone(&shared), pipeline.data.clone(), stopping))];
         let started = parts.clock.now();
+        let waiting = Mutex::new(waiting);
         let (views, tasks, store) = (Mutex::new(views), Mutex::new(tasks), Mutex::new(Some(store)));
-        Ok(Self { pipeline, parts, started, schemas, shared, lake, sources, views, stop, tasks, store })
+        Ok(Self { pipeline, parts, started, schemas, shared, lake, sources, waiting, views, stop, tasks, store })
+    }
+
+    /// Starts the sources, each on its own: one that is away does not hold up another. A second call does nothing.
+    pub fn connect(&self) {
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        let start =
+            |Waiting { ingest, spec, settings }| tokio::spawn(supervise(ingest, spec, settings, self.stop.subscribe()));
+        lock(&self.tasks).extend(waiting.into_iter().map(start));
     }
 
     /// The settings it was started with.
@@ -293,16 +321,13 @@ async fn start_views(
     Ok(running)
 }
 
-type Started = (BTreeMap<Name, Arc<SourceWatch>>, Vec<JoinHandle<()>>);
-
-fn start_sources(
+fn prepare_sources(
     pipeline: &Pipeline,
     parts: &Parts,
     schemas: &BTreeMap<Name, StreamSchema>,
     streams: &BTreeMap<Name, Stream>,
-    stopping: &watch::Receiver<bool>,
-) -> Result<Started, Error> {
-    let (mut watches, mut tasks) = (BTreeMap::new(), Vec::new());
+) -> Result<(BTreeMap<Name, Arc<SourceWatch>>, Vec<Waiting>), Error> {
+    let (mut watches, mut waiting) = (BTreeMap::new(), Vec::new());
     for (name, config) in &pipeline.sources {
         let spec = parts.sources.iter().find(|spec| spec.name == config.kind);
         let spec = spec.ok_or_else(|| Error::Pipeline(format!("source {name}: no kind {:?}", config.kind)))?;
@@ -319,10 +344,10 @@ fn start_sources(
             watch: Arc::clone(&watch),
             clock: Arc::clone(&parts.clock),
         };
-        tasks.push(tokio::spawn(supervise(ingest, *spec, config.settings.clone(), stopping.clone())));
+        waiting.push(Waiting { ingest, spec: *spec, settings: config.settings.clone() });
         watches.insert(name.clone(), watch);
     }
-    Ok((watches, tasks))
+    Ok((watches, waiting))
 }
 
 fn with_gateways(

@@ -12,16 +12,18 @@
 use std::{sync::Arc, time::Duration};
 
 use lakehead_connector_api::{Error as SourceError, Resume, Source, SourceSpec};
-use lakehead_model::Kind;
+use lakehead_model::{EventBatch, Kind};
 use tokio::sync::watch;
 
 use crate::{
     backoff::{Backoff, random},
     ingest::{Ending, Failure, Ingest},
+    rejects,
     tail::Tail,
 };
 
-/// How often a source asks whether the store can write again. Cheap, and soon enough for whoever freed the space.
+/// How often a source that waits for the store tries to write an empty block. Cheap, and soon enough for whoever freed
+/// the space; the upstream is left alone meanwhile.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// What follows from a failure.
@@ -74,7 +76,8 @@ pub(crate) async fn supervise(
 }
 
 async fn keep_going(ingest: Ingest, spec: SourceSpec, settings: serde_json::Value, mut stop: watch::Receiver<bool>) {
-    let mut backoff = Backoff::default();
+    let (mut backoff, mut store_backoff) = (Backoff::default(), Backoff::default());
+    let mut end = ingest.stream.head().end;
     while !*stop.borrow() {
         let failure = match once(&ingest, spec, &settings, &mut stop, &mut backoff).await {
             Ok(Ending::Ended) => return ingest.watch.ended(),
@@ -92,11 +95,30 @@ async fn keep_going(ingest: Ingest, spec: SourceSpec, settings: serde_json::Valu
             }
             Verdict::StoreCannotWrite(error) => {
                 ingest.watch.waiting(now, error);
-                STORE_RETRY
+                until_writable(&ingest, &mut stop).await;
+                // An empty block may fit where events do not: without progress, come back ever more slowly.
+                let reached = ingest.stream.head().end;
+                if reached > std::mem::replace(&mut end, reached) {
+                    store_backoff.reset();
+                }
+                store_backoff.next(None, random())
             }
         };
         // Whichever comes first; the loop looks again at what it was.
         let _ = tokio::time::timeout(wait, stop.wait_for(|stop| *stop)).await;
+    }
+}
+
+/// Returns when the store has written an empty block, or when waiting for that makes no sense any more.
+async fn until_writable(ingest: &Ingest, stop: &mut watch::Receiver<bool>) {
+    loop {
+        if tokio::time::timeout(STORE_RETRY, stop.wait_for(|stop| *stop)).await.is_ok() {
+            return;
+        }
+        match rejects::commit(&ingest.stream.appender(), &ingest.source, EventBatch::default()).await {
+            Err(error) if error.kind() == Kind::Unavailable => {}
+            _ => return,
+        }
     }
 }
 
