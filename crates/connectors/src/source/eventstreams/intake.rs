@@ -258,6 +258,13 @@ impl Intake {
         let was_overlapping = matches!(partition.mode, Mode::Overlapping { .. });
         let verdict = partition.judge(offset, &facts, self.refused, &mut self.memory)?;
         if let Verdict::AskAgain(why) = verdict {
+            if why == Why::OtherCluster {
+                // One consumer reads them all: what was not proven yet would not be either.
+                let proving = self.partitions.iter_mut().filter(|partition| partition.mode == Mode::Proving);
+                proving.for_each(|partition| {
+                    partition.ask_by_time();
+                });
+            }
             return Ok(Step::AskAgain(why));
         }
         partition.heard = Some(now);
