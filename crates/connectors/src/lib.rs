@@ -2,6 +2,9 @@
 //!
 //! They stand on `connector-api` and see neither the engine nor the store; the engine is handed [`SOURCES`] and names
 //! none of them. What several share stands beside the folder under its own name.
+//!
+//! The binary installs rustls' crypto provider before it opens a source: the HTTP client cannot be made without one,
+//! not even for plain HTTP.
 
 mod source;
 mod sse;

@@ -17,8 +17,8 @@ use lakehead_simulator::{Faults, Generator, Options, Simulator};
 use lakehead_testkit::{ManualClock, VecTail};
 
 const SEED: u64 = 11;
-/// What the second cluster adds to offsets.
-const SHIFT: i64 = 1_000_003;
+/// What the second cluster adds to offsets: an offset of the first is that of a later event there.
+const SHIFT: i64 = -211;
 
 fn start() -> Timestamp {
     Timestamp::from_seconds(1_790_000_000)
@@ -69,16 +69,22 @@ impl World {
         self.cursor = chunk.cursor.or(self.cursor.take());
     }
 
-    /// Runs until the log holds `count` events; killed after every `kill_every` chunks, the last of which is lost.
+    /// Runs until the log holds `count` events; killed at every `kill_every`-th chunk with events, which is
+    /// lost.
     async fn run(&mut self, count: usize, kill_every: usize) {
         let work = async {
             let mut source = self.open().await;
             let mut chunks = 0;
             while self.log.events().len() < count {
-                chunks += 1;
                 match source.next().await {
-                    Ok(Some(_)) if chunks % kill_every == 0 => source = self.open().await,
-                    Ok(Some(chunk)) => self.commit(chunk),
+                    Ok(Some(chunk)) => {
+                        chunks += usize::from(!chunk.events.is_empty());
+                        if !chunk.events.is_empty() && chunks % kill_every == 0 {
+                            source = self.open().await;
+                        } else {
+                            self.commit(chunk);
+                        }
+                    }
                     Err(Error::Unavailable { .. }) => source = self.open().await,
                     other => panic!("{other:?}"),
                 }

@@ -10,9 +10,7 @@ fn frames(pieces: &[&[u8]], max: usize) -> Vec<Plain> {
     let mut all = Vec::new();
     for piece in pieces {
         let mut input = *piece;
-        loop {
-            // A fresh reborrow for each frame; the parser keeps what the frame borrowed.
-            let Some(frame) = parser.next(&mut input) else { break };
+        while let Some(frame) = parser.next(&mut input) {
             let data = match frame.data {
                 Data::Whole(data) => Ok(data.into_owned()),
                 Data::TooLarge { frame_bytes, .. } => Err(frame_bytes),
