@@ -23,7 +23,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan, Volatility},
     physical_expr::{PhysicalExpr, aggregate::AggregateExprBuilder, expressions},
     physical_plan::{
-        ExecutionPlan,
+        ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions,
         aggregates::{AggregateExec, AggregateMode},
         projection::ProjectionExec,
     },
@@ -303,7 +303,7 @@ fn cut(
     let mut finish: Arc<dyn ExecutionPlan> =
         Arc::new(ProjectionExec::try_new(visible.collect::<Vec<_>>(), Arc::clone(&last))?);
     for node in above.into_iter().rev() {
-        finish = node.with_new_children(vec![finish])?;
+        finish = node.replace_children(vec![finish], ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))?;
     }
 
     let mut bottom = Arc::clone(&input);

@@ -224,7 +224,8 @@ impl View {
             TimeColumn::ReceivedTime => Watermark::for_received_time(),
         };
         let generation = self.checkpoint.generation;
-        self.checkpoint = Checkpoint { generation, ..Checkpoint::empty(&self.plan, watermark) };
+        self.checkpoint = Checkpoint::empty(&self.plan, watermark);
+        self.checkpoint.generation = generation;
         self.live.clear();
         self.state = State::default();
         self.replaced.clear();
@@ -352,7 +353,8 @@ impl View {
         let Some(folder) = self.folder.clone() else { return Ok(()) };
         let watermark = self.checkpoint.watermark.current().unwrap_or(Timestamp(i64::MIN));
         let generation = self.checkpoint.generation + 1;
-        let closable = |start: Timestamp| self.plan.window_at(start).end <= watermark;
+        let plan = Arc::clone(&self.plan);
+        let closable = |start: Timestamp| plan.window_at(start).end <= watermark;
 
         let mut written: BTreeMap<Timestamp, Live> = BTreeMap::new();
         let mut open = None;
