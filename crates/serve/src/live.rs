@@ -116,7 +116,8 @@ impl Live {
             }
             tick.tick().await;
             for (at, (panel, due)) in PANELS.iter().zip(&mut due).enumerate() {
-                if *due <= Instant::now() {
+                // Half a look early is in time; otherwise each second would be each one and a half.
+                if *due <= Instant::now() + PANELS_EVERY / 2 {
                     let started = Instant::now();
                     self.ask(engine, at, panel).await;
                     *due = started + panel.every.max(started.elapsed() * REST_FACTOR);
