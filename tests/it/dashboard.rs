@@ -233,6 +233,7 @@ fn the_figures_are_what_sql_says_and_an_upstream_that_is_away_is_named() {
     assert!(notice.starts_with("Upstream away since "), "{notice}");
     assert!(notice.contains("127.0.0.1"), "the notice says which upstream, and why: {notice}");
     assert_eq!(tile(&browser, "events"), EVENTS, "what is kept is still shown");
+    browser.until("some quiet seconds", &format!("{}.data[0].y.length >= 10", plot("edits_per_second")));
     fit(&browser, LAPTOP.0);
     browser.screenshot(&picture("upstream-away.png"));
     assert_quiet(&browser, &lakehead);

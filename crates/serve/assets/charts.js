@@ -87,36 +87,37 @@ function base(element) {
   };
 }
 
+const quantile = (values, share) => values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * share)] ?? 0;
+
 /**
  * Where the axis ends: above the highest value, unless a few seconds (a source that caught up) tower over all others;
  * then above the others, so that they can be read.
  */
 export function lineTop(values) {
-  const ordered = values.toSorted((a, b) => a - b);
-  const most = ordered.at(-1) ?? 0;
-  const usual = ordered[Math.floor((ordered.length - 1) * 0.95)] ?? 0;
-  return Math.max(1, 1.12 * (usual > 0 && most > 6 * usual ? 1.5 * usual : most));
+  const most = quantile(values, 1);
+  const usual = quantile(values, 0.75);
+  return Math.max(1, 1.12 * (usual > 0 && most > 6 * usual ? 2 * usual : most));
 }
 
-/** One line over seconds, zero where nothing happened. `points` are `[ms, value]`, `range` is `[fromMs, toMs]`. */
+/** One line over seconds, zero where nothing happened, and the median as a dotted one. `points` are `[ms, value]`, `range` is `[fromMs, toMs]`. */
 export function line(points, range, unit) {
   const values = points.map((point) => point[1]);
   const top = lineTop(values);
-  const mean = values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : 0;
+  const median = quantile(values, 0.5);
   return {
     traces: [{
-      type: "scatter", mode: "lines", name: unit, x: points.map((point) => axisTime(point[0])), y: values,
+      type: "scatter", mode: points.length > 1 ? "lines" : "markers", name: unit, x: points.map((point) => axisTime(point[0])), y: values,
       line: { color: colour("--c1"), width: 1.8, shape: "linear" }, fill: "tozeroy", fillcolor: translucent(colour("--c1"), 0.13),
       hovertemplate: `%{y:,} ${unit}<extra></extra>`,
     }, {
-      type: "scatter", mode: "lines", hoverinfo: "skip", x: range.map(axisTime), y: [mean, mean],
+      type: "scatter", mode: "lines", hoverinfo: "skip", x: range.map(axisTime), y: [median, median],
       line: { color: colour("--faint"), width: 1, dash: "dot" },
     }],
     layout: {
       xaxis: { ...axes().xaxis, range: range.map(axisTime), tickformat: "%H:%M:%S" },
       yaxis: { ...axes().yaxis, range: [0, top] },
     },
-    label: `Line of ${unit} for each second: ${count(values.at(-1) ?? 0)} in the newest, ${count(mean)} on average, ${count(Math.max(0, ...values))} at most.`,
+    label: `Line of ${unit} for each second: ${count(values.at(-1) ?? 0)} in the newest, half of them above ${count(median)}, ${count(quantile(values, 1))} at most.`,
     table: { head: ["second", unit], rows: points.map(([ms, value]) => [axisTime(ms), count(value)]).reverse() },
   };
 }

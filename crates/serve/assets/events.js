@@ -3,6 +3,9 @@
 import { clock, delta, millis } from "./format.js";
 import { id, make, pageLink, say } from "./dom.js";
 
+// More new rows at once than this are not marked: a list that flashes all over shows nothing.
+const MARKED_MAX = 6;
+
 let newest = -1;
 let held = false;
 let pointed = false; // Under the pointer or the focus nothing moves away.
@@ -11,7 +14,8 @@ let pointed = false; // Under the pointer or the focus nothing moves away.
 export function events(panel, rows) {
   if (held || pointed) return;
   const list = id("events-list");
-  const items = rows.map((row) => item(row, row.event_offset > newest && newest >= 0));
+  const fresh = rows.filter((row) => row.event_offset > newest).length;
+  const items = rows.map((row, at) => item(row, at < fresh && fresh <= MARKED_MAX));
   newest = rows[0].event_offset;
   list.replaceChildren(...items);
   say(panel.querySelector(".sub"), `to offset ${newest.toLocaleString("en")}`);
