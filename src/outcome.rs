@@ -35,8 +35,39 @@ pub(crate) fn report(outcome: Outcome) -> ExitCode {
             ExitCode::from(2)
         }
         Err(Failure::Failed(error)) => {
-            eprintln!("lakehead: {error:#}");
+            eprintln!("lakehead: {}", told(&error));
             ExitCode::from(1)
         }
+    }
+}
+
+/// An error with its causes, each said once: many messages carry their cause's words already.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
+        if told.is_empty() {
+            cause
+        } else if told.contains(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, path::Path};
+
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let read = std::fs::read(Path::new("/nowhere/at/all"));
+        let once: anyhow::Result<_> = read.context("reading the pipeline");
+        assert_eq!(told(&once.expect_err("no file")).matches("No such file").count(), 1);
+        let repeated = anyhow::Error::from(io::Error::other("the disk is away")).context("opening: the disk is away");
+        assert_eq!(told(&repeated), "opening: the disk is away");
     }
 }

@@ -3,36 +3,15 @@
 //!
 //! The disk is a small one in memory, which only root may mount; elsewhere the test is skipped.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::fs;
 
 use serde_json::json;
 
 use crate::{
+    disk::Disk,
     lakehead::{Lakehead, eventually, query, skip},
     push::pipeline,
 };
-
-/// A mounted disk of 16 MiB; unmounted when dropped.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn mount(at: &Path) -> Option<Self> {
-        fs::create_dir(at).expect("a folder");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(at).output();
-        mounted.is_ok_and(|said| said.status.success()).then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazily: a process that was killed a moment ago may still hold a file.
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
 
 /// A line that does not compress: a few kilobytes of digits in base 36 from a multiplicative generator.
 fn line(n: u64) -> String {
@@ -50,12 +29,12 @@ fn line(n: u64) -> String {
 fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_got_over() {
     let name = "full_disk::a_full_disk_loses_nothing_that_was_acknowledged_and_is_got_over";
     let folder = tempfile::tempdir().expect("a folder for the test");
-    let Some(disk) = Disk::mount(&folder.path().join("disk")) else {
+    let Some(disk) = Disk::mount(&folder.path().join("disk"), "rw") else {
         return skip(name, "mounting a small disk needs root");
     };
-    let ballast = disk.0.join("ballast");
+    let ballast = disk.path().join("ballast");
     fs::write(&ballast, vec![0; 10 << 20]).expect("10 of 16 MiB");
-    let data = disk.0.join("data");
+    let data = disk.path().join("data");
     let lakehead = Lakehead::run_pipeline(&pipeline(folder.path()), &data);
 
     let mut acknowledged = 0;

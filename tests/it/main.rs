@@ -8,6 +8,7 @@ mod bad_input;
 mod browser;
 mod dashboard;
 mod demo;
+mod disk;
 mod full_disk;
 mod http;
 mod kills;

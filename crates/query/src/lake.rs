@@ -127,7 +127,7 @@ impl Lake {
     async fn run(&self, sql: &str) -> Result<Answer, Error> {
         let context = self.context()?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let frame = context.sql_with_options(sql, read_only).await?;
+        let frame = context.sql_with_options(sql, read_only).await.map_err(|error| self.explain(error.into()))?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
         let mut stream = frame.execute_stream().await?;
         let (mut batches, mut rows) = (Vec::new(), 0);
@@ -142,6 +142,16 @@ impl Lake {
             batches.push(batch);
         }
         Ok(Answer { schema, batches, truncated: false })
+    }
+
+    /// Says what tables there are where one was asked for that is not.
+    fn explain(&self, error: Error) -> Error {
+        let Error::Sql(what) = &error else { return error };
+        let Some(missing) = missing_table(what) else { return error };
+        let streams = self.inner.streams.read().unwrap_or_else(PoisonError::into_inner);
+        let views = self.inner.views.read().unwrap_or_else(PoisonError::into_inner);
+        let known: Vec<&str> = streams.keys().chain(views.keys()).map(Name::as_str).collect();
+        Error::Sql(format!("there is no stream or view {missing:?}; there are: {}", known.join(", ")))
     }
 
     fn context(&self) -> Result<SessionContext, Error> {
@@ -165,5 +175,24 @@ impl Lake {
             context.register_table(name.as_str(), Arc::new(ViewTable::new(view)))?;
         }
         Ok(context)
+    }
+}
+
+/// The name in DataFusion's "table 'lakehead.public.NAME' not found".
+fn missing_table(what: &str) -> Option<&str> {
+    let (_, rest) = what.split_once("table '")?;
+    let (name, _) = rest.split_once("' not found")?;
+    name.rsplit('.').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_table_is_found_in_the_message() {
+        let message = "Error during planning: table 'lakehead.public.poeple' not found";
+        assert_eq!(missing_table(message), Some("poeple"));
+        assert_eq!(missing_table("Schema error: No field named cuont"), None);
     }
 }
