@@ -36,7 +36,7 @@ const SHOW = {
     for (let at = first; at <= to; at += SECOND) points.push([at, values.get(at) ?? 0]);
     const most = Math.max(0, ...points.map((point) => point[1]));
     const peak = most > lineTop(points.map((point) => point[1])) ? `, peak of ${count(most)} cut off` : "";
-    say(sub(element), `by received time, ${stale ? `until ${moment(newest, now)}` : "last five minutes"}${peak}`);
+    say(sub(element), `by received time, ${stale ? `until ${moment(newest, now)}` : lastMinutes(to - from)}${peak}`);
     chart(plot(element), () => line(points, [from, to], "edits"));
   },
 
@@ -102,6 +102,11 @@ const SHOW = {
 
 const sub = (element) => element.querySelector(".sub");
 const plot = (element) => element.querySelector(".chart");
+
+function lastMinutes(spanMs) {
+  const whole = Math.round(spanMs / MINUTE);
+  return whole > 1 ? `last ${whole} minutes` : "last minute";
+}
 
 /** "13:20 to 13:40": the window that starts at `start` and those before it, `back` in all. */
 function windowWords(start, sizeMinutes, back = 1) {
