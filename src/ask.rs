@@ -25,6 +25,10 @@ const TRUNCATED: &str = "lakehead-truncated";
 /// How long to wait for a connection: the other process is on this machine.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
+/// How often, and how many times, to look whether a process that has stopped answering has let go of its directory.
+const LETS_GO_EVERY: Duration = Duration::from_millis(100);
+const LETS_GO_LOOKS: u32 = 20;
+
 /// Where the data is when nobody says: as in the default pipeline, else that of the demo.
 const USUAL: [&str; 2] = ["./data", super::cli::DEMO_DATA];
 
@@ -49,6 +53,7 @@ pub(crate) struct Process {
     client: reqwest::Client,
     base: String,
     pid: u32,
+    data: PathBuf,
 }
 
 impl Source {
@@ -59,15 +64,24 @@ impl Source {
             bail!("process {} has {} open and is still starting; try again in a moment", holder.pid, data.display());
         };
         let client = reqwest::Client::builder().connect_timeout(CONNECT_WITHIN).no_proxy().build()?;
-        Ok(Self::Process(Process { client, base: format!("http://{}", reachable(&address)), pid: holder.pid }))
+        Ok(Self::Process(Process {
+            client,
+            base: format!("http://{}", reachable(&address)),
+            pid: holder.pid,
+            data: data.to_owned(),
+        }))
     }
 
     /// Answers `sql`.
     pub(crate) async fn query(&self, sql: &str, progress: &ProgressBar) -> anyhow::Result<Answer> {
-        match self {
-            Self::Process(process) => process.query(sql).await,
-            Self::Files(data) => Ok(lake(data, sql, progress).await?.query(sql).await?),
-        }
+        let data = match self {
+            Self::Files(data) => data,
+            Self::Process(process) => match process.query(sql).await {
+                Err(error) if process.is_gone(&error).await => &process.data,
+                answer => return answer,
+            },
+        };
+        Ok(lake(data, sql, progress).await?.query(sql).await?)
     }
 }
 
@@ -84,6 +98,21 @@ impl Process {
     pub(crate) async fn status(&self) -> anyhow::Result<Value> {
         let response = self.send(self.client.get(format!("{}/v1/status", self.base))).await?;
         response.json().await.context("reading the status")
+    }
+
+    /// Whether `error` says that the connection was lost, and the process has let go of the directory.
+    async fn is_gone(&self, error: &anyhow::Error) -> bool {
+        if !error.chain().any(|cause| cause.is::<reqwest::Error>()) {
+            return false;
+        }
+        // A process that was killed answers no more before it has let go of everything.
+        for _ in 0..LETS_GO_LOOKS {
+            if lakehead_store::holder(&self.data).is_ok_and(|holder| holder.is_none()) {
+                return true;
+            }
+            tokio::time::sleep(LETS_GO_EVERY).await;
+        }
+        false
     }
 
     async fn query(&self, sql: &str) -> anyhow::Result<Answer> {

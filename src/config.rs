@@ -55,6 +55,8 @@ pub(crate) struct Overrides {
     pub(crate) data: Option<PathBuf>,
     /// In place of `listen`.
     pub(crate) listen: Option<SocketAddr>,
+    /// As `listen_anyone = true`.
+    pub(crate) listen_anyone: bool,
 }
 
 /// Reads and checks the pipeline in `text`.
@@ -221,7 +223,7 @@ async fn views(
         if whole.len() == streams.len()
             && let Err(error) = lakehead_query::check_view(&keys.sql, &schemas).await
         {
-            problems.push(document.problem(&["view", key, "sql"], error.to_string()));
+            problems.push(document.problem(&["view", key, "sql"], error.to_string().replace('\n', " ")));
         }
         let default = ViewConfig::new(keys.sql);
         let view = ViewConfig {
@@ -248,6 +250,7 @@ fn token(document: &Document, problems: &mut Vec<Problem>) -> Option<Token> {
 
 fn listen(document: &Document, overrides: &Overrides, token: bool, problems: &mut Vec<Problem>) -> SocketAddr {
     let anyone = keep(optional::<bool>(document, &["listen_anyone"]), problems).flatten().unwrap_or(false);
+    let anyone = anyone || overrides.listen_anyone;
     let written: Option<String> = keep(optional(document, &["listen"]), problems).flatten();
     let written = written.as_deref().unwrap_or(LISTEN);
     let address = match (overrides.listen, written.parse::<SocketAddr>()) {
@@ -261,9 +264,12 @@ fn listen(document: &Document, overrides: &Overrides, token: bool, problems: &mu
     if !address.ip().is_loopback() && !token && !anyone {
         let what = format!(
             "{address} can be reached from other machines: set a token, as in token = \"${{LAKEHEAD_TOKEN}}\", or write \
-             listen_anyone = true if everyone who reaches it may read and push"
+             listen_anyone = true (--listen-anyone) if everyone who reaches it may read and push"
         );
-        problems.push(document.problem(&["listen"], what));
+        problems.push(match overrides.listen {
+            Some(_) => Problem { line: 0, key: "--listen".to_owned(), what },
+            None => document.problem(&["listen"], what),
+        });
     }
     address
 }

@@ -8,6 +8,7 @@ mod cli;
 mod clock;
 mod config;
 mod outcome;
+mod output;
 mod patience;
 mod service;
 

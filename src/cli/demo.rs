@@ -52,6 +52,9 @@ pub(crate) struct Arguments {
     /// Where to listen; 127.0.0.1:8080 unless said otherwise.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Allows an address that other machines can reach without a token: everyone who reaches it may read and push.
+    #[arg(long)]
+    listen_anyone: bool,
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -74,7 +77,11 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let (timeline, begun_now) = timeline(&path, &arguments)?;
     let upstream = bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
     let address = upstream.local_addr().context("asking for the simulator's address")?;
-    let overrides = Overrides { data: Some(arguments.data.clone()), listen: arguments.listen };
+    let overrides = Overrides {
+        data: Some(arguments.data.clone()),
+        listen: arguments.listen,
+        listen_anyone: arguments.listen_anyone,
+    };
     let pipeline = load(None, Some(format!("http://{address}/v2/stream/recentchange")), overrides).await?;
     let listener = bind(pipeline.listen).await?;
     let stop = Stop::listen()?;
@@ -145,7 +152,7 @@ mod tests {
     use super::*;
 
     fn arguments(data: &Path, rate: Option<f64>) -> Arguments {
-        Arguments { rate, seed: None, data: data.to_owned(), listen: None }
+        Arguments { rate, seed: None, data: data.to_owned(), listen: None, listen_anyone: false }
     }
 
     #[test]

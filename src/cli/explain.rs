@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     config::instead,
     outcome::{Failure, Outcome},
+    output::say,
 };
 
 #[derive(Debug, Args)]
@@ -29,15 +30,14 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let specs = lakehead_connectors::SOURCES;
     let Some(kind) = kind else {
         for spec in specs {
-            println!("{}: {}", spec.name, first_sentence(spec.manual));
+            say(format_args!("{}: {}\n", spec.name, summary(spec)))?;
         }
         return Ok(());
     };
     let spec = specs.iter().find(|spec| spec.name == kind).ok_or_else(|| {
         Failure::Usage(format!("no kind of source {kind:?}; {}", instead(kind, specs.iter().map(|spec| spec.name))))
     })?;
-    print!("{}", page(spec));
-    Ok(())
+    Ok(say(page(spec))?)
 }
 
 /// The manual page, Markdown.
@@ -100,9 +100,11 @@ fn kind(schema: &Value, value: &Value) -> String {
     }
 }
 
-fn first_sentence(manual: &str) -> String {
-    let text = manual.split("\n\n").next().unwrap_or_default().replace('\n', " ");
-    text.trim_start_matches(['#', ' ']).to_owned()
+/// The manual's first paragraph on one line, without the kind's own name.
+fn summary(spec: &SourceSpec) -> String {
+    let first = spec.manual.split("\n\n").next().unwrap_or_default().replace('\n', " ");
+    let text = first.trim_start_matches(['#', ' ']);
+    text.strip_prefix(&format!("`{}`: ", spec.name)).unwrap_or(text).to_owned()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `lakehead query`: SQL in, rows out.
 
-use std::{io, path::PathBuf};
+use std::{io::Write, path::PathBuf};
 
 use clap::Args;
 use lakehead_query::format::{self, Format};
@@ -8,6 +8,7 @@ use lakehead_query::format::{self, Format};
 use crate::{
     ask::{Source, directory},
     outcome::Outcome,
+    output::output,
     patience::with_progress,
 };
 
@@ -26,29 +27,13 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let source = Source::find(&directory(arguments.data)?)?;
     let answer = with_progress("counting", async |progress| source.query(&arguments.sql, &progress).await).await?;
-    format::write(&answer, arguments.format, &mut Quiet(io::stdout()))?;
+    let mut out = output();
+    format::write(&answer, arguments.format, &mut out)?;
+    if arguments.format == Format::Json {
+        writeln!(out)?;
+    }
     if answer.truncated {
         eprintln!("there are more rows than the limit of {}; these are the first", answer.rows());
     }
     Ok(())
-}
-
-/// Standard output, for whom a reader that has seen enough (`| head`) is no error.
-struct Quiet(io::Stdout);
-
-impl io::Write for Quiet {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        quiet(self.0.write(bytes), bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        quiet(self.0.flush(), ())
-    }
-}
-
-fn quiet<T>(outcome: io::Result<T>, instead: T) -> io::Result<T> {
-    match outcome {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(instead),
-        outcome => outcome,
-    }
 }

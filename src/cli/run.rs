@@ -25,13 +25,17 @@ pub(crate) struct Arguments {
     /// Where to listen, in place of the pipeline's `listen`.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Allows an address that other machines can reach without a token: everyone who reaches it may read and push.
+    #[arg(long)]
+    listen_anyone: bool,
     /// An EventStreams address to read in place of Wikimedia's; for the default pipeline only.
     #[arg(long, value_name = "URL", conflicts_with = "pipeline")]
     upstream: Option<String>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Outcome {
-    let overrides = config::Overrides { data: arguments.data, listen: arguments.listen };
+    let overrides =
+        config::Overrides { data: arguments.data, listen: arguments.listen, listen_anyone: arguments.listen_anyone };
     let pipeline = load(arguments.pipeline, arguments.upstream, overrides).await?;
     let listener = bind(pipeline.listen).await?;
     let stop = Stop::listen()?;

@@ -13,6 +13,7 @@ use super::table::Table;
 use crate::{
     ask::{Source, directory},
     outcome::Outcome,
+    output::say,
     service::grouped,
 };
 
@@ -32,8 +33,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         (None, Source::Process(process)) => running(&process.status().await?),
         (None, Source::Files(data)) => lying(&data)?,
     };
-    print!("{table}");
-    Ok(())
+    Ok(say(table)?)
 }
 
 const HEADS: [&str; 5] = ["stream", "events", "raw bytes", "on disk", "last received"];

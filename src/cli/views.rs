@@ -10,6 +10,7 @@ use super::table::Table;
 use crate::{
     ask::{Source, directory},
     outcome::Outcome,
+    output::say,
     service::grouped,
 };
 
@@ -29,8 +30,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         let known = || catalog.views.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let view = catalog.views.get(name.as_str());
         let view = view.ok_or_else(|| anyhow!("there is no view {name:?}; there are: {}", known()))?;
-        println!("{}", view.sql.trim());
-        return Ok(());
+        return Ok(say(format_args!("{}\n", view.sql.trim()))?);
     }
     match Source::find(&data)? {
         Source::Process(process) => {
@@ -49,11 +49,11 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
                     text("failed", "good"),
                 ]);
             }
-            print!("{table}");
+            say(table)?;
         }
         Source::Files(data) => {
             for name in Catalog::load(&data)?.views.keys() {
-                println!("{name}");
+                say(format_args!("{name}\n"))?;
             }
             eprintln!(
                 "no process runs on {}, so only the names are known; `lakehead query` reads them",

@@ -146,7 +146,7 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
         ),
         (
             &[STREAM, "[view.v]\nsql = \"SELECT cuont(*) FROM s GROUP BY tumble(event_time, INTERVAL '1 minute')\"\n"],
-            "",
+            "p.toml:3: view.v.sql: Error during planning: Invalid function 'cuont'. Did you mean 'cot'?",
         ),
         (&[STREAM, "[view.v]\nwatermark_delay = \"60s\"\n"], "p.toml:2: view.v.sql: this key is missing"),
         (
@@ -167,7 +167,7 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
         ),
         (
             &["listen = \"0.0.0.0:8080\"\n", STREAM],
-            "p.toml:1: listen: 0.0.0.0:8080 can be reached from other machines: set a token, as in token = \"${LAKEHEAD_TOKEN}\", or write listen_anyone = true if everyone who reaches it may read and push",
+            "p.toml:1: listen: 0.0.0.0:8080 can be reached from other machines: set a token, as in token = \"${LAKEHEAD_TOKEN}\", or write listen_anyone = true (--listen-anyone) if everyone who reaches it may read and push",
         ),
         (&["token = \"short\"\n", STREAM], "p.toml:1: token: a token has at least 16 characters"),
         (
@@ -240,10 +240,11 @@ async fn the_default_pipeline_and_the_examples_are_good() {
 
 #[tokio::test]
 async fn what_the_command_line_says_goes_before_the_file() {
-    let overrides = Overrides { data: Some("./other".into()), listen: Some(([0, 0, 0, 0], 80).into()) };
+    let overrides =
+        Overrides { data: Some("./other".into()), listen: Some(([0, 0, 0, 0], 80).into()), listen_anyone: false };
     let text = ["listen = \"127.0.0.1:8080\"\n", STREAM].concat();
     let problems = read("p.toml", &text, SOURCES, &environment, overrides.clone()).await.expect_err("open to all");
-    assert!(problems.to_string().contains("0.0.0.0:80 can be reached from other machines"), "{problems}");
+    assert!(problems.to_string().starts_with("p.toml: --listen: 0.0.0.0:80 can be reached"), "{problems}");
     let text = ["listen_anyone = true\n", STREAM].concat();
     let pipeline = read("p.toml", &text, SOURCES, &environment, overrides).await.expect("said out loud");
     assert_eq!(pipeline.data.to_str(), Some("./other"));

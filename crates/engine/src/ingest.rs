@@ -52,6 +52,7 @@ pub(crate) enum Failure {
 struct UnderWay {
     ticket: Ticket,
     cursor: Option<Cursor>,
+    events: u64,
     bytes: usize,
 }
 
@@ -105,7 +106,7 @@ impl Ingest {
                     let first = under_way.pop_front().expect("the oldest of several has just resolved");
                     bytes -= first.bytes;
                     done.map_err(Failure::Store)?;
-                    acknowledge(source, first.cursor).await?;
+                    self.acknowledge(source, first).await?;
                 }
                 Step::Chunk(Err(error)) => return Err(Failure::Source(error)),
                 Step::Chunk(Ok(None)) => return Ok(Ending::Ended),
@@ -129,21 +130,17 @@ impl Ingest {
         if !chunk.gaps.is_empty() {
             rejects::commit(&self.gaps, &self.source, gaps::batch(&chunk.gaps, stream, &self.source)).await?;
         }
-        let count = chunk.events.len() as u64;
         let missing: u64 = chunk.gaps.iter().map(gaps::missing).sum();
-        let progress = chunk.cursor.as_ref().and_then(|cursor| cursor.progress);
         self.watch.update(|status| {
-            status.events += count;
             status.duplicates += chunk.duplicates;
             status.rejects += chunk.rejects.len() as u64;
             status.gaps += missing;
-            status.progress = progress.or(status.progress);
         });
         if chunk.events.is_empty() && chunk.cursor.is_none() {
             return Ok(None);
         }
         self.find_times(&mut chunk.events);
-        let bytes = chunk.events.payload().len();
+        let (events, bytes) = (chunk.events.len() as u64, chunk.events.payload().len());
         let append = Append {
             source: self.source.clone(),
             events: chunk.events,
@@ -152,7 +149,7 @@ impl Ingest {
             urgent: false,
         };
         let ticket = appender.append(append).await?;
-        Ok(Some(UnderWay { ticket, cursor: chunk.cursor, bytes }))
+        Ok(Some(UnderWay { ticket, cursor: chunk.cursor, events, bytes }))
     }
 
     /// Sets the event times that the source left open.
@@ -165,6 +162,19 @@ impl Ingest {
         events.set_event_times(times);
     }
 
+    /// What was committed counts, and the source is told.
+    async fn acknowledge(&self, source: &mut dyn Source, committed: UnderWay) -> Result<(), Failure> {
+        let UnderWay { cursor, events, .. } = committed;
+        self.watch.update(|status| {
+            status.events += events;
+            status.progress = cursor.as_ref().and_then(|cursor| cursor.progress).or(status.progress);
+        });
+        match cursor {
+            Some(cursor) => source.committed(&cursor).await.map_err(Failure::Source),
+            None => Ok(()),
+        }
+    }
+
     /// Waits for everything under way; the first that failed is what is returned.
     async fn drain(&self, source: &mut dyn Source, under_way: &mut VecDeque<UnderWay>) -> Result<(), Failure> {
         let mut outcome = Ok(());
@@ -175,7 +185,7 @@ impl Ingest {
                 outcome = done;
             }
             if outcome.is_ok() {
-                outcome = acknowledge(source, first.cursor).await;
+                outcome = self.acknowledge(source, first).await;
             }
         }
         outcome
@@ -190,12 +200,5 @@ async fn oldest(under_way: &mut VecDeque<UnderWay>) -> Result<(), Error> {
             Ok(())
         }
         None => std::future::pending().await,
-    }
-}
-
-async fn acknowledge(source: &mut dyn Source, cursor: Option<Cursor>) -> Result<(), Failure> {
-    match cursor {
-        Some(cursor) => source.committed(&cursor).await.map_err(Failure::Source),
-        None => Ok(()),
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use lakehead_connector_api::{Activity, Chunk, Error as SourceError, Gap, Resume, Source, SourceKind, SourceSpec};
-use lakehead_model::{Clock, Cursor, EventBatch, Kind, Name, Offset, Reject, StreamSchema, Timestamp};
+use lakehead_model::{Clock, Cursor, Kind, Name, Offset, Reject, StreamSchema, Timestamp};
 use lakehead_store::Stream;
 use schemars::JsonSchema;
 use serde::Deserialize;
