@@ -19,7 +19,7 @@ import zstandard
 
 FIELDS = "{timestamp: 'BIGINT', wiki: 'VARCHAR', type: 'VARCHAR', meta: 'STRUCT(domain VARCHAR)'}"
 QUERY = f"""
-    SELECT time_bucket(INTERVAL '1 minute', to_timestamp(timestamp)) AS minute, wiki, count(*) AS edits
+    SELECT time_bucket(INTERVAL '1 minute', make_timestamp(timestamp * 1000000)) AS minute, wiki, count(*) AS edits
     FROM read_json(?, format = 'newline_delimited', columns = {FIELDS}, compression = ?)
     WHERE meta.domain IS DISTINCT FROM 'canary' AND type IN ('edit', 'new')
     GROUP BY ALL
