@@ -85,7 +85,7 @@ pub struct Engine {
     schemas: BTreeMap<Name, StreamSchema>,
     shared: Arc<Shared>,
     lake: Lake,
-    sources: BTreeMap<Name, Arc<SourceWatch>>,
+    sources: Watches,
     /// Sources that are not connected yet.
     waiting: Mutex<Vec<Waiting>>,
     views: Mutex<Vec<views::Running>>,
@@ -93,6 +93,9 @@ pub struct Engine {
     tasks: Mutex<Vec<JoinHandle<()>>>,
     store: Mutex<Option<Store>>,
 }
+
+/// What each source's task tells.
+type Watches = BTreeMap<Name, Arc<SourceWatch>>;
 
 /// A source that is ready to be connected.
 struct Waiting {
@@ -326,7 +329,7 @@ fn prepare_sources(
     parts: &Parts,
     schemas: &BTreeMap<Name, StreamSchema>,
     streams: &BTreeMap<Name, Stream>,
-) -> Result<(BTreeMap<Name, Arc<SourceWatch>>, Vec<Waiting>), Error> {
+) -> Result<(Watches, Vec<Waiting>), Error> {
     let (mut watches, mut waiting) = (BTreeMap::new(), Vec::new());
     for (name, config) in &pipeline.sources {
         let spec = parts.sources.iter().find(|spec| spec.name == config.kind);

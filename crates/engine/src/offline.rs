@@ -76,7 +76,7 @@ async fn catch_up(
             let Some(block) = reader.next()? else { break };
             let reached = block.cursors.values().filter_map(|cursor| cursor.progress).min();
             times.push((reached, block.event_time_greatest, block.received_time));
-            if block.len() > 0 {
+            if !block.is_empty() {
                 let columns = decoder.decode(&Events {
                     payload: &block.payload,
                     ends: &block.ends,
