@@ -277,6 +277,12 @@ impl Engine {
     }
 }
 
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
 impl Kept {
     fn status(&self, now: Timestamp) -> StreamStatus {
         let (head, stats) = (self.stream.head(), self.stream.stats());

@@ -165,10 +165,8 @@ impl Ingest {
     /// What was committed counts, and the source is told.
     async fn acknowledge(&self, source: &mut dyn Source, committed: UnderWay) -> Result<(), Failure> {
         let UnderWay { cursor, events, .. } = committed;
-        self.watch.update(|status| {
-            status.events += events;
-            status.progress = cursor.as_ref().and_then(|cursor| cursor.progress).or(status.progress);
-        });
+        let progress = cursor.as_ref().and_then(|cursor| cursor.progress);
+        self.watch.committed(events, progress, self.clock.now());
         match cursor {
             Some(cursor) => source.committed(&cursor).await.map_err(Failure::Source),
             None => Ok(()),

@@ -35,7 +35,7 @@ enum Verdict {
     StoreCannotWrite(String),
     /// It is over.
     Failed(String),
-    /// Everything is being closed.
+    /// Everything is being closed, or the store was stopped by a defect.
     Stopped,
 }
 
@@ -86,7 +86,8 @@ async fn keep_going(ingest: Ingest, spec: SourceSpec, settings: serde_json::Valu
         };
         let now = ingest.clock.now();
         let wait = match judge(failure) {
-            Verdict::Stopped => return,
+            Verdict::Stopped if *stop.borrow() => return,
+            Verdict::Stopped => return ingest.watch.failed(now, "the store has stopped; see the log".to_owned()),
             Verdict::Failed(error) => return ingest.watch.failed(now, error),
             Verdict::Away { error, asked } => {
                 let wait = backoff.next(asked, random());

@@ -1,6 +1,9 @@
 //! What a source's task tells the rest: its state and its counts, for the status.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use lakehead_connector_api::Activity;
 use lakehead_model::{Name, Timestamp};
@@ -13,6 +16,8 @@ use crate::status::{SourceState, SourceStatus};
 /// detail within a state (another try, another reason) is not.
 pub(crate) struct SourceWatch {
     name: Name,
+    /// What it did last, as far as it said.
+    activity: Mutex<Activity>,
     status: watch::Sender<SourceStatus>,
 }
 
@@ -29,7 +34,7 @@ impl SourceWatch {
             opened: 0,
             progress: None,
         };
-        Self { name, status: watch::Sender::new(status) }
+        Self { name, activity: Mutex::new(Activity::Live), status: watch::Sender::new(status) }
     }
 
     pub(crate) fn status(&self) -> SourceStatus {
@@ -46,28 +51,46 @@ impl SourceWatch {
         self.status.send_modify(change);
     }
 
-    /// Something came: the source is connected.
+    /// Something came: the source is connected. While the store cannot write, that alone changes nothing.
     pub(crate) fn active(&self, activity: Option<&Activity>, now: Timestamp) {
+        let next = self.connected(activity);
         let name = &self.name;
         self.status.send_if_modified(|status| {
-            let next = match (activity, &status.state) {
-                (Some(Activity::CatchingUp), _) => SourceState::CatchingUp,
-                (Some(Activity::Live), _) => SourceState::Live,
-                (None, SourceState::Live | SourceState::CatchingUp) => return false,
-                (None, _) => SourceState::Live,
-            };
             match &status.state {
+                SourceState::Waiting { .. } => return false,
                 SourceState::Opening => info!("source {name} is connected"),
                 SourceState::Away { since, .. } => info!("source {name} is back after {:.1?}", now.since(*since)),
-                SourceState::Waiting { since, .. } => {
-                    info!("source {name} goes on after {:.1?}: the store can write again", now.since(*since));
-                }
                 _ => {}
             }
             let changed = status.state != next;
             status.state = next;
             changed
         });
+    }
+
+    /// Events are on disk, and with them the source's progress.
+    pub(crate) fn committed(&self, events: u64, progress: Option<Timestamp>, now: Timestamp) {
+        let next = self.connected(None);
+        self.update(|status| {
+            if let SourceState::Waiting { since, .. } = &status.state {
+                info!("source {} goes on after {:.1?}: the store can write again", self.name, now.since(*since));
+                status.state = next;
+            }
+            status.events += events;
+            status.progress = progress.or(status.progress);
+        });
+    }
+
+    /// The state of a source that is connected and does `activity`, or what it did last.
+    fn connected(&self, activity: Option<&Activity>) -> SourceState {
+        let mut last = self.activity.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(activity) = activity {
+            *last = activity.clone();
+        }
+        match *last {
+            Activity::CatchingUp => SourceState::CatchingUp,
+            Activity::Live => SourceState::Live,
+        }
     }
 
     /// The other side is away, and is tried again after `wait`.
@@ -108,5 +131,40 @@ impl SourceWatch {
     pub(crate) fn ended(&self) {
         info!("source {} has come to its end", self.name);
         self.update(|status| status.state = SourceState::Ended);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_waits_for_the_store_until_something_is_kept() {
+        let name = || Name::new("a").expect("a name");
+        let watch = SourceWatch::new(name(), "scripted", name());
+        let at = Timestamp::from_seconds;
+        watch.active(Some(&Activity::CatchingUp), at(0));
+        watch.waiting(at(1), "full".into());
+        watch.active(None, at(2));
+        watch.waiting(at(3), "still full".into());
+        let waiting = SourceState::Waiting { since: at(1), error: "still full".into() };
+        assert_eq!(watch.status().state, waiting, "since the first of them");
+        watch.committed(5, None, at(4));
+        let status = watch.status();
+        assert_eq!((status.state, status.events), (SourceState::CatchingUp, 5));
+    }
+
+    #[test]
+    fn a_source_that_is_away_keeps_its_since_until_it_is_back() {
+        let name = || Name::new("a").expect("a name");
+        let watch = SourceWatch::new(name(), "scripted", name());
+        let at = Timestamp::from_seconds;
+        let second = Duration::from_secs(1);
+        watch.away(at(1), "refused".into(), second);
+        watch.away(at(9), "reset".into(), second);
+        let away = SourceState::Away { since: at(1), error: "reset".into(), next_try: at(10) };
+        assert_eq!(watch.status().state, away);
+        watch.active(None, at(11));
+        assert_eq!(watch.status().state, SourceState::Live);
     }
 }
