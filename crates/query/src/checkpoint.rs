@@ -72,8 +72,8 @@ impl Checkpoint {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(Rebuild::New),
             Err(e) => return Err(Rebuild::Because(format!("its checkpoint cannot be read: {e}"))),
         };
-        let checkpoint: Self = serde_json::from_slice(&bytes)
-            .map_err(|e| Rebuild::Because(format!("its checkpoint is damaged: {e}")))?;
+        let checkpoint: Self =
+            serde_json::from_slice(&bytes).map_err(|e| Rebuild::Because(format!("its checkpoint is damaged: {e}")))?;
         let differs = [
             (checkpoint.format != FORMAT, "its checkpoint has another format"),
             (checkpoint.sql != plan.sql(), "its SQL was changed"),

@@ -116,9 +116,7 @@ impl Folder {
         let public = self.public(period);
         let _ = fs::remove_file(&step);
         // A file system without hard links gets a copy.
-        fs::hard_link(result, &step)
-            .or_else(|_| fs::copy(result, &step).map(|_| ()))
-            .map_err(Error::file(&step))?;
+        fs::hard_link(result, &step).or_else(|_| fs::copy(result, &step).map(|_| ())).map_err(Error::file(&step))?;
         fs::rename(&step, &public).map_err(Error::file(&public))
     }
 

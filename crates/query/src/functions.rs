@@ -69,9 +69,8 @@ impl ScalarUDFImpl for TumbleFunction {
             Err(error) => return exec_err!("tumble(time, size): {error}"),
         };
         let times = cast(&time.to_array(args.number_rows)?, &time_type())?;
-        let starts: PrimitiveArray<TimestampMicrosecondType> = times
-            .as_primitive::<TimestampMicrosecondType>()
-            .unary(|time| window.window(Timestamp(time)).start.0);
+        let starts: PrimitiveArray<TimestampMicrosecondType> =
+            times.as_primitive::<TimestampMicrosecondType>().unary(|time| window.window(Timestamp(time)).start.0);
         Ok(ColumnarValue::Array(Arc::new(starts.with_timezone("UTC")) as ArrayRef))
     }
 }

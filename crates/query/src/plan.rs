@@ -141,7 +141,10 @@ fn find_window(plan: &LogicalPlan) -> Result<Window, Error> {
             LogicalPlan::Distinct(_) => Err(("DISTINCT", "use GROUP BY, which does the same")),
             LogicalPlan::Union(_) => Err(("UNION", "keep a view for each part and unite them in the query")),
             LogicalPlan::Window(_) => Err(("OVER (…)", "put it into the query over the view")),
-            _ => Err(("this statement", "write SELECT … FROM a stream … GROUP BY tumble(event_time, INTERVAL '1 minute')")),
+            _ => Err((
+                "this statement",
+                "write SELECT … FROM a stream … GROUP BY tumble(event_time, INTERVAL '1 minute')",
+            )),
         };
         let verdict = verdict.and_then(|()| node.expressions().iter().try_for_each(mergeable));
         if let Err((what, instead)) = verdict {

@@ -40,7 +40,7 @@ impl State {
     pub(crate) async fn push(&mut self, plan: &ViewPlan, batches: Vec<RecordBatch>) -> Result<(), Error> {
         let batches: Vec<_> = batches.into_iter().filter(|batch| batch.num_rows() > 0).collect();
         for batch in &batches {
-            let least = window_starts(plan, batch).and_then(|starts| aggregate::min(starts)).map(Timestamp);
+            let least = window_starts(plan, batch).and_then(aggregate::min).map(Timestamp);
             self.earliest = [self.earliest, least].into_iter().flatten().min();
         }
         if batches.is_empty() {

@@ -208,7 +208,8 @@ impl View {
         };
         let handle = ViewHandle::new(name, Arc::clone(&plan), empty);
         let results = Arc::default();
-        let mut view = Self { plan, settings, folder: None, checkpoint, live, results, state, replaced: Vec::new(), handle };
+        let mut view =
+            Self { plan, settings, folder: None, checkpoint, live, results, state, replaced: Vec::new(), handle };
         view.list_results();
         view.publish();
         Ok((view, rebuild))
@@ -391,7 +392,9 @@ impl View {
             .live
             .iter()
             .chain(&written)
-            .map(|(start, live)| (*start, Period { correctable: live.period.correctable && keeps(live), ..live.period }))
+            .map(|(start, live)| {
+                (*start, Period { correctable: live.period.correctable && keeps(live), ..live.period })
+            })
             .collect();
         next.write(&folder.checkpoint())?;
 
@@ -408,7 +411,8 @@ impl View {
             }
         }
         for live in self.live.values_mut() {
-            if live.period.correctable && !self.checkpoint.periods.get(&live.range.start).is_some_and(|p| p.correctable) {
+            if live.period.correctable && !self.checkpoint.periods.get(&live.range.start).is_some_and(|p| p.correctable)
+            {
                 live.period.correctable = false;
                 let _ = std::fs::remove_file(live.file.path.with_extension("partial"));
             }

@@ -57,7 +57,8 @@ impl Random {
         };
         Event {
             seconds: (self.below(50) > 0).then(|| clock - i64::try_from(behind).expect("small")),
-            wiki: ["enwiki", "dewiki", "a_wiki_with_a_rather_long_name"][usize::try_from(self.below(3)).expect("small")],
+            wiki: ["enwiki", "dewiki", "a_wiki_with_a_rather_long_name"]
+                [usize::try_from(self.below(3)).expect("small")],
             kind: ["edit", "edit", "edit", "log"][usize::try_from(self.below(4)).expect("small")],
             length: (self.below(10) > 0).then(|| i64::try_from(self.below(100_000)).expect("small")),
         }
@@ -94,8 +95,12 @@ fn round(view: &View, events: &[Event], from: u64, block: usize) -> Round {
         let greatest = events.iter().filter_map(|event| event.seconds).max().map(Timestamp::from_seconds);
         let received = greatest.unwrap_or(Timestamp(0));
         let payload = payload.into();
-        let columns =
-            decoder.decode(&Events { payload: &payload, ends: &ends, first_offset: Offset(offset), received_time: received });
+        let columns = decoder.decode(&Events {
+            payload: &payload,
+            ends: &ends,
+            first_offset: Offset(offset),
+            received_time: received,
+        });
         batches.push(columns.expect("columns"));
         times.push((None, greatest, received));
         offset += events.len() as u64;
@@ -288,20 +293,33 @@ async fn what_cannot_be_kept_up_to_date_is_refused_with_the_nearest_thing() {
         (format!("SELECT {window} AS m, count(*) AS n FROM recentchange GROUP BY 1 LIMIT 5"), "ORDER BY … LIMIT"),
         (format!("SELECT {window} AS m, count(*) AS n FROM recentchange GROUP BY 1 ORDER BY 1"), "put ORDER BY"),
         (format!("SELECT {window} AS m, first_value(wiki) AS w FROM recentchange GROUP BY 1"), "use min, max"),
-        (format!("SELECT {window} AS m, count(*) AS n FROM recentchange WHERE event_time < now() GROUP BY 1"), "use event_time"),
+        (
+            format!("SELECT {window} AS m, count(*) AS n FROM recentchange WHERE event_time < now() GROUP BY 1"),
+            "use event_time",
+        ),
         (format!("SELECT {window} AS m, max(random()) AS r FROM recentchange GROUP BY 1"), "query over the view"),
         (
-            format!("SELECT {window} AS m, tumble(received_time, INTERVAL '1 hour') AS h, count(*) AS n FROM recentchange GROUP BY 1, 2"),
+            format!(
+                "SELECT {window} AS m, tumble(received_time, INTERVAL '1 hour') AS h, count(*) AS n FROM recentchange GROUP BY 1, 2"
+            ),
             "a view for each window",
         ),
-        ("SELECT tumble(meta_dt, INTERVAL '1 minute') AS m, count(*) AS n FROM recentchange GROUP BY 1".into(), "event_time or received_time"),
-        ("SELECT tumble(event_time, INTERVAL '1 month') AS m, count(*) AS n FROM recentchange GROUP BY 1".into(), "days, hours"),
+        (
+            "SELECT tumble(meta_dt, INTERVAL '1 minute') AS m, count(*) AS n FROM recentchange GROUP BY 1".into(),
+            "event_time or received_time",
+        ),
+        (
+            "SELECT tumble(event_time, INTERVAL '1 month') AS m, count(*) AS n FROM recentchange GROUP BY 1".into(),
+            "days, hours",
+        ),
         (format!("SELECT {window} AS m, count(*) FROM recentchange GROUP BY 1"), "name it with AS"),
         (format!("SELECT {window} AS m, count(*) AS n FROM recentchanges GROUP BY 1"), "recentchanges"),
         (format!("SELECT {window} AS m, count(wikki) AS n FROM recentchange GROUP BY 1"), "wikki"),
         ("SELEC 1".to_owned(), "SELEC"),
         (
-            format!("SELECT {window} AS m, count(*) AS n FROM recentchange a JOIN recentchange b ON a.id = b.id GROUP BY 1"),
+            format!(
+                "SELECT {window} AS m, count(*) AS n FROM recentchange a JOIN recentchange b ON a.id = b.id GROUP BY 1"
+            ),
             "",
         ),
     ];
@@ -319,7 +337,10 @@ async fn a_distinct_count_and_having_stay_exact_across_commits() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut random = Random(5);
     let events: Vec<Event> = (0..2_000)
-        .map(|i| Event { length: Some(i64::try_from(random.below(7)).expect("small")), ..random.event(1_700_000_000 + i * 7) })
+        .map(|i| Event {
+            length: Some(i64::try_from(random.below(7)).expect("small")),
+            ..random.event(1_700_000_000 + i * 7)
+        })
         .collect();
     let (mut view, _) = open(folder.path(), sql, ViewSettings::default()).await;
     for (i, some) in events.chunks(250).enumerate() {
