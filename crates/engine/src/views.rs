@@ -209,7 +209,7 @@ impl Follow {
             let Some(block) = reader.next().map_err(|e| e.to_string())? else { break };
             let progress = block.cursors.values().filter_map(|cursor| cursor.progress).min();
             times.push((progress, block.event_time_greatest, block.received_time));
-            if block.len() > 0 {
+            if !block.is_empty() {
                 let columns = self.decoder.decode(&Events {
                     payload: &block.payload,
                     ends: &block.ends,
@@ -261,13 +261,11 @@ async fn keep(mut views: Vec<Kept>, mut rounds: mpsc::Receiver<(Offset, Result<R
 async fn commit(views: &mut [Kept]) {
     for kept in views.iter_mut().filter(|kept| !kept.failed) {
         let offset = kept.view.next_offset();
-        let mut note = kept.note.lock().unwrap_or_else(PoisonError::into_inner);
-        if note.checkpoint == Some(offset) {
+        if kept.note.lock().unwrap_or_else(PoisonError::into_inner).checkpoint == Some(offset) {
             continue;
         }
-        drop(note);
         let outcome = kept.view.commit().await;
-        note = kept.note.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut note = kept.note.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
             Ok(()) => {
                 note.checkpoint = Some(offset);
