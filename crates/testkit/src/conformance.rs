@@ -1,4 +1,4 @@
-//! The suite that every source passes: what [`Source`](lakehead_connector_api::Source) promises, seen from outside.
+//! The suite that every source passes: what [`Source`] promises, seen from outside.
 //!
 //! It lives here and not beside the trait since it needs a log and a clock to hand to the source, and connector-api
 //! stands below both. A source brings an upstream that holds a known run of events, in whatever way it talks to one.
