@@ -29,6 +29,7 @@ use datafusion::{
     },
     prelude::{SessionConfig, SessionContext},
 };
+use futures::future::BoxFuture;
 use lakehead_model::{Name, StreamSchema, TimeRange, Timestamp};
 use lakehead_window::{ResultPeriod, Tumble};
 
@@ -69,7 +70,14 @@ pub struct ViewPlan {
 ///
 /// # Errors
 /// [`Error::Sql`] and [`Error::NotIncremental`], in words for the person who wrote the SQL.
-pub async fn check_view(sql: &str, streams: &BTreeMap<Name, StreamSchema>) -> Result<ViewPlan, Error> {
+pub fn check_view<'a>(
+    sql: &'a str,
+    streams: &'a BTreeMap<Name, StreamSchema>,
+) -> BoxFuture<'a, Result<ViewPlan, Error>> {
+    Box::pin(compile(sql, streams))
+}
+
+async fn compile(sql: &str, streams: &BTreeMap<Name, StreamSchema>) -> Result<ViewPlan, Error> {
     let context = planning_context(streams)?;
     let logical = context.state().create_logical_plan(sql).await?;
     let window = find_window(&logical)?;

@@ -22,6 +22,7 @@ use std::{
 };
 
 use datafusion::arrow::array::RecordBatch;
+use futures::future::BoxFuture;
 use lakehead_model::{Name, Offset, TimeRange, Timestamp};
 use lakehead_window::{Timeliness, Watermark, classify};
 use serde::{Deserialize, Serialize};
@@ -127,13 +128,22 @@ impl View {
     ///
     /// # Errors
     /// [`Error::File`] when its folder cannot be made or read.
-    pub async fn open(
+    pub fn open(
         data: &Path,
         name: Name,
         plan: Arc<ViewPlan>,
         settings: ViewSettings,
-    ) -> Result<(Self, Option<String>), Error> {
+    ) -> BoxFuture<'static, Result<(Self, Option<String>), Error>> {
         let folder = Folder::new(data, name.as_str());
+        Box::pin(Self::open_in(folder, name, plan, settings))
+    }
+
+    async fn open_in(
+        folder: Folder,
+        name: Name,
+        plan: Arc<ViewPlan>,
+        settings: ViewSettings,
+    ) -> Result<(Self, Option<String>), Error> {
         folder.create()?;
         let (mut view, rebuild) = Self::restore(&folder, name, plan, settings).await?;
         folder.sweep(&view.kept(&folder))?;
@@ -151,14 +161,14 @@ impl View {
     ///
     /// # Errors
     /// [`Error::File`] when the state cannot be read.
-    pub async fn open_read_only(
+    pub fn open_read_only(
         data: &Path,
         name: Name,
         plan: Arc<ViewPlan>,
         settings: ViewSettings,
-    ) -> Result<Self, Error> {
+    ) -> BoxFuture<'static, Result<Self, Error>> {
         let folder = Folder::new(data, name.as_str());
-        Ok(Self::restore(&folder, name, plan, settings).await?.0)
+        Box::pin(async move { Ok(Self::restore(&folder, name, plan, settings).await?.0) })
     }
 
     async fn restore(
@@ -260,7 +270,11 @@ impl View {
     ///
     /// # Errors
     /// [`Error::Limit`] when the state grows too large; [`Error::File`] when a period to be corrected cannot be read.
-    pub async fn absorb(&mut self, round: &Round) -> Result<(), Error> {
+    pub fn absorb<'a>(&'a mut self, round: &'a Round) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.take_in(round))
+    }
+
+    async fn take_in(&mut self, round: &Round) -> Result<(), Error> {
         let wanted = |batch: &RecordBatch| -> Result<RecordBatch, Error> {
             let schema = batch.schema();
             let indices = self.plan.wanted().iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
@@ -350,7 +364,11 @@ impl View {
     /// # Errors
     /// [`Error::File`] when something cannot be written; the last commit then still stands and the next call tries
     /// again.
-    pub async fn commit(&mut self) -> Result<(), Error> {
+    pub fn commit(&mut self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.write_commit())
+    }
+
+    async fn write_commit(&mut self) -> Result<(), Error> {
         let Some(folder) = self.folder.clone() else { return Ok(()) };
         let watermark = self.checkpoint.watermark.current().unwrap_or(Timestamp(i64::MIN));
         let generation = self.checkpoint.generation + 1;
