@@ -3,6 +3,7 @@
 //! The oracle: the N-th event is a pure function of the seed and N, so what the log holds in the end is known byte for
 //! byte; in the second cluster only the offset differs.
 
+use std::io::Write as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -232,7 +233,7 @@ async fn resuming_by_time_as_eventstreams_does_it_loses_events_and_ours_does_not
 fn recording(file: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/sse").join(file);
     if !path.exists() {
-        eprintln!("skipped: {file} is not here");
+        let _ = writeln!(std::io::stdout(), "SKIPPED recordings: {file} is not here");
         return None;
     }
     Some(path)

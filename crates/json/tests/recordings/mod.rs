@@ -1,5 +1,6 @@
 //! The recordings that lie beside the project where it is developed; none elsewhere, and then nothing is tested here.
 
+use std::io::Write as _;
 use std::{collections::BTreeMap, fs, io::Read, path::PathBuf};
 
 use serde_json::value::RawValue;
@@ -27,7 +28,7 @@ pub(crate) fn all() -> Vec<Vec<String>> {
         all.push(text.lines().map(event).collect());
     }
     if all.is_empty() {
-        eprintln!("skipped: no recordings in {}", data.display());
+        let _ = writeln!(std::io::stdout(), "SKIPPED recordings: no recordings in {}", data.display());
     }
     all
 }

@@ -1,5 +1,6 @@
 //! The generated events: pure, valid, of the recorded shape, order, size and redundancy.
 
+use std::io::Write as _;
 use std::{collections::HashSet, io::Read, path::PathBuf};
 
 use serde_json::Value;
@@ -168,7 +169,7 @@ fn sizes_are_those_of_the_wire() {
 fn recorded(name: &str) -> Option<Vec<u8>> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/recentchange").join(name);
     let Ok(stored) = std::fs::read(&path) else {
-        println!("skipped: there is no recording {}", path.display());
+        let _ = writeln!(std::io::stdout(), "SKIPPED recordings: there is no recording {}", path.display());
         return None;
     };
     let mut bytes = Vec::new();

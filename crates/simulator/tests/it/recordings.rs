@@ -9,7 +9,7 @@ use crate::common::{FixedClock, START, frames, start};
 fn shared(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
     if !path.exists() {
-        println!("skipped: there is no recording {}", path.display());
+        let _ = writeln!(std::io::stdout(), "SKIPPED recordings: there is no recording {}", path.display());
     }
     path.exists().then_some(path)
 }
