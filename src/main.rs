@@ -25,6 +25,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log();
+    if let Err(what) = crash_point() {
+        return report(Err(outcome::Failure::Usage(what)));
+    }
     // Only ring is compiled in; saying so here means that no client has to.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed already");
@@ -33,6 +36,14 @@ fn main() -> ExitCode {
         Ok(runtime) => report(runtime.block_on(cli.run())),
         Err(error) => report(Err(anyhow::Error::from(error).context("starting the runtime").into())),
     }
+}
+
+/// For tests of what a crash leaves behind: `LAKEHEAD_CRASH_AT=POINT:NTH` ends the process at a named point.
+fn crash_point() -> Result<(), String> {
+    let Ok(text) = std::env::var("LAKEHEAD_CRASH_AT") else { return Ok(()) };
+    let (point, nth) = text.split_once(':').unwrap_or((&text, "1"));
+    let nth = nth.parse().map_err(|_| format!("LAKEHEAD_CRASH_AT is {text:?}: write POINT:NTH, as in write.torn:3"))?;
+    lakehead_store::crash::arm(point, nth)
 }
 
 /// The log goes to standard error: ours from `info` on, others' from `warn` on. `LAKEHEAD_LOG` changes that, in the

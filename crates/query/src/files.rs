@@ -34,6 +34,7 @@ use datafusion::{
     },
 };
 use lakehead_model::{TimeRange, Timestamp};
+use lakehead_store::crash;
 
 use crate::Error;
 
@@ -196,6 +197,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let step = path.with_extension("writing");
     let mut file = File::create(&step).map_err(Error::file(&step))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::file(&step))?;
+    crash::point("checkpoint.written");
     fs::rename(&step, path).map_err(Error::file(path))?;
     path.parent().map_or(Ok(()), sync_folder)
 }

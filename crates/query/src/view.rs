@@ -24,6 +24,7 @@ use std::{
 use datafusion::arrow::array::RecordBatch;
 use futures::future::BoxFuture;
 use lakehead_model::{Name, Offset, TimeRange, Timestamp};
+use lakehead_store::crash;
 use lakehead_window::{Timeliness, Watermark, classify};
 use serde::{Deserialize, Serialize};
 
@@ -400,6 +401,7 @@ impl View {
             files::write_partial(&folder.open(generation), &self.plan.state_schema(), &open_rows)?;
         }
         folder.sync()?;
+        crash::point("checkpoint.files");
 
         let mut next = self.checkpoint.clone();
         next.generation = generation;
@@ -415,6 +417,7 @@ impl View {
             })
             .collect();
         next.write(&folder.checkpoint())?;
+        crash::point("checkpoint.renamed");
 
         // From here on the new commit stands; what follows only tidies up, and an opening would do it again.
         let old_open = std::mem::replace(&mut self.checkpoint, next).open;
@@ -428,6 +431,7 @@ impl View {
                 self.replaced.push(old.file);
             }
         }
+        crash::point("checkpoint.published");
         for live in self.live.values_mut() {
             if live.period.correctable && !self.checkpoint.periods.get(&live.range.start).is_some_and(|p| p.correctable)
             {

@@ -19,6 +19,7 @@ use std::{
 use crate::{
     Appended, Error, Sync,
     append::Waiting,
+    crash,
     error::advice,
     files::File,
     published::Fresh,
@@ -195,6 +196,7 @@ pub(crate) fn run(stream: &Inner) {
         };
         match synced {
             Ok(synced) => {
+                crash::point("sync.after");
                 last_sync = Some(Instant::now());
                 publish(stream, batch, synced);
                 stream.commit.done();

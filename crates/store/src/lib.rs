@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! frame     checksum, footer, data_frame      bytes of one zstd frame, of one footer
+//!           crash                             where a test can end the process
 //! block     block, gathering                  the events of one write, and one in the making
 //! segment   files, layout, segment            files, where they lie, walking them by their footers
 //! stream    recovery, published, commit,      opening; what readers see; one thread writes, one syncs
@@ -25,6 +26,7 @@ mod append;
 mod block;
 mod checksum;
 mod commit;
+pub mod crash;
 mod data_frame;
 mod disk;
 mod error;
@@ -55,7 +57,7 @@ pub use error::Error;
 pub use footer::IdempotencyKey;
 pub use lock::{Holder, holder};
 pub use options::{Options, Sync};
-pub use published::{Head, Stats};
+pub use published::{Head, SegmentFile, Stats};
 pub use reader::Reader;
 pub use store::Store;
 pub use stream::{Health, Stream};

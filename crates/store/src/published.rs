@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -45,6 +46,17 @@ pub struct Stats {
     pub segments: u64,
     /// Blocks, those without events included.
     pub blocks: u64,
+}
+
+/// One file of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The offset of its first event.
+    pub first_offset: Offset,
+    /// Bytes of it that count; of the last segment, those committed so far.
+    pub bytes: u64,
 }
 
 /// One segment that holds something committed.
@@ -221,6 +233,16 @@ impl Published {
             segments: self.segments.len() as u64,
             blocks: self.mark.next_number - self.first_number,
         }
+    }
+
+    /// The segments in order.
+    pub(crate) fn segment_files(&self) -> Vec<SegmentFile> {
+        let one = |kept: &Kept| SegmentFile {
+            path: kept.at.path.clone(),
+            first_offset: kept.at.first_offset,
+            bytes: kept.end,
+        };
+        self.segments.iter().map(one).collect()
     }
 
     /// Finds the block with the event at `offset`, the first of several when some are empty.

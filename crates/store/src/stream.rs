@@ -14,7 +14,7 @@ use lakehead_model::{Clock, Name, Offset};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    Appender, Error, Head, IdempotencyKey, Options, Reader, Stats,
+    Appender, Error, Head, IdempotencyKey, Options, Reader, SegmentFile, Stats,
     commit::{self, Commit},
     files::{Access, Files},
     layout::Layout,
@@ -162,6 +162,12 @@ impl Stream {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.inner.published().stats()
+    }
+
+    /// Its files, in order, as committed.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentFile> {
+        self.inner.published().segment_files()
     }
 
     /// Whether it can be written.

@@ -14,6 +14,7 @@ use crate::{
     append::Queued,
     checksum,
     commit::{Failed, Written},
+    crash,
     data_frame::Compressor,
     error::advice,
     files::{Access, File},
@@ -295,6 +296,7 @@ impl Writer {
             }
             (_, created) => (created?, 0, seed),
         };
+        crash::point("segment.created");
         for folder in self.stream.layout.folders_to(&at.path) {
             files.sync_folder(folder)?;
         }
@@ -363,11 +365,17 @@ impl Writer {
         };
         let sealed = footer.seal(&mut self.out, growing.seed, growing.chain);
         let chain = sealed.expect("128 cursors of 64 KiB and the keys of one block fit a footer");
+        crash::point("write.before");
+        if crash::due("write.torn") {
+            let _ = growing.file.write_all_at(self.out.get(..self.out.len() / 2).unwrap_or(&[]), growing.position);
+            crash::die();
+        }
         if let Err(error) = growing.file.write_all_at(&self.out, growing.position) {
             let path = growing.at.path.clone();
             self.fail("write", &path, &error);
             return refuse_all(answers, &self.stream);
         }
+        crash::point("write.after");
         let place = Place {
             number: footer.number,
             first_offset: footer.first_offset,
