@@ -74,8 +74,7 @@ async fn catch_up(
         let (mut batches, mut times, mut events, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
         while bytes < ROUND_BYTES {
             let Some(block) = reader.next()? else { break };
-            let reached = block.cursors.values().filter_map(|cursor| cursor.progress).min();
-            times.push((reached, block.event_time_greatest, block.received_time));
+            times.push((block.progress, block.event_time_greatest, block.received_time));
             if !block.is_empty() {
                 let columns = decoder.decode(&Events {
                     payload: &block.payload,

@@ -207,8 +207,7 @@ impl Follow {
         let (mut batches, mut times) = (Vec::new(), Vec::new());
         while bytes < ROUND_BYTES && stop.is_none_or(|stop| reader.position() < stop) {
             let Some(block) = reader.next().map_err(|e| e.to_string())? else { break };
-            let progress = block.cursors.values().filter_map(|cursor| cursor.progress).min();
-            times.push((progress, block.event_time_greatest, block.received_time));
+            times.push((block.progress, block.event_time_greatest, block.received_time));
             if !block.is_empty() {
                 let columns = self.decoder.decode(&Events {
                     payload: &block.payload,

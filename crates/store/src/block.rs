@@ -1,9 +1,7 @@
 //! A block as readers get it: the events of one write, shared by all of them.
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use bytes::Bytes;
-use lakehead_model::{Cursor, Name, Offset, Timestamp};
+use lakehead_model::{Offset, Timestamp};
 
 /// The events of one write, committed. Readers share it; the payload is never copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +17,8 @@ pub struct Block {
     pub event_time_least: Option<Timestamp>,
     /// The greatest event time in the block, likewise.
     pub event_time_greatest: Option<Timestamp>,
-    /// The cursors of all sources as they stand after this block.
-    pub cursors: Arc<BTreeMap<Name, Cursor>>,
+    /// The event time up to which all the stream's sources had brought everything after this block, as far as they tell.
+    pub progress: Option<Timestamp>,
     /// The stream's epoch when this block was written.
     pub epoch: u64,
     /// The events, each followed by a newline.
@@ -74,7 +72,6 @@ impl Block {
         };
         Self {
             first_offset: self.first_offset.plus(skipped as u64),
-            cursors: Arc::clone(&self.cursors),
             payload: self.payload.slice(cut as usize..),
             ends: self.ends.iter().skip(skipped).map(|end| end - cut).collect(),
             ..*self
@@ -98,7 +95,7 @@ mod tests {
             received_time: Timestamp(1),
             event_time_least: None,
             event_time_greatest: None,
-            cursors: Arc::default(),
+            progress: None,
             epoch: 0,
             payload: Bytes::from_static(b"{}\n[1]\n7\n"),
             ends: vec![3, 7, 9],

@@ -225,7 +225,9 @@ fn publish(stream: &Inner, batch: VecDeque<Written>, synced: bool) {
         published.mark.next_offset
     };
     stream.committed.send_replace(end);
-    stream.health.send_if_modified(|health| mem::replace(health, Health::Ok) != Health::Ok);
+    if stream.health.send_if_modified(|health| mem::replace(health, Health::Ok) != Health::Ok) {
+        tracing::info!(stream = %stream.name, "can write again");
+    }
     for (waiting, appended) in answers {
         waiting.answer(Ok(appended));
     }

@@ -41,18 +41,25 @@ impl Decompressor {
 
     /// The payload of `frame`, which must be exactly `raw_len` bytes; `None` when it is not, or the frame is damaged.
     pub(crate) fn decompress(&mut self, frame: &[u8], raw_len: usize) -> Option<Bytes> {
-        let mut payload = Vec::with_capacity(raw_len);
+        self.decompress_into(Vec::new(), frame, raw_len)
+    }
+
+    /// As [`decompress`](Self::decompress), into the memory of `payload`.
+    pub(crate) fn decompress_into(&mut self, mut payload: Vec<u8>, frame: &[u8], raw_len: usize) -> Option<Bytes> {
+        payload.clear();
+        payload.reserve_exact(raw_len);
         let len = self.0.decompress_to_buffer(frame, &mut payload).ok()?;
         (len == raw_len).then(|| payload.into())
     }
 }
 
-/// Where each line ends, just after its newline.
-pub(crate) fn line_ends(payload: &[u8], count: usize) -> Vec<u32> {
+/// Where each of `count` lines ends, just after its newline; `None` when there are not just as many.
+pub(crate) fn line_ends(payload: &[u8], count: usize) -> Option<Vec<u32>> {
     let mut ends = Vec::with_capacity(count);
     // A payload is at most 1 GiB, so its positions fit.
     ends.extend(memchr::memchr_iter(b'\n', payload).map(|at| at as u32 + 1));
-    ends
+    let last = ends.last().map_or(0, |end| *end as usize);
+    (ends.len() == count && last == payload.len()).then_some(ends)
 }
 
 /// The length of the zstd frame at the start of `bytes`; `None` while more bytes are needed, or when there is none.
@@ -81,6 +88,8 @@ mod tests {
 
     #[test]
     fn lines_end_after_their_newlines() {
-        assert_eq!(line_ends(b"{}\n[1]\n", 2), [3, 7]);
+        assert_eq!(line_ends(b"{}\n[1]\n", 2), Some(vec![3, 7]));
+        assert_eq!(line_ends(b"{}\n[1]\n", 3), None);
+        assert_eq!(line_ends(b"{}\n[1]", 1), None, "the last line has no end");
     }
 }

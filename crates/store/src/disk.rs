@@ -35,6 +35,15 @@ impl Files for Disk {
         fs::remove_file(path)
     }
 
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(path)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
         let folder = match fs::read_dir(path) {
             Ok(folder) => folder,

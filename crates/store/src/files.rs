@@ -20,6 +20,10 @@ pub(crate) trait Files: Send + Sync + fmt::Debug {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Removes a folder; one that is not empty is an error and stays.
+    fn remove_folder(&self, path: &Path) -> io::Result<()>;
+    /// Bytes that may still be written on the disk that holds `path`.
+    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
     /// What is in a folder, in any order; nothing when there is no such folder.
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>>;
 }

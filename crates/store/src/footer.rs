@@ -7,15 +7,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use lakehead_model::{Cursor, Name, Offset, Timestamp};
 
-use crate::checksum::Running;
+use crate::{
+    checksum::Running,
+    fields::{Damaged, Fields, put, put_cursors, put_keys},
+};
 
 /// The skippable frame's magic. Not `…5E`, which zstd's seekable format uses, and not `…50`, which pzstd uses.
-const FRAME_MAGIC: u32 = 0x184D_2A5B;
+pub(crate) const FRAME_MAGIC: u32 = 0x184D_2A5B;
 const HEAD_MAGIC: &[u8; 7] = b"LHBLOCK";
 /// The last eight bytes of every footer.
 pub(crate) const END_MAGIC: &[u8; 8] = b"LHBLKEND";
-/// The last eight bytes of a sealed segment's index.
-pub(crate) const INDEX_END_MAGIC: &[u8; 8] = b"LHIDXEND";
 const VERSION: u8 = 1;
 /// Bytes from the chain checksum to the end, in every version.
 pub(crate) const TRAILER_LEN: usize = 32;
@@ -66,6 +67,12 @@ pub(crate) enum NotAFooter {
     Version(u8),
 }
 
+impl From<Damaged> for NotAFooter {
+    fn from(_: Damaged) -> Self {
+        Self::Damaged
+    }
+}
+
 /// The checksums of a whole footer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seals {
@@ -76,6 +83,16 @@ pub(crate) struct Seals {
 }
 
 impl Footer {
+    /// The least and the greatest event time.
+    pub(crate) fn event_times(&self) -> Option<(Timestamp, Timestamp)> {
+        self.event_time_least.zip(self.event_time_greatest)
+    }
+
+    /// The event time up to which all its sources have brought everything, as far as they know.
+    pub(crate) fn progress(&self) -> Option<Timestamp> {
+        progress(&self.cursors)
+    }
+
     /// Appends the footer to `out`, which holds exactly the data frame, and returns the new chain checksum; `None`
     /// when the cursors and keys are too much for a footer.
     pub(crate) fn seal(&self, out: &mut Vec<u8>, seed: u64, chain_before: u64) -> Option<u64> {
@@ -107,20 +124,8 @@ impl Footer {
         put(out, self.epoch.to_le_bytes());
         put(out, u32::try_from(self.cursors.len()).ok()?.to_le_bytes());
         put(out, u32::try_from(self.keys.len()).ok()?.to_le_bytes());
-        for (name, cursor) in self.cursors.iter() {
-            out.push(u8::try_from(name.as_str().len()).ok()?);
-            out.extend_from_slice(name.as_str().as_bytes());
-            out.push(u8::from(cursor.progress.is_some()));
-            put(out, cursor.progress.map_or(0, |t| t.0).to_le_bytes());
-            put(out, u32::try_from(cursor.position.len()).ok()?.to_le_bytes());
-            out.extend_from_slice(cursor.position.as_bytes());
-        }
-        for key in &self.keys {
-            put(out, key.first_offset.0.to_le_bytes());
-            put(out, key.count.to_le_bytes());
-            put(out, u16::try_from(key.key.len()).ok()?.to_le_bytes());
-            out.extend_from_slice(key.key.as_bytes());
-        }
+        put_cursors(out, &self.cursors)?;
+        put_keys(out, self.keys.iter())?;
         let chain = Running::after(chain_before).over(out).value();
         put(out, chain.to_le_bytes());
         let checksum = Running::after(seed).over(out.get(start..)?).value();
@@ -178,24 +183,8 @@ impl Footer {
         let synced_blocks = fields.u64()?;
         let epoch = fields.u64()?;
         let (cursor_count, key_count) = (fields.u32()?, fields.u32()?);
-        let mut cursors = BTreeMap::new();
-        for _ in 0..cursor_count {
-            let len = usize::from(fields.u8()?);
-            let name = Name::new(fields.text(len)?).map_err(|_| NotAFooter::Damaged)?;
-            let has_progress = fields.u8()?;
-            let progress = fields.i64()?;
-            let len = fields.u32()? as usize;
-            let position = fields.text(len)?.into();
-            let progress = (has_progress == 1).then_some(Timestamp(progress));
-            cursors.insert(name, Cursor { position, progress });
-        }
-        let mut keys = Vec::new();
-        for _ in 0..key_count {
-            let first_offset = Offset(fields.u64()?);
-            let count = fields.u32()?;
-            let len = usize::from(fields.u16()?);
-            keys.push(IdempotencyKey { key: fields.text(len)?.into(), first_offset, count });
-        }
+        let cursors = fields.cursors(cursor_count)?;
+        let keys = fields.keys(key_count)?;
         if !fields.0.is_empty() {
             return Err(NotAFooter::Damaged);
         }
@@ -212,10 +201,15 @@ impl Footer {
             synced_to,
             synced_blocks,
             epoch,
-            cursors: Arc::new(cursors),
+            cursors,
             keys,
         })
     }
+}
+
+/// The least progress of these cursors; of those that tell one.
+pub(crate) fn progress(cursors: &BTreeMap<Name, Cursor>) -> Option<Timestamp> {
+    cursors.values().filter_map(|cursor| cursor.progress).min()
 }
 
 /// The length of the footer whose last bytes these are, by its trailer; `None` when they do not end a footer.
@@ -225,50 +219,6 @@ pub(crate) fn len_by_trailer(end_of_footer: &[u8]) -> Option<usize> {
     let len = fields.u32().ok()? as usize;
     let plausible = fields.u32() == Ok(0) && fields.0 == END_MAGIC && (FIXED_LEN..=FOOTER_BYTES_MAX).contains(&len);
     plausible.then_some(len)
-}
-
-/// Appends the bytes of one number.
-fn put<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
-    out.extend_from_slice(&bytes);
-}
-
-/// Takes numbers and runs of bytes off the front; too few bytes are damage.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, len: usize) -> Result<&'a [u8], NotAFooter> {
-        let (taken, rest) = self.0.split_at_checked(len).ok_or(NotAFooter::Damaged)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], NotAFooter> {
-        self.take(N)?.try_into().map_err(|_| NotAFooter::Damaged)
-    }
-
-    fn text(&mut self, len: usize) -> Result<&'a str, NotAFooter> {
-        std::str::from_utf8(self.take(len)?).map_err(|_| NotAFooter::Damaged)
-    }
-
-    fn u8(&mut self) -> Result<u8, NotAFooter> {
-        self.array().map(u8::from_le_bytes)
-    }
-
-    fn u16(&mut self) -> Result<u16, NotAFooter> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Result<u32, NotAFooter> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Result<u64, NotAFooter> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn i64(&mut self) -> Result<i64, NotAFooter> {
-        self.array().map(i64::from_le_bytes)
-    }
 }
 
 #[cfg(test)]

@@ -49,10 +49,25 @@ impl Layout {
         self.root.join("temporary")
     }
 
+    pub(crate) fn inventory(&self) -> PathBuf {
+        self.root.join("inventory")
+    }
+
     /// The segment of `stream` that begins with `first_offset` in the hour of `received_time`.
     pub(crate) fn segment(&self, stream: &Name, received_time: Timestamp, first_offset: Offset) -> SegmentPath {
+        self.segment_in(stream, &received_time.hour_folder(), first_offset)
+    }
+
+    /// As [`segment`](Self::segment), with the hour as its folders, `YYYY/MM/DD/HH`.
+    pub(crate) fn segment_in(&self, stream: &Name, hour: &str, first_offset: Offset) -> SegmentPath {
         let name = format!("{:0OFFSET_DIGITS$}{SUFFIX}", first_offset.0);
-        SegmentPath { first_offset, path: self.stream(stream).join(received_time.hour_folder()).join(name) }
+        SegmentPath { first_offset, path: self.stream(stream).join(hour).join(name) }
+    }
+
+    /// The folders of a segment's hour, `YYYY/MM/DD/HH`; `None` when it does not lie in such.
+    pub(crate) fn hour_of(&self, stream: &Name, segment: &Path) -> Option<String> {
+        let hour = segment.parent()?.strip_prefix(self.stream(stream)).ok()?;
+        hour.to_str().map(str::to_owned)
     }
 
     /// The streams on disk, by name.
@@ -65,22 +80,31 @@ impl Layout {
         Ok(names)
     }
 
-    /// The segments of a stream in order, each with its length in bytes. What is not named as a segment is not ours
-    /// and is left alone.
-    pub(crate) fn list_segments(&self, files: &dyn Files, stream: &Name) -> Result<Vec<(SegmentPath, u64)>, Error> {
-        let mut folders = vec![self.stream(stream)];
+    /// The segments of a stream in order, each with its length in bytes: those in the hour `from` (`YYYY/MM/DD/HH`) and after
+    /// it, or all when `from` is empty. What is not named as a segment is not ours and is left alone.
+    pub(crate) fn list_segments(
+        &self,
+        files: &dyn Files,
+        stream: &Name,
+        from: &str,
+    ) -> Result<Vec<(SegmentPath, u64)>, Error> {
+        let mut folders = vec![(self.stream(stream), String::new())];
         for _ in ["year", "month", "day", "hour"] {
             let mut deeper = Vec::new();
-            for folder in folders {
+            for (folder, below) in folders {
                 let entries = files.list(&folder).map_err(Error::io("list", &folder))?;
-                let numbered = |name: &str| name.bytes().all(|b| b.is_ascii_digit());
-                deeper
-                    .extend(entries.iter().filter(|e| e.is_folder && numbered(&e.name)).map(|e| folder.join(&e.name)));
+                for entry in entries.iter().filter(|e| e.is_folder && e.name.bytes().all(|b| b.is_ascii_digit())) {
+                    let below = if below.is_empty() { entry.name.clone() } else { format!("{below}/{}", entry.name) };
+                    // All digits of a time stand in its text, the largest unit first, so texts compare as times do.
+                    if from.get(..below.len()).is_none_or(|from| below.as_str() >= from) {
+                        deeper.push((folder.join(&entry.name), below));
+                    }
+                }
             }
             folders = deeper;
         }
         let mut segments = Vec::new();
-        for folder in folders {
+        for (folder, _) in folders {
             for entry in files.list(&folder).map_err(Error::io("list", &folder))? {
                 if let Some(first_offset) = first_offset(&entry.name).filter(|_| !entry.is_folder) {
                     segments.push((SegmentPath { first_offset, path: folder.join(&entry.name) }, entry.len));

@@ -4,13 +4,16 @@
 //! store does not know: event times and cursors are handed to it. In floors, each standing only on those before it:
 //!
 //! ```text
-//! frame     checksum, footer, data_frame      bytes of one zstd frame, of one footer
-//!           crash                             where a test can end the process
-//! block     block, gathering                  the events of one write, and one in the making
-//! segment   files, layout, segment            files, where they lie, walking them by their footers
+//! frame     checksum, fields, data_frame,     bytes of one zstd frame, of one footer, of a sealed segment's index
+//!           footer, index
+//! block     block, gathering, only            the events of one write, and one in the making; which of them are wanted
+//! segment   files, layout, segment, sealed,   files, where they lie, walking them by their footers or their index;
+//!           seal, inventory                   making the second out of the first; what the finished ones hold
 //! stream    recovery, published, commit,      opening; what readers see; one thread writes, one syncs
-//!           writer, reader, append, queue     and publishes; blocking readers; the way in
+//!           writer, reader, append, queue,    and publishes; blocking readers; the way in;
+//!           retention, upkeep                 what leaves the log; sealing and removing beside the live path
 //! store     marker, lock, store               one data directory, one writer
+//! beside    crash                             where a test can end the process
 //! ```
 //!
 //! **What survives what.** With [`Sync::Always`] and [`Sync::Every`] a [`Ticket`] that resolved well means that the events
@@ -30,22 +33,30 @@ pub mod crash;
 mod data_frame;
 mod disk;
 mod error;
+mod fields;
 mod files;
 mod footer;
 mod gathering;
+mod index;
+mod inventory;
 mod layout;
 mod lock;
 mod mark;
 mod marker;
+mod only;
 mod options;
 mod published;
 mod quarantine;
 mod queue;
 mod reader;
 mod recovery;
+mod retention;
+mod seal;
+mod sealed;
 mod segment;
 mod store;
 mod stream;
+mod upkeep;
 mod writer;
 
 #[cfg(test)]
@@ -56,8 +67,11 @@ pub use block::Block;
 pub use error::Error;
 pub use footer::IdempotencyKey;
 pub use lock::{Holder, holder};
-pub use options::{Options, Sync};
+pub use only::Only;
+pub use options::{Options, SealOptions, Sync};
 pub use published::{Head, SegmentFile, Stats};
 pub use reader::Reader;
+pub use retention::{Expired, Need, Retention, RetentionPlan};
+pub use seal::{Pace, SealedSegment};
 pub use store::Store;
 pub use stream::{Health, Stream};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use lakehead_model::{Cursor, Name, Offset, Timestamp};
 
-use crate::footer::Footer;
+use crate::{footer::Footer, index::Index};
 
 /// Where a stream stands. There is one for what is written and one for what is committed; after a failure the first is
 /// set back to the second.
@@ -34,6 +34,19 @@ impl Mark {
             received_time: Some(footer.received_time),
             cursors: Arc::clone(&footer.cursors),
             epoch: footer.epoch,
+        }
+    }
+
+    /// Where the stream stands after the sealed segment with this index.
+    pub(crate) fn after_index(index: &Index) -> Self {
+        let (ends, last) = (index.ends(), index.blocks.last());
+        Self {
+            next_number: ends.number,
+            next_offset: ends.offset,
+            raw_bytes: index.raw_before + index.raw_bytes(),
+            received_time: last.map(|block| block.received_time),
+            cursors: Arc::clone(&index.cursors),
+            epoch: last.map_or(0, |block| block.epoch),
         }
     }
 }

@@ -9,10 +9,18 @@ use std::{
 use bytes::BytesMut;
 use lakehead_model::{Cursor, Name, Offset, Timestamp};
 
-use crate::{Block, footer::IdempotencyKey, layout::SegmentPath, mark::Mark, recovery::Recovered, segment::Place};
+use crate::{
+    Block, Only,
+    footer::IdempotencyKey,
+    inventory::{Known, Summary},
+    layout::SegmentPath,
+    mark::Mark,
+    recovery::Recovered,
+    segment::{Beginning, Border, Place},
+};
 
 /// How many of the last idempotency keys are remembered: an hour of one push every 55 ms.
-const KEYS_RECENT_MAX: usize = 65_536;
+pub(crate) const KEYS_RECENT_MAX: usize = 65_536;
 /// Payload buffers kept for use again: those of the block being gathered and of the one being written.
 const SPARE_MAX: usize = 2;
 /// Live places handed to a reader at once, so that a copy stays small.
@@ -57,6 +65,8 @@ pub struct SegmentFile {
     pub first_offset: Offset,
     /// Bytes of it that count; of the last segment, those committed so far.
     pub bytes: u64,
+    /// Whether it is known to be sealed: then it never changes again.
+    pub sealed: bool,
 }
 
 /// One segment that holds something committed.
@@ -67,6 +77,8 @@ pub(crate) struct Kept {
     pub(crate) end: u64,
     /// Whether `end` was found by its footers.
     pub(crate) end_is_known: bool,
+    /// What it holds; of the last one, and of those that nobody has looked into yet, it is not known.
+    pub(crate) summary: Option<Summary>,
 }
 
 /// The committed state of a stream.
@@ -85,6 +97,7 @@ pub(crate) struct Published {
     spare: Vec<BytesMut>,
     pub(crate) keys: VecDeque<IdempotencyKey>,
     raw_before: u64,
+    raw_before_last: u64,
     first_number: u64,
     stored_before_last: u64,
 }
@@ -123,6 +136,13 @@ pub(crate) enum Whereabouts {
         /// committed and could not be removed.
         next: Vec<SegmentPath>,
     },
+    /// In a segment of which nothing is wanted: after it.
+    Skipped {
+        /// The segment.
+        at: SegmentPath,
+        /// Where it ends.
+        to: Border,
+    },
     /// Not in this stream.
     OutOfRange {
         /// The first offset kept.
@@ -135,12 +155,13 @@ pub(crate) enum Whereabouts {
 impl Published {
     pub(crate) fn new(recovered: &Recovered, tail_bytes_max: u64) -> Self {
         let count = recovered.segments.len();
-        let segments: Vec<Kept> = recovered
-            .segments
-            .iter()
-            .enumerate()
-            .map(|(i, (at, end))| Kept { at: at.clone(), end: *end, end_is_known: i + 2 >= count })
-            .collect();
+        let kept = |(i, known): (usize, &Known)| Kept {
+            at: known.at.clone(),
+            end: known.len,
+            end_is_known: i + 2 >= count || known.summary.is_some(),
+            summary: known.summary,
+        };
+        let segments: Vec<Kept> = recovered.segments.iter().enumerate().map(kept).collect();
         let stored_before_last = segments.iter().rev().skip(1).map(|kept| kept.end).sum();
         let mut published = Self {
             mark: recovered.mark.clone(),
@@ -154,6 +175,7 @@ impl Published {
             spare: Vec::new(),
             keys: VecDeque::new(),
             raw_before: recovered.raw_before,
+            raw_before_last: recovered.raw_before_last,
             first_number: recovered.first_number,
             stored_before_last,
         };
@@ -166,8 +188,13 @@ impl Published {
         match self.segments.last_mut() {
             Some(last) if last.at == fresh.at => last.end = fresh.place.end(),
             _ => {
-                self.stored_before_last += self.segments.last().map_or(0, |last| last.end);
-                self.segments.push(Kept { at: fresh.at, end: fresh.place.end(), end_is_known: true });
+                if let Some(finished) = self.segments.last_mut() {
+                    self.stored_before_last += finished.end;
+                    finished.summary = finished.summary.or(Summary::of_places(&self.places, self.raw_before_last));
+                }
+                self.raw_before_last = self.mark.raw_bytes;
+                let (at, end) = (fresh.at, fresh.place.end());
+                self.segments.push(Kept { at, end, end_is_known: true, summary: None });
                 self.places.clear();
             }
         }
@@ -241,12 +268,70 @@ impl Published {
             path: kept.at.path.clone(),
             first_offset: kept.at.first_offset,
             bytes: kept.end,
+            sealed: kept.summary.is_some_and(|summary| summary.sealed),
         };
         self.segments.iter().map(one).collect()
     }
 
+    /// The finished segments in order: all but the last.
+    pub(crate) fn finished_segments(&self) -> &[Kept] {
+        self.segments.split_last().map_or(&[], |(_, finished)| finished)
+    }
+
+    /// Takes note of what a finished segment holds, and of its length; nothing when it is not there any more.
+    pub(crate) fn describe(&mut self, at: &SegmentPath, end: u64, summary: Summary) {
+        let count = self.segments.len();
+        let Some(index) = self.segments.iter().position(|kept| kept.at == *at).filter(|index| index + 1 < count) else {
+            return;
+        };
+        if let Some(kept) = self.segments.get_mut(index) {
+            self.stored_before_last = self.stored_before_last + end - kept.end;
+            *kept = Kept { end, end_is_known: true, summary: Some(summary), ..kept.clone() };
+        }
+    }
+
+    /// Replaces the finished segments up to the last of `listed`, which are those that the files show.
+    pub(crate) fn replace_finished(&mut self, listed: Vec<Kept>, first: Beginning) {
+        let Some(last) = listed.last() else { return };
+        let after = self.segments.partition_point(|kept| kept.at <= last.at);
+        let rest = self.segments.split_off(after);
+        self.segments = listed;
+        self.segments.extend(rest);
+        self.begins_with(first);
+    }
+
+    /// Forgets the first `count` segments, after which it begins with `first`.
+    pub(crate) fn forget(&mut self, count: usize, first: Beginning) {
+        self.segments.drain(..count.min(self.segments.len().saturating_sub(1)));
+        self.begins_with(first);
+    }
+
+    fn begins_with(&mut self, first: Beginning) {
+        self.raw_before = first.raw_before;
+        self.first_number = first.border.number;
+        self.stored_before_last = self.finished_segments().iter().map(|kept| kept.end).sum();
+    }
+
+    /// The offsets `[from, to)` between which everything lies that `only` may want, as far as is known without reading.
+    pub(crate) fn narrow(&self, only: &Only) -> (Offset, Offset) {
+        let (start, end) = (self.start(), self.mark.next_offset);
+        if only.everything() {
+            return (start, end);
+        }
+        let ends = self.segments.iter().skip(1).map(|next| next.at.first_offset).chain([end]);
+        let mut wanted = None;
+        for (kept, segment_end) in self.segments.iter().zip(ends) {
+            if kept.summary.is_some_and(|summary| !only.admits_segment(&summary)) {
+                continue;
+            }
+            let from = wanted.map_or(kept.at.first_offset, |(from, _)| from);
+            wanted = Some((from, segment_end));
+        }
+        wanted.unwrap_or((end, end))
+    }
+
     /// Finds the block with the event at `offset`, the first of several when some are empty.
-    pub(crate) fn find_offset(&self, offset: Offset) -> Whereabouts {
+    pub(crate) fn find_offset(&self, offset: Offset, only: &Only) -> Whereabouts {
         let (start, end) = (self.start(), self.mark.next_offset);
         if offset < start || offset > end {
             return Whereabouts::OutOfRange { start, end };
@@ -262,12 +347,21 @@ impl Published {
             return self.last_from(self.places.partition_point(|place| place.end_offset() <= offset));
         }
         let after = self.segments.partition_point(|kept| kept.at.first_offset <= offset);
-        self.finished(after.saturating_sub(1))
+        self.finished(after.saturating_sub(1), only)
     }
 
     /// Finds block `number`, which follows the offset `position`. `read_through` is the finished segment that the reader
     /// has come to the end of, if it has.
-    pub(crate) fn find_number(&self, number: u64, position: Offset, read_through: Option<&SegmentPath>) -> Whereabouts {
+    pub(crate) fn find_number(
+        &self,
+        number: u64,
+        position: Offset,
+        read_through: Option<&SegmentPath>,
+        only: &Only,
+    ) -> Whereabouts {
+        if number < self.first_number {
+            return Whereabouts::OutOfRange { start: self.start(), end: self.mark.next_offset };
+        }
         if number >= self.mark.next_number {
             return self.at_the_end();
         }
@@ -283,7 +377,7 @@ impl Published {
             // It is in the segment of the event before it, or in one after that.
             None => self.segments.partition_point(|kept| kept.at.first_offset < position).saturating_sub(1),
         };
-        self.finished(index)
+        self.finished(index, only)
     }
 
     fn last_from(&self, index: usize) -> Whereabouts {
@@ -293,15 +387,15 @@ impl Published {
         Whereabouts::Last { at: last.at.clone(), places, chain_before }
     }
 
-    fn finished(&self, index: usize) -> Whereabouts {
-        let after = self.segments.get(index + 1..).unwrap_or(&[]);
-        match (self.segments.get(index), after.first()) {
-            (Some(kept), Some(first)) => {
-                let same = after.iter().take_while(|next| next.at.first_offset == first.at.first_offset);
-                Whereabouts::Finished { kept: kept.clone(), next: same.map(|next| next.at.clone()).collect() }
-            }
-            _ => self.at_the_end(),
+    fn finished(&self, index: usize, only: &Only) -> Whereabouts {
+        let Some(kept) = self.segments.get(index) else { return self.at_the_end() };
+        if let Some(summary) = kept.summary.filter(|summary| !only.admits_segment(summary)) {
+            return Whereabouts::Skipped { at: kept.at.clone(), to: summary.ends(kept.at.first_offset) };
         }
+        let after = self.segments.get(index + 1..).unwrap_or(&[]);
+        let same = after.first().map(|first| first.at.first_offset);
+        let next = after.iter().take_while(|next| Some(next.at.first_offset) == same).map(|next| next.at.clone());
+        Whereabouts::Finished { kept: kept.clone(), next: next.collect() }
     }
 
     fn at_the_end(&self) -> Whereabouts {

@@ -11,16 +11,18 @@
 
 use std::path::PathBuf;
 
-use lakehead_model::Name;
+use lakehead_model::{Name, Offset};
 
 use crate::{
     Error,
     files::{Access, Files},
     footer::IdempotencyKey,
+    index::Index,
+    inventory::{self, Known, Summary},
     layout::{Layout, SegmentPath},
     mark::Mark,
-    quarantine,
-    segment::{Found, Place, Segment, follows, follows_not},
+    quarantine, seal,
+    segment::{Beginning, Border, Found, Place, Segment, follows_not},
 };
 
 /// What an opened stream starts from.
@@ -28,11 +30,12 @@ use crate::{
 pub(crate) struct Recovered {
     pub(crate) mark: Mark,
     /// The segments in order, each with the bytes of it that count.
-    pub(crate) segments: Vec<(SegmentPath, u64)>,
+    pub(crate) segments: Vec<Known>,
     /// The last segment, when there is one.
     pub(crate) last: Option<LastSegment>,
-    /// Bytes of events before the first segment.
+    /// Bytes of events before the first segment, and before the last.
     pub(crate) raw_before: u64,
+    pub(crate) raw_before_last: u64,
     /// The number of the first block.
     pub(crate) first_number: u64,
     /// The idempotency keys of the last two segments, oldest first.
@@ -45,7 +48,7 @@ pub(crate) struct Recovered {
 #[derive(Debug)]
 pub(crate) struct LastSegment {
     pub(crate) segment: Segment,
-    /// Its blocks; never none.
+    /// Its blocks; none when it is sealed.
     pub(crate) places: Vec<Place>,
     /// Whether blocks may be added to it: not when a torn tail could not be cut.
     pub(crate) can_grow: bool,
@@ -73,7 +76,6 @@ struct Judged {
 /// # Errors
 /// `Corrupt` when something is damaged that a later footer proves to have been synced.
 fn judge(segment: &Segment) -> Result<Judged, Error> {
-    segment.refuse_sealed()?;
     let file_len = segment.len()?;
     let (mut synced_blocks, mut synced_to) = (0, segment.at.first_offset);
     let mut above: Vec<Found> = Vec::new();
@@ -95,7 +97,7 @@ fn judge(segment: &Segment) -> Result<Judged, Error> {
     let mut last = anchor;
     for (footer, place) in above.into_iter().rev() {
         let in_order = match &last {
-            Some((_, before)) => follows(before, &place),
+            Some((_, before)) => before.ends() == place.begins(),
             None => place.first_offset == segment.at.first_offset,
         };
         if place.start != good_end || !in_order || !segment.verify(&place, chain)? {
@@ -121,23 +123,45 @@ fn synced_but_gone(segment: &Segment, at: u64, synced_blocks: u64) -> Error {
     segment.corrupt(at, what)
 }
 
+/// The last segment with something in it.
+enum End {
+    /// It is sealed: nothing of it is in doubt.
+    Sealed(Segment, Index),
+    /// Blocks with footers; the last whole one.
+    Open(Segment, Judged, Found),
+}
+
 /// Opens the log of `stream` and, with [`Access::Write`], mends its end.
 pub(crate) fn open(files: &dyn Files, layout: &Layout, stream: &Name, access: Access) -> Result<Recovered, Error> {
-    let mut segments = layout.list_segments(files, stream)?;
+    if access == Access::Write {
+        seal::sweep(files, layout, stream)?;
+    }
+    let mut segments = inventory::segments(files, layout, stream)?;
     let mut quarantined = Vec::new();
     let mut aside: Vec<(Segment, Judged)> = Vec::new();
     let mut end = None;
-    while let Some((at, _)) = segments.last() {
+    while let Some(Known { at, .. }) = segments.last() {
         let segment = Segment::open(files, stream, at.clone(), access)?;
+        if let Some(index) = segment.index()? {
+            end = Some(End::Sealed(segment, index));
+            break;
+        }
         let mut judged = judge(&segment)?;
         if let Some(last) = judged.last.take() {
-            end = Some((segment, judged, last));
+            end = Some(End::Open(segment, judged, last));
             break;
+        }
+        if segment.was_sealed()? {
+            return Err(segment.corrupt(judged.file_len, "this segment was sealed, and its index is not at its end"));
         }
         aside.push((segment, judged));
         segments.pop();
     }
-    let mark = end.as_ref().map_or_else(Mark::default, |(_, _, last)| Mark::after(&last.0));
+    let mark = match &end {
+        None => Mark::default(),
+        Some(End::Sealed(_, index)) => Mark::after_index(index),
+        Some(End::Open(_, _, last)) => Mark::after(&last.0),
+    };
     for (segment, judged) in &aside {
         if judged.synced_blocks > mark.next_number {
             return Err(synced_but_gone(segment, 0, judged.synced_blocks));
@@ -152,63 +176,118 @@ pub(crate) fn open(files: &dyn Files, layout: &Layout, stream: &Name, access: Ac
             set_segment_aside(files, layout, stream, segment, judged.file_len, &mut quarantined)?;
         }
     }
-    let Some((segment, judged, last)) = end else { return Ok(nothing(quarantined)) };
-    let mut can_grow = true;
-    if access == Access::Write {
-        write_again(&segment, judged.unproven_from, judged.good_end)?;
-        if judged.good_end < judged.file_len {
-            can_grow = cut(files, layout, stream, &segment, judged.good_end, judged.file_len, &mut quarantined);
-        }
-        if judged.unproven_from < judged.good_end {
-            for folder in layout.folders_to(&segment.at.path) {
-                files.sync_folder(folder).map_err(Error::io("sync", folder))?;
+    let mut repair = Repair { files, layout, stream, access, quarantined };
+    let (last, begins, raw_before_last, end, keys_last) = match end {
+        None => return Ok(nothing(repair.quarantined)),
+        Some(End::Sealed(segment, index)) => {
+            let len = segment.len()?;
+            let last = LastSegment { segment, places: Vec::new(), can_grow: false, unmarked: false };
+            if let Some(known) = segments.last_mut() {
+                known.summary = Some(Summary::of_index(&index));
             }
+            (last, index.begins(), index.raw_before, len, index.keys)
         }
+        Some(End::Open(segment, judged, found)) => {
+            let can_grow = repair.mend_end(&segment, &judged)?;
+            let walked = segment.walk(judged.good_end)?;
+            let begins = walked.places.first().map_or(Border { number: 0, offset: Offset(0) }, Place::begins);
+            let unmarked = found.0.count > 0 || found.0.synced_blocks < found.0.number;
+            let last = LastSegment { segment, places: walked.places, can_grow, unmarked };
+            (last, begins, walked.raw_before, judged.good_end, walked.keys)
+        }
+    };
+    let mut keys = repair.before_last(&mut segments, begins)?;
+    keys.extend(keys_last);
+    if let Some(known) = segments.last_mut() {
+        known.len = end;
     }
-    let found = segment.places(judged.good_end)?;
-    let mut keys = Vec::new();
-    while let (Some((_, first)), Some(index)) = (found.first(), segments.len().checked_sub(2)) {
-        let Some((at, _)) = segments.get(index).cloned() else { break };
-        let before = Segment::open(files, stream, at, access)?;
-        let (end, file_len) = (end_before(&before, first)?, before.len()?);
-        if end > 0 {
-            if end < file_len && access == Access::Write {
-                cut(files, layout, stream, &before, end, file_len, &mut quarantined);
-            }
-            keys.extend(before.places(end)?.into_iter().flat_map(|(footer, _)| footer.keys));
-            if let Some(kept) = segments.get_mut(index) {
-                kept.1 = end;
-            }
-            break;
-        }
-        if access == Access::Write {
-            set_segment_aside(files, layout, stream, &before, file_len, &mut quarantined)?;
-        }
-        segments.remove(index);
-    }
-    let unmarked = last.0.count > 0 || last.0.synced_blocks < last.0.number;
-    keys.extend(found.iter().flat_map(|(footer, _)| footer.keys.iter().cloned()));
     let same_start: Vec<&SegmentPath> = segments
         .iter()
-        .map(|(at, _)| at)
-        .take_while(|at| segments.first().is_some_and(|(first, _)| at.first_offset == first.first_offset))
+        .map(|known| &known.at)
+        .take_while(|at| segments.first().is_some_and(|first| at.first_offset == first.at.first_offset))
         .collect();
-    let (first, _) = first_block(files, stream, same_start.into_iter())?;
-    let (raw_before, first_number) = (first.raw_before, first.number);
-    if let Some(last) = segments.last_mut() {
-        last.1 = judged.good_end;
-    }
-    let places = found.into_iter().map(|(_, place)| place).collect();
-    let last = Some(LastSegment { segment, places, can_grow, unmarked });
-    Ok(Recovered { mark, segments, last, raw_before, first_number, keys, quarantined })
+    let first = first_block(files, stream, same_start.into_iter())?;
+    let (raw_before, first_number) = (first.raw_before, first.border.number);
+    let quarantined = repair.quarantined;
+    Ok(Recovered { mark, segments, last: Some(last), raw_before, raw_before_last, first_number, keys, quarantined })
 }
 
 fn nothing(quarantined: Vec<PathBuf>) -> Recovered {
     let (mark, segments, keys) = Default::default();
-    Recovered { mark, segments, last: None, raw_before: 0, first_number: 0, keys, quarantined }
+    let (raw_before, raw_before_last, first_number) = (0, 0, 0);
+    Recovered { mark, segments, last: None, raw_before, raw_before_last, first_number, keys, quarantined }
 }
 
-/// The first block of the first of these segments that has one. They begin with the same offset; the others failed before
+/// What opening changes, where it may.
+struct Repair<'a> {
+    files: &'a dyn Files,
+    layout: &'a Layout,
+    stream: &'a Name,
+    access: Access,
+    quarantined: Vec<PathBuf>,
+}
+
+impl Repair<'_> {
+    /// Writes the unproven blocks again and cuts the torn tail; answers whether the segment can grow.
+    fn mend_end(&mut self, segment: &Segment, judged: &Judged) -> Result<bool, Error> {
+        if self.access == Access::Read {
+            return Ok(true);
+        }
+        let mut can_grow = true;
+        write_again(segment, judged.unproven_from, judged.good_end)?;
+        if judged.good_end < judged.file_len {
+            can_grow = self.cut(segment, judged.good_end, judged.file_len);
+        }
+        if judged.unproven_from < judged.good_end {
+            for folder in self.layout.folders_to(&segment.at.path) {
+                self.files.sync_folder(folder).map_err(Error::io("sync", folder))?;
+            }
+        }
+        Ok(can_grow)
+    }
+
+    /// Finds the segment before the last, which begins at `begins`, cuts what it holds beyond, and answers its keys. Those
+    /// that hold nothing that counts are set aside.
+    fn before_last(&mut self, segments: &mut Vec<Known>, begins: Border) -> Result<Vec<IdempotencyKey>, Error> {
+        while let Some(index) = segments.len().checked_sub(2) {
+            let Some(Known { at, .. }) = segments.get(index).cloned() else { break };
+            let before = Segment::open(self.files, self.stream, at, self.access)?;
+            if let Some(found) = before.index()? {
+                if found.ends() != begins {
+                    return Err(before.corrupt(before.len()?, follows_not(found.ends(), begins)));
+                }
+                if let Some(known) = segments.get_mut(index) {
+                    known.len = before.len()?;
+                    known.summary = Some(Summary::of_index(&found));
+                }
+                return Ok(found.keys);
+            }
+            let (end, file_len) = (end_before(&before, begins)?, before.len()?);
+            if end > 0 {
+                if end < file_len && self.access == Access::Write {
+                    self.cut(&before, end, file_len);
+                }
+                let walked = before.walk(end)?;
+                if let Some(known) = segments.get_mut(index) {
+                    known.len = end;
+                    known.summary = Summary::of_places(&walked.places, walked.raw_before);
+                }
+                return Ok(walked.keys);
+            }
+            if self.access == Access::Write {
+                set_segment_aside(self.files, self.layout, self.stream, &before, file_len, &mut self.quarantined)?;
+            }
+            segments.remove(index);
+        }
+        Ok(Vec::new())
+    }
+
+    fn cut(&mut self, segment: &Segment, from: u64, until: u64) -> bool {
+        cut(self.files, self.layout, self.stream, segment, from, until, &mut self.quarantined)
+    }
+}
+
+/// What the first of these segments that has a block begins with. They begin with the same offset; the others failed before
 /// their first block was committed.
 ///
 /// # Errors
@@ -217,11 +296,11 @@ pub(crate) fn first_block<'a>(
     files: &dyn Files,
     stream: &Name,
     segments: impl Iterator<Item = &'a SegmentPath>,
-) -> Result<Found, Error> {
+) -> Result<Beginning, Error> {
     let mut last = None;
     for at in segments {
         let segment = Segment::open(files, stream, at.clone(), Access::Read)?;
-        if let Some(found) = segment.first_footer()? {
+        if let Some(found) = segment.beginning()? {
             return Ok(found);
         }
         last = Some(segment);
@@ -232,25 +311,27 @@ pub(crate) fn first_block<'a>(
     ))
 }
 
-/// The byte at which `segment` ends, given the first block of the segment after it. What it holds beyond never counted
-/// ("A segment ends where the next begins"); 0 when nothing of it did.
+/// The byte at which `segment`, which is not sealed, ends, given where the segment after it begins. What it holds beyond
+/// never counted ("A segment ends where the next begins"); 0 when nothing of it did.
 ///
 /// # Errors
 /// `Corrupt` when the two do not join.
-pub(crate) fn end_before(segment: &Segment, next: &Place) -> Result<u64, Error> {
-    segment.refuse_sealed()?;
+pub(crate) fn end_before(segment: &Segment, next: Border) -> Result<u64, Error> {
     let mut end = segment.len()?;
     while let Some((_, place)) = segment.last_footer_before(end)? {
         if place.number < next.number {
-            return if follows(&place, next) {
+            return if place.ends() == next {
                 Ok(place.end())
             } else {
-                Err(segment.corrupt(place.end(), follows_not(&place, next)))
+                Err(segment.corrupt(place.end(), follows_not(place.ends(), next)))
             };
         }
         end = place.start;
     }
-    if segment.at.first_offset == next.first_offset {
+    if segment.was_sealed()? {
+        return Err(segment.corrupt(segment.len()?, "this segment was sealed, and its index is not at its end"));
+    }
+    if segment.at.first_offset == next.offset {
         return Ok(0);
     }
     Err(segment.corrupt(0, format!("it holds no block before number {}, where the next segment begins", next.number)))

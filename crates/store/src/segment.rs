@@ -3,9 +3,9 @@
 //! Nothing here changes a file. What is not as it was written comes back as "no footer there" where a torn tail may be,
 //! and as [`Error::Corrupt`] where something committed must be.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use lakehead_model::{Name, Offset};
+use lakehead_model::{Cursor, Name, Offset, Timestamp};
 use memchr::memmem;
 
 use crate::{
@@ -14,9 +14,10 @@ use crate::{
     data_frame::{self, Decompressor},
     files::{Access, File, Files},
     footer::{
-        END_MAGIC, FOOTER_BYTES_MAX, Footer, INDEX_END_MAGIC, NotAFooter, RAW_BYTES_MAX, Seals, TRAILER_LEN,
+        END_MAGIC, FOOTER_BYTES_MAX, Footer, IdempotencyKey, NotAFooter, RAW_BYTES_MAX, Seals, TRAILER_LEN,
         len_by_trailer,
     },
+    index::{self, INDEX_BYTES_MAX, Index, NotAnIndex},
     layout::SegmentPath,
 };
 
@@ -24,6 +25,8 @@ use crate::{
 const FOOTER_GUESS: u64 = 1 << 10;
 /// Read at once when scanning or checking bytes: memory stays bounded whatever the block's size.
 const WINDOW: u64 = 1 << 20;
+/// How a zstd frame begins (RFC 8878, 3.1.1).
+const DATA_MAGIC: u32 = 0xFD2F_B528;
 
 /// An open segment.
 #[derive(Clone, Debug)]
@@ -34,13 +37,30 @@ pub(crate) struct Segment {
     pub(crate) seed: u64,
 }
 
-/// Where a block stands in its segment.
+/// A border between two blocks: one ends here, the next begins. Where borders meet, nothing is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Border {
+    /// The number of the block after it.
+    pub(crate) number: u64,
+    /// The offset of the event after it.
+    pub(crate) offset: Offset,
+}
+
+impl fmt::Display for Border {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "block {} with offset {}", self.number, self.offset)
+    }
+}
+
+/// Where a block stands in its segment, and when it is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) number: u64,
     pub(crate) first_offset: Offset,
     pub(crate) count: u32,
     pub(crate) raw_len: u32,
+    pub(crate) received_time: Timestamp,
+    pub(crate) event_times: Option<(Timestamp, Timestamp)>,
     /// The data frame's first byte in the file.
     pub(crate) start: u64,
     pub(crate) stored_len: u32,
@@ -62,6 +82,35 @@ impl Place {
     pub(crate) fn end_offset(&self) -> Offset {
         self.first_offset.plus(u64::from(self.count))
     }
+
+    pub(crate) fn begins(&self) -> Border {
+        Border { number: self.number, offset: self.first_offset }
+    }
+
+    pub(crate) fn ends(&self) -> Border {
+        Border { number: self.number + 1, offset: self.end_offset() }
+    }
+}
+
+/// All blocks of a segment that is not sealed.
+#[derive(Debug)]
+pub(crate) struct Walked {
+    /// In order.
+    pub(crate) places: Vec<Place>,
+    /// Their idempotency keys, oldest first.
+    pub(crate) keys: Vec<IdempotencyKey>,
+    /// The cursors of all sources after the last of them.
+    pub(crate) cursors: Arc<BTreeMap<Name, Cursor>>,
+    /// Bytes of all the stream's events before the first of them.
+    pub(crate) raw_before: u64,
+}
+
+/// What a segment begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Beginning {
+    pub(crate) border: Border,
+    /// Bytes of all the stream's events before it.
+    pub(crate) raw_before: u64,
 }
 
 /// A footer and where its block stands.
@@ -85,7 +134,7 @@ impl Segment {
         Error::NewerSegment { path: self.at.path.clone(), what }
     }
 
-    fn read(&self, start: u64, end: u64) -> Result<Vec<u8>, Error> {
+    pub(crate) fn read(&self, start: u64, end: u64) -> Result<Vec<u8>, Error> {
         let len = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
         let mut bytes = vec![0; len];
         self.file.read_exact_at(&mut bytes, start).map_err(Error::io("read", &self.at.path))?;
@@ -117,6 +166,8 @@ impl Segment {
             first_offset: footer.first_offset,
             count: footer.count,
             raw_len: footer.raw_len,
+            received_time: footer.received_time,
+            event_times: footer.event_times(),
             start,
             stored_len: footer.stored_len,
             footer_len: u32::try_from(len).ok()?,
@@ -151,15 +202,64 @@ impl Segment {
         }
     }
 
-    /// Refuses a segment that ends with the index of a sealed one.
-    pub(crate) fn refuse_sealed(&self) -> Result<(), Error> {
+    /// The index of a sealed segment; `None` when this one is not sealed.
+    ///
+    /// # Errors
+    /// `Corrupt` when an index ends here and is damaged, `Invalid` when it is of a newer version.
+    pub(crate) fn index(&self) -> Result<Option<Index>, Error> {
         let len = self.len()?;
-        let tail = self.read(len.saturating_sub(INDEX_END_MAGIC.len() as u64), len)?;
-        if tail == INDEX_END_MAGIC { Err(self.newer("sealed blocks with an index".to_owned())) } else { Ok(()) }
+        let tail = self.read(len.saturating_sub(16), len)?;
+        if !tail.ends_with(index::END_MAGIC) {
+            return Ok(None);
+        }
+        let index_len = index::len_by_trailer(&tail).map(|len| len as u64).filter(|index_len| *index_len <= len);
+        let start = len - index_len.unwrap_or(len);
+        let damaged = |what: &str| match self.was_sealed()? {
+            true => Err(self.corrupt(start, what)),
+            // A torn tail that happens to end so.
+            false => Ok(None),
+        };
+        match Index::open(&self.read(start, len.min(start + INDEX_BYTES_MAX as u64))?, self.seed) {
+            Ok(index) if index.frames_end() == start && index.begins().offset == self.at.first_offset => {
+                Ok(Some(index))
+            }
+            Ok(_) => damaged("the index does not describe the frames before it"),
+            Err(NotAnIndex::Damaged) => damaged("the index fails its checksum"),
+            Err(NotAnIndex::Version(version)) => {
+                Err(self.newer(format!("a sealed segment's index of version {version}")))
+            }
+        }
+    }
+
+    /// Whether this was sealed, whatever has become of its index: its first data frame is followed by another or by an
+    /// index, not by a footer.
+    pub(crate) fn was_sealed(&self) -> Result<bool, Error> {
+        let len = self.len()?;
+        let mut want = WINDOW.min(len);
+        loop {
+            let head = self.read(0, want)?;
+            if let Some(frame_len) = data_frame::frame_len(&head) {
+                let after = self.read(frame_len as u64, (frame_len as u64 + 4).min(len))?;
+                return Ok(after == DATA_MAGIC.to_le_bytes() || after == index::FRAME_MAGIC.to_le_bytes());
+            }
+            if want == len || want > RAW_BYTES_MAX as u64 {
+                return Ok(false);
+            }
+            want = (want * 4).min(len);
+        }
+    }
+
+    /// What it begins with, sealed or not; `None` when its first block is not whole.
+    pub(crate) fn beginning(&self) -> Result<Option<Beginning>, Error> {
+        if let Some(index) = self.index()? {
+            return Ok(Some(Beginning { border: index.begins(), raw_before: index.raw_before }));
+        }
+        let first = self.first_footer()?;
+        Ok(first.map(|(footer, place)| Beginning { border: place.begins(), raw_before: footer.raw_before }))
     }
 
     /// The segment's first footer; `None` when its first block is not whole.
-    pub(crate) fn first_footer(&self) -> Result<Option<Found>, Error> {
+    fn first_footer(&self) -> Result<Option<Found>, Error> {
         let file_len = self.len()?;
         let mut want = WINDOW.min(file_len);
         loop {
@@ -194,27 +294,34 @@ impl Segment {
         Ok(running.value() == place.chain)
     }
 
-    /// The places of all blocks that end at or before byte `end`, in order. A block must end exactly there and each
-    /// one must begin where the one before it ends.
+    /// All blocks that end at or before byte `end`, in order. A block must end exactly there and each one must begin where the
+    /// one before it ends.
     ///
     /// # Errors
     /// `Corrupt`, naming the byte, when that is not so.
-    pub(crate) fn places(&self, end: u64) -> Result<Vec<Found>, Error> {
-        let mut found = Vec::new();
+    pub(crate) fn walk(&self, end: u64) -> Result<Walked, Error> {
+        let mut walked = Walked { places: Vec::new(), keys: Vec::new(), cursors: Arc::default(), raw_before: 0 };
         let mut at = end;
         let mut next: Option<Place> = None;
         while at > 0 {
             let Some((footer, place)) = self.footer_ending_at(at)? else {
                 return Err(self.corrupt(at, "the footer that must end here is not there or fails its checksum"));
             };
-            if let Some(next) = next.filter(|next| !follows(&place, next)) {
-                return Err(self.corrupt(at, follows_not(&place, &next)));
+            match &next {
+                Some(next) if place.ends() != next.begins() => {
+                    return Err(self.corrupt(at, follows_not(place.ends(), next.begins())));
+                }
+                Some(_) => {}
+                None => walked.cursors = footer.cursors,
             }
             at = place.start;
             next = Some(place);
-            found.push((footer, place));
+            walked.places.push(place);
+            walked.keys.extend(footer.keys.into_iter().rev());
+            walked.raw_before = footer.raw_before;
         }
-        found.reverse();
+        walked.places.reverse();
+        walked.keys.reverse();
         match next {
             Some(first) if first.first_offset != self.at.first_offset => Err(self.corrupt(
                 0,
@@ -223,7 +330,7 @@ impl Segment {
                     first.first_offset
                 ),
             )),
-            _ => Ok(found),
+            _ => Ok(walked),
         }
     }
 
@@ -247,17 +354,15 @@ impl Segment {
         let payload = decompressor
             .decompress(data, footer.raw_len as usize)
             .ok_or_else(|| damaged("its data frame does not decompress to the size in the footer"))?;
-        let ends = data_frame::line_ends(&payload, footer.count as usize);
-        if ends.len() != footer.count as usize || ends.last().is_some_and(|end| *end as usize != payload.len()) {
-            return Err(damaged("it does not hold as many lines as the footer says"));
-        }
+        let ends = data_frame::line_ends(&payload, footer.count as usize)
+            .ok_or_else(|| damaged("it does not hold as many lines as the footer says"))?;
         Ok(Block {
             number: footer.number,
             first_offset: footer.first_offset,
             received_time: footer.received_time,
             event_time_least: footer.event_time_least,
             event_time_greatest: footer.event_time_greatest,
-            cursors: footer.cursors,
+            progress: footer.progress(),
             epoch: footer.epoch,
             payload,
             ends,
@@ -265,17 +370,7 @@ impl Segment {
     }
 }
 
-/// Whether `next` can be the block after `place`.
-pub(crate) fn follows(place: &Place, next: &Place) -> bool {
-    next.number == place.number + 1 && next.first_offset == place.end_offset()
-}
-
-pub(crate) fn follows_not(place: &Place, next: &Place) -> String {
-    format!(
-        "block {} up to offset {} is followed by block {} from offset {}",
-        place.number,
-        place.end_offset(),
-        next.number,
-        next.first_offset
-    )
+/// What is wrong when a block that ends at one border is followed by one that begins at another.
+pub(crate) fn follows_not(end: Border, next: Border) -> String {
+    format!("{end} was expected next, and {next} is there")
 }

@@ -137,9 +137,7 @@ impl Store {
     /// # Errors
     /// When the system does not say.
     pub fn free_bytes(&self) -> Result<u64, Error> {
-        let disk =
-            rustix::fs::statvfs(self.dir()).map_err(|e| Error::io("ask for the room on", self.dir())(e.into()))?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+        self.files.free_bytes(self.dir()).map_err(Error::io("ask for the room on", self.dir()))
     }
 
     /// Commits all that was handed over, marks each stream's end as clean and ends the threads. Blocks. Readers go on; appends are

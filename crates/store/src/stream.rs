@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
@@ -14,12 +14,13 @@ use lakehead_model::{Clock, Name, Offset};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    Appender, Error, Head, IdempotencyKey, Options, Reader, SegmentFile, Stats,
+    Appender, Error, Head, IdempotencyKey, Only, Options, Reader, SegmentFile, Stats,
     commit::{self, Commit},
     files::{Access, Files},
     layout::Layout,
     published::Published,
     queue::Queue,
+    reader::Held,
     recovery,
     writer::{Command, Writer},
 };
@@ -37,7 +38,7 @@ pub enum Health {
 /// One stream of a store. Cheap to clone; all clones are the same stream.
 #[derive(Clone, Debug)]
 pub struct Stream {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// What the handles and the threads share.
@@ -57,6 +58,10 @@ pub(crate) struct Inner {
     /// How many writes have failed. What was handed over before the last of them is refused.
     failures: AtomicU64,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The readers that are open, each for as long as it is.
+    held: Mutex<Vec<Weak<Held>>>,
+    /// Held by whoever seals, removes or compares: one at a time.
+    pub(crate) upkeep: Mutex<()>,
     quarantined: Vec<PathBuf>,
 }
 
@@ -100,6 +105,8 @@ impl Stream {
             health: watch::Sender::default(),
             failures: AtomicU64::new(0),
             threads: Mutex::default(),
+            held: Mutex::default(),
+            upkeep: Mutex::default(),
             quarantined: std::mem::take(&mut recovered.quarantined),
             options,
             name,
@@ -155,7 +162,19 @@ impl Stream {
     /// A reader that begins with the event at `from`.
     #[must_use]
     pub fn reader(&self, from: Offset) -> Reader {
-        Reader::new(Arc::clone(&self.inner), from)
+        self.reader_for("a reader", from)
+    }
+
+    /// As [`reader`](Self::reader); `by` says for whom, where retention has to wait for it.
+    #[must_use]
+    pub fn reader_for(&self, by: &str, from: Offset) -> Reader {
+        Reader::new(Arc::clone(&self.inner), from, by.to_owned())
+    }
+
+    /// The offsets `[from, to)` between which everything lies that `only` may want, as far as is known without reading.
+    #[must_use]
+    pub fn narrow(&self, only: &Only) -> (Offset, Offset) {
+        self.inner.published().narrow(only)
     }
 
     /// How much it holds.
@@ -205,6 +224,9 @@ impl Stream {
         for thread in threads {
             panicked |= thread.join().is_err();
         }
+        if let Err(error) = self.inner.record() {
+            tracing::warn!(stream = %self.inner.name, %error, "could not write the inventory; the next start does without");
+        }
         if panicked {
             return Err(Error::Internal(format!("a thread of stream {} has panicked", self.inner.name)));
         }
@@ -225,6 +247,17 @@ impl Inner {
         self.published.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn held(&self) -> MutexGuard<'_, Vec<Weak<Held>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes an open reader.
+    pub(crate) fn hold(&self, held: &Arc<Held>) {
+        let mut all = self.held();
+        all.retain(|held| held.strong_count() > 0);
+        all.push(Arc::downgrade(held));
+    }
+
     fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -239,8 +272,10 @@ impl Inner {
 
     /// Notes a failed write: from here on nothing that was handed over before is kept.
     pub(crate) fn failed(&self, what: &str) {
-        tracing::warn!(stream = %self.name, what, "cannot write; what is not committed is refused");
-        self.health.send_replace(Health::CannotWrite(what.into()));
+        // Said once: while a disk is full every try fails, several in a second.
+        if self.health.send_replace(Health::CannotWrite(what.into())) == Health::Ok {
+            tracing::warn!(stream = %self.name, what, "cannot write; what is not committed is refused, until it can again");
+        }
         self.failures.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -6,7 +6,7 @@
 use std::{io, mem, path::Path, sync::Arc, time::Instant};
 
 use bytes::BytesMut;
-use lakehead_model::{Offset, Timestamp};
+use lakehead_model::{ByteSize, Offset, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -166,6 +166,11 @@ impl Writer {
         if gathering.failures != self.stream.failures() {
             return refuse(gathering, &self.stream);
         }
+        if let Err(full) = self.room() {
+            let root = self.stream.layout.root().to_owned();
+            self.fail("write to", &root, &full);
+            return refuse(gathering, &self.stream);
+        }
         let received_time = self.stream.clock.now().max(Timestamp(0)).max(self.mark.received_time.unwrap_or_default());
         if self.prepare_segment(received_time).is_err() {
             return refuse(gathering, &self.stream);
@@ -212,6 +217,21 @@ impl Writer {
                     "could not cut what was not committed; it may come back when the stream is opened");
             }
             _ => {}
+        }
+    }
+
+    /// Whether there is room above the reserve; a system that does not say has room.
+    fn room(&self) -> io::Result<()> {
+        let reserve = self.stream.options.reserve_bytes;
+        if reserve.0 == 0 {
+            return Ok(());
+        }
+        match self.stream.files.free_bytes(self.stream.layout.root()) {
+            Ok(free) if free < reserve.0 => {
+                let what = format!("only {} of space are left, and reserve_bytes is {reserve}", ByteSize(free));
+                Err(io::Error::new(io::ErrorKind::StorageFull, what))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -383,6 +403,8 @@ impl Writer {
             raw_len: footer.raw_len,
             start: growing.position,
             stored_len: footer.stored_len,
+            received_time,
+            event_times: footer.event_times(),
             footer_len: (self.out.len() - footer.stored_len as usize) as u32,
             chain,
         };
@@ -401,7 +423,7 @@ impl Writer {
             received_time,
             event_time_least: footer.event_time_least,
             event_time_greatest: footer.event_time_greatest,
-            cursors: Arc::clone(&footer.cursors),
+            progress: footer.progress(),
             epoch: footer.epoch,
             payload,
             ends: gathering.ends,

@@ -22,6 +22,8 @@ pub(super) enum Op {
     SyncFolder,
     Remove,
     Rename,
+    List,
+    Open,
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +56,8 @@ struct State {
     faults: Vec<(Op, u32, io::ErrorKind)>,
     /// Every operation of these kinds fails.
     broken: Vec<(Op, io::ErrorKind)>,
+    /// What is left on the disk; without limit when `None`.
+    free_bytes: Option<u64>,
     hold_syncs: bool,
     syncs_waiting: u32,
     done: Vec<Op>,
@@ -145,6 +149,11 @@ impl Memory {
         let mut state = self.lock();
         state.broken.clear();
         state.faults.clear();
+    }
+
+    /// From now on the disk says that so much is left.
+    pub(super) fn leave_free(&self, bytes: u64) {
+        self.lock().free_bytes = Some(bytes);
     }
 
     /// Syncs wait from now on until [`release_syncs`](Self::release_syncs).
@@ -250,6 +259,11 @@ impl Memory {
         state.disk.durable_names.remove(path);
     }
 
+    /// The folders there are.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        self.lock().disk.folders.iter().cloned().collect()
+    }
+
     /// The files under `folder`, in order.
     pub(super) fn paths(&self, folder: &str) -> Vec<PathBuf> {
         self.lock().disk.names.keys().filter(|path| path.starts_with(folder)).cloned().collect()
@@ -280,7 +294,10 @@ impl Files for Memory {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
-        let node = *self.lock().disk.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+        let mut state = self.lock();
+        state.step(Op::Open)?;
+        let node = *state.disk.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+        drop(state);
         Ok(self.handle(node, access == Access::Write))
     }
 
@@ -308,8 +325,23 @@ impl Files for Memory {
         state.disk.names.remove(path).map(|_| ()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        let in_use = state.disk.names.keys().chain(&state.disk.folders).any(|name| name.parent() == Some(path));
+        if in_use {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        state.disk.folders.remove(path);
+        Ok(())
+    }
+
+    fn free_bytes(&self, _: &Path) -> io::Result<u64> {
+        Ok(self.lock().free_bytes.unwrap_or(u64::MAX))
+    }
+
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.step(Op::List)?;
         let name = |p: &Path| p.file_name().and_then(|n| n.to_str()).expect("test names are text").to_owned();
         let mut entries = Vec::new();
         for folder in state.disk.folders.iter().filter(|f| f.parent() == Some(path)) {

@@ -1,11 +1,15 @@
 //! The store against a file system that forgets, tears, fills up and fails, and against a model too simple to be wrong.
 
+mod by_time;
 mod commit;
 mod failures;
 mod format;
+mod inventory;
 mod memory;
 mod model;
 mod opening;
 mod reading;
 mod recovery;
+mod retaining;
 mod rig;
+mod sealing;

@@ -3,16 +3,17 @@
 //! The model knows what was answered well and what is open. After a crash the stream must hold all of the first, then a
 //! beginning of the second, in order, and its cursor must be the one of its last event.
 
-use std::{io::ErrorKind, sync::Arc};
+use std::{io::ErrorKind, ops::ControlFlow, sync::Arc};
 
-use lakehead_model::ByteSize;
+use lakehead_model::{ByteSize, Timestamp};
 use proptest::prelude::*;
 
 use super::{
     memory::{Fate, Memory, Op},
-    rig::{ManualClock, cursor, events, hand_over, options, read, try_open},
+    rig::{ManualClock, cursor, events, hand_over, read, try_open},
+    sealing::small,
 };
-use crate::{Append, Error, Options, Stream, Ticket};
+use crate::{Append, Error, Options, Retention, Stream, Ticket};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -32,6 +33,12 @@ enum Step {
     Fail(Op, u32, bool),
     Minutes(i64),
     ReadFrom(prop::sample::Index),
+    /// Seals so many segments, or as far as it gets.
+    Seal(u8),
+    /// Removes so many segments from the start.
+    Retain(u8),
+    /// Compares the inventory with the files.
+    CheckInventory,
 }
 
 fn appends() -> impl Strategy<Value = Vec<u8>> {
@@ -50,6 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Op::SyncFolder),
         Just(Op::Truncate),
         Just(Op::Remove),
+        Just(Op::Rename),
     ];
     prop_oneof![
         6 => appends().prop_map(Step::Append),
@@ -60,6 +68,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (op, 1_u32..4, any::<bool>()).prop_map(|(op, nth, full)| Step::Fail(op, nth, full)),
         1 => (1_i64..90).prop_map(Step::Minutes),
         3 => any::<prop::sample::Index>().prop_map(Step::ReadFrom),
+        3 => (1_u8..6).prop_map(Step::Seal),
+        1 => (1_u8..3).prop_map(Step::Retain),
+        1 => Just(Step::CheckInventory),
     ]
 }
 
@@ -70,6 +81,8 @@ struct World {
     stream: Stream,
     /// What was answered well, in order: the stream.
     kept: Vec<String>,
+    /// How many of them retention was told to remove.
+    removed: usize,
     /// What was handed over and not answered well, since the last good answer: each try begins where the stream ends.
     open: Vec<Vec<String>>,
     issued: usize,
@@ -77,11 +90,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let options =
-            Options { block_bytes: ByteSize(24), segment_bytes: ByteSize(900), tail_bytes: ByteSize(500), ..options() };
+        let options = Options { tail_bytes: ByteSize(500), ..small() };
         let (files, clock) = (Memory::default(), ManualClock::new());
         let stream = try_open(&files, options.clone(), &clock).expect("a new disk");
-        Self { files, clock, options, stream, kept: Vec::new(), open: Vec::new(), issued: 0 }
+        Self { files, clock, options, stream, kept: Vec::new(), removed: 0, open: Vec::new(), issued: 0 }
     }
 
     /// Hands over appends whose cursors name the last event that was ever kept with them.
@@ -151,7 +163,10 @@ impl World {
     }
 
     fn check_after_crash(&mut self, answered: &[String], all: &[String], count: usize) {
-        let found = read(&self.stream, 0);
+        let start = self.stream.head().start.0 as usize;
+        assert!(start <= self.removed, "retention removes no more than it was told");
+        let mut found = self.kept[..start].to_vec();
+        found.extend(read(&self.stream, start as u64));
         let mut must = self.kept.clone();
         must.extend(answered.iter().cloned());
         assert!(found.len() >= must.len(), "lost what was committed: {found:?} of {must:?}");
@@ -175,7 +190,9 @@ impl World {
                 self.files.mend();
                 self.stream.close().expect("closes");
                 self.stream = try_open(&self.files, self.options.clone(), &self.clock).expect("opens");
-                assert_eq!(read(&self.stream, 0), self.kept);
+                let start = self.stream.head().start.0 as usize;
+                assert!(start <= self.removed, "retention removes no more than it was told");
+                assert_eq!(read(&self.stream, start as u64), self.kept[start..]);
                 self.open.clear();
             }
             Step::Kill(counts) => self.crash(counts, Memory::after_kill),
@@ -188,8 +205,34 @@ impl World {
             }
             Step::Minutes(minutes) => self.clock.advance(minutes * 60_000_000),
             Step::ReadFrom(index) => {
-                let from = index.index(self.kept.len() + 1);
+                let start = self.stream.head().start.0 as usize;
+                let from = start + index.index(self.kept.len() + 1 - start);
                 assert_eq!(read(&self.stream, from as u64), self.kept[from..]);
+            }
+            Step::Seal(count) => {
+                for _ in 0..*count {
+                    match self.stream.seal_next(&mut |_| ControlFlow::Continue(())) {
+                        Ok(Some(_)) => {}
+                        Ok(None) => break,
+                        Err(error) => assert_eq!(error.kind(), lakehead_model::Kind::Unavailable, "{error}"),
+                    }
+                }
+            }
+            Step::Retain(count) => {
+                let everything = Retention { age: None, size: Some(ByteSize(0)) };
+                // It has to look into segments, and the disk may fail it.
+                let Ok(mut plan) = self.stream.plan_retention(&everything, Timestamp(0), &[]) else { return };
+                plan.remove.truncate(usize::from(*count));
+                let end = plan.remove.last().map_or(0, |last| last.end_offset.0 as usize);
+                self.removed = self.removed.max(end);
+                if let Err(error) = self.stream.retain(&plan) {
+                    assert_eq!(error.kind(), lakehead_model::Kind::Unavailable, "{error}");
+                }
+            }
+            Step::CheckInventory => {
+                if let Err(error) = self.stream.check_inventory() {
+                    assert_eq!(error.kind(), lakehead_model::Kind::Unavailable, "{error}");
+                }
             }
         }
     }
@@ -212,7 +255,7 @@ proptest! {
         }
         world.files.mend();
         world.step(&Step::Restart);
-        for from in 0..=world.kept.len() {
+        for from in world.stream.head().start.0 as usize..=world.kept.len() {
             assert_eq!(read(&world.stream, from as u64), world.kept[from..]);
         }
         world.stream.close().expect("closes");

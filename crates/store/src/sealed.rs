@@ -1,0 +1,103 @@
+//! A sealed segment, read: large frames are decompressed one at a time, and the original blocks cut out of them.
+//!
+//! The blocks of one frame share its memory. What the index says is checked against what the frames hold: checksum,
+//! size, number of lines.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    Block, Error,
+    checksum::Running,
+    data_frame::{self, Decompressor},
+    index::{Entry, Frame, Index},
+    segment::Segment,
+};
+
+/// An open sealed segment.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) segment: Segment,
+    pub(crate) index: Arc<Index>,
+    /// The frame that was decompressed last, by its place in the index.
+    open: Option<(usize, Bytes)>,
+}
+
+impl Sealed {
+    pub(crate) fn new(segment: Segment, index: Index) -> Self {
+        Self { segment, index: Arc::new(index), open: None }
+    }
+
+    /// The original block at this place in the index; `None` after the last. `buffer` is used again.
+    ///
+    /// # Errors
+    /// `Corrupt` when its frame is not as it was written.
+    pub(crate) fn block(
+        &mut self,
+        at: usize,
+        decompressor: &mut Decompressor,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Option<Block>, Error> {
+        let index = Arc::clone(&self.index);
+        let (Some(entry), Some(frame_at)) = (index.blocks.get(at), index.frame_of(at)) else { return Ok(None) };
+        let Some(frame) = index.frames.get(frame_at) else { return Ok(None) };
+        let payload = match &self.open {
+            Some((open, payload)) if *open == frame_at => payload.clone(),
+            _ => {
+                // The memory of the frame before it, when nobody reads in that any more.
+                let memory =
+                    self.open.take().and_then(|(_, old)| old.try_into_mut().ok()).map_or_else(Vec::new, Vec::from);
+                let payload = read_frame(&self.segment, frame, memory, decompressor, buffer)?;
+                self.open.insert((frame_at, payload)).1.clone()
+            }
+        };
+        let before = index.blocks.get(frame.first_block..at).unwrap_or(&[]);
+        let start: usize = before.iter().map(|block| block.raw_len as usize).sum();
+        let end = start + entry.raw_len as usize;
+        if end > payload.len() {
+            return Err(self.segment.corrupt(frame.start, "the frame is shorter than its blocks"));
+        }
+        let number = index.first_number + at as u64;
+        self.cut(number, entry, payload.slice(start..end), frame).map(Some)
+    }
+
+    fn cut(&self, number: u64, entry: &Entry, payload: Bytes, frame: &Frame) -> Result<Block, Error> {
+        let ends = data_frame::line_ends(&payload, entry.count as usize).ok_or_else(|| {
+            let what = format!("block {number} in this frame does not hold as many lines as the index says");
+            self.segment.corrupt(frame.start, what)
+        })?;
+        Ok(Block {
+            number,
+            first_offset: entry.first_offset,
+            received_time: entry.received_time,
+            event_time_least: entry.event_times.map(|times| times.0),
+            event_time_greatest: entry.event_times.map(|times| times.1),
+            progress: entry.progress,
+            epoch: entry.epoch,
+            payload,
+            ends,
+        })
+    }
+}
+
+/// Reads and checks one large frame, into `memory`.
+///
+/// # Errors
+/// `Corrupt` when it is not as it was written.
+pub(crate) fn read_frame(
+    segment: &Segment,
+    frame: &Frame,
+    memory: Vec<u8>,
+    decompressor: &mut Decompressor,
+    buffer: &mut Vec<u8>,
+) -> Result<Bytes, Error> {
+    buffer.resize(frame.stored_len as usize, 0);
+    segment.file.read_exact_at(buffer, frame.start).map_err(Error::io("read", &segment.at.path))?;
+    if Running::after(segment.seed).over(buffer).value() != frame.checksum {
+        return Err(segment.corrupt(frame.start, "the large frame that begins here fails its checksum"));
+    }
+    decompressor
+        .decompress_into(memory, buffer, frame.raw_len as usize)
+        .ok_or_else(|| segment.corrupt(frame.start, "the large frame does not decompress to the size in the index"))
+}

@@ -1,0 +1,107 @@
+//! Reading by time gives every block that may be wanted, and leaves the others on the disk.
+
+use std::sync::Arc;
+
+use lakehead_model::{ByteSize, Offset, TimeRange, Timestamp};
+use proptest::prelude::*;
+
+use super::{
+    memory::Memory,
+    rig::{ManualClock, START, batch, events, hand_over, options, try_open},
+    sealing::{seal_all, small},
+};
+use crate::{Append, Only, Options, Stream};
+
+/// One event a block, ten minutes apart; its event time is the hour before, in minutes counted down.
+fn stream(files: &Memory, clock: &Arc<ManualClock>, options: Options) -> Stream {
+    let stream = try_open(files, options, clock).expect("opens");
+    for n in 0..40_i64 {
+        let mut events_of = batch(&[]);
+        let time = (n % 4 != 3).then_some(Timestamp(START + (40 - n) * 60_000_000));
+        events_of.push(n.to_string().as_bytes(), time);
+        let append = Append { events: events_of, ..events(&[]) };
+        hand_over(&stream.appender(), append).expect("taken").wait().expect("kept");
+        clock.advance(600_000_000);
+    }
+    stream
+}
+
+fn offsets(stream: &Stream, from: u64, only: Only) -> Vec<u64> {
+    let mut reader = stream.reader(Offset(from)).only(only);
+    let mut found = Vec::new();
+    while let Some(block) = reader.next().expect("reads") {
+        found.extend((block.first_offset.0..block.end_offset().0).collect::<Vec<_>>());
+    }
+    assert_eq!(reader.position(), stream.head().end, "it has come to the end");
+    found
+}
+
+fn range(start: i64, end: i64) -> Option<TimeRange> {
+    Some(TimeRange { start: Timestamp(START + start * 60_000_000), end: Timestamp(START + end * 60_000_000) })
+}
+
+/// What a reader must give: by received time n × 10 minutes, by event time 40 − n minutes where there is one.
+fn wanted(from: u64, only: &Only) -> Vec<u64> {
+    let within = |range: Option<TimeRange>, time: Option<i64>| {
+        range.is_none_or(|range| time.is_some_and(|time| range.start.0 <= time && time < range.end.0))
+    };
+    (from..40)
+        .filter(|n| {
+            let n = *n as i64;
+            let event = (n % 4 != 3).then_some(START + (40 - n) * 60_000_000);
+            within(only.received_time, Some(START + n * 600_000_000)) && within(only.event_time, event)
+        })
+        .collect()
+}
+
+#[test]
+fn only_what_a_block_may_hold_is_read() {
+    let (files, clock) = (Memory::default(), ManualClock::new());
+    let stream = stream(&files, &clock, small());
+    seal_all(&stream).expect("seals");
+    // Everything but the wanted hour is gone from the disk: what is skipped is not opened.
+    let wanted_hour = "/data/streams/s/2026/11/23/09";
+    for path in super::rig::segments(&files) {
+        if !path.starts_with(wanted_hour) {
+            files.remove_file(&path);
+        }
+    }
+    let only = Only { received_time: range(120, 180), event_time: None };
+    let (from, to) = stream.narrow(&only);
+    assert_eq!((from, to.min(Offset(18))), (Offset(12), Offset(18)));
+    let mut reader = stream.reader(Offset(0)).only(only);
+    let mut found = Vec::new();
+    while found.len() < 6 {
+        found.push(reader.next().expect("reads").expect("more").first_offset.0);
+    }
+    assert_eq!(found, [12, 13, 14, 15, 16, 17]);
+}
+
+fn bounds() -> impl Strategy<Value = Option<(i64, i64)>> {
+    prop_oneof![Just(None), (-20_i64..420, -20_i64..420).prop_map(Some)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_block_that_may_be_wanted_is_given(
+        received in bounds(), event in bounds(), from in 0_u64..40, sealed in any::<bool>(), tail in prop_oneof![Just(0_u64), Just(1500), Just(1 << 20)],
+    ) {
+        let (files, clock) = (Memory::default(), ManualClock::new());
+        let stream = stream(&files, &clock, Options { tail_bytes: ByteSize(tail), ..small() });
+        if sealed {
+            seal_all(&stream).expect("seals");
+        }
+        let only = Only {
+            received_time: received.and_then(|(a, b)| range(a, b)),
+            event_time: event.and_then(|(a, b)| range(a, b)),
+        };
+        let (low, high) = stream.narrow(&only);
+        let expected = wanted(from, &only);
+        prop_assert!(expected.iter().all(|n| low.0 <= *n && *n < high.0), "narrow {low} {high}: {expected:?}");
+        prop_assert_eq!(offsets(&stream, from, only), expected);
+        let again = try_open(&files.after_kill(), Options { tail_bytes: ByteSize(tail), ..options() }, &clock).expect("opens");
+        prop_assert_eq!(offsets(&again, from, only), wanted(from, &only));
+    }
+}
