@@ -1,14 +1,18 @@
 //! Retention: whole segments leave the log at its start, oldest first, when they are too old or the stream too large; never
 //! what somebody still needs.
 //!
-//! [`decide`] is pure: what the rule would remove, and who holds what. Removing tells the inventory first and then deletes
-//! file after file, so that a crash on the way leaves a log that begins a little earlier than planned.
+//! [`decide`] is pure: what the rule would remove, and who needs what. Removing tells the inventory first and then deletes
+//! file after file, each durably before the next, so that a crash on the way leaves a log that begins a little earlier than
+//! planned and never one with a hole.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use lakehead_model::{ByteSize, Offset, Timestamp};
+use lakehead_model::{ByteSize, Name, Offset, Timestamp};
 
-use crate::inventory::Summary;
+use crate::{Error, files::Files, inventory::Summary, layout::Layout};
 
 /// When a stream's oldest segments go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,6 +106,39 @@ pub(crate) fn decide(
         }
     }
     plan
+}
+
+/// Makes durable what earlier removals have done, before the segment at `first` goes: were theirs forgotten by a power cut
+/// and its own not, the log would have a hole. Folders before its own that a crash has left empty go, too.
+pub(crate) fn settle(files: &dyn Files, layout: &Layout, stream: &Name, first: &Path) -> Result<(), Error> {
+    let own = layout.stream(stream);
+    let mut below = first.parent();
+    while let Some(folder) = below.filter(|folder| folder.starts_with(&own) && **folder != own) {
+        let Some(above) = folder.parent() else { break };
+        for entry in files.list(above).map_err(Error::io("list", above))? {
+            let numbered = entry.is_folder && entry.name.bytes().all(|b| b.is_ascii_digit());
+            let path = above.join(&entry.name);
+            if numbered && path.as_path() < folder {
+                clear(files, &path)?;
+            }
+        }
+        below = Some(above);
+    }
+    for folder in first.ancestors().skip(1).take_while(|folder| folder.starts_with(&own)) {
+        files.sync_folder(folder).map_err(Error::io("sync", folder))?;
+    }
+    Ok(())
+}
+
+/// Syncs a folder and those below it, and removes those that are empty.
+fn clear(files: &dyn Files, folder: &Path) -> Result<(), Error> {
+    for entry in files.list(folder).map_err(Error::io("list", folder))?.into_iter().filter(|entry| entry.is_folder) {
+        clear(files, &folder.join(entry.name))?;
+    }
+    files.sync_folder(folder).map_err(Error::io("sync", folder))?;
+    // What holds something of somebody else stays.
+    let _ = files.remove_folder(folder);
+    Ok(())
 }
 
 #[cfg(test)]

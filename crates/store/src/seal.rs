@@ -8,7 +8,7 @@
 //! before and after. A crash before the rename leaves the old file and a leftover in `temporary/`, which the next opening
 //! removes; after it, the new file. Readers that have the old file open go on reading it.
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{io, ops::ControlFlow, path::PathBuf};
 
 use lakehead_model::{Name, Offset};
 
@@ -78,8 +78,11 @@ pub(crate) fn make(
     let folder = layout.temporary();
     files.create_folders(&folder).map_err(Error::io("create", &folder))?;
     let temporary = folder.join(format!("{stream}-{:020}{SUFFIX}", at.first_offset.0));
-    // What an earlier try left.
-    let _ = files.remove(&temporary);
+    // What an earlier try may have left.
+    match files.remove(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &temporary)(error)),
+        _ => {}
+    }
     let file = files.create(&temporary).map_err(Error::io("create", &temporary))?;
     let made = Making { segment: &segment, file: &*file, path: &temporary, options }.run(walked, pace);
     let compared = made.and_then(|made| match made {

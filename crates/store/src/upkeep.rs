@@ -89,7 +89,7 @@ impl Stream {
         // The plan may be an old one.
         let same = finished.iter().zip(&going).all(|(kept, expired)| kept.at.path == expired.path);
         if !same || finished.len() < going.len() || finished.first().is_none_or(|kept| kept.at.path != first.path) {
-            return Err(Error::Invalid(format!("the log of {} has changed since retention was planned", inner.name)));
+            return Err(inner.changed());
         }
         if going.is_empty() {
             return Ok(going);
@@ -98,6 +98,13 @@ impl Stream {
         let rest: Vec<SegmentPath> =
             rest.map(|file| SegmentPath { first_offset: file.first_offset, path: file.path }).collect();
         let beginning = first_block(&*inner.files, &inner.name, rest.iter())?;
+        let lying = inner.layout.list_segments(&*inner.files, &inner.name, "")?;
+        if lying.first().is_some_and(|(at, _)| at.path != first.path) {
+            // An earlier removal has failed half-way. What it left goes first, or the log would have a hole.
+            inner.compare()?;
+            return Err(inner.changed());
+        }
+        retention::settle(&*inner.files, &inner.layout, &inner.name, &first.path)?;
         inner.published().forget(going.len(), beginning);
         inner.record()?;
         crash::point("retain.recorded");
@@ -124,8 +131,19 @@ impl Stream {
     /// # Errors
     /// When the folders or a segment cannot be read.
     pub fn check_inventory(&self) -> Result<Option<String>, Error> {
-        let inner = &*self.inner;
-        let _alone = inner.upkeep();
+        let _alone = self.inner.upkeep();
+        self.inner.compare()
+    }
+}
+
+/// Whether there is nothing to seal: it is sealed, or holds no event.
+fn is_done(kept: &Kept) -> bool {
+    kept.summary.is_some_and(|summary| summary.sealed || summary.events == 0)
+}
+
+impl Inner {
+    fn compare(&self) -> Result<Option<String>, Error> {
+        let inner = self;
         let listed = inner.layout.list_segments(&*inner.files, &inner.name, "")?;
         let known = inner.published().finished_segments().to_vec();
         let Some(last) = known.last().map(|kept| kept.at.clone()) else { return Ok(None) };
@@ -153,16 +171,14 @@ impl Stream {
             )
         }))
     }
-}
 
-/// Whether there is nothing to seal: it is sealed, or holds no event.
-fn is_done(kept: &Kept) -> bool {
-    kept.summary.is_some_and(|summary| summary.sealed || summary.events == 0)
-}
-
-impl Inner {
     fn upkeep(&self) -> MutexGuard<'_, ()> {
         self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) -> Error {
+        let reason = "the start of the log has changed since retention was planned; plan again".into();
+        Error::CannotWrite { stream: self.name.clone(), reason }
     }
 
     /// The open readers, as needs.

@@ -63,8 +63,9 @@ pub(crate) struct Writer {
     mark: Mark,
     growing: Option<Growing>,
     gathering: Gathering,
-    /// The last segment that failed, until another has begun.
-    retired: Option<Retired>,
+    /// The segments that failed since the last commit, the last at the end: until a block after them is committed, what
+    /// they hold beyond their committed end may come back.
+    retired: Vec<Retired>,
     /// Whether there is something that no footer says was synced.
     unmarked: bool,
 }
@@ -86,7 +87,7 @@ impl Writer {
         let compressor = Compressor::new(level)
             .map_err(|error| Error::Invalid(format!("zstd refuses compression level {level}: {error}")))?;
         let unmarked = last.as_ref().is_some_and(|last| last.unmarked);
-        let (mut growing, mut retired) = (None, None);
+        let (mut growing, mut retired) = (None, Vec::new());
         let end = last.as_ref().and_then(|last| last.places.last()).copied();
         if let (Some(last), Some(end), Some(received_time)) = (last, end, mark.received_time) {
             let Segment { at, file, seed } = last.segment;
@@ -95,7 +96,7 @@ impl Writer {
                 let (hour, end_offset) = (received_time.hour(), end.end_offset());
                 growing = Some(Growing { at, file, seed, position, chain, hour, end_offset });
             } else {
-                retired = Some(Retired { at, committed: position, chain });
+                retired.push(Retired { at, committed: position, chain });
             }
         }
         Ok(Self {
@@ -191,7 +192,7 @@ impl Writer {
         self.mark = mark;
         let Some(failed) = failed else { return };
         let (committed, chain) = last.map_or((0, failed.seed), |place| (place.end(), place.chain));
-        self.retired = Some(Retired { at: failed.at.clone(), committed, chain });
+        self.retire(Retired { at: failed.at.clone(), committed, chain });
         // Nothing here can be proven to have reached the disk. It need not: what a file holds beyond its committed end does not
         // count once the next segment is there.
         let cut =
@@ -205,19 +206,38 @@ impl Writer {
     /// At the end, one more try to cut what a failure left and could not be cut then: so a clean stop leaves nothing that
     /// was refused. What cannot be cut even now may come back when the stream is opened.
     fn cut_again(&self) {
-        let Some(Retired { at, committed, .. }) = &self.retired else { return };
+        let committed_after = self.stream.published().segment_files().pop();
         let files = &*self.stream.files;
-        let cut = match committed {
-            0 => files.remove(&at.path),
-            committed => files.open(&at.path, Access::Write).and_then(|file| file.truncate(*committed)),
-        };
-        match cut {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(stream = %self.stream.name, segment = %at.path.display(), %error,
-                    "could not cut what was not committed; it may come back when the stream is opened");
+        for Retired { at, committed, .. } in &self.retired {
+            // Where a later segment holds something committed, that is where this one ends; it may even be sealed.
+            let is_over = committed_after
+                .as_ref()
+                .is_some_and(|last| (last.first_offset, &last.path) > (at.first_offset, &at.path));
+            if is_over {
+                continue;
             }
-            _ => {}
+            let cut = match committed {
+                0 => files.remove(&at.path),
+                committed => files.open(&at.path, Access::Write).and_then(|file| file.truncate(*committed)),
+            };
+            match cut {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(stream = %self.stream.name, segment = %at.path.display(), %error,
+                        "could not cut what was not committed; it may come back when the stream is opened");
+                }
+                _ => {}
+            }
         }
+    }
+
+    /// Notes a segment that failed; those of which a later one is committed need no further thought.
+    fn retire(&mut self, failed: Retired) {
+        let committed = self.stream.published().segment_files().pop();
+        if let Some(last) = committed {
+            self.retired.retain(|old| (old.at.first_offset, &old.at.path) >= (last.first_offset, &last.path));
+        }
+        self.retired.retain(|old| old.at != failed.at);
+        self.retired.push(failed);
     }
 
     /// Whether there is room above the reserve; a system that does not say has room.
@@ -253,7 +273,7 @@ impl Writer {
         match self.begin_segment(&at) {
             Ok((file, position, chain, seed)) => {
                 // Whatever has this name from here on is no failure any more, and must never be removed as one.
-                self.retired = None;
+                self.retired.retain(|retired| retired.at != at);
                 let end_offset = at.first_offset;
                 self.growing = Some(Growing { at, file, seed, position, chain, hour, end_offset });
                 Ok(())
@@ -261,12 +281,12 @@ impl Writer {
             Err(error) => {
                 self.fail("begin", &at.path, &error);
                 // The file may be there by now, and in the way of the next try. One that we did not make is not ours to remove.
-                let is_known = self.retired.as_ref().is_some_and(|retired| retired.at == at);
+                let is_known = self.retired.iter().any(|retired| retired.at == at);
                 if !is_known && error.kind() != io::ErrorKind::AlreadyExists {
                     let chain = checksum::seed(&self.stream.name, at.first_offset);
                     // Best now; if not, the next segment that begins tries again.
                     let _ = self.stream.files.remove(&at.path);
-                    self.retired = Some(Retired { at, committed: 0, chain });
+                    self.retire(Retired { at, committed: 0, chain });
                 }
                 Err(Failed)
             }
@@ -299,12 +319,12 @@ impl Writer {
         if let Some(folder) = at.path.parent() {
             files.create_folders(folder)?;
         }
-        if let Some(other) = self.retired.as_ref().filter(|retired| retired.committed == 0 && retired.at != *at) {
+        for other in self.retired.iter().filter(|retired| retired.committed == 0 && retired.at != *at) {
             // It does not count, but there is no need to leave it to other programs.
             let _ = files.remove(&other.at.path);
         }
         // A segment of this name that failed, nothing of which is committed, may not have been removable at the time.
-        let retired = self.retired.as_ref().filter(|retired| retired.at == *at);
+        let retired = self.retired.iter().find(|retired| retired.at == *at);
         let (file, position, chain) = match (retired, files.create(&at.path)) {
             (Some(retired), Err(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if retired.committed > 0 {

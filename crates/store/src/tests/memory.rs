@@ -307,6 +307,7 @@ impl Files for Memory {
         let Disk { names, durable_names, folders, durable_folders, .. } = &mut state.disk;
         durable_names.retain(|name, _| name.parent() != Some(path));
         durable_names.extend(names.iter().filter(|(n, _)| n.parent() == Some(path)).map(|(n, i)| (n.clone(), *i)));
+        durable_folders.retain(|folder| folder.parent() != Some(path) || folders.contains(folder));
         durable_folders.extend(folders.iter().filter(|f| f.parent() == Some(path)).cloned());
         Ok(())
     }
