@@ -67,6 +67,13 @@ pub(crate) fn frame_len(bytes: &[u8]) -> Option<usize> {
     zstd::zstd_safe::find_frame_compressed_size(bytes).ok()
 }
 
+/// The size of the content of the data frame at the start of `bytes`; `None` when it is no data frame, or does not tell.
+pub(crate) fn content_len(bytes: &[u8]) -> Option<usize> {
+    let len = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten()?;
+    let is_data = bytes.starts_with(&0xFD2F_B528_u32.to_le_bytes());
+    usize::try_from(len).ok().filter(|_| is_data)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,8 @@
 
 use std::{fmt, io, path::Path, sync::Arc};
 
+use crate::Error;
+
 /// A file system.
 pub(crate) trait Files: Send + Sync + fmt::Debug {
     /// Makes a folder and those that lead to it; folders that exist are no error.
@@ -40,6 +42,17 @@ pub(crate) trait File: Send + Sync + fmt::Debug {
     fn truncate(&self, len: u64) -> io::Result<()>;
     /// The length in bytes.
     fn len(&self) -> io::Result<u64>;
+}
+
+/// Removes what may be left under a name that is needed.
+///
+/// # Errors
+/// When something is there and cannot be removed.
+pub(crate) fn clear_name(files: &dyn Files, path: &Path) -> Result<(), Error> {
+    match files.remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// What a file is opened for.

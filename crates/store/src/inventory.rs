@@ -16,7 +16,7 @@ use crate::{
     Error,
     checksum::Running,
     crash,
-    files::{Access, Files},
+    files::{Access, Files, clear_name},
     index::Index,
     layout::{Layout, SegmentPath},
     segment::{Border, Place},
@@ -111,7 +111,7 @@ pub(crate) struct Known {
     pub(crate) summary: Option<Summary>,
 }
 
-fn path(layout: &Layout, stream: &Name) -> PathBuf {
+pub(crate) fn path(layout: &Layout, stream: &Name) -> PathBuf {
     layout.inventory().join(format!("{stream}.json"))
 }
 
@@ -150,7 +150,7 @@ pub(crate) fn write(files: &dyn Files, layout: &Layout, stream: &Name, segments:
         .map_err(|error| Error::Internal(format!("the inventory of {stream}: {error}")))?;
     let text = format!("{json}\n{}\n", checksum_of(stream, &json));
     let (path, fresh) = (path(layout, stream), folder.join(format!("{stream}.json.new")));
-    let _ = files.remove(&fresh);
+    clear_name(files, &fresh)?;
     let file = files.create(&fresh).map_err(Error::io("create", &fresh))?;
     file.write_all_at(text.as_bytes(), 0).map_err(Error::io("write", &fresh))?;
     file.sync().map_err(Error::io("sync", &fresh))?;

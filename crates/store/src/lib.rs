@@ -12,7 +12,7 @@
 //! stream    recovery, published, commit,      opening; what readers see; one thread writes, one syncs
 //!           writer, reader, append, queue,    and publishes; blocking readers; the way in;
 //!           retention, upkeep                 what leaves the log; sealing and removing beside the live path
-//! store     marker, lock, store               one data directory, one writer
+//! store     marker, lock, store, fsck         one data directory, one writer; checking and repairing it
 //! beside    crash                             where a test can end the process
 //! ```
 //!
@@ -36,6 +36,7 @@ mod error;
 mod fields;
 mod files;
 mod footer;
+mod fsck;
 mod gathering;
 mod index;
 mod inventory;
@@ -66,6 +67,7 @@ pub use append::{Append, Appended, Appender, Ticket};
 pub use block::Block;
 pub use error::Error;
 pub use footer::IdempotencyKey;
+pub use fsck::{Checked, Finding, Severity};
 pub use lock::{Holder, holder};
 pub use only::Only;
 pub use options::{Options, SealOptions, Sync};

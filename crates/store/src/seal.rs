@@ -8,23 +8,28 @@
 //! before and after. A crash before the rename leaves the old file and a leftover in `temporary/`, which the next opening
 //! removes; after it, the new file. Readers that have the old file open go on reading it.
 
-use std::{io, ops::ControlFlow, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use lakehead_model::{Name, Offset};
+use lakehead_model::{Cursor, Name, Offset};
 
 use crate::{
-    Error,
+    Error, IdempotencyKey,
     checksum::{Running, seed},
     crash,
     data_frame::{Compressor, Decompressor},
-    files::{Access, File, Files},
+    files::{Access, File, Files, clear_name},
     index::{Entry, Frame, Index},
     inventory::Summary,
     layout::{Layout, SegmentPath},
     options::SealOptions,
     published::KEYS_RECENT_MAX,
     sealed::read_frame,
-    segment::{Segment, Walked},
+    segment::{Place, Segment, Walked},
 };
 
 /// Told after each large frame how many bytes of events went into it: it may wait there, so that sealing yields to
@@ -79,10 +84,7 @@ pub(crate) fn make(
     files.create_folders(&folder).map_err(Error::io("create", &folder))?;
     let temporary = folder.join(format!("{stream}-{:020}{SUFFIX}", at.first_offset.0));
     // What an earlier try may have left.
-    match files.remove(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io("remove", &temporary)(error)),
-        _ => {}
-    }
+    clear_name(files, &temporary)?;
     let file = files.create(&temporary).map_err(Error::io("create", &temporary))?;
     let made = Making { segment: &segment, file: &*file, path: &temporary, options }.run(walked, pace);
     let compared = made.and_then(|made| match made {
@@ -104,7 +106,7 @@ pub(crate) fn make(
 struct Making<'a> {
     segment: &'a Segment,
     file: &'a dyn File,
-    path: &'a std::path::Path,
+    path: &'a Path,
     options: &'a SealOptions,
 }
 
@@ -114,12 +116,9 @@ type Written = (Index, u64, u64);
 impl Making<'_> {
     fn run(&self, walked: Walked, pace: &mut Pace<'_>) -> Result<Option<Written>, Error> {
         let Walked { places, mut keys, cursors, raw_before } = walked;
-        let broken = |what: &'static str| Error::io(what, self.path);
-        let mut compressor = Compressor::new(self.options.level).map_err(broken("compress"))?;
-        let mut decompressor = Decompressor::new().map_err(broken("decompress"))?;
-        let (mut buffer, mut gathered, mut out) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut frames, mut blocks) = (Vec::<Frame>::new(), Vec::<Entry>::with_capacity(places.len()));
-        let (mut start, mut first_block) = (0_u64, 0);
+        let mut decompressor = Decompressor::new().map_err(Error::io("decompress", self.path))?;
+        let (mut buffer, mut gathered) = (Vec::new(), Vec::new());
+        let mut writer = SealedWriter::new(self.file, self.path, self.segment.seed, self.options.level)?;
         let mut content = Running::after(0);
         let mut chain = self.segment.seed;
         let mut places = places.into_iter().peekable();
@@ -129,7 +128,7 @@ impl Making<'_> {
             chain = place.chain;
             content = content.over(&block.payload);
             gathered.extend_from_slice(&block.payload);
-            blocks.push(Entry {
+            writer.block(Entry {
                 first_offset: block.first_offset,
                 count: place.count,
                 raw_len: place.raw_len,
@@ -138,38 +137,90 @@ impl Making<'_> {
                 progress: block.progress,
                 epoch: block.epoch,
             });
-            let room = |next: &crate::segment::Place| {
-                gathered.len() as u64 + u64::from(next.raw_len) <= self.options.block_bytes.0
-            };
+            let room = |next: &Place| gathered.len() as u64 + u64::from(next.raw_len) <= self.options.block_bytes.0;
             if places.peek().is_some_and(room) {
                 continue;
             }
-            compressor.compress(&gathered, &mut out).map_err(broken("compress"))?;
-            self.file.write_all_at(&out, start).map_err(broken("write"))?;
-            // A frame is at most one block, or `block_bytes`, which is far below 4 GiB.
-            let (stored_len, raw_len) = (out.len() as u32, gathered.len() as u32);
-            let checksum = Running::after(self.segment.seed).over(&out).value();
-            frames.push(Frame { start, stored_len, raw_len, checksum, first_block });
-            start += u64::from(stored_len);
-            first_block = blocks.len();
+            writer.frame(&gathered)?;
+            let raw_len = gathered.len() as u64;
             gathered.clear();
-            if pace(raw_len.into()).is_break() {
+            if pace(raw_len).is_break() {
                 return Ok(None);
             }
         }
         let surplus = keys.len().saturating_sub(KEYS_RECENT_MAX);
         keys.drain(..surplus);
-        let index = Index { first_number, raw_before, frames, blocks, cursors, keys, chain };
-        let Some(bytes) = index.to_bytes(self.segment.seed) else {
-            return Err(Error::Invalid(format!(
-                "{} holds too many blocks to be sealed",
-                self.segment.at.path.display()
-            )));
-        };
-        self.file.write_all_at(&bytes, start).map_err(broken("write"))?;
+        let (index, len) = writer.finish(first_number, raw_before, cursors, keys, chain)?;
         crash::point("seal.written");
-        self.file.sync().map_err(broken("sync"))?;
-        Ok(Some((index, start + bytes.len() as u64, content.value())))
+        self.file.sync().map_err(Error::io("sync", self.path))?;
+        Ok(Some((index, len, content.value())))
+    }
+}
+
+/// Writes a sealed segment: large frames, then the index.
+pub(crate) struct SealedWriter<'a> {
+    file: &'a dyn File,
+    path: &'a Path,
+    seed: u64,
+    compressor: Compressor,
+    out: Vec<u8>,
+    frames: Vec<Frame>,
+    blocks: Vec<Entry>,
+    /// The byte after the last frame.
+    end: u64,
+    /// The first block that is in no frame yet.
+    first_block: usize,
+}
+
+impl<'a> SealedWriter<'a> {
+    pub(crate) fn new(file: &'a dyn File, path: &'a Path, seed: u64, level: i32) -> Result<Self, Error> {
+        let compressor = Compressor::new(level).map_err(Error::io("compress", path))?;
+        let (out, frames, blocks) = Default::default();
+        Ok(Self { file, path, seed, compressor, out, frames, blocks, end: 0, first_block: 0 })
+    }
+
+    /// Adds a block to the frame to come.
+    pub(crate) fn block(&mut self, entry: Entry) {
+        self.blocks.push(entry);
+    }
+
+    /// Writes the frame of all blocks that were added since the last one; `payload` is their events.
+    pub(crate) fn frame(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.compressor.compress(payload, &mut self.out).map_err(Error::io("compress", self.path))?;
+        let stored = std::mem::take(&mut self.out);
+        let written = self.stored_frame(&stored, payload.len());
+        self.out = stored;
+        written
+    }
+
+    /// As [`frame`](Self::frame), with the frame's own bytes, as they stand in another file.
+    pub(crate) fn stored_frame(&mut self, stored: &[u8], raw_len: usize) -> Result<(), Error> {
+        self.file.write_all_at(stored, self.end).map_err(Error::io("write", self.path))?;
+        let checksum = Running::after(self.seed).over(stored).value();
+        // A frame holds at most RAW_BYTES_MAX, which is far below 4 GiB.
+        let (stored_len, raw_len) = (stored.len() as u32, raw_len as u32);
+        self.frames.push(Frame { start: self.end, stored_len, raw_len, checksum, first_block: self.first_block });
+        self.end += u64::from(stored_len);
+        self.first_block = self.blocks.len();
+        Ok(())
+    }
+
+    /// Writes the index and answers it with the file's length. Syncing is the caller's.
+    pub(crate) fn finish(
+        self,
+        first_number: u64,
+        raw_before: u64,
+        cursors: Arc<BTreeMap<Name, Cursor>>,
+        keys: Vec<IdempotencyKey>,
+        chain: u64,
+    ) -> Result<(Index, u64), Error> {
+        let Self { file, path, seed, frames, blocks, end, .. } = self;
+        let index = Index { first_number, raw_before, frames, blocks, cursors, keys, chain };
+        let Some(bytes) = index.to_bytes(seed) else {
+            return Err(Error::Invalid(format!("{} would hold too many blocks for one index", path.display())));
+        };
+        file.write_all_at(&bytes, end).map_err(Error::io("write", path))?;
+        Ok((index, end + bytes.len() as u64))
     }
 }
 
@@ -178,7 +229,7 @@ fn compare(
     files: &dyn Files,
     stream: &Name,
     at: &SegmentPath,
-    temporary: &std::path::Path,
+    temporary: &Path,
     index: &Index,
     content: u64,
 ) -> Result<(), Error> {
@@ -199,18 +250,21 @@ fn compare(
     if running.value() == content { Ok(()) } else { Err(differs()) }
 }
 
-/// Removes what sealings that a crash interrupted have left under `temporary/`.
-pub(crate) fn sweep(files: &dyn Files, layout: &Layout, stream: &Name) -> Result<(), Error> {
+/// What sealings that a crash interrupted have left under `temporary/`.
+pub(crate) fn leftovers(files: &dyn Files, layout: &Layout, stream: &Name) -> Result<Vec<PathBuf>, Error> {
     let folder = layout.temporary();
     let ours = format!("{stream}-");
-    for entry in files.list(&folder).map_err(Error::io("list", &folder))? {
-        let digits = entry.name.strip_prefix(&ours).and_then(|rest| rest.strip_suffix(SUFFIX));
-        if digits.is_some_and(|digits| digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit())) {
-            let path = folder.join(&entry.name);
-            files.remove(&path).map_err(Error::io("remove", &path))?;
-        }
-    }
-    Ok(())
+    let is_ours = |name: &str| {
+        let digits = name.strip_prefix(&ours).and_then(|rest| rest.strip_suffix(SUFFIX));
+        digits.is_some_and(|digits| digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let entries = files.list(&folder).map_err(Error::io("list", &folder))?;
+    Ok(entries.iter().filter(|entry| is_ours(&entry.name)).map(|entry| folder.join(&entry.name)).collect())
+}
+
+/// Removes them.
+pub(crate) fn sweep(files: &dyn Files, layout: &Layout, stream: &Name) -> Result<(), Error> {
+    leftovers(files, layout, stream)?.iter().try_for_each(|path| files.remove(path).map_err(Error::io("remove", path)))
 }
 
 /// Puts the sealed copy into its place, durably.

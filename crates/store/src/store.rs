@@ -8,9 +8,10 @@ use std::{
 use lakehead_model::{Clock, Name, Timestamp};
 
 use crate::{
-    Error, Options, Stream,
+    Checked, Error, Options, Stream,
     disk::Disk,
     files::{Access, Files},
+    fsck,
     layout::Layout,
     lock::Lock,
     marker::{self, Directory},
@@ -118,6 +119,47 @@ impl Store {
     /// When the folder cannot be listed.
     pub fn names(&self) -> Result<Vec<Name>, Error> {
         self.layout.list_streams(&*self.files)
+    }
+
+    /// Reads every byte of a stream and says what is not as it was written; changes nothing. `progress` is told how many
+    /// bytes of how many have been read. May run beside a process that writes.
+    ///
+    /// # Errors
+    /// When files cannot be read at all. Damage is no error but a finding.
+    pub fn fsck(&self, stream: &Name, progress: &mut dyn FnMut(u64, u64)) -> Result<Checked, Error> {
+        fsck::check(&*self.files, &self.layout, stream, progress)
+    }
+
+    /// Repairs all damage of a stream and opens it: events that cannot be read any more are `null` from then on, so that every other
+    /// keeps its offset; replaced files are kept in the quarantine; the stream's epoch rises. Answers what was done, in words.
+    ///
+    /// # Errors
+    /// `Invalid` when the store was opened for reading only, or for damage that cannot be repaired, with what to do.
+    pub async fn repair(&self, stream: &Name) -> Result<Vec<String>, Error> {
+        if self.lock.is_none() {
+            return Err(Error::ReadOnly { dir: self.dir().to_owned() });
+        }
+        if self.streams().contains_key(stream) {
+            return Err(Error::Invalid(format!("stream {stream} is open: repair it before it is opened")));
+        }
+        let mut done = Vec::new();
+        for fsck::Repaired { path, kept, nulls } in fsck::repair(&*self.files, &self.layout, stream)? {
+            let before = match kept {
+                Some(kept) => format!("as it was before it is kept as {}", kept.display()),
+                None => "there was no such file before".to_owned(),
+            };
+            done.push(format!("{}: {nulls} lost events are null now; {before}", path.display()));
+        }
+        let opened = self.stream(stream)?;
+        done.extend(
+            opened.quarantined().iter().map(|path| format!("cut what was never committed: {}", path.display())),
+        );
+        opened.check_inventory()?;
+        if !done.is_empty() {
+            let epoch = opened.raise_epoch().await?;
+            done.push(format!("the epoch of {stream} is {epoch} from now on, so that views and clients know"));
+        }
+        Ok(done)
     }
 
     /// The data directory.

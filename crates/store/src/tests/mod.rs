@@ -4,6 +4,7 @@ mod by_time;
 mod commit;
 mod failures;
 mod format;
+mod fsck;
 mod inventory;
 mod memory;
 mod model;

@@ -1,0 +1,176 @@
+//! `fsck` finds every damage and nothing else; a repair keeps every event that can still be read, at its offset.
+
+use std::{path::PathBuf, sync::Arc};
+
+use lakehead_model::Name;
+
+use super::{
+    memory::Memory,
+    rig::{ManualClock, append, name, quarantine, read, segments, try_open},
+    sealing::{seal_all, small},
+};
+use crate::{
+    Checked, Severity,
+    fsck::{check, repair},
+    layout::Layout,
+};
+
+fn layout() -> Layout {
+    Layout::new("/data".as_ref())
+}
+
+fn stream() -> Name {
+    name("s")
+}
+
+fn checked(files: &Memory) -> Checked {
+    check(files, &layout(), &stream(), &mut |_, _| {}).expect("reads")
+}
+
+/// Sixty events in several segments, closed; sealed or not.
+fn closed(sealed: bool) -> (Memory, Arc<ManualClock>) {
+    let (files, clock) = (Memory::default(), ManualClock::new());
+    let stream = try_open(&files, small(), &clock).expect("opens");
+    for n in 0..60 {
+        append(&stream, &[&format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(n % 7))]).expect("kept");
+        clock.advance(180_000_000);
+    }
+    if sealed {
+        seal_all(&stream).expect("seals");
+    }
+    stream.close().expect("closes");
+    (files.after_kill(), clock)
+}
+
+#[test]
+fn a_whole_stream_has_no_finding() {
+    for sealed in [false, true] {
+        let (files, clock) = closed(sealed);
+        let found = checked(&files);
+        assert_eq!(found.findings, []);
+        assert_eq!((found.events, found.offsets.1.0, found.segments), (60, 60, segments(&files).len() as u64));
+        assert_eq!(found.sealed, if sealed { found.segments - 1 } else { 0 });
+        // Nor has one that is being written, or that a killed process left.
+        let stream = try_open(&files, small(), &clock).expect("opens");
+        append(&stream, &["1"]).expect("kept");
+        assert_eq!(checked(&files).findings, []);
+        assert_eq!(checked(&files.after_kill()).findings, []);
+    }
+}
+
+#[test]
+fn every_flipped_byte_is_found_named_and_repaired_and_all_other_events_stay() {
+    for sealed in [false, true] {
+        let (files, clock) = closed(sealed);
+        let whole = read(&try_open(&files.after_kill(), small(), &clock).expect("opens"), 0);
+        let paths = segments(&files);
+        let count = paths.len();
+        for path in [paths[0].clone(), paths[2].clone(), paths[count - 2].clone(), paths[count - 1].clone()] {
+            let bytes = files.bytes(&path);
+            for at in (0..bytes.len()).step_by(if path == paths[2] { 1 } else { 7 }) {
+                let damaged = files.after_kill();
+                let mut changed = bytes.clone();
+                changed[at] ^= 0x20;
+                damaged.put(&path, changed.clone());
+                let found = checked(&damaged);
+                let named = found.findings.iter().find(|finding| finding.severity == Severity::Damage);
+                let Some(named) = named else {
+                    // Only the last block, an empty one that a clean stop leaves, is proven by nothing after it.
+                    assert!(path == paths[count - 1], "byte {at} of {}: {found:?}", path.display());
+                    continue;
+                };
+                assert!(found.findings.iter().any(|finding| finding.path == path), "{found:?}");
+                assert!(!named.what.is_empty() && !named.repair.is_empty());
+
+                let done = repair(&damaged, &layout(), &stream()).unwrap_or_else(|error| panic!("byte {at}: {error}"));
+                assert!(!done.is_empty(), "byte {at} of {}: {found:?}", path.display());
+                assert_eq!(damaged.bytes(&quarantine(&damaged)[0]), changed, "the file is kept");
+                let again = checked(&damaged);
+                let left: Vec<_> = again.findings.iter().filter(|f| f.severity == Severity::Damage).collect();
+                assert!(left.is_empty(), "byte {at} of {}: {left:?} after {:?}", path.display(), found.findings);
+                let stream = try_open(&damaged, small(), &clock).expect("opens");
+                let repaired = read(&stream, 0);
+                assert_eq!(repaired.len(), whole.len(), "byte {at}: every event has its offset");
+                let nulls = repaired.iter().zip(&whole).filter(|(now, before)| now != before).count();
+                assert!(repaired.iter().zip(&whole).all(|(now, before)| now == before || now.trim_end() == "null"));
+                assert_eq!(nulls as u64, done.iter().map(|done| done.nulls).sum::<u64>(), "byte {at}");
+                assert!(nulls <= 20, "no more is lost than must be: {nulls}");
+                append(&stream, &["more"]).expect("it goes on");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_missing_segment_is_named_with_its_offsets_and_filled_with_nulls() {
+    for sealed in [false, true] {
+        let (files, clock) = closed(sealed);
+        let whole = read(&try_open(&files.after_kill(), small(), &clock).expect("opens"), 0);
+        let paths = segments(&files);
+        for missing in 1..paths.len() - 1 {
+            let damaged = files.after_kill();
+            damaged.remove_file(&paths[missing]);
+            let found = checked(&damaged);
+            let damage: Vec<_> = found.findings.iter().filter(|f| f.severity == Severity::Damage).collect();
+            assert_eq!(damage.len(), 1, "{found:?}");
+            let (from, to) = damage[0].lost;
+            assert!(from < to && damage[0].what.contains("missing"), "{damage:?}");
+            let done = repair(&damaged, &layout(), &stream()).expect("repairs");
+            assert_eq!(done.len(), 1);
+            assert_eq!(done[0].nulls, to.since(from));
+            assert!(!checked(&damaged).is_damaged(), "{:?}", checked(&damaged).findings);
+            let repaired = read(&try_open(&damaged, small(), &clock).expect("opens"), 0);
+            for (n, (now, before)) in repaired.iter().zip(&whole).enumerate() {
+                let is_lost = (from.0..to.0).contains(&(n as u64));
+                assert!(if is_lost { now.trim_end() == "null" } else { now == before }, "{n}: {now}");
+            }
+            assert_eq!(repaired.len(), whole.len());
+        }
+    }
+}
+
+#[test]
+fn a_sealed_segment_that_has_lost_its_index_keeps_its_events() {
+    let (files, clock) = closed(true);
+    let whole = read(&try_open(&files.after_kill(), small(), &clock).expect("opens"), 0);
+    for path in segments(&files).iter().rev().skip(1) {
+        let bytes = files.bytes(path);
+        let index = crate::index::len_by_trailer(&bytes).expect("sealed");
+        for len in [bytes.len() - index, bytes.len() - 1] {
+            let damaged = files.after_kill();
+            damaged.put(path, bytes[..len].to_vec());
+            assert!(checked(&damaged).is_damaged());
+            let done = repair(&damaged, &layout(), &stream()).expect("repairs");
+            assert!(!checked(&damaged).is_damaged(), "{done:?} {:?}", checked(&damaged).findings);
+            assert_eq!(read(&try_open(&damaged, small(), &clock).expect("opens"), 0), whole);
+        }
+    }
+}
+
+#[test]
+fn a_torn_tail_a_leftover_and_a_lying_inventory_are_notices() {
+    let (files, _) = closed(true);
+    let last = segments(&files).pop().expect("a segment");
+    let mut torn = files.bytes(&last);
+    torn.extend_from_slice(&[0x28, 0xb5, 0x2f, 0xfd, 1, 2, 3]);
+    files.put(&last, torn);
+    let leftover = PathBuf::from("/data/temporary/s-00000000000000000003.sealing");
+    files.put(&leftover, vec![1]);
+    files.put("/data/inventory/s.json".as_ref(), b"{}".to_vec());
+    let found = checked(&files);
+    assert!(!found.is_damaged(), "{found:?}");
+    let mut paths: Vec<_> = found.findings.iter().map(|finding| finding.path.clone()).collect();
+    paths.sort();
+    assert_eq!(paths, [PathBuf::from("/data/inventory/s.json"), last, leftover]);
+    assert_eq!(repair(&files, &layout(), &stream()).expect("nothing to do"), []);
+}
+
+#[test]
+fn an_inventory_that_names_what_is_not_there_is_said() {
+    let (files, _) = closed(true);
+    let first = segments(&files)[0].clone();
+    files.remove_file(&first);
+    let found = checked(&files);
+    assert!(!found.is_damaged(), "the log may begin anywhere: {found:?}");
+    assert!(found.findings[0].what.contains(&first.display().to_string()), "{found:?}");
+}
