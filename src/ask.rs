@@ -100,6 +100,12 @@ impl Process {
         response.json().await.context("reading the status")
     }
 
+    /// `/v1/retention`.
+    pub(crate) async fn retention(&self) -> anyhow::Result<Value> {
+        let response = self.send(self.client.get(format!("{}/v1/retention", self.base))).await?;
+        response.json().await.context("reading what retention would do")
+    }
+
     /// Whether `error` says that the connection was lost, and the process has let go of the directory.
     async fn is_gone(&self, error: &anyhow::Error) -> bool {
         if !error.chain().any(|cause| cause.is::<reqwest::Error>()) {

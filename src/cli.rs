@@ -3,7 +3,9 @@
 mod check;
 mod demo;
 mod explain;
+mod fsck;
 mod query;
+mod retention;
 mod run;
 mod simulate;
 mod streams;
@@ -45,6 +47,10 @@ enum Command {
     Views(views::Arguments),
     /// Prints a stream's last events, and those that come.
     Tail(tail::Arguments),
+    /// Checks every byte of the log, says what is damaged and what a repair would do, and repairs. Exits 3 on damage.
+    Fsck(fsck::Arguments),
+    /// What the retention rules would remove now, and who still needs what.
+    Retention(retention::Arguments),
 }
 
 impl Cli {
@@ -60,6 +66,8 @@ impl Cli {
             Command::Streams(arguments) => streams::run(arguments).await,
             Command::Views(arguments) => views::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
+            Command::Fsck(arguments) => fsck::run(arguments).await,
+            Command::Retention(arguments) => retention::run(arguments).await,
         }
     }
 }

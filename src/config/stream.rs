@@ -1,7 +1,8 @@
 //! `[stream.NAME]`: a built-in schema by name (`json` when none is named), columns and an event time of one's own.
 
 use lakehead_engine::pipeline::StreamConfig;
-use lakehead_model::{Column, ColumnType, EventTimeRule, Name, StreamSchema, TimeFormat};
+use lakehead_model::{ByteSize, Column, ColumnType, EventTimeRule, Name, Span, StreamSchema, TimeFormat};
+use lakehead_store::Retention;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,6 +20,10 @@ struct Keys {
     _columns: serde_json::Map<String, Value>,
     #[serde(default, rename = "event_time")]
     _event_time: Value,
+    /// How long events are kept, by received time. Default: for ever.
+    retention: Option<Span>,
+    /// How much of the disk the stream may take before its oldest segments go. Default: any amount.
+    retention_bytes: Option<ByteSize>,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +97,8 @@ pub(super) fn read(document: &Document, name: &str, problems: &mut Vec<Problem>)
     if let Some(rules) = event_time(document, name, problems) {
         schema.event_time = rules;
     }
-    (problems.len() == before).then_some(StreamConfig { schema })
+    let retention = Retention { age: keys.retention.map(|span| span.0), size: keys.retention_bytes };
+    (problems.len() == before).then_some(StreamConfig { schema, retention })
 }
 
 fn column(document: &Document, stream: &str, name: &str) -> Result<Column, Problem> {

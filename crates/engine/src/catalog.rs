@@ -90,7 +90,10 @@ impl Catalog {
     /// The streams as a pipeline has them.
     #[must_use]
     pub fn stream_configs(&self) -> BTreeMap<Name, StreamConfig> {
-        self.streams.iter().map(|(name, schema)| (name.clone(), StreamConfig { schema: schema.clone() })).collect()
+        self.streams
+            .iter()
+            .map(|(name, schema)| (name.clone(), StreamConfig { schema: schema.clone(), ..StreamConfig::default() }))
+            .collect()
     }
 }
 

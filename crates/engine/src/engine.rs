@@ -16,7 +16,7 @@ use lakehead_connector_api::SourceSpec;
 use lakehead_json::EventTimes;
 use lakehead_model::{Clock, Name, StreamSchema, Timestamp};
 use lakehead_query::{Lake, Limits};
-use lakehead_store::{Store, Stream};
+use lakehead_store::{RetentionPlan, Store, Stream};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tracing::warn;
 
@@ -31,7 +31,8 @@ use crate::{
     rejects,
     status::{DiskStatus, StreamStatus},
     supervise::supervise,
-    views,
+    upkeep::{self, Upkeep, UpkeepStatus},
+    views::{self, Needs},
     watch::SourceWatch,
 };
 
@@ -89,6 +90,7 @@ pub struct Engine {
     /// Sources that are not connected yet.
     waiting: Mutex<Vec<Waiting>>,
     views: Mutex<Vec<views::Running>>,
+    upkeep: Mutex<Upkeep>,
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     store: Mutex<Option<Store>>,
@@ -139,6 +141,7 @@ impl Engine {
             // A full disk, perhaps: what is there can be read and served all the same.
             warn!("queries without a running process may not know every table: {error}");
         }
+        let upkeep = start_upkeep(&pipeline, &parts, &streams, Needs::new(&views), stop.subscribe())?;
         let (sources, waiting) = prepare_sources(&pipeline, &parts, &schemas, &streams)?;
         let shared = Arc::new(Shared {
             streams: with_gateways(&pipeline, &schemas, streams),
@@ -148,8 +151,23 @@ impl Engine {
         let tasks = vec![tokio::spawn(observe(Arc::clone(&shared), pipeline.data.clone(), stopping))];
         let started = parts.clock.now();
         let waiting = Mutex::new(waiting);
+        let upkeep = Mutex::new(upkeep);
         let (views, tasks, store) = (Mutex::new(views), Mutex::new(tasks), Mutex::new(Some(store)));
-        Ok(Self { pipeline, parts, started, schemas, shared, lake, sources, waiting, views, stop, tasks, store })
+        Ok(Self {
+            pipeline,
+            parts,
+            started,
+            schemas,
+            shared,
+            lake,
+            sources,
+            waiting,
+            views,
+            upkeep,
+            stop,
+            tasks,
+            store,
+        })
     }
 
     /// Starts the sources, each on its own: one that is away does not hold up another. A second call does nothing.
@@ -226,7 +244,8 @@ impl Engine {
     #[must_use]
     pub fn status(&self) -> Status {
         let now = self.parts.clock.now();
-        let streams = self.shared.streams.iter().map(|(name, kept)| (name.clone(), kept.status(now)));
+        let upkeep = |name| lock(&self.upkeep).status(name);
+        let streams = self.shared.streams.iter().map(|(name, kept)| (name.clone(), kept.status(now, upkeep(name))));
         Status {
             version: self.parts.version,
             now,
@@ -238,6 +257,25 @@ impl Engine {
             views: lock(&self.views).iter().flat_map(views::Running::status).collect(),
             disk: lock(&self.shared.disk).clone(),
         }
+    }
+
+    /// What retention would do now, for each stream that has a rule. Reads files where nobody has looked yet; blocks.
+    ///
+    /// # Errors
+    /// As the store's, when a segment cannot be read.
+    pub fn retention(&self) -> Result<BTreeMap<Name, RetentionPlan>, Error> {
+        lock(&self.upkeep).plans()
+    }
+
+    /// Stops sealing until it is told to go on, or answers whether it was stopped.
+    pub fn pause_sealing(&self, paused: bool) {
+        lock(&self.upkeep).pause(paused);
+    }
+
+    /// Whether sealing is paused.
+    #[must_use]
+    pub fn sealing_is_paused(&self) -> bool {
+        lock(&self.upkeep).is_paused()
     }
 
     /// What a source's task tells.
@@ -269,6 +307,9 @@ impl Engine {
         for views in views {
             views.stop().await;
         }
+        // It notices the stop within one large frame; the store is closed after it.
+        let upkeep = lock(&self.upkeep).thread();
+        blocking(move || upkeep.map(upkeep::join)).await?;
         let store = lock(&self.store).take();
         match store {
             Some(store) => blocking(move || store.close()).await?.map_err(Error::from),
@@ -284,7 +325,7 @@ impl Drop for Engine {
 }
 
 impl Kept {
-    fn status(&self, now: Timestamp) -> StreamStatus {
+    fn status(&self, now: Timestamp, upkeep: UpkeepStatus) -> StreamStatus {
         let (head, stats) = (self.stream.head(), self.stream.stats());
         let (pushed, push_rejects) = self.gateway.as_ref().map_or((0, 0), Gateway::counts);
         let rate = lock(&self.rate);
@@ -301,6 +342,9 @@ impl Kept {
             freshness_seconds: head.received_time.map(|received| now.since(received).as_secs_f64()),
             pushed,
             push_rejects,
+            rebuildable_since: self.stream.kept_since(),
+            epoch: head.epoch,
+            upkeep,
             cannot_write: match &*self.stream.health().borrow() {
                 lakehead_store::Health::CannotWrite(reason) => Some(reason.to_string()),
                 lakehead_store::Health::Ok => None,
@@ -328,6 +372,20 @@ async fn start_views(
         running.push(views::start(lake, streams[&stream].clone(), schemas, views, &pipeline.data).await?);
     }
     Ok(running)
+}
+
+fn start_upkeep(
+    pipeline: &Pipeline,
+    parts: &Parts,
+    streams: &BTreeMap<Name, Stream>,
+    needs: Needs,
+    stop: watch::Receiver<bool>,
+) -> Result<Upkeep, Error> {
+    let kept = streams.iter().map(|(name, stream)| {
+        let retention = pipeline.streams.get(name).map(|config| config.retention).unwrap_or_default();
+        (name.clone(), upkeep::Kept { stream: stream.clone(), retention })
+    });
+    Upkeep::start(kept.collect(), needs, pipeline.store.seal.clone(), Arc::clone(&parts.clock), stop)
 }
 
 fn prepare_sources(

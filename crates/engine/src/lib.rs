@@ -23,6 +23,7 @@ mod supervise;
 mod tail;
 #[cfg(test)]
 mod tests;
+pub mod upkeep;
 mod views;
 mod watch;
 

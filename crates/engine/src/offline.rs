@@ -4,9 +4,9 @@
 use std::{path::Path, sync::Arc};
 
 use lakehead_decode::{Decoder, Events};
-use lakehead_model::{Offset, StreamSchema};
+use lakehead_model::{Name, Offset, StreamSchema};
 use lakehead_query::{Lake, Limits, Round, View, check_view};
-use lakehead_store::{Store, Stream};
+use lakehead_store::{Need, Store, Stream};
 
 use crate::{Error, catalog::Catalog, engine::schemas, pipeline::ViewConfig};
 
@@ -54,11 +54,32 @@ pub async fn open(
         if view.next_offset() > stream.head().end {
             view.restart().map_err(failed)?;
         }
+        view.begin_at(view.next_offset().max(stream.head().start));
         catch_up(&mut view, &stream, &schema, &mut |at, end| progress(Progress { view: name.as_str(), at, end }))
             .await?;
         lake.add_view(view.handle());
     }
     Ok(lake)
+}
+
+/// What the views on disk need of `stream`, whose log ends at `end`.
+///
+/// # Errors
+/// When the catalog or a view's checkpoint cannot be read.
+pub async fn needs(data: &Path, stream: &Name, end: Offset) -> Result<Vec<Need>, Error> {
+    let catalog = Catalog::load(data)?;
+    let schemas = schemas(&catalog.stream_configs());
+    let mut needs = Vec::new();
+    for (name, config) in catalog.views {
+        let failed = |source| Error::View { view: name.clone(), source };
+        let config = ViewConfig::from(config);
+        let plan = Arc::new(check_view(&config.sql, &schemas).await.map_err(failed)?);
+        if plan.stream() == stream {
+            let view = View::open_read_only(data, name.clone(), plan, config.settings()).await.map_err(failed)?;
+            needs.push(Need { by: format!("view {name}"), from: view.next_offset().min(end) });
+        }
+    }
+    Ok(needs)
 }
 
 async fn catch_up(

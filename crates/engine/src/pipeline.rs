@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Dura
 
 use lakehead_model::{Name, StreamSchema};
 use lakehead_query::{Late, ViewSettings};
+use lakehead_store::Retention;
 
 /// What one running Lakehead does.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct Pipeline {
 pub struct StreamConfig {
     /// Its typed columns, and where the event time stands.
     pub schema: StreamSchema,
+    /// When its oldest segments go. Default: never.
+    pub retention: Retention,
 }
 
 /// One source.

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use lakehead_model::{Name, Offset, Timestamp};
 use serde::{Serialize, Serializer};
 
+use crate::upkeep::UpkeepStatus;
+
 /// Everything at one moment.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -61,6 +63,15 @@ pub struct StreamStatus {
     pub pushed: u64,
     /// Pushed events that were refused since the start.
     pub push_rejects: u64,
+    /// The received time of the first event that is kept, where retention has removed what was before it: what views counted
+    /// earlier cannot be rebuilt.
+    #[serde(serialize_with = "time_or_null")]
+    pub rebuildable_since: Option<Timestamp>,
+    /// Rises when the stream turns out to have lost events that were seen outside.
+    pub epoch: u64,
+    /// Sealing and retention.
+    #[serde(flatten)]
+    pub upkeep: UpkeepStatus,
     /// Why nothing can be written, while that is so: a full disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cannot_write: Option<String>,

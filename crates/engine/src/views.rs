@@ -19,7 +19,7 @@ use std::{
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Name, Offset, StreamSchema};
 use lakehead_query::{Lake, Round, View, ViewHandle, ViewSettings, check_view};
-use lakehead_store::Stream;
+use lakehead_store::{Need, Stream};
 use tokio::sync::{mpsc, watch};
 
 use crate::{Error, pipeline::ViewConfig, status::ViewStatus};
@@ -42,9 +42,33 @@ pub(crate) struct Running {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What the views need of the logs: from the offset of their last checkpoint on.
+#[derive(Clone, Default)]
+pub(crate) struct Needs(BTreeMap<Name, Vec<(Name, Arc<Mutex<Note>>)>>);
+
+impl Needs {
+    /// Of all these.
+    pub(crate) fn new(running: &[Running]) -> Self {
+        let of = |running: &Running| {
+            let views = running.views.iter().map(|(handle, note)| (handle.name().clone(), Arc::clone(note)));
+            (running.stream.name().clone(), views.collect())
+        };
+        Self(running.iter().map(of).collect())
+    }
+
+    /// Of `stream`.
+    pub(crate) fn of(&self, stream: &Name) -> Vec<Need> {
+        let need = |(view, note): &(Name, Arc<Mutex<Note>>)| {
+            let note = note.lock().unwrap_or_else(PoisonError::into_inner);
+            Need { by: format!("view {view}"), from: note.checkpoint.unwrap_or_default() }
+        };
+        self.0.get(stream).into_iter().flatten().map(need).collect()
+    }
+}
+
 /// What a view's snapshot does not tell.
 #[derive(Default)]
-struct Note {
+pub(crate) struct Note {
     checkpoint: Option<Offset>,
     failed: Option<String>,
 }
@@ -83,6 +107,14 @@ pub(crate) async fn start(
         if let Some(why) = rebuild {
             tracing::warn!(view = %name, "rebuilding from the log: {why}");
             view.restart().map_err(failed)?;
+        }
+        let start = stream.head().start;
+        if view.next_offset() < start {
+            if view.next_offset() > Offset(0) {
+                let missed = start.since(view.next_offset());
+                tracing::warn!(view = %name, missed, "the log begins after what the view has seen; it goes on there");
+            }
+            view.begin_at(start);
         }
         let note = Note { checkpoint: Some(view.next_offset()), failed: None };
         lake.add_view(view.handle());
@@ -170,7 +202,7 @@ struct Follow {
 impl Follow {
     fn run(mut self) {
         let Some(start) = self.stops.pop_first() else { return };
-        let mut reader = self.stream.reader(start);
+        let mut reader = self.stream.reader_for(&format!("the views of {}", self.stream.name()), start);
         let mut committed = self.stream.committed();
         while !*self.stopped.borrow() {
             // Seen before the read, so that a commit after the read wakes the wait below.

@@ -1,7 +1,7 @@
 //! A stream as a table: the log, decoded on the way, only as far as a query asks.
 //!
 //! The end is pinned when the table is made, so one query sees one moment. Bounds on `event_offset`, `received_time`
-//! and `event_time` skip blocks by what their footers say; everything else is filtered above. The range of offsets is
+//! and `event_time` skip segments and blocks, most of them unread; everything else is filtered above. The range of offsets is
 //! cut into as many parts as the query has threads.
 
 use std::{fmt, sync::Arc};
@@ -20,8 +20,8 @@ use datafusion::{
     },
 };
 use lakehead_decode::{Decoder, Events};
-use lakehead_model::{Offset, StreamSchema};
-use lakehead_store::{Block, Stream};
+use lakehead_model::{Offset, StreamSchema, TimeRange, Timestamp};
+use lakehead_store::{Block, Only, Stream};
 
 /// Batches under way between the thread that reads and the query: enough to overlap, few enough to bound memory.
 const BATCHES_UNDER_WAY: usize = 2;
@@ -89,8 +89,10 @@ impl TableProvider for StreamTable {
         let mut bounds = Bounds::default();
         filters.iter().for_each(|filter| bounds.narrow(filter));
         let offset = |bound: i64| u64::try_from(bound).unwrap_or(0);
-        let start = self.start.0.max(offset(bounds.offset.0));
-        let end = self.end.0.min(offset(bounds.offset.1).saturating_add(1)).max(start);
+        let only = bounds.only();
+        let (wanted_from, wanted_to) = self.stream.narrow(&only);
+        let start = self.start.0.max(offset(bounds.offset.0)).max(wanted_from.0);
+        let end = self.end.0.min(offset(bounds.offset.1).saturating_add(1)).min(wanted_to.0).max(start);
         let parts = state.config().target_partitions().max(1) as u64;
         let step = (end - start).div_ceil(parts).max(1);
         let parts = (start..end.max(start + 1)).step_by(usize::try_from(step).unwrap_or(usize::MAX)).map(|from| {
@@ -98,7 +100,7 @@ impl TableProvider for StreamTable {
                 stream: self.stream.clone(),
                 decoder: Arc::clone(&decoder),
                 schema: Arc::clone(&schema),
-                bounds,
+                only,
                 from: Offset(from),
                 to: Offset(end.min(from.saturating_add(step))),
             }) as Arc<dyn PartitionStream>
@@ -113,7 +115,7 @@ struct Part {
     stream: Stream,
     decoder: Arc<Decoder>,
     schema: SchemaRef,
-    bounds: Bounds,
+    only: Only,
     from: Offset,
     to: Offset,
 }
@@ -132,14 +134,14 @@ impl PartitionStream for Part {
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let mut builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), BATCHES_UNDER_WAY);
         let sender = builder.tx();
-        let (decoder, bounds, to) = (Arc::clone(&self.decoder), self.bounds, self.to);
-        let mut reader = self.stream.reader(self.from);
+        let (decoder, to) = (Arc::clone(&self.decoder), self.to);
+        let mut reader = self.stream.reader_for("a query", self.from).only(self.only);
         let from = self.from;
         builder.spawn_blocking(move || {
             while reader.position() < to {
                 let Some(block) = reader.next().map_err(|e| exec_datafusion_err!("{e}"))? else { break };
-                if bounds.excludes(&block) {
-                    continue;
+                if block.first_offset >= to {
+                    break;
                 }
                 let batch = decode(&decoder, &block).map_err(|e| exec_datafusion_err!("{e}"))?;
                 let skip = from.since(block.first_offset);
@@ -230,16 +232,19 @@ impl Bounds {
         }
     }
 
-    /// Whether nothing in `block` can be in these bounds. Events without event time are outside every bound on it.
-    fn excludes(&self, block: &Block) -> bool {
-        let received = block.received_time.0;
-        let outside = |(low, high): (i64, i64), least: i64, greatest: i64| greatest < low || high < least;
-        let bounded = self.event_time != Self::default().event_time;
-        let by_event_time = match (block.event_time_least, block.event_time_greatest) {
-            (Some(least), Some(greatest)) => outside(self.event_time, least.0, greatest.0),
-            _ => bounded,
+    /// The bounds on time, for the log. Events without event time are outside every bound on it.
+    fn only(&self) -> Only {
+        let all = Self::default();
+        // Closed here, half-open there; the greatest time there is has none after it and bounds nothing.
+        let range = |(least, greatest): (i64, i64)| TimeRange {
+            start: Timestamp(least),
+            end: Timestamp(greatest.saturating_add(1)),
         };
-        outside(self.received_time, received, received) || by_event_time
+        let bounded = |bounds: (i64, i64), all: (i64, i64)| (bounds != all).then(|| range(bounds));
+        Only {
+            received_time: bounded(self.received_time, all.received_time),
+            event_time: bounded(self.event_time, all.event_time),
+        }
     }
 }
 
@@ -260,6 +265,18 @@ mod tests {
         let filter = col("event_offset").gt_eq(lit(10_i64)).and(lit(20_i64).gt(col("event_offset")));
         assert_eq!(narrowed(&filter).offset, (10, 19));
         assert_eq!(narrowed(&col("event_offset").between(lit(3_i64), lit(4_i64))).offset, (3, 4));
+    }
+
+    #[test]
+    fn bounds_on_time_go_to_the_log_half_open() {
+        let time = |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), None));
+        let only = narrowed(&col("received_time").between(time(3), time(4))).only();
+        let range = TimeRange { start: Timestamp(3), end: Timestamp(5) };
+        assert_eq!(only, Only { received_time: Some(range), event_time: None });
+        let only = narrowed(&col("event_time").gt(time(3))).only();
+        let range = TimeRange { start: Timestamp(4), end: Timestamp(i64::MAX) };
+        assert_eq!(only, Only { received_time: None, event_time: Some(range) });
+        assert!(narrowed(&col("event_offset").gt(lit(3_i64))).only().everything());
     }
 
     #[test]

@@ -87,6 +87,9 @@ pub struct Counts {
     pub too_late: u64,
     /// Events left out because they have no event time.
     pub without_time: u64,
+    /// Events that the log did not hold any more when the view came to them; in none of the others.
+    #[serde(default)]
+    pub missed: u64,
 }
 
 /// A run of blocks on its way into views: their columns, and what their footers say of time.
@@ -247,6 +250,20 @@ impl View {
         }
         self.publish();
         Ok(())
+    }
+
+    /// Goes on at `offset`, since the log does not hold what is before it any more. Counts what was missed, unless nothing
+    /// was seen yet.
+    pub fn begin_at(&mut self, offset: Offset) {
+        let next = self.checkpoint.next_offset;
+        if offset <= next {
+            return;
+        }
+        if self.checkpoint.counts.events > 0 {
+            self.checkpoint.counts.missed += offset.since(next);
+        }
+        self.checkpoint.next_offset = offset;
+        self.publish();
     }
 
     /// Where queries find it.

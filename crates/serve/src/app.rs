@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     assets, assets::Assets, guard, headers, health, live, live::Live, metrics, push, refusal::Refusal, sign_in, sql,
+    upkeep,
 };
 
 /// What the routes share.
@@ -84,6 +85,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/live", get(live::get))
         .route("/v1/sql", post(sql::post))
         .route("/v1/streams/{name}/events", post(push::post))
+        .route("/v1/retention", get(upkeep::retention))
+        .route("/v1/sealing/{what}", post(upkeep::sealing))
         .route("/healthz", get(health::get))
         .route("/metrics", get(metrics::get))
         .route(sign_in::PATH, post(sign_in::post))
@@ -100,7 +103,7 @@ async fn status(State(app): State<Arc<App>>) -> Json<Status> {
 }
 
 async fn no_such_route(uri: Uri) -> Refusal {
-    let known = "/, /v1/status, /v1/live, /v1/sql, /v1/streams/{name}/events, /healthz, /metrics";
+    let known = "/, /v1/status, /v1/live, /v1/sql, /v1/streams/{name}/events, /v1/retention, /v1/sealing/pause, /v1/sealing/resume, /healthz, /metrics";
     Refusal::new(StatusCode::NOT_FOUND, format!("nothing is served at {}; there are {known}", uri.path()))
 }
 

@@ -312,6 +312,13 @@ impl Published {
         self.stored_before_last = self.finished_segments().iter().map(|kept| kept.end).sum();
     }
 
+    /// When the first kept segment was begun, if it is not the stream's first and that is known.
+    pub(crate) fn kept_since(&self) -> Option<Timestamp> {
+        let first = self.segments.first().filter(|_| self.first_number > 0)?;
+        let in_places = self.places.first().map(|place| place.received_time).filter(|_| self.segments.len() == 1);
+        first.summary.map(|summary| summary.received_first).or(in_places)
+    }
+
     /// The offsets `[from, to)` between which everything lies that `only` may want, as far as is known without reading.
     pub(crate) fn narrow(&self, only: &Only) -> (Offset, Offset) {
         let (start, end) = (self.start(), self.mark.next_offset);

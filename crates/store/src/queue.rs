@@ -61,6 +61,11 @@ impl<T> Queue<T> {
         Some(Room { _permit: permit })
     }
 
+    /// Whether more than half of the room is taken.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.room.available_permits() < self.bytes_max as usize / 2
+    }
+
     /// Adds one at the end, or gives it back when the queue is closed.
     pub(crate) fn push(&self, one: T) -> Result<(), T> {
         let mut state = self.lock();

@@ -121,6 +121,14 @@ impl Store {
         self.layout.list_streams(&*self.files)
     }
 
+    /// Bytes of a stream's files, without opening it.
+    ///
+    /// # Errors
+    /// When the folders cannot be listed.
+    pub fn stored_bytes(&self, stream: &Name) -> Result<u64, Error> {
+        Ok(self.layout.list_segments(&*self.files, stream, "")?.iter().map(|(_, len)| *len).sum())
+    }
+
     /// Reads every byte of a stream and says what is not as it was written; changes nothing. `progress` is told how many
     /// bytes of how many have been read. May run beside a process that writes.
     ///

@@ -10,7 +10,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use lakehead_model::{Clock, Name, Offset};
+use lakehead_model::{Clock, Name, Offset, Timestamp};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -187,6 +187,19 @@ impl Stream {
     #[must_use]
     pub fn segments(&self) -> Vec<SegmentFile> {
         self.inner.published().segment_files()
+    }
+
+    /// The received time of the first event that is kept, when the log does not begin with its first event any more, as
+    /// far as that is known without reading.
+    #[must_use]
+    pub fn kept_since(&self) -> Option<Timestamp> {
+        self.inner.published().kept_since()
+    }
+
+    /// Whether more than half of what may be on its way into the stream is: whoever can wait, should.
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
+        self.inner.queue.as_ref().is_some_and(Queue::is_half_full)
     }
 
     /// Whether it can be written.
