@@ -389,7 +389,7 @@ fn cut(
 }
 
 /// Takes a segment without a good block out of the log: an empty one is removed, another moved to the quarantine.
-fn set_segment_aside(
+pub(crate) fn set_segment_aside(
     files: &dyn Files,
     layout: &Layout,
     stream: &Name,

@@ -13,7 +13,7 @@ use crate::{
     inventory::{self, Line, Summary},
     layout::SegmentPath,
     published::Kept,
-    recovery::{end_before, first_block},
+    recovery::{end_before, first_block, set_segment_aside},
     retention::{self, Candidate, Expired},
     seal,
     segment::{Beginning, Segment},
@@ -157,10 +157,26 @@ impl Inner {
                 Some(kept) if kept.summary.is_some() => kept,
                 _ => inner.look_into(at, all.get(i + 1..).unwrap_or(&[]))?,
             };
+            if kept.end == 0 && inner.queue().is_ok() {
+                // A failure left it, and nothing in it ever counted.
+                let segment = Segment::open(&*inner.files, &inner.name, at.clone(), Access::Read)?;
+                set_segment_aside(
+                    &*inner.files,
+                    &inner.layout,
+                    &inner.name,
+                    &segment,
+                    segment.len()?,
+                    &mut Vec::new(),
+                )?;
+                continue;
+            }
             finished.push(kept);
         }
-        if !listed.is_empty() {
-            let beginning = first_block(&*inner.files, &inner.name, listed.iter().take(1))?;
+        let first = finished.iter().map(|kept| &kept.at);
+        let same =
+            first.take_while(|at| finished.first().is_some_and(|first| at.first_offset == first.at.first_offset));
+        if !finished.is_empty() {
+            let beginning = first_block(&*inner.files, &inner.name, same)?;
             inner.published().replace_finished(finished, beginning);
         }
         inner.record()?;

@@ -3,6 +3,7 @@
 mod by_time;
 mod commit;
 mod failures;
+mod fixtures;
 mod format;
 mod fsck;
 mod inventory;
