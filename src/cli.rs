@@ -9,6 +9,7 @@ mod simulate;
 mod streams;
 mod table;
 mod tail;
+mod verify;
 mod views;
 
 use clap::{Parser, Subcommand};
@@ -45,6 +46,8 @@ enum Command {
     Views(views::Arguments),
     /// Prints a stream's last events, and those that come.
     Tail(tail::Arguments),
+    /// Proves that upstream, log and views add up, or says where they do not.
+    Verify(verify::Arguments),
 }
 
 impl Cli {
@@ -60,6 +63,7 @@ impl Cli {
             Command::Streams(arguments) => streams::run(arguments).await,
             Command::Views(arguments) => views::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
+            Command::Verify(arguments) => verify::run(arguments).await,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a command ends: 0 done, 1 failed, 2 wrong usage or pipeline. (3 is for `verify` and `fsck`.)
+//! How a command ends: 0 done, 1 failed, 2 wrong usage or pipeline, 3 `verify` found a difference.
 
 use std::process::ExitCode;
 
@@ -11,6 +11,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// It was right, and failed: exit code 1.
     Failed(anyhow::Error),
+    /// It was done, and what it looked at is not as it should be: exit code 3.
+    Differs(String),
 }
 
 /// What a command returns.
@@ -37,6 +39,10 @@ pub(crate) fn report(outcome: Outcome) -> ExitCode {
         Err(Failure::Failed(error)) => {
             eprintln!("lakehead: {}", told(&error));
             ExitCode::from(1)
+        }
+        Err(Failure::Differs(what)) => {
+            eprintln!("lakehead: {what}");
+            ExitCode::from(3)
         }
     }
 }

@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Dura
 use lakehead_model::{Name, StreamSchema};
 use lakehead_query::{Late, ViewSettings};
 
+use crate::audit::AuditSettings;
+
 /// What one running Lakehead does.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
@@ -26,6 +28,8 @@ pub struct Pipeline {
     pub views: BTreeMap<Name, ViewConfig>,
     /// How the log is written.
     pub store: lakehead_store::Options,
+    /// When the standing audit runs.
+    pub verify: AuditSettings,
 }
 
 /// One stream.

@@ -20,6 +20,7 @@ mod push;
 mod refusal;
 mod sign_in;
 mod sql;
+mod verify;
 
 use std::{future::Future, sync::Arc};
 
