@@ -17,3 +17,4 @@ mod push;
 mod readers;
 mod recording;
 mod segments;
+mod verify;
