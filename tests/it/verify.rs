@@ -340,6 +340,48 @@ FROM people WHERE age > 17 GROUP BY 1\"\"\"
     differs(&data, &["the balance of events", "events in the window"]);
 }
 
+#[test]
+fn a_log_whose_beginning_was_taken_away_is_compared_as_far_as_it_goes() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let (pipeline, data) = (folder.path().join("pipeline.toml"), folder.path().join("data"));
+    let toml = "\
+[store]
+block_bytes = \"32 KiB\"
+segment_bytes = \"64 KiB\"
+
+[stream.people]
+schema = \"json\"
+columns = { age = { path = \"age\", type = \"int64\" } }
+
+[view.people_per_minute]
+sql = \"\"\"SELECT tumble(event_time, INTERVAL '1 minute') AS minute, count(*) AS people, stddev(age) AS spread,
+approx_median(age) AS middle FROM people GROUP BY 1 HAVING count(*) > 3\"\"\"
+";
+    fs::write(&pipeline, toml).expect("the pipeline can be written");
+    let lakehead = Lakehead::run_pipeline(&pipeline, &data);
+    for part in 0..40_u64 {
+        // Lines that do not compress, so that a segment is soon full.
+        let line = |n: u64| {
+            let n = part * 100 + n;
+            let noise = (0..40).fold(String::new(), |text, m| text + &(n * 2_654_435_761 + m * n * 40_503).to_string());
+            format!("{{\"age\":{},\"dt\":\"2026-09-01T12:{:02}:10Z\",\"noise\":\"{noise}\"}}\n", n * 7 % 90, part)
+        };
+        let lines: String = (0..100).map(line).collect();
+        assert_eq!(lakehead.push("people", lines.as_bytes()).status, 201);
+    }
+    adds_up(&data);
+    assert!(lakehead.finish().success());
+    adds_up(&data);
+    let segments = segments::files(&data, "people");
+    assert!(segments.len() > 2, "{segments:?}");
+    fs::remove_file(&segments[0]).expect("it is there");
+    adds_up(&data);
+    let report: Value = serde_json::from_str(&verify(&data, &["--format", "json"]).stdout).expect("JSON");
+    let view = &report["views"]["people_per_minute"];
+    assert!(view["balance"].is_null() && view["compared_from"].is_string(), "{view}");
+    assert!(report["streams"]["people"]["start"].as_u64() > Some(0), "{report}");
+}
+
 fn first_result(data: &Path, view: &str) -> PathBuf {
     segments::results(data, view).into_iter().next().expect("a result file")
 }

@@ -136,11 +136,17 @@ impl Auditor {
             // The end is pinned before the ledger is read: an entry is committed before the event after its hole.
             let end = stream.head().end;
             let walk = self.walks.remove(name).filter(|walk| walk.can_go_on(stream));
+            let goes_on = walk.is_some();
             let mut walk = walk.unwrap_or_else(|| Walk::new(stream, scope.since));
             let ledger = LedgerStreams::of(&self.streams, rejects::STREAM, gaps::STREAM);
-            let (stream, slow) = (stream.clone(), Arc::clone(throttle));
+            let (stream, slow, since) = (stream.clone(), Arc::clone(throttle), scope.since);
             let work = move || {
                 walk.advance(&stream, end, &ledger, &slow)?;
+                if goes_on && walk.report().differences > 0 {
+                    // The ledger may explain by now what it did not when that part was read.
+                    walk = Walk::new(&stream, since);
+                    walk.advance(&stream, end, &ledger, &slow)?;
+                }
                 Ok::<_, Error>(walk)
             };
             let walk = tokio::task::spawn_blocking(work).await.map_err(|e| Error::Internal(e.to_string()))??;

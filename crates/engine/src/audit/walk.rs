@@ -31,6 +31,12 @@ const IDS_MAX: usize = 1 << 19;
 /// Differences that are told in full; more are only counted.
 const TOLD_MAX: usize = 10;
 
+/// A leap of upstream offsets counts once so many events of its partition, or so many minutes, are behind it. While a
+/// source looks for its place in another cluster, events stand in the log before the entry of the ledger that explains
+/// their numbers.
+const SETTLED_EVENTS: u64 = 100;
+const SETTLED_MINUTES: i64 = 10;
+
 const MINUTE_MICROS: i64 = 60_000_000;
 
 const PATHS: [[&str; 2]; 4] = [["meta", "topic"], ["meta", "partition"], ["meta", "offset"], ["meta", "id"]];
@@ -52,6 +58,8 @@ pub struct StreamAudit {
     pub missing: u64,
     /// Events that are kept twice.
     pub doubled: u64,
+    /// Leaps of upstream offsets at the end of the log, of which it cannot be told yet what they are.
+    pub unsettled: u64,
     /// Each upstream partition.
     pub partitions: BTreeMap<String, PartitionAudit>,
     /// Events by minute of received time.
@@ -121,7 +129,17 @@ pub(super) struct Walk {
 struct Partition {
     name: String,
     events: u64,
-    sequence: Sequence<i64>,
+    sequence: Sequence<Moment>,
+    /// Where the numbers began anew, and nothing says why.
+    restarts: Vec<(Moment, String)>,
+    more_restarts: u64,
+}
+
+/// When something was noticed: the minute of received time, and how many events of the partition there were by then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Moment {
+    minute: i64,
+    events: u64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -254,9 +272,10 @@ impl Walk {
         let Some(partition) = self.partitions.get_mut(key.as_slice()) else { return };
         partition.events += 1;
         // A second copy says nothing of the order, unless it stands where the next event should.
+        let moment = Moment { minute, events: partition.events };
         let place = if !is_known || partition.sequence.is_next(offset) {
             let is_new = id.is_some() && !is_known && !self.ids.forgot;
-            partition.sequence.see(offset, is_new, self.ledger.entries(&partition.name), minute)
+            partition.sequence.see(offset, is_new, self.ledger.entries(&partition.name), moment)
         } else {
             Place::Fine
         };
@@ -276,7 +295,11 @@ impl Walk {
                      ledger says nothing",
                     name()
                 );
-                self.differs(received, what);
+                if partition.restarts.len() < TOLD_MAX {
+                    partition.restarts.push((moment, what));
+                } else {
+                    partition.more_restarts += 1;
+                }
             }
         }
     }
@@ -317,23 +340,39 @@ impl Walk {
         partitions.sort_by(|a, b| a.name.cmp(&b.name));
         for partition in partitions {
             let sequence = &partition.sequence;
+            let last_minute = self.minutes.keys().next_back().copied().unwrap_or_default();
+            let is_settled = |moment: Moment| {
+                partition.events - moment.events >= SETTLED_EVENTS || last_minute - moment.minute >= SETTLED_MINUTES
+            };
             let mut missing = sequence.more_missing;
-            report.differences += u64::from(missing > 0);
+            report.differences += u64::from(missing > 0) + partition.more_restarts;
+            for (moment, what) in &partition.restarts {
+                if is_settled(*moment) {
+                    report.differences += 1;
+                    told.push((moment.minute, what.clone()));
+                } else {
+                    report.unsettled += 1;
+                }
+            }
             for hole in &sequence.holes {
                 let (from, to) = (hole.from, hole.to);
                 let lacks = from.abs_diff(to);
+                if !is_settled(hole.tag) {
+                    report.unsettled += 1;
+                    continue;
+                }
                 if lacks <= budget {
                     budget -= lacks;
                     report.accounted += lacks;
                     continue;
                 }
                 missing += lacks;
-                *missing_in.entry(hole.tag).or_default() += lacks;
+                *missing_in.entry(hole.tag.minute).or_default() += lacks;
                 report.differences += 1;
                 let offsets =
                     if lacks == 1 { format!("offset {from}") } else { format!("offsets {from} to {}", to - 1) };
                 told.push((
-                    hole.tag,
+                    hole.tag.minute,
                     format!("upstream {offsets} of {} ({lacks}) are neither in the log, nor in the gap ledger, nor among the rejects", partition.name),
                 ));
             }

@@ -21,11 +21,16 @@ use crate::{Error, ViewPlan};
 /// what anybody counts.
 const FLOAT_TOLERANCE: f64 = 1e-9;
 
+/// The same for variances and their kin, and for how far from zero nothing is told apart: they are small differences
+/// of great sums.
+const ROUGH_TOLERANCE: f64 = 1e-6;
+
 /// How the rows of a view are compared.
 pub(super) struct Comparison {
     schema: SchemaRef,
     keys: Vec<usize>,
     values: Vec<usize>,
+    rough: Vec<usize>,
     window: Option<usize>,
 }
 
@@ -53,14 +58,15 @@ fn is_float(data_type: &DataType) -> bool {
 impl Comparison {
     pub(super) fn new(plan: &ViewPlan, shape: &Shape) -> Self {
         let schema = plan.schema();
-        let all = 0..schema.fields().len();
+        let compared = |column: &usize| !shape.approximate.contains(column);
+        let all = (0..schema.fields().len()).filter(compared);
         let keys: Vec<usize> = if shape.keys_are_whole {
             shape.keys.clone()
         } else {
             all.clone().filter(|column| !is_float(schema.field(*column).data_type())).collect()
         };
         let values = all.filter(|column| !keys.contains(column)).collect();
-        Self { schema, keys, values, window: shape.window }
+        Self { schema, keys, values, rough: shape.rough.clone(), window: shape.window }
     }
 
     /// The rows that differ, in no order.
@@ -127,7 +133,8 @@ impl Comparison {
                 return left.is_null(a) && right.is_null(b);
             }
             if is_float(left.data_type()) {
-                return is_near(number(left.as_ref(), a), number(right.as_ref(), b));
+                let is_rough = self.rough.contains(column);
+                return is_near(number(left.as_ref(), a), number(right.as_ref(), b), is_rough);
             }
             left.slice(a, 1).to_data() == right.slice(b, 1).to_data()
         })
@@ -162,10 +169,11 @@ fn number(array: &dyn Array, row: usize) -> Option<f64> {
     }
 }
 
-fn is_near(a: Option<f64>, b: Option<f64>) -> bool {
+fn is_near(a: Option<f64>, b: Option<f64>, is_rough: bool) -> bool {
+    let (tolerance, floor) = if is_rough { (ROUGH_TOLERANCE, 1.0) } else { (FLOAT_TOLERANCE, 0.0) };
     match (a, b) {
         (Some(a), Some(b)) if a.is_nan() || b.is_nan() => a.is_nan() && b.is_nan(),
-        (Some(a), Some(b)) => a == b || (a - b).abs() <= FLOAT_TOLERANCE * a.abs().max(b.abs()),
+        (Some(a), Some(b)) => a == b || (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(floor),
         (a, b) => a == b,
     }
 }
@@ -222,7 +230,7 @@ mod tests {
             Field::new("edits", DataType::Int64, true),
             Field::new("mean", DataType::Float64, true),
         ]));
-        Comparison { schema, keys: vec![0], values: vec![1, 2], window: None }
+        Comparison { schema, keys: vec![0], values: vec![1, 2], rough: Vec::new(), window: None }
     }
 
     type Row = (Option<&'static str>, Option<i64>, f64);

@@ -48,7 +48,17 @@ pub(super) struct Shape {
     pub(super) window: Option<usize>,
     /// Whether rows can vanish by what is in them.
     pub(super) has_having: bool,
+    /// Columns that are made of an approximation, which depends on how the events were split up.
+    pub(super) approximate: Vec<usize>,
+    /// Columns that are made of a moment of second order, in which rounding errors grow.
+    pub(super) rough: Vec<usize>,
 }
+
+/// Aggregates whose answer depends on how the events were split up: their digests are merged in another order.
+const APPROXIMATE: [&str; 3] = ["approx_percentile_cont", "approx_percentile_cont_with_weight", "approx_median"];
+
+/// Beginnings of the names of aggregates that subtract great numbers from each other.
+const ROUGH: [&str; 5] = ["stddev", "var", "covar", "corr", "regr_"];
 
 impl Recount {
     pub(super) async fn new(
@@ -180,7 +190,16 @@ impl Shape {
         for column in 0..plan.schema().fields().len() {
             let (group, has_having) = follow(plan, column);
             shape.has_having |= has_having;
-            let Some(group) = group else { continue };
+            let Some(group) = group else {
+                let made_of = made_of(plan, column);
+                let any = |is: &dyn Fn(&str) -> bool| made_of.iter().any(|name| is(name));
+                if any(&|name| APPROXIMATE.contains(&name)) {
+                    shape.approximate.push(column);
+                } else if any(&|name| ROUGH.iter().any(|rough| name.starts_with(rough))) {
+                    shape.rough.push(column);
+                }
+                continue;
+            };
             shape.keys.push(column);
             groups.push(group);
             if aggregate.group_expr.get(group).is_some_and(is_window) {
@@ -206,6 +225,27 @@ fn follow(plan: &LogicalPlan, column: usize) -> (Option<usize>, bool) {
         LogicalPlan::SubqueryAlias(alias) => follow(&alias.input, column),
         LogicalPlan::Aggregate(aggregate) => ((column < aggregate.group_expr.len()).then_some(column), false),
         _ => (None, false),
+    }
+}
+
+/// The aggregates that a column is made of.
+fn made_of(plan: &LogicalPlan, column: usize) -> Vec<String> {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let below = projection.expr.get(column).map(Expr::column_refs).unwrap_or_default();
+            let below = below.into_iter().filter_map(|below| projection.input.schema().index_of_column(below).ok());
+            below.flat_map(|index| made_of(&projection.input, index)).collect()
+        }
+        LogicalPlan::Filter(filter) => made_of(&filter.input, column),
+        LogicalPlan::SubqueryAlias(alias) => made_of(&alias.input, column),
+        LogicalPlan::Aggregate(aggregate) => {
+            let call = column.checked_sub(aggregate.group_expr.len()).and_then(|call| aggregate.aggr_expr.get(call));
+            match call.cloned().map(Expr::unalias) {
+                Some(Expr::AggregateFunction(call)) => vec![call.func.name().to_owned()],
+                _ => Vec::new(),
+            }
+        }
+        _ => Vec::new(),
     }
 }
 
