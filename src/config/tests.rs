@@ -73,7 +73,7 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
         ),
         (
             &["dta = \"./d\"\n", STREAM],
-            "p.toml:1: dta: unknown key; did you mean `data`? valid: data, listen, listen_anyone, token, store, stream, source, view",
+            "p.toml:1: dta: unknown key; did you mean `data`? valid: data, listen, listen_anyone, token, store, verify, stream, source, view",
         ),
         (&["data = 5\n", STREAM], "p.toml:1: data: invalid type: integer `5`, expected a string"),
         (&["stream = \"s\"\n"], "p.toml:1: stream: write a table, [stream.NAME], not a text"),
