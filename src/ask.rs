@@ -12,7 +12,10 @@ use std::{
 use anyhow::{Context, anyhow, bail};
 use arrow::ipc::reader::StreamReader;
 use indicatif::ProgressBar;
-use lakehead_engine::offline;
+use lakehead_engine::{
+    audit::{Report, Scope},
+    offline,
+};
 use lakehead_query::{Answer, Lake};
 use serde_json::Value;
 
@@ -85,6 +88,25 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Audits `scope`.
+    pub(crate) async fn verify(&self, scope: &Scope, progress: &ProgressBar) -> anyhow::Result<Report> {
+        let data = match self {
+            Self::Files(data) => data,
+            Self::Process(process) => match process.verify(scope).await {
+                Err(error) if process.is_gone(&error).await => &process.data,
+                report => return report,
+            },
+        };
+        let progress = progress.clone();
+        let show = move |read, total| {
+            progress.set_length(total);
+            progress.set_position(read);
+        };
+        Ok(offline::audit(data, scope, show).await?)
+    }
+}
+
 async fn lake(data: &Path, sql: &str, progress: &ProgressBar) -> anyhow::Result<Lake> {
     let mut show = |reached: offline::Progress<'_>| {
         progress.set_length(reached.end.0);
@@ -104,6 +126,11 @@ impl Process {
     pub(crate) async fn retention(&self) -> anyhow::Result<Value> {
         let response = self.send(self.client.get(format!("{}/v1/retention", self.base))).await?;
         response.json().await.context("reading what retention would do")
+    }
+
+    async fn verify(&self, scope: &Scope) -> anyhow::Result<Report> {
+        let request = self.client.post(format!("{}/v1/verify", self.base)).body(serde_json::to_vec(scope)?);
+        self.send(request).await?.json().await.context("reading the report")
     }
 
     /// Whether `error` says that the connection was lost, and the process has let go of the directory.

@@ -11,6 +11,7 @@ mod simulate;
 mod streams;
 mod table;
 mod tail;
+mod verify;
 mod views;
 
 use clap::{Parser, Subcommand};
@@ -51,6 +52,8 @@ enum Command {
     Fsck(fsck::Arguments),
     /// What the retention rules would remove now, and who still needs what.
     Retention(retention::Arguments),
+    /// Proves that upstream, log and views add up, or says where they do not.
+    Verify(verify::Arguments),
 }
 
 impl Cli {
@@ -68,6 +71,7 @@ impl Cli {
             Command::Tail(arguments) => tail::run(arguments).await,
             Command::Fsck(arguments) => fsck::run(arguments).await,
             Command::Retention(arguments) => retention::run(arguments).await,
+            Command::Verify(arguments) => verify::run(arguments).await,
         }
     }
 }

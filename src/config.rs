@@ -13,15 +13,17 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use lakehead_connector_api::SourceSpec;
 use lakehead_engine::{
     Pipeline,
+    audit::AuditSettings,
     pipeline::{SourceConfig, StreamConfig, Token, ViewConfig},
     schemas,
 };
-use lakehead_model::{Name, Span};
+use lakehead_model::{ByteSize, Name, Span};
 use lakehead_query::Late;
 use lakehead_store::Options;
 use serde::Deserialize;
@@ -42,8 +44,11 @@ const DATA: &str = "./data";
 /// Where Lakehead listens when the pipeline does not say: loopback only.
 const LISTEN: &str = "127.0.0.1:8080";
 
+/// Audits more often than this would be one that never ends.
+const AUDIT_EVERY_MIN: Duration = Duration::from_secs(1);
+
 /// The tables and keys at the top of the file.
-const TOP: [&str; 8] = ["data", "listen", "listen_anyone", "token", "store", "stream", "source", "view"];
+const TOP: [&str; 9] = ["data", "listen", "listen_anyone", "token", "store", "verify", "stream", "source", "view"];
 
 /// Names of streams that are always there.
 const BUILT_IN: [&str; 2] = ["rejects", "gaps"];
@@ -85,13 +90,14 @@ pub(crate) async fn read(
     let token = token(&document, &mut problems);
     let listen = listen(&document, &overrides, token.is_some(), &mut problems);
     let store = store(&document, &mut problems);
+    let verify = verify(&document, &mut problems);
     let data: Option<String> = keep(optional(&document, &["data"]), &mut problems).flatten();
     if !problems.is_empty() {
         return Err(wrong(problems));
     }
     let streams = streams.into_iter().filter_map(|(name, stream)| Some((name, stream?))).collect();
     let data = overrides.data.unwrap_or_else(|| Path::new(data.as_deref().unwrap_or(DATA)).to_owned());
-    Ok(Pipeline { data, listen, token, streams, sources, views, store })
+    Ok(Pipeline { data, listen, token, streams, sources, views, store, verify })
 }
 
 fn keep<T>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
@@ -272,6 +278,31 @@ fn listen(document: &Document, overrides: &Overrides, token: bool, problems: &mu
         });
     }
     address
+}
+
+/// `[verify]`: when the standing audit runs.
+fn verify(document: &Document, problems: &mut Vec<Problem>) -> AuditSettings {
+    #[derive(Default, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Keys {
+        every: Option<String>,
+        bytes_per_second: Option<ByteSize>,
+    }
+    let default = AuditSettings::default();
+    let keys: Keys = keep(optional(document, &["verify"]), problems).flatten().unwrap_or_default();
+    let every = match keys.every.as_deref() {
+        None => default.every,
+        Some("off") => None,
+        Some(text) => match text.parse::<Span>() {
+            Ok(span) if span.0 >= AUDIT_EVERY_MIN => Some(span.0),
+            _ => {
+                let what = format!("{text:?} is neither \"off\" nor a time of at least a second, as in \"1h\"");
+                problems.push(document.problem(&["verify", "every"], what));
+                None
+            }
+        },
+    };
+    AuditSettings { every, bytes_per_second: keys.bytes_per_second.unwrap_or(default.bytes_per_second) }
 }
 
 fn store(document: &Document, problems: &mut Vec<Problem>) -> Options {

@@ -62,14 +62,18 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
     let cases: &[(&[&str], &str)] = &[
         (&["[stream.s\n"], "p.toml:1: not TOML: unclosed table, expected `]`"),
         (&[STREAM, "[stream.s]\n"], "p.toml:2: not TOML: duplicate key"),
+        (
+            &[STREAM, "[verify]\nevery = \"often\"\n"],
+            "p.toml:3: verify.every: \"often\" is neither \"off\" nor a time of at least a second, as in \"1h\"",
+        ),
         (&["data = \"./d\"\n"], "p.toml: there is no stream; add one, as in [stream.events]"),
         (
             &["[straem.s]\n"],
-            "p.toml: there is no stream; add one, as in [stream.events]\np.toml:1: straem: unknown key; did you mean `stream`? valid: data, listen, listen_anyone, token, store, stream, source, view",
+            "p.toml: there is no stream; add one, as in [stream.events]\np.toml:1: straem: unknown key; did you mean `stream`? valid: data, listen, listen_anyone, token, store, verify, stream, source, view",
         ),
         (
             &["dta = \"./d\"\n", STREAM],
-            "p.toml:1: dta: unknown key; did you mean `data`? valid: data, listen, listen_anyone, token, store, stream, source, view",
+            "p.toml:1: dta: unknown key; did you mean `data`? valid: data, listen, listen_anyone, token, store, verify, stream, source, view",
         ),
         (&["data = 5\n", STREAM], "p.toml:1: data: invalid type: integer `5`, expected a string"),
         (&["stream = \"s\"\n"], "p.toml:1: stream: write a table, [stream.NAME], not a text"),

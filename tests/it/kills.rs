@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     lakehead::{Lakehead, query, skip, stored, text},
-    segments,
+    segments, verify,
 };
 
 const EVENTS: u64 = 100_000;
@@ -75,7 +75,10 @@ fn ten_kills_lose_nothing_and_double_nothing() {
     }
     assert_eq!(edits_by_received_time(&data), events.iter().filter(|event| is_edit(event)).count() as u64);
 
+    verify::adds_up(&data);
+
     assert!(lakehead.finish().success(), "Ctrl-C ends it in good order");
+    verify::adds_up(&data);
     assert_eq!(query(&data, sql), while_running, "without a process the answer is the same");
     for view in VIEWS {
         assert_eq!(view.rows(&data), view.recount(&events), "{}, without a process", view.name);

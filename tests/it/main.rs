@@ -17,3 +17,5 @@ mod push;
 mod readers;
 mod recording;
 mod segments;
+mod upkeep;
+mod verify;

@@ -41,6 +41,8 @@ pub struct Chunk {
     pub rejects: Vec<Reject>,
     /// What is missing upstream, proven by its offsets.
     pub gaps: Vec<Gap>,
+    /// Where the upstream's offsets go on otherwise than one by one, though nothing is missing.
+    pub moves: Vec<Move>,
     /// Events that came again and were dropped, since the log holds them already.
     pub duplicates: u64,
     /// What the source can say about itself now, if it changed.
@@ -62,6 +64,21 @@ pub struct Gap {
     pub before: Option<Timestamp>,
     /// Why, as far as known.
     pub reason: String,
+}
+
+/// A place where offsets do not go on one by one and nothing is missing: another cluster answered, which numbers the same
+/// events differently, or an event came that is kept already under another offset. Kept in the gap ledger, so that an
+/// audit can tell it from a hole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// As [`Gap::partition`].
+    pub partition: String,
+    /// The offset that was expected next.
+    pub from: i64,
+    /// The offset that comes next instead; what came under other offsets meanwhile is in no order.
+    pub to: i64,
+    /// Why.
+    pub reason: &'static str,
 }
 
 /// What a source is doing, for people.

@@ -120,6 +120,7 @@ mod tests {
             sources: BTreeMap::new(),
             views: [(Name::new("v").expect("a name"), view.clone())].into(),
             store: lakehead_store::Options::default(),
+            verify: crate::audit::AuditSettings::default(),
         };
         let catalog = Catalog::of(&pipeline);
         catalog.save(dir.path()).expect("a file");

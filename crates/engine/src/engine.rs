@@ -22,6 +22,7 @@ use tracing::warn;
 
 use crate::{
     Error, Pipeline, Pushed, Status,
+    audit::{self, Auditor, Report, Scope, Throttle},
     catalog::Catalog,
     disk, gaps,
     ingest::Ingest,
@@ -29,7 +30,7 @@ use crate::{
     push::Gateway,
     rates::{Rate, SAMPLE_EVERY, SPAN_MAX},
     rejects,
-    status::{DiskStatus, StreamStatus},
+    status::{AuditStatus, DiskStatus, StreamStatus},
     supervise::supervise,
     upkeep::{self, Upkeep, UpkeepStatus},
     views::{self, Needs},
@@ -74,6 +75,7 @@ struct Kept {
 struct Shared {
     streams: BTreeMap<Name, Kept>,
     disk: Mutex<DiskStatus>,
+    audit: Arc<Mutex<AuditStatus>>,
     begun: Instant,
 }
 
@@ -146,9 +148,18 @@ impl Engine {
         let shared = Arc::new(Shared {
             streams: with_gateways(&pipeline, &schemas, streams),
             disk: Mutex::default(),
+            audit: Arc::default(),
             begun: Instant::now(),
         });
-        let tasks = vec![tokio::spawn(observe(Arc::clone(&shared), pipeline.data.clone(), stopping))];
+        let watchman = audit::watchman::watch(
+            shared.auditor(&lake, 1),
+            pipeline.verify,
+            Arc::clone(&parts.clock),
+            Arc::clone(&shared.audit),
+            stopping.clone(),
+        );
+        let observer = observe(Arc::clone(&shared), pipeline.data.clone(), stopping);
+        let tasks = vec![tokio::spawn(observer), tokio::spawn(watchman)];
         let started = parts.clock.now();
         let waiting = Mutex::new(waiting);
         let upkeep = Mutex::new(upkeep);
@@ -240,6 +251,22 @@ impl Engine {
         }
     }
 
+    /// Audits `scope` as fast as it goes, whatever the audit in the background has found. It ends when the future is
+    /// dropped, and when the engine stops.
+    ///
+    /// # Errors
+    /// `Corrupt` when a log cannot be read; `Unavailable` when a file of a view cannot.
+    pub async fn verify(&self, scope: &Scope) -> Result<Report, Error> {
+        let throttle = Arc::new(Throttle::unlimited(None));
+        let _stop = throttle.stop_on_drop();
+        let mut auditor = self.shared.auditor(&self.lake, Limits::default().threads);
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            report = auditor.audit(scope, &throttle) => report,
+            _ = stop.wait_for(|stop| *stop) => Err(Error::Stopping),
+        }
+    }
+
     /// Everything at this moment. Cheap.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -256,6 +283,7 @@ impl Engine {
             sources: self.sources.iter().map(|(name, watch)| (name.clone(), watch.status())).collect(),
             views: lock(&self.views).iter().flat_map(views::Running::status).collect(),
             disk: lock(&self.shared.disk).clone(),
+            audit: lock(&self.shared.audit).clone(),
         }
     }
 
@@ -315,6 +343,13 @@ impl Engine {
             Some(store) => blocking(move || store.close()).await?.map_err(Error::from),
             None => Ok(()),
         }
+    }
+}
+
+impl Shared {
+    fn auditor(&self, lake: &Lake, threads: usize) -> Auditor {
+        let streams = self.streams.iter().map(|(name, kept)| (name.clone(), kept.stream.clone()));
+        Auditor::new(lake.clone(), streams.collect(), threads)
     }
 }
 

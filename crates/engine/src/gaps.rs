@@ -1,16 +1,18 @@
-//! What is missing upstream, kept: the stream `gaps`, the gap ledger.
+//! What is missing upstream, kept: the stream `gaps`, the gap ledger. Also where upstream offsets go on otherwise than
+//! one by one though nothing is missing; such an entry has 0 `missing`.
 //!
 //! An entry is committed before the events after its hole, so `verify` can balance upstream offsets = events + rejects
 //! + gaps at any moment.
 
-use lakehead_connector_api::Gap;
+use lakehead_connector_api::{Gap, Move};
 use lakehead_model::{Column, ColumnType, EventBatch, Name, StreamSchema, Timestamp};
 use serde::Serialize;
 
 /// The stream's name.
 pub(crate) const STREAM: &str = "gaps";
 
-/// Its columns: `missing` events, `[from_offset, to_offset)` of `partition`.
+/// Its columns: `missing` events, `[from_offset, to_offset)` of `partition`; with 0 `missing` offsets that go on at
+/// `to_offset` where `from_offset` was expected, which may be the greater one.
 pub(crate) fn schema() -> StreamSchema {
     use ColumnType::{Int64, Text};
     let column = |(name, column_type): (&str, ColumnType)| Column {
@@ -53,8 +55,8 @@ pub(crate) fn missing(gap: &Gap) -> u64 {
     u64::try_from(gap.to.saturating_sub(gap.from)).unwrap_or(0)
 }
 
-/// The events that stand for `gaps`.
-pub(crate) fn batch(gaps: &[Gap], stream: &Name, source: &Name) -> EventBatch {
+/// The events that stand for `gaps` and `moves`.
+pub(crate) fn batch(gaps: &[Gap], moves: &[Move], stream: &Name, source: &Name) -> EventBatch {
     let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
     let mut events = EventBatch::default();
     for gap in gaps {
@@ -69,6 +71,12 @@ pub(crate) fn batch(gaps: &[Gap], stream: &Name, source: &Name) -> EventBatch {
             before: text(gap.before),
             reason: &gap.reason,
         };
+        events.push(&serde_json::to_vec(&record).expect("strings and numbers are always JSON"), None);
+    }
+    for Move { partition, from, to, reason } in moves {
+        let (from_offset, to_offset) = (*from, *to);
+        let record =
+            Record { stream, source, partition, from_offset, to_offset, missing: 0, after: None, before: None, reason };
         events.push(&serde_json::to_vec(&record).expect("strings and numbers are always JSON"), None);
     }
     events
@@ -89,7 +97,7 @@ mod tests {
             reason: "asked for twice".into(),
         };
         let (stream, source) = (Name::new("s").expect("a name"), Name::new("w").expect("a name"));
-        let batch = batch(std::slice::from_ref(&gap), &stream, &source);
+        let batch = batch(std::slice::from_ref(&gap), &[], &stream, &source);
         let entry: serde_json::Value = serde_json::from_slice(batch.events().next().expect("one")).expect("json");
         assert_eq!(entry["missing"], 2);
         assert_eq!(entry["after"], "1970-01-01T00:00:00Z");

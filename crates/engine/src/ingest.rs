@@ -127,8 +127,9 @@ impl Ingest {
         if !chunk.rejects.is_empty() {
             rejects::commit(&self.rejects, &self.source, rejects::batch(&chunk.rejects, stream, &self.source)).await?;
         }
-        if !chunk.gaps.is_empty() {
-            rejects::commit(&self.gaps, &self.source, gaps::batch(&chunk.gaps, stream, &self.source)).await?;
+        if !chunk.gaps.is_empty() || !chunk.moves.is_empty() {
+            let entries = gaps::batch(&chunk.gaps, &chunk.moves, stream, &self.source);
+            rejects::commit(&self.gaps, &self.source, entries).await?;
         }
         let missing: u64 = chunk.gaps.iter().map(gaps::missing).sum();
         self.watch.update(|status| {

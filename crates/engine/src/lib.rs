@@ -5,6 +5,7 @@
 //! handed a list of [`SourceSpec`](lakehead_connector_api::SourceSpec)s. It knows no HTTP and no TOML either; the floors
 //! above bring those. It reads no clock but the one it is given.
 
+pub mod audit;
 mod backoff;
 mod body;
 pub mod catalog;

@@ -1,14 +1,20 @@
 //! A data directory read without running it: the log as it lies, the views from their checkpoints, brought up to date
 //! in memory. Nothing on disk changes.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Name, Offset, StreamSchema};
 use lakehead_query::{Lake, Limits, Round, View, check_view};
 use lakehead_store::{Need, Store, Stream};
 
-use crate::{Error, catalog::Catalog, engine::schemas, pipeline::ViewConfig};
+use crate::{
+    Error,
+    audit::{Auditor, Report, Scope, Throttle},
+    catalog::Catalog,
+    engine::schemas,
+    pipeline::ViewConfig,
+};
 
 /// Raw events in one round of catching up, as when running.
 const ROUND_BYTES: usize = 4 << 20;
@@ -34,23 +40,70 @@ pub async fn open(
     sql: Option<&str>,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Lake, Error> {
+    let sql = sql.map(str::to_ascii_lowercase);
+    let wanted = |view: &str| sql.as_ref().is_none_or(|sql| sql.contains(view));
+    Ok(open_all(data, &wanted, progress).await?.lake)
+}
+
+/// Audits `scope` of a directory on which nothing runs, with all cores. `progress` is told how many bytes of about how
+/// many were read.
+///
+/// # Errors
+/// As [`open`].
+pub async fn audit(
+    data: &Path,
+    scope: &Scope,
+    mut progress: impl FnMut(u64, u64) + Clone + Send + Sync + 'static,
+) -> Result<Report, Error> {
+    let wanted = |view: &str| scope.view.as_ref().is_none_or(|asked| asked.as_str() == view);
+    let Opened { lake, streams, damaged } = open_all(data, &wanted, &mut |_| {}).await?;
+    let mut auditor = Auditor::new(lake, streams, Limits::default().threads);
+    let total = auditor.bytes(scope);
+    progress(0, total);
+    let throttle = Throttle::unlimited(Some(Box::new(move |read| progress.clone()(read, total))));
+    let mut report = auditor.audit(scope, &Arc::new(throttle)).await?;
+    for (name, why) in damaged {
+        if let Some(view) = report.views.get_mut(&name) {
+            view.unreadable(&why);
+        }
+    }
+    Ok(report)
+}
+
+/// A directory, opened for reading.
+struct Opened {
+    lake: Lake,
+    streams: BTreeMap<Name, Stream>,
+    /// Views whose files are damaged, and what is wrong.
+    damaged: Vec<(Name, String)>,
+}
+
+async fn open_all(
+    data: &Path,
+    wanted: &(dyn Fn(&str) -> bool + Sync),
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
+) -> Result<Opened, Error> {
+    let (mut streams, mut damaged) = (BTreeMap::new(), Vec::new());
     let store = Store::open_read_only(data)?;
     let catalog = Catalog::load(data)?;
     let schemas = schemas(&catalog.stream_configs());
     let lake = Lake::new(Limits::default())?;
     for name in store.names()? {
         let schema = schemas.get(&name).cloned().or_else(|| StreamSchema::builtin("json")).unwrap_or_default();
-        lake.add_stream(schema, store.stream(&name)?);
+        let stream = store.stream(&name)?;
+        lake.add_stream(schema, stream.clone());
+        streams.insert(name, stream);
     }
     for (name, config) in catalog.views {
-        if sql.is_some_and(|sql| !sql.to_ascii_lowercase().contains(name.as_str())) {
+        if !wanted(name.as_str()) {
             continue;
         }
         let failed = |source| Error::View { view: name.clone(), source };
         let config = ViewConfig::from(config);
         let plan = Arc::new(check_view(&config.sql, &schemas).await.map_err(failed)?);
         let (stream, schema) = (store.stream(plan.stream())?, schemas[plan.stream()].clone());
-        let mut view = View::open_read_only(data, name.clone(), plan, config.settings()).await.map_err(failed)?;
+        let (mut view, damage) =
+            View::open_read_only(data, name.clone(), plan, config.settings()).await.map_err(failed)?;
         if view.next_offset() > stream.head().end {
             view.restart().map_err(failed)?;
         }
@@ -58,8 +111,9 @@ pub async fn open(
         catch_up(&mut view, &stream, &schema, &mut |at, end| progress(Progress { view: name.as_str(), at, end }))
             .await?;
         lake.add_view(view.handle());
+        damaged.extend(damage.map(|why| (name, why)));
     }
-    Ok(lake)
+    Ok(Opened { lake, streams, damaged })
 }
 
 /// What the views on disk need of `stream`, whose log ends at `end`.
@@ -76,7 +130,7 @@ pub async fn needs(data: &Path, stream: &Name, end: Offset) -> Result<Vec<Need>,
         let plan = Arc::new(check_view(&config.sql, &schemas).await.map_err(failed)?);
         if plan.stream() == stream {
             let view = View::open_read_only(data, name.clone(), plan, config.settings()).await.map_err(failed)?;
-            needs.push(Need { by: format!("view {name}"), from: view.next_offset().min(end) });
+            needs.push(Need { by: format!("view {name}"), from: view.0.next_offset().min(end) });
         }
     }
     Ok(needs)

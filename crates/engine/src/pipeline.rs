@@ -9,6 +9,8 @@ use lakehead_model::{Name, StreamSchema};
 use lakehead_query::{Late, ViewSettings};
 use lakehead_store::Retention;
 
+use crate::audit::AuditSettings;
+
 /// What one running Lakehead does.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
@@ -27,6 +29,8 @@ pub struct Pipeline {
     pub views: BTreeMap<Name, ViewConfig>,
     /// How the log is written.
     pub store: lakehead_store::Options,
+    /// When the standing audit runs.
+    pub verify: AuditSettings,
 }
 
 /// One stream.

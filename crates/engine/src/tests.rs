@@ -138,6 +138,7 @@ async fn start(data: &Path, sources: &[(&str, &[Step])]) -> Engine {
         sources: sources.iter().map(|(text, steps)| (name(text), source(steps))).collect(),
         views: [].into(),
         store: lakehead_store::Options::default(),
+        verify: crate::audit::AuditSettings::default(),
     };
     let clock = Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000)));
     Engine::start(pipeline, Parts { clock, sources: SOURCES, version: "test" }).await.expect("it starts")

@@ -28,7 +28,7 @@ use datafusion::{
         ipc::{reader::FileReader, writer::FileWriter},
     },
     parquet::{
-        arrow::ArrowWriter,
+        arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
         basic::{Compression, ZstdLevel},
         file::properties::WriterProperties,
     },
@@ -190,6 +190,19 @@ fn finish(path: &Path, file: &File) -> Result<u64, Error> {
 pub(crate) fn read_partial(path: &Path) -> Result<Vec<RecordBatch>, Error> {
     let file = File::open(path).map_err(Error::file(path))?;
     Ok(FileReader::try_new_buffered(file, None)?.collect::<Result<_, _>>()?)
+}
+
+/// Reads the rows of a result file back.
+pub(crate) fn read_parquet(path: &Path) -> Result<Vec<RecordBatch>, Error> {
+    let file = File::open(path).map_err(Error::file(path))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.build()?;
+    Ok(reader.collect::<Result<_, _>>()?)
+}
+
+/// Where other programs see the result file of `period` that lies at `result`.
+pub(crate) fn public_beside(result: &Path, period: TimeRange) -> Option<PathBuf> {
+    let public = result.parent()?.parent()?;
+    Some(public.join(format!("{}.parquet", label(period))))
 }
 
 /// Replaces `path` by `bytes` in one step that survives a power cut.

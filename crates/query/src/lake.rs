@@ -109,6 +109,11 @@ impl Lake {
         self.inner.views.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// The stream of this name, with its columns.
+    pub(crate) fn stream(&self, name: &Name) -> Option<(StreamSchema, Stream)> {
+        self.inner.streams.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
     /// Answers `sql`: one SELECT over streams and views, all of them at one moment.
     ///
     /// The future is boxed, as are those of [`View`](crate::View): what is in it stays in this crate, and whoever awaits

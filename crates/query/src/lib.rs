@@ -5,6 +5,7 @@
 //! and answers questions over streams and views of one moment ([`Lake`]). It starts no threads and owns no loop; the
 //! engine drives it.
 
+mod audit;
 mod checkpoint;
 mod error;
 mod files;
@@ -19,6 +20,7 @@ mod stream_table;
 mod view;
 mod view_table;
 
+pub use audit::{Balance, Difference, Extent, Pace, ViewAudit};
 pub use error::Error;
 pub use lake::{Answer, Lake, Limits};
 pub use plan::{TimeColumn, ViewPlan, check_view};

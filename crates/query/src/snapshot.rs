@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::{array::RecordBatch, datatypes::SchemaRef};
-use lakehead_model::{Name, Offset, Timestamp};
+use lakehead_model::{Name, Offset, TimeRange, Timestamp};
 
 use crate::{Counts, Error, ViewPlan, files::ResultFile};
 
@@ -27,7 +27,17 @@ pub struct Snapshot {
 pub(crate) struct Results {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
-    pub(crate) files: Vec<Arc<ResultFile>>,
+    pub(crate) files: Vec<Listed>,
+}
+
+/// One live result file, and what the checkpoint says of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) range: TimeRange,
+    pub(crate) rows: u64,
+    /// The partial rows are still kept beside it.
+    pub(crate) correctable: bool,
+    pub(crate) file: Arc<ResultFile>,
 }
 
 impl Snapshot {
@@ -90,11 +100,16 @@ impl ViewHandle {
 
     /// The rows of the windows that no result file holds.
     pub(crate) async fn open_windows(&self, snapshot: &Snapshot) -> Result<Vec<RecordBatch>, Error> {
-        if snapshot.open.is_empty() {
+        self.finished(snapshot.open.clone()).await
+    }
+
+    /// The rows that `partial` rows become.
+    pub(crate) async fn finished(&self, partial: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, Error> {
+        if partial.is_empty() {
             return Ok(Vec::new());
         }
         let schema = self.schema();
-        let rows = self.plan.finish.run(snapshot.open.clone()).await?;
+        let rows = self.plan.finish.run(partial).await?;
         Ok(rows.into_iter().map(|batch| batch.with_schema(SchemaRef::clone(&schema))).collect::<Result<_, _>>()?)
     }
 }

@@ -4,7 +4,7 @@
 //! and `event_time` skip segments and blocks, most of them unread; everything else is filtered above. The range of offsets is
 //! cut into as many parts as the query has threads.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use datafusion::{
@@ -23,6 +23,8 @@ use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Offset, StreamSchema, TimeRange, Timestamp};
 use lakehead_store::{Block, Only, Stream};
 
+use crate::audit::Pace;
+
 /// Batches under way between the thread that reads and the query: enough to overlap, few enough to bound memory.
 const BATCHES_UNDER_WAY: usize = 2;
 
@@ -33,13 +35,25 @@ pub(crate) struct StreamTable {
     schema: SchemaRef,
     start: Offset,
     end: Offset,
+    pace: Option<Arc<dyn Pace>>,
 }
 
 impl StreamTable {
     pub(crate) fn new(stream: Stream, stream_schema: StreamSchema) -> Self {
         let head = stream.head();
         let schema = lakehead_decode::table_schema(&stream_schema);
-        Self { stream, stream_schema, schema, start: head.start, end: head.end }
+        Self { stream, stream_schema, schema, start: head.start, end: head.end, pace: None }
+    }
+
+    /// The events of `[start, end)` only, read at a pace.
+    pub(crate) fn paced(
+        stream: Stream,
+        stream_schema: StreamSchema,
+        range: Range<Offset>,
+        pace: Arc<dyn Pace>,
+    ) -> Self {
+        let Range { start, end } = range;
+        Self { start, end, pace: Some(pace), ..Self::new(stream, stream_schema) }
     }
 }
 
@@ -103,6 +117,7 @@ impl TableProvider for StreamTable {
                 only,
                 from: Offset(from),
                 to: Offset(end.min(from.saturating_add(step))),
+                pace: self.pace.clone(),
             }) as Arc<dyn PartitionStream>
         });
         let plan = StreamingTableExec::try_new(Arc::clone(&schema), parts.collect(), None, [], false, limit)?;
@@ -118,6 +133,7 @@ struct Part {
     only: Only,
     from: Offset,
     to: Offset,
+    pace: Option<Arc<dyn Pace>>,
 }
 
 impl fmt::Debug for Part {
@@ -136,10 +152,13 @@ impl PartitionStream for Part {
         let sender = builder.tx();
         let (decoder, to) = (Arc::clone(&self.decoder), self.to);
         let mut reader = self.stream.reader_for("a query", self.from).only(self.only);
-        let from = self.from;
+        let (from, pace) = (self.from, self.pace.clone());
         builder.spawn_blocking(move || {
             while reader.position() < to {
                 let Some(block) = reader.next().map_err(|e| exec_datafusion_err!("{e}"))? else { break };
+                if pace.as_ref().is_some_and(|pace| !pace.read(block.payload.len() as u64)) {
+                    return Err(exec_datafusion_err!("{}", crate::audit::STOPPED));
+                }
                 if block.first_offset >= to {
                     break;
                 }

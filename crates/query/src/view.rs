@@ -32,7 +32,7 @@ use crate::{
     Error, Snapshot, TimeColumn, ViewHandle, ViewPlan,
     checkpoint::{Checkpoint, Period, Rebuild},
     files::{self, Folder, ResultFile},
-    snapshot::Results,
+    snapshot::{Listed, Results},
     state::{self, State},
 };
 
@@ -111,6 +111,13 @@ struct Live {
     file: Arc<ResultFile>,
 }
 
+impl Live {
+    fn listed(&self) -> Listed {
+        let Period { rows, correctable, .. } = self.period;
+        Listed { range: self.range, rows, correctable, file: Arc::clone(&self.file) }
+    }
+}
+
 /// A view, open for work. One owner drives it; readers hold a [`ViewHandle`].
 pub struct View {
     plan: Arc<ViewPlan>,
@@ -162,6 +169,7 @@ impl View {
     }
 
     /// Opens the view as its last checkpoint left it, to be brought up to date in memory only. Nothing on disk changes.
+    /// Answers the view and, when the next start will rebuild it since a file of it is damaged, what is wrong.
     ///
     /// # Errors
     /// [`Error::File`] when the state cannot be read.
@@ -170,9 +178,12 @@ impl View {
         name: Name,
         plan: Arc<ViewPlan>,
         settings: ViewSettings,
-    ) -> BoxFuture<'static, Result<Self, Error>> {
+    ) -> BoxFuture<'static, Result<(Self, Option<String>), Error>> {
         let folder = Folder::new(data, name.as_str());
-        Box::pin(async move { Ok(Self::restore(&folder, name, plan, settings).await?.0) })
+        Box::pin(async move {
+            let (view, rebuild) = Self::restore(&folder, name, plan, settings).await?;
+            Ok((view, rebuild.filter(|why| why.contains("cannot be read") || why.contains("is damaged"))))
+        })
     }
 
     async fn restore(
@@ -514,7 +525,7 @@ impl View {
         self.results = Arc::new(Results {
             rows: self.live.values().map(|live| live.period.rows).sum(),
             bytes: self.live.values().map(|live| live.period.bytes).sum(),
-            files: self.live.values().map(|live| Arc::clone(&live.file)).collect(),
+            files: self.live.values().map(Live::listed).collect(),
         });
     }
 

@@ -60,10 +60,10 @@ impl TableProvider for ViewTable {
         let groups = state.config().target_partitions().max(1);
         let mut groups = vec![FileGroup::default(); groups.min(self.snapshot.results.files.len())];
         let count = groups.len();
-        for (i, file) in self.snapshot.results.files.iter().enumerate() {
-            let path = std::path::absolute(&file.path)?;
+        for (i, listed) in self.snapshot.results.files.iter().enumerate() {
+            let path = std::path::absolute(&listed.file.path)?;
             if let Some(group) = groups.get_mut(i % count) {
-                group.push(PartitionedFile::new(path.to_string_lossy(), file.size));
+                group.push(PartitionedFile::new(path.to_string_lossy(), listed.file.size));
             }
         }
         let source = Arc::new(ParquetSource::new(self.schema()));

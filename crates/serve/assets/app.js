@@ -1,6 +1,7 @@
 // Lakehead's dashboard. The server pushes a status every second and the rows of a panel whenever they changed; this
 // file hands each to the part of the page that shows it. There is no other traffic, and none to any other host.
 
+import { audit } from "./audit.js";
 import { clock, millis } from "./format.js";
 import { connect } from "./live.js";
 import { facts } from "./facts.js";
@@ -23,6 +24,7 @@ connect({
     state(status, now);
     tiles(status, now);
     facts(status, now);
+    audit(status, now);
     if (now - seconds.heardAt > QUIET_MS && seconds.rows.length) panel("edits_per_second", seconds.rows, now);
     document.body.dataset.snapshots = String(Number(document.body.dataset.snapshots ?? 0) + 1);
   },

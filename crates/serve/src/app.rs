@@ -5,6 +5,7 @@
 //! GET  /assets/{hash}/{name}      its files             GET  /v1/live     the same pushed, with the panels' rows
 //! POST /v1/sql                    a query               GET  /healthz     200, or 503 with reasons
 //! POST /v1/streams/{name}/events  the push gateway      GET  /metrics     Prometheus
+//! POST /v1/verify                 the audit, now
 //! ```
 //!
 //! Around all of them stand the [`guard`](crate::guard) and the [`headers`](crate::headers); every refusal is JSON.
@@ -23,7 +24,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     assets, assets::Assets, guard, headers, health, live, live::Live, metrics, push, refusal::Refusal, sign_in, sql,
-    upkeep,
+    upkeep, verify,
 };
 
 /// What the routes share.
@@ -34,6 +35,7 @@ pub(crate) struct App {
     pub(crate) live: Live,
     pub(crate) queries: Semaphore,
     pub(crate) pushes: Semaphore,
+    pub(crate) audits: Semaphore,
     pub(crate) stopping: Stopping,
 }
 
@@ -46,6 +48,7 @@ impl App {
             live: Live::new(),
             queries: Semaphore::new(sql::QUERIES_MAX),
             pushes: Semaphore::new(push::PUSHES_MAX),
+            audits: Semaphore::new(1),
             stopping,
         }
     }
@@ -84,6 +87,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/live", get(live::get))
         .route("/v1/sql", post(sql::post))
+        .route("/v1/verify", post(verify::post))
         .route("/v1/streams/{name}/events", post(push::post))
         .route("/v1/retention", get(upkeep::retention))
         .route("/v1/sealing/{what}", post(upkeep::sealing))
@@ -103,7 +107,8 @@ async fn status(State(app): State<Arc<App>>) -> Json<Status> {
 }
 
 async fn no_such_route(uri: Uri) -> Refusal {
-    let known = "/, /v1/status, /v1/live, /v1/sql, /v1/streams/{name}/events, /v1/retention, /v1/sealing/pause, /v1/sealing/resume, /healthz, /metrics";
+    let known = "/, /v1/status, /v1/live, /v1/sql, /v1/verify, /v1/streams/{name}/events, /v1/retention, \
+                 /v1/sealing/pause, /v1/sealing/resume, /healthz, /metrics";
     Refusal::new(StatusCode::NOT_FOUND, format!("nothing is served at {}; there are {known}", uri.path()))
 }
 

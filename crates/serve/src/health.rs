@@ -58,6 +58,11 @@ impl Health {
         for (name, view) in &status.views {
             health.reasons.extend(view.failed.iter().map(|why| format!("view {name} stands still: {why}")));
         }
+        if let Some(last) = status.audit.last.as_ref().filter(|last| last.differences > 0) {
+            let first = last.told.first().map_or("", String::as_str);
+            health.notes.push(format!("the audit of {} found {} differences: {first}", last.at, last.differences));
+        }
+        health.notes.extend(status.audit.failed.iter().map(|why| format!("the audit could not be done: {why}")));
         health
     }
 }

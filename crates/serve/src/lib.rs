@@ -21,6 +21,7 @@ mod refusal;
 mod sign_in;
 mod sql;
 mod upkeep;
+mod verify;
 
 use std::{future::Future, sync::Arc};
 

@@ -81,6 +81,7 @@ impl Page {
         self.streams(status);
         self.sources(status);
         self.views(status);
+        self.audit(status);
     }
 
     fn streams(&mut self, status: &Status) {
@@ -160,6 +161,27 @@ impl Page {
         self.each(timeless, "view", all(), |v| Some(v.without_time as f64));
         let failed = gauge("lakehead_view_failed", "1 while the view stands still.");
         self.each(failed, "view", all(), |v| Some(f64::from(u8::from(v.failed.is_some()))));
+    }
+
+    /// Nothing where no audit has come to its end yet, so that an alert can tell "not yet" from "all is well".
+    fn audit(&mut self, status: &Status) {
+        let Some(last) = &status.audit.last else { return };
+        self.family("lakehead_audit_differences", "gauge", "Things that do not add up, by the last audit.");
+        for (name, stream) in &last.streams {
+            self.value(&[("stream", name.as_str())], stream.differences as f64);
+        }
+        for (name, view) in &last.views {
+            self.value(&[("view", name.as_str())], view.differences as f64);
+        }
+        self.family("lakehead_audit_last_run_timestamp_seconds", "gauge", "When the last audit was done.");
+        self.value(&[], seconds(last.at));
+        if let Some(success) = status.audit.last_success {
+            let name = "lakehead_audit_last_success_timestamp_seconds";
+            self.family(name, "gauge", "When everything last added up.");
+            self.value(&[], seconds(success));
+        }
+        self.family("lakehead_audit_duration_seconds", "gauge", "What the last audit took.");
+        self.value(&[], last.took_seconds);
     }
 }
 

@@ -145,6 +145,7 @@ fn pipeline(data: &Path, listen: std::net::SocketAddr) -> Pipeline {
         sources: [].into(),
         views: [(name("events_per_type"), ViewConfig::new(sql))].into(),
         store: lakehead_store::Options::default(),
+        verify: lakehead_engine::audit::AuditSettings::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use lakehead_connector_api::{Activity, Chunk, Error, Gap, TailReader};
+use lakehead_connector_api::{Activity, Chunk, Error, Gap, Move, TailReader};
 use lakehead_model::{Clock, Cursor, EventBatch, Reject, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -196,7 +196,7 @@ impl Intake {
     /// Whether the next chunk should be handed over before more is taken.
     pub(super) fn is_full(&self) -> bool {
         self.chunk.events.payload().len() >= CHUNK_BYTES
-            || self.chunk.rejects.len() + self.chunk.gaps.len() >= REFUSED_MAX
+            || self.chunk.rejects.len() + self.chunk.gaps.len() + self.chunk.moves.len() >= REFUSED_MAX
     }
 
     /// Takes one frame.
@@ -256,6 +256,8 @@ impl Intake {
         let place = self.place(topic, facts.partition)?;
         let partition = &mut self.partitions[place];
         let was_overlapping = matches!(partition.mode, Mode::Overlapping { .. });
+        let was_unproven = partition.entry.unproven;
+        let expected = partition.entry.through.map(|through| through.saturating_add(1));
         let verdict = partition.judge(offset, &facts, self.refused, &mut self.memory)?;
         if let Verdict::AskAgain(why) = verdict {
             if why == Why::OtherCluster {
@@ -278,11 +280,21 @@ impl Intake {
                 self.push(document, facts.event_time);
             }
             Verdict::Duplicate(hole) => {
+                // Only in order does it take a place that nothing else will take.
+                if !was_overlapping && expected.is_some_and(|expected| offset >= expected) {
+                    self.note_move(place, offset, offset.saturating_add(1), "an event that is kept already");
+                }
                 self.note(place, hole, &facts);
                 self.chunk.duplicates += 1;
                 self.moved = true;
             }
-            Verdict::Known => self.moved |= proven,
+            Verdict::Known => {
+                let next = offset.saturating_add(1);
+                if let Some(expected) = expected.filter(|expected| proven && (was_unproven || *expected != next)) {
+                    self.note_move(place, expected, next, "the last event held was found again under this offset");
+                }
+                self.moved |= proven;
+            }
             Verdict::AskAgain(_) => {}
         }
         Ok(Step::Next)
@@ -311,6 +323,15 @@ impl Intake {
             before: facts.event_time,
             reason: hole.reason.to_owned(),
         });
+    }
+
+    fn note_move(&mut self, place: usize, from: i64, to: i64, reason: &'static str) {
+        let entry = &self.partitions[place].entry;
+        let partition = format!("{}/{}", entry.topic, entry.partition);
+        match self.chunk.moves.last_mut() {
+            Some(last) if last.partition == partition && last.reason == reason && last.to == from => last.to = to,
+            _ => self.chunk.moves.push(Move { partition, from, to, reason }),
+        }
     }
 
     /// Refuses a frame. `document` is what may tell its place: the head of it, mostly, since `meta` comes first.

@@ -1,0 +1,237 @@
+//! One upstream partition as its events stand in the log: every offset once, and none missing that nobody knows of.
+//!
+//! Upstream offsets have no holes within a topic *of one cluster*. Wikimedia answers from two clusters that number the
+//! same topic differently, and which one answers can change with every connection. So the log holds **runs**: within a
+//! run offsets go on one by one, and between two runs they leap, forward or back. What tells a leap from a hole is the
+//! ledger, in which the source notes where the numbers go on whenever it had to find its place by time:
+//!
+//! ```text
+//!   log:     98 99 100 │ 5010 │ 5021 5022 …        5010 was not seen before and came while the place was looked for
+//!   ledger:            from 101 to 5021             5011 to 5020 are 91 to 100 under their other numbers
+//! ```
+//!
+//! - An offset that follows the last one, or those that the ledger or a reject accounts for, is in order.
+//! - One further on leaves a **hole**, which stays a difference unless the events of it come later.
+//! - One further back is the sequence going on before a stray, a change of numbers that the ledger has, an offset that
+//!   is kept **twice**, or a **restart** that nobody knows of: a difference.
+
+use super::{intervals::Intervals, ledger::Entries};
+
+/// Holes that are kept one by one, each of which may yet be filled; beyond that they are only counted.
+const HOLES_MAX: usize = 10_000;
+
+/// What became of one event's offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Nothing to say.
+    Fine,
+    /// This offset is in the log already.
+    Twice,
+    /// The numbers begin anew where nothing says so. The offset that was expected.
+    Restart(i64),
+}
+
+/// Offsets `[from, to)` that are nowhere. `tag` is the caller's: when it was noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hole<T> {
+    pub(super) from: i64,
+    pub(super) to: i64,
+    pub(super) tag: T,
+}
+
+/// The offsets of one partition so far.
+#[derive(Clone, Debug)]
+pub(super) struct Sequence<T> {
+    next: Option<i64>,
+    /// Offsets of this numbering.
+    seen: Intervals,
+    /// The numbers changed, and go on at this offset; what comes before it came while the place was looked for.
+    until: Option<i64>,
+    pub(super) holes: Vec<Hole<T>>,
+    /// Offsets in holes that are no longer kept one by one.
+    pub(super) more_missing: u64,
+    /// Offsets that the ledger or a reject accounts for.
+    pub(super) accounted: u64,
+    /// How often the numbers changed, as the ledger says.
+    pub(super) changes: u64,
+    pub(super) first: Option<i64>,
+}
+
+impl<T> Default for Sequence<T> {
+    fn default() -> Self {
+        Self {
+            next: None,
+            seen: Intervals::default(),
+            until: None,
+            holes: Vec::new(),
+            more_missing: 0,
+            accounted: 0,
+            changes: 0,
+            first: None,
+        }
+    }
+}
+
+impl<T: Copy> Sequence<T> {
+    /// The last offset in order.
+    pub(super) fn last(&self) -> Option<i64> {
+        self.next.map(|next| next - 1)
+    }
+
+    /// Whether `offset` is the one that comes next.
+    pub(super) fn is_next(&self, offset: i64) -> bool {
+        self.next.is_none_or(|next| next == offset)
+    }
+
+    /// Takes the offset of the log's next event of this partition. `is_new` says that this event is surely not in the
+    /// log a second time.
+    pub(super) fn see(&mut self, offset: i64, is_new: bool, ledger: &mut Entries, tag: T) -> Place {
+        let Some(mut next) = self.next else {
+            self.first = Some(offset);
+            self.go_on(offset);
+            return Place::Fine;
+        };
+        if let Some(until) = self.until {
+            if offset < until {
+                return Place::Fine;
+            }
+            self.until = None;
+            next = until;
+        } else if offset == next {
+            self.go_on(offset);
+            return Place::Fine;
+        } else if let Some(to) = ledger.onward(next) {
+            self.changes += 1;
+            self.seen = Intervals::default();
+            self.next = Some(to);
+            if offset < to {
+                self.until = Some(to);
+                return Place::Fine;
+            }
+            next = to;
+        }
+        if offset >= next {
+            self.leap(next, offset, ledger, tag);
+            return Place::Fine;
+        }
+        self.step_back(next, offset, is_new)
+    }
+
+    fn go_on(&mut self, offset: i64) {
+        self.seen.insert(offset, offset.saturating_add(1));
+        self.next = Some(offset.saturating_add(1));
+    }
+
+    fn leap(&mut self, next: i64, offset: i64, ledger: &Entries, tag: T) {
+        let mut missing = 0;
+        for (from, to) in ledger.accounted.lacking(next, offset) {
+            for (from, to) in self.seen.lacking(from, to) {
+                missing += from.abs_diff(to);
+                if self.holes.len() < HOLES_MAX {
+                    self.holes.push(Hole { from, to, tag });
+                } else {
+                    self.more_missing += from.abs_diff(to);
+                }
+            }
+        }
+        if missing == 0 {
+            self.accounted += next.abs_diff(offset);
+            self.seen.insert(next, offset);
+        }
+        self.go_on(offset);
+    }
+
+    fn step_back(&mut self, next: i64, offset: i64, is_new: bool) -> Place {
+        if let Some(stray) = self.holes.iter().position(|hole| hole.from == offset) {
+            // The sequence goes on where it was left: what came in between were strays, not the end of a hole.
+            self.holes.truncate(stray);
+            self.go_on(offset);
+            return Place::Fine;
+        }
+        if let Some(at) = self.holes.iter().position(|hole| hole.from < offset && offset < hole.to) {
+            let Hole { from, to, tag } = self.holes[at];
+            let parts = [(from, offset), (offset + 1, to)].into_iter().filter(|(from, to)| from < to);
+            self.holes.splice(at..=at, parts.map(|(from, to)| Hole { from, to, tag }));
+            self.seen.insert(offset, offset + 1);
+            return Place::Fine;
+        }
+        if self.seen.contains(offset) && !is_new {
+            return Place::Twice;
+        }
+        self.seen = Intervals::default();
+        self.go_on(offset);
+        Place::Restart(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Offsets as they stand in the log, with the ledger's entries; what is missing, and what is said of the offsets.
+    fn check(log: &[i64], ledger: &[(i64, i64)], missing: &[(i64, i64)], said: &[(i64, Place)]) {
+        let mut entries = Entries::default();
+        ledger.iter().for_each(|(from, to)| entries.add(*from, *to));
+        let mut sequence = Sequence::default();
+        let mut found = Vec::new();
+        for offset in log {
+            match sequence.see(*offset, false, &mut entries, ()) {
+                Place::Fine => {}
+                place => found.push((*offset, place)),
+            }
+        }
+        let holes: Vec<_> = sequence.holes.iter().map(|hole| (hole.from, hole.to)).collect();
+        assert_eq!((holes.as_slice(), found.as_slice()), (missing, said), "{log:?} with {ledger:?}");
+    }
+
+    #[test]
+    fn offsets_in_a_row_say_nothing() {
+        check(&[7, 8, 9, 10], &[], &[], &[]);
+    }
+
+    #[test]
+    fn a_hole_is_found_unless_the_ledger_has_it() {
+        check(&[7, 8, 11, 12], &[], &[(9, 11)], &[]);
+        check(&[7, 8, 11, 12], &[(9, 11)], &[], &[]);
+        check(&[7, 8, 14], &[(10, 12)], &[(9, 10), (12, 14)], &[]);
+        check(&[7, 8, 12], &[(9, 10), (10, 11), (11, 12)], &[], &[]);
+    }
+
+    #[test]
+    fn an_offset_that_comes_again_is_found() {
+        check(&[7, 8, 9, 8, 10], &[], &[], &[(8, Place::Twice)]);
+        check(&[7, 8, 8], &[], &[], &[(8, Place::Twice)]);
+    }
+
+    #[test]
+    fn numbers_that_begin_anew_are_a_restart_unless_the_ledger_has_it() {
+        check(&[101, 102, 7, 8], &[], &[], &[(7, Place::Restart(103))]);
+        check(&[101, 102, 7, 8], &[(103, 7)], &[], &[]);
+        check(&[101, 102, 7, 9], &[(103, 7)], &[(8, 9)], &[]);
+        check(&[101, 102, 5021, 5022], &[(103, 5021)], &[], &[]);
+    }
+
+    #[test]
+    fn what_comes_while_the_place_is_looked_for_makes_no_hole() {
+        // Unseen events of the other cluster before the held one is met: forward, backward, and back to the same.
+        check(&[99, 100, 5010, 5021, 5022], &[(101, 5021)], &[], &[]);
+        check(&[99, 100, 40, 45, 51, 52], &[(101, 51)], &[], &[]);
+        check(&[99, 100, 5010, 101, 102], &[(101, 101)], &[], &[]);
+        check(&[99, 100, 40, 45, 53], &[(101, 51)], &[(51, 53)], &[]);
+    }
+
+    #[test]
+    fn a_hole_that_is_filled_later_is_none() {
+        check(&[7, 8, 12, 10, 9, 11, 13], &[], &[], &[]);
+    }
+
+    #[test]
+    fn a_new_event_under_an_old_number_is_a_restart() {
+        let (mut sequence, mut entries) = (Sequence::default(), Entries::default());
+        for offset in [7, 8, 9] {
+            sequence.see(offset, true, &mut entries, ());
+        }
+        assert_eq!(sequence.see(7, true, &mut entries, ()), Place::Restart(10));
+        assert_eq!(sequence.see(8, true, &mut entries, ()), Place::Fine);
+    }
+}

@@ -1,0 +1,164 @@
+//! The audit in the background: now and then, at a pace, only what is new; once a day everything.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use lakehead_model::{ByteSize, Clock, Name};
+use tokio::{sync::watch, time::Instant};
+use tracing::{error, info, warn};
+
+use super::{Auditor, Report, Scope, Throttle};
+use crate::{
+    Error,
+    status::{AuditOutcome, AuditStatus, StreamAudited, ViewAudited},
+};
+
+/// The first audit comes this long after the start, or after `every` where that is shorter: a start has better things
+/// to do with the disk.
+const FIRST_AFTER: Duration = Duration::from_secs(600);
+
+/// How often all is looked at again, also what was found right before: files can change under us.
+const WHOLE_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Differences that the status tells in words.
+const TOLD_MAX: usize = 10;
+
+/// When the background audit runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// How often. `None`: never. Default: 1 h.
+    pub every: Option<Duration>,
+    /// How many bytes of events it reads a second at most. Default: 64 MiB, a few hundredths of a core at the rate at
+    /// which zstd decompresses.
+    pub bytes_per_second: ByteSize,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self { every: Some(Duration::from_secs(3600)), bytes_per_second: ByteSize::mib(64) }
+    }
+}
+
+/// Audits until `stop` turns true, and writes into `status` what it finds.
+pub(crate) async fn watch(
+    mut auditor: Auditor,
+    settings: AuditSettings,
+    clock: Arc<dyn Clock>,
+    status: Arc<Mutex<AuditStatus>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let Some(every) = settings.every else { return };
+    let set = |change: &dyn Fn(&mut AuditStatus)| change(&mut status.lock().unwrap_or_else(PoisonError::into_inner));
+    set(&|status| status.every_seconds = Some(every.as_secs()));
+    let mut due = Instant::now() + every.min(FIRST_AFTER);
+    let mut whole_due = Instant::now();
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep_until(due) => {}
+        }
+        let begun = Instant::now();
+        let whole = begun >= whole_due;
+        if whole {
+            auditor.forget();
+            whole_due = begun + WHOLE_EVERY;
+        }
+        set(&|status| status.running = true);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let throttle = Arc::new(Throttle::limited(settings.bytes_per_second.0, Arc::clone(&stopped)));
+        let scope = Scope::default();
+        let audit = auditor.audit(&scope, &throttle);
+        tokio::pin!(audit);
+        let audited = tokio::select! {
+            audited = &mut audit => Some(audited),
+            _ = stop.wait_for(|stop| *stop) => None,
+        };
+        let Some(audited) = audited else {
+            stopped.store(true, Ordering::Relaxed);
+            // Its readers stop within a block; after that nothing holds a file of a view.
+            let _ = audit.await;
+            return;
+        };
+        let now = clock.now();
+        match audited {
+            Ok(report) => {
+                let took = begun.elapsed();
+                let outcome = outcome(&report, now, took, whole);
+                tell(&outcome);
+                set(&|status| {
+                    status.running = false;
+                    status.failed = None;
+                    if outcome.differences == 0 {
+                        status.last_success = Some(now);
+                    }
+                    status.last = Some(outcome.clone());
+                });
+            }
+            Err(Error::Stopping) => return,
+            Err(error) => {
+                warn!("the audit could not be done: {error}");
+                set(&|status| {
+                    status.running = false;
+                    status.failed = Some(error.to_string());
+                });
+                whole_due = Instant::now();
+            }
+        }
+        due = Instant::now() + every;
+    }
+}
+
+fn tell(outcome: &AuditOutcome) {
+    if outcome.differences == 0 {
+        info!("audit: {} events and {} rows add up", outcome.events, outcome.rows);
+    } else {
+        error!(
+            "audit: {} differences, the first: {}; `lakehead verify` shows them",
+            outcome.differences,
+            outcome.told.first().map_or("-", String::as_str)
+        );
+    }
+}
+
+/// What the status keeps of a report.
+fn outcome(report: &Report, at: lakehead_model::Timestamp, took: Duration, whole: bool) -> AuditOutcome {
+    let streams: BTreeMap<Name, StreamAudited> = report
+        .streams
+        .iter()
+        .map(|(name, stream)| {
+            let audited = StreamAudited {
+                events: stream.events,
+                accounted: stream.accounted,
+                missing: stream.missing,
+                doubled: stream.doubled,
+                differences: stream.differences,
+            };
+            (name.clone(), audited)
+        })
+        .collect();
+    let views: BTreeMap<Name, ViewAudited> = report
+        .views
+        .iter()
+        .map(|(name, view)| {
+            let audited = ViewAudited { rows: view.rows, explained: view.explained, differences: view.differences };
+            (name.clone(), audited)
+        })
+        .collect();
+    AuditOutcome {
+        at,
+        took_seconds: took.as_secs_f64(),
+        whole,
+        events: report.events(),
+        rows: report.rows(),
+        differences: report.differences(),
+        told: report.in_words().into_iter().take(TOLD_MAX).collect(),
+        streams,
+        views,
+    }
+}

@@ -1,0 +1,574 @@
+//! The audit of a view: what it says against a second count of the log.
+//!
+//! ```text
+//!   log ──▶ the view's SQL, planned as a batch query ──▶ rows ─┐
+//!    │                                                         ├─ compared, row by row
+//!    │      result files, partial rows, open windows ──▶ rows ─┘
+//!    └────▶ events that pass its WHERE, by window ──▶ the balance of its counts
+//! ```
+//!
+//! The second count shares the decoder and DataFusion's functions with the view, and nothing else: no state, no
+//! watermark, no checkpoint, no partial rows. What it takes for true is the log. Late events that the view left out are
+//! in the log all the same; a window that differs because of them is *explained*, as far as the view's own counts of
+//! such events go, and not one event further.
+//!
+//! Memory is bounded: the result periods are taken a few at a time, by how many rows they have.
+
+mod compare;
+mod recount;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt,
+    ops::Range,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::{array::RecordBatch, datatypes::Int64Type};
+use futures::future::BoxFuture;
+use lakehead_model::{Name, Offset, TimeRange, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use self::{
+    compare::{Comparison, Side},
+    recount::Recount,
+};
+use crate::{Error, Lake, Snapshot, TimeColumn, ViewHandle, files, snapshot::Listed, state};
+
+/// What an audit says that was told to stop.
+pub(crate) const STOPPED: &str = "the audit was stopped";
+
+/// Rows that are compared at once, unless one result period has more: some 100 MiB of short groups on both sides.
+const ROWS_AT_ONCE: u64 = 250_000;
+
+/// Differences that are told in full; more are only counted.
+const TOLD_MAX: usize = 10;
+
+/// Where retention has cut the log, windows that began this long after the first event kept are taken as whole: an
+/// event is received after it happened, save for clocks that disagree, and none disagree by this much.
+const CLOCKS_DISAGREE_MAX: Duration = Duration::from_secs(3600);
+
+/// Slows an audit down so that the live path does not feel it, and stops it.
+pub trait Pace: Send + Sync {
+    /// `bytes` of events were read. May block for a while. False: stop.
+    fn read(&self, bytes: u64) -> bool;
+}
+
+/// How much of a view is audited, and how.
+#[derive(Clone)]
+pub struct Extent {
+    /// Only windows that begin at or after this are compared; the balance then cannot be struck.
+    pub since: Option<Timestamp>,
+    /// Result files that were compared before and need not be again, by their paths' last part.
+    pub known: Arc<HashSet<String>>,
+    /// Threads that read and count.
+    pub threads: usize,
+    /// How fast.
+    pub pace: Arc<dyn Pace>,
+}
+
+/// What an audit found out about one view.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ViewAudit {
+    /// The stream it reads.
+    pub stream: String,
+    /// View and log were compared as of this offset.
+    pub offset: Offset,
+    /// What became of the events; `None` where the log begins after the view did, or only a part was audited.
+    pub balance: Option<Balance>,
+    /// Windows before this were not compared: they are not wholly in the log, or were not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared_from: Option<String>,
+    /// Result files compared.
+    pub files: u64,
+    /// Windows whose events were counted again.
+    pub windows: u64,
+    /// Rows compared.
+    pub rows: u64,
+    /// Rows that differ because of late events that the view left out, as its counts say.
+    pub explained: u64,
+    /// Whatever does not add up.
+    pub differences: u64,
+    /// The first of them, in full.
+    pub told: Vec<Difference>,
+    /// The result files that were compared and found right, by name.
+    #[serde(skip)]
+    pub compared: Vec<String>,
+}
+
+/// What became of the events of the log, by the view's counts and by the second count.
+///
+/// It adds up when `events = in_view + filtered + late_dropped + too_late + without_time`, and what was counted twice is
+/// the same both times.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    /// Events in the log before the offset.
+    pub events: u64,
+    /// Events that the view says it has seen.
+    pub seen: u64,
+    /// Events in its windows, as it says.
+    pub in_view: u64,
+    /// Events that its WHERE leaves out, by the second count.
+    pub filtered: u64,
+    /// Late events left out because of `late = "drop"`, as it says.
+    pub late_dropped: u64,
+    /// Late events left out because they came later than `lateness`, as it says.
+    pub too_late: u64,
+    /// Events without event time, as it says.
+    pub without_time: u64,
+    /// The same by the second count.
+    pub without_time_in_log: u64,
+}
+
+impl Balance {
+    /// Whether it adds up.
+    #[must_use]
+    pub fn adds_up(&self) -> bool {
+        let parts = self.in_view + self.filtered + self.late_dropped + self.too_late + self.without_time;
+        self.seen == self.events && parts == self.events && self.without_time == self.without_time_in_log
+    }
+}
+
+/// One thing that does not add up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The window, or the result period, or nothing when it is about the whole view.
+    pub window: String,
+    /// What it is about: the row's keys, a file, the balance.
+    pub what: String,
+    /// What the view has there.
+    pub view: String,
+    /// What the log has.
+    pub log: String,
+}
+
+/// In one line: where, what, and both sides.
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { window, what, view, log } = self;
+        match window.as_str() {
+            "" => write!(f, "{what}")?,
+            _ => write!(f, "{window}: {what}")?,
+        }
+        match (view.as_str(), log.as_str()) {
+            ("", "") => Ok(()),
+            (view, "") => write!(f, ": {view}"),
+            (view, log) => write!(f, ": the view has {view}, the log {log}"),
+        }
+    }
+}
+
+impl ViewAudit {
+    /// Counts a difference, and keeps it while there is room.
+    fn differs(&mut self, difference: Difference) {
+        self.differences += 1;
+        if self.told.len() < TOLD_MAX {
+            self.told.push(difference);
+        }
+    }
+
+    /// Notes that the view's own files could not be read, so that the next start rebuilds it.
+    pub fn unreadable(&mut self, why: &str) {
+        self.differs(Difference { what: format!("{why}; the next start rebuilds the view"), ..Difference::default() });
+    }
+}
+
+impl Lake {
+    /// Audits a view against the log, as of the view's offset at this moment. Changes nothing.
+    ///
+    /// # Errors
+    /// When the log or a file of the view cannot be read, and when the pace says stop.
+    pub fn audit<'a>(&'a self, view: &'a ViewHandle, extent: &'a Extent) -> BoxFuture<'a, Result<ViewAudit, Error>> {
+        Box::pin(async move { Audit::new(self, view, extent).await?.run().await })
+    }
+}
+
+/// A view and the log, pinned, and what was found so far.
+struct Audit<'a> {
+    view: &'a ViewHandle,
+    extent: &'a Extent,
+    snapshot: Arc<Snapshot>,
+    recount: Recount,
+    /// Windows that begin before this are left out.
+    from: Option<Timestamp>,
+    /// Events that the view left out, as it says, and that no difference was explained by yet.
+    left_out: u64,
+    found: ViewAudit,
+}
+
+/// What is compared in one go.
+#[derive(Default)]
+struct Pass {
+    periods: Vec<TimeRange>,
+    rows: u64,
+}
+
+/// How many events each window has.
+type Windows = BTreeMap<Timestamp, u64>;
+
+impl<'a> Audit<'a> {
+    async fn new(lake: &Lake, view: &'a ViewHandle, extent: &'a Extent) -> Result<Self, Error> {
+        let snapshot = view.snapshot();
+        let plan = view.plan();
+        let name = plan.stream();
+        let Some((schema, stream)) = lake.stream(name) else {
+            return Err(Error::Sql(format!("there is no stream {name}")));
+        };
+        let head = stream.head();
+        let start = head.start.min(snapshot.next_offset);
+        let whole = if start.0 == 0 { None } else { first_whole(stream.clone(), start).await? };
+        let fresh = if extent.known.is_empty() { None } else { first_unknown(view, &snapshot, extent) };
+        let from = [whole, extent.since, fresh].into_iter().flatten().max();
+        let range = Range { start, end: snapshot.next_offset };
+        let recount = Recount::new(view.plan(), stream, schema, range, extent).await?;
+        let counts = snapshot.counts;
+        let found = ViewAudit {
+            stream: name.to_string(),
+            offset: snapshot.next_offset,
+            compared_from: from.map(|from| from.to_string()),
+            ..ViewAudit::default()
+        };
+        let left_out = counts.late_dropped + counts.too_late;
+        Ok(Self { view, extent, snapshot, recount, from, left_out, found })
+    }
+
+    async fn run(mut self) -> Result<ViewAudit, Error> {
+        let (windows, without_window) = self.recount.windows(self.from).await?;
+        if self.from.is_none() && self.extent.known.is_empty() {
+            self.strike_balance(&windows, without_window);
+        }
+        let counted = self.view_windows().await?;
+        self.compare_windows(&windows, &counted);
+        let comparison = Comparison::new(self.view.plan(), self.recount.shape());
+        for pass in self.passes(&windows) {
+            self.compare_pass(&pass, &comparison, &windows, &counted).await?;
+        }
+        Ok(self.found)
+    }
+
+    fn is_in(&self, window: Timestamp) -> bool {
+        self.from.is_none_or(|from| window >= from)
+    }
+
+    fn strike_balance(&mut self, windows: &Windows, without_window: u64) {
+        let counts = self.snapshot.counts;
+        let passed = windows.values().sum::<u64>() + without_window;
+        let balance = Balance {
+            events: self.snapshot.next_offset.0,
+            seen: counts.events,
+            in_view: counts.in_view,
+            filtered: self.snapshot.next_offset.0.saturating_sub(passed),
+            late_dropped: counts.late_dropped,
+            too_late: counts.too_late,
+            without_time: counts.without_time,
+            without_time_in_log: without_window,
+        };
+        if !balance.adds_up() {
+            let Balance { seen, in_view, filtered, late_dropped, too_late, without_time, .. } = balance;
+            let view = format!(
+                "{seen} seen: {in_view} in windows, {late_dropped} late and dropped, {too_late} too late, {without_time} without time"
+            );
+            let log = format!(
+                "{} events: {filtered} filtered, {passed} not, of them {without_window} without time",
+                balance.events
+            );
+            self.found.differs(Difference { what: "the balance of events".into(), view, log, ..Difference::default() });
+        }
+        self.found.balance = Some(balance);
+    }
+
+    /// How many events the view's partial rows have in each window, as far as they are still kept.
+    async fn view_windows(&mut self) -> Result<Windows, Error> {
+        let mut windows = Windows::new();
+        self.add_events(&mut windows, &self.snapshot.open);
+        for listed in self.snapshot.results.files.iter().filter(|listed| listed.correctable) {
+            if let Some(rows) = partial_rows(listed).await? {
+                self.add_events(&mut windows, &rows);
+            }
+        }
+        Ok(windows)
+    }
+
+    fn add_events(&self, windows: &mut Windows, batches: &[RecordBatch]) {
+        let plan = self.view.plan();
+        for batch in batches {
+            let Some(starts) = state::window_starts(plan, batch) else { continue };
+            let events = batch.column(plan.events_column()).as_primitive::<Int64Type>();
+            for (start, events) in starts.iter().zip(events.iter()) {
+                if let (Some(start), Some(events)) = (start, events) {
+                    *windows.entry(Timestamp(start)).or_default() += u64::try_from(events).unwrap_or(0);
+                }
+            }
+        }
+    }
+
+    /// Where the partial rows are kept, the events of each window are compared: a lost event is found even where no
+    /// column counts.
+    fn compare_windows(&mut self, log: &Windows, view: &Windows) {
+        self.found.windows = log.len() as u64;
+        for (window, in_view) in view {
+            if !self.is_in(*window) {
+                continue;
+            }
+            let in_log = log.get(window).copied().unwrap_or(0);
+            if *in_view == in_log {
+                continue;
+            }
+            let lacks = in_log.saturating_sub(*in_view);
+            if lacks > 0 && lacks <= self.left_out {
+                self.left_out -= lacks;
+                continue;
+            }
+            self.found.differs(Difference {
+                window: window.to_string(),
+                what: "events in the window".into(),
+                view: in_view.to_string(),
+                log: in_log.to_string(),
+            });
+        }
+    }
+
+    /// The result periods that view or log have anything in, in order, a few at a time.
+    fn passes(&self, windows: &Windows) -> Vec<Pass> {
+        let plan = self.view.plan();
+        let mut rows: BTreeMap<Timestamp, (TimeRange, u64)> = BTreeMap::new();
+        let mut add = |range: TimeRange, count: u64| {
+            rows.entry(range.start).or_insert((range, 0)).1 += count;
+        };
+        for (window, events) in windows {
+            // Never more rows than events; mostly far fewer, which the files then say.
+            add(plan.period_at(*window), (*events).min(1));
+        }
+        for batch in &self.snapshot.open {
+            for start in state::window_starts(plan, batch).into_iter().flatten().flatten() {
+                add(plan.period_at(Timestamp(start)), 1);
+            }
+        }
+        for listed in &self.snapshot.results.files {
+            add(listed.range, listed.rows);
+        }
+        let open: BTreeSet<Timestamp> = self.open_periods();
+        let known: HashSet<Timestamp> = self
+            .snapshot
+            .results
+            .files
+            .iter()
+            .filter(|listed| !open.contains(&listed.range.start) && self.extent.known.contains(&file_name(listed)))
+            .map(|listed| listed.range.start)
+            .collect();
+        let mut passes: Vec<Pass> = Vec::new();
+        for (start, (range, count)) in rows {
+            if !self.is_in(start) || known.contains(&start) {
+                continue;
+            }
+            match passes.last_mut() {
+                Some(pass) if pass.rows + count <= ROWS_AT_ONCE => {
+                    pass.rows += count;
+                    pass.periods.push(range);
+                }
+                _ => passes.push(Pass { rows: count, periods: vec![range] }),
+            }
+        }
+        passes
+    }
+
+    fn open_periods(&self) -> BTreeSet<Timestamp> {
+        let plan = self.view.plan();
+        let starts = self.snapshot.open.iter().filter_map(|batch| state::window_starts(plan, batch));
+        starts.flat_map(|starts| starts.iter().flatten()).map(|start| plan.period_at(Timestamp(start)).start).collect()
+    }
+
+    async fn compare_pass(
+        &mut self,
+        pass: &Pass,
+        comparison: &Comparison,
+        windows: &Windows,
+        counted: &Windows,
+    ) -> Result<(), Error> {
+        let starts: HashSet<Timestamp> = pass.periods.iter().map(|period| period.start).collect();
+        let (Some(first), Some(last)) = (pass.periods.first(), pass.periods.last()) else { return Ok(()) };
+        // A pass may leap over periods that were compared before; the log's rows of those are left out by window.
+        let log = self.recount.rows(TimeRange { start: first.start, end: last.end }, &pass.periods).await?;
+        let mut rows = self.open_rows(&starts).await?;
+        let mut compared = Vec::new();
+        let snapshot = Arc::clone(&self.snapshot);
+        for listed in snapshot.results.files.iter().filter(|listed| starts.contains(&listed.range.start)) {
+            let before = self.found.differences;
+            let in_file = self.file_rows(listed, comparison).await?;
+            rows.extend(in_file);
+            if before == self.found.differences {
+                compared.push(file_name(listed));
+            }
+        }
+        let before = self.found.differences;
+        self.found.rows += log.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+        let view = Side::new(comparison, rows)?;
+        let log = Side::new(comparison, log)?;
+        let mut explained_in: HashMap<Timestamp, bool> = HashMap::new();
+        for differing in comparison.compare(&view, &log)? {
+            let explained = match differing.window {
+                // The events were compared already: what the view lacks there is accounted for, or was told.
+                Some(window) if counted.contains_key(&window) => {
+                    let lacks = windows.get(&window).copied().unwrap_or(0) > counted[&window];
+                    *explained_in.entry(window).or_insert(lacks)
+                }
+                _ => {
+                    let may = self.left_out > 0 && (differing.log.is_some() || self.recount.shape().has_having);
+                    self.left_out -= u64::from(may);
+                    may
+                }
+            };
+            if explained {
+                self.found.explained += 1;
+                continue;
+            }
+            let shown = |row: Option<String>| row.unwrap_or_else(|| "no such row".to_owned());
+            self.found.differs(Difference {
+                window: differing.window.map_or_else(|| period_text(first, last), |window| window.to_string()),
+                what: differing.key,
+                view: shown(differing.view),
+                log: shown(differing.log),
+            });
+        }
+        self.found.files += compared.len() as u64;
+        if before == self.found.differences {
+            self.found.compared.extend(compared);
+        }
+        Ok(())
+    }
+
+    /// The rows of open windows in these periods.
+    async fn open_rows(&self, periods: &HashSet<Timestamp>) -> Result<Vec<RecordBatch>, Error> {
+        let plan = self.view.plan();
+        let mut rows = Vec::new();
+        for batch in &self.snapshot.open {
+            rows.push(state::split(plan, batch, |start, _| {
+                start.is_some_and(|start| periods.contains(&plan.period_at(start).start))
+            })?);
+        }
+        rows.retain(|batch| batch.num_rows() > 0);
+        self.view.finished(rows).await
+    }
+
+    /// The rows of a result file, which is compared with its count, its partial rows and its public name on the way.
+    async fn file_rows(&mut self, listed: &Listed, comparison: &Comparison) -> Result<Vec<RecordBatch>, Error> {
+        let about = |what: String| Difference { window: listed.range.start.to_string(), what, ..Difference::default() };
+        let path = listed.file.path.clone();
+        let rows = match blocking(move || files::read_parquet(&path)).await? {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.found.differs(about(format!("the result file {} cannot be read: {error}", file_name(listed))));
+                return Ok(Vec::new());
+            }
+        };
+        let count: u64 = rows.iter().map(|batch| batch.num_rows() as u64).sum();
+        if count != listed.rows {
+            let view = format!("{count} rows in the file, {} by the checkpoint", listed.rows);
+            self.found.differs(Difference { view, ..about(format!("the result file {}", file_name(listed))) });
+        }
+        self.compare_public(listed).await?;
+        if listed.correctable
+            && let Some(partial) = partial_rows(listed).await?
+        {
+            let partial = Side::new(comparison, self.view.finished(partial).await?)?;
+            let file = Side::new(comparison, rows.clone())?;
+            for differing in comparison.compare(&partial, &file)? {
+                let shown = |row: Option<String>| row.unwrap_or_else(|| "no such row".to_owned());
+                self.found.differs(Difference {
+                    window: differing
+                        .window
+                        .map_or_else(|| listed.range.start.to_string(), |window| window.to_string()),
+                    what: format!("{}, in the partial rows (view) and the result file (log)", differing.key),
+                    view: shown(differing.view),
+                    log: shown(differing.log),
+                });
+            }
+        }
+        Ok(rows)
+    }
+
+    /// What other programs read under the period's public name must be the file that the checkpoint names.
+    async fn compare_public(&mut self, listed: &Listed) -> Result<(), Error> {
+        let Some(public) = files::public_beside(&listed.file.path, listed.range) else { return Ok(()) };
+        let own = listed.file.path.clone();
+        let shown = public.display().to_string();
+        let same = blocking(move || is_same_file(&own, &public)).await?;
+        // A commit since the snapshot has put a newer file there; the next audit looks at that one.
+        let is_current = || {
+            let now = self.view.snapshot();
+            now.results.files.iter().any(|now| now.file.path == listed.file.path)
+        };
+        if !same && is_current() {
+            self.found.differs(Difference {
+                window: listed.range.start.to_string(),
+                what: format!("{shown} is not the result file that the checkpoint names"),
+                ..Difference::default()
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The start of the first result period that was not compared before.
+fn first_unknown(view: &ViewHandle, snapshot: &Snapshot, extent: &Extent) -> Option<Timestamp> {
+    let plan = view.plan();
+    let files = snapshot.results.files.iter().filter(|listed| !extent.known.contains(&file_name(listed)));
+    let open = snapshot.open.iter().filter_map(|batch| state::window_starts(plan, batch));
+    let open = open.flat_map(|starts| starts.iter().flatten()).map(|start| plan.period_at(Timestamp(start)).start);
+    files.map(|listed| listed.range.start).chain(open).min().or(snapshot.watermark)
+}
+
+fn is_same_file(own: &Path, public: &Path) -> bool {
+    let inode = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
+    // A file system without hard links has a copy.
+    inode(own).is_some_and(|own| inode(public) == Some(own))
+        || matches!((std::fs::read(own), std::fs::read(public)), (Ok(own), Ok(public)) if own == public)
+}
+
+fn period_text(first: &TimeRange, last: &TimeRange) -> String {
+    format!("{} to {}", first.start, last.end)
+}
+
+fn file_name(listed: &Listed) -> String {
+    listed.file.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The partial rows beside a result file; `None` when a commit has just replaced them.
+async fn partial_rows(listed: &Listed) -> Result<Option<Vec<RecordBatch>>, Error> {
+    let path = listed.file.path.with_extension("partial");
+    match blocking(move || files::read_partial(&path)).await? {
+        Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// The first moment from which on windows are wholly in a log that begins at `start`.
+async fn first_whole(stream: lakehead_store::Stream, start: Offset) -> Result<Option<Timestamp>, Error> {
+    let first = blocking(move || stream.reader(start).next()).await??;
+    Ok(first.map(|block| block.received_time.plus(CLOCKS_DISAGREE_MAX)))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Engine(error.to_string()))
+}
+
+/// The name of the column that a view's windows are over.
+fn time_name(time: TimeColumn) -> &'static str {
+    match time {
+        TimeColumn::EventTime => lakehead_decode::EVENT_TIME,
+        TimeColumn::ReceivedTime => lakehead_decode::RECEIVED_TIME,
+    }
+}
+
+/// A view by name.
+impl Lake {
+    /// The view of this name.
+    #[must_use]
+    pub fn view(&self, name: &Name) -> Option<ViewHandle> {
+        self.views().into_iter().find(|view| view.name() == name)
+    }
+}

@@ -1,0 +1,283 @@
+//! Compares rows with rows: integers, text and times exactly, floats to a billionth.
+//!
+//! Rows are told apart by their groups where all of them are shown. Where not, by everything in them that is exact, and
+//! as many as there are on one side must be on the other.
+
+use std::{collections::HashMap, fmt::Write};
+
+use datafusion::arrow::{
+    array::{Array, AsArray, RecordBatch},
+    compute::{cast, concat_batches},
+    datatypes::{DataType, Float32Type, Float64Type, SchemaRef, TimestampMicrosecondType},
+    row::{RowConverter, SortField},
+    util::display::{ArrayFormatter, FormatOptions},
+};
+use lakehead_model::Timestamp;
+
+use super::recount::Shape;
+use crate::{Error, ViewPlan};
+
+/// Sums of floats depend on the order of the events; this is far above what that makes (2^-52 each), and far below
+/// what anybody counts.
+const FLOAT_TOLERANCE: f64 = 1e-9;
+
+/// The same for variances and their kin, and for how far from zero nothing is told apart: they are small differences
+/// of great sums.
+const ROUGH_TOLERANCE: f64 = 1e-6;
+
+/// How the rows of a view are compared.
+pub(super) struct Comparison {
+    schema: SchemaRef,
+    keys: Vec<usize>,
+    values: Vec<usize>,
+    rough: Vec<usize>,
+    window: Option<usize>,
+}
+
+/// Rows of one side, by key.
+pub(super) struct Side {
+    rows: RecordBatch,
+    by_key: HashMap<Box<[u8]>, Vec<usize>>,
+}
+
+/// A row that is not the same on both sides.
+#[derive(Debug)]
+pub(super) struct Differing {
+    pub(super) window: Option<Timestamp>,
+    /// The columns that name it.
+    pub(super) key: String,
+    /// The other columns, where there is such a row.
+    pub(super) view: Option<String>,
+    pub(super) log: Option<String>,
+}
+
+fn is_float(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Float32 | DataType::Float64)
+}
+
+impl Comparison {
+    pub(super) fn new(plan: &ViewPlan, shape: &Shape) -> Self {
+        let schema = plan.schema();
+        let compared = |column: &usize| !shape.approximate.contains(column);
+        let all = (0..schema.fields().len()).filter(compared);
+        let keys: Vec<usize> = if shape.keys_are_whole {
+            shape.keys.clone()
+        } else {
+            all.clone().filter(|column| !is_float(schema.field(*column).data_type())).collect()
+        };
+        let values = all.filter(|column| !keys.contains(column)).collect();
+        Self { schema, keys, values, rough: shape.rough.clone(), window: shape.window }
+    }
+
+    /// The rows that differ, in no order.
+    pub(super) fn compare(&self, view: &Side, log: &Side) -> Result<Vec<Differing>, Error> {
+        let mut differing = Vec::new();
+        let none = Vec::new();
+        for (key, in_view) in &view.by_key {
+            let in_log = log.by_key.get(key).unwrap_or(&none);
+            self.compare_alike((view, in_view), (log, in_log), &mut differing)?;
+        }
+        for (key, in_log) in &log.by_key {
+            if !view.by_key.contains_key(key) {
+                self.compare_alike((view, &none), (log, in_log), &mut differing)?;
+            }
+        }
+        differing.sort_by(|a, b| (a.window, &a.key).cmp(&(b.window, &b.key)));
+        Ok(differing)
+    }
+
+    /// Compares rows that have one key; there is mostly one on each side.
+    fn compare_alike(
+        &self,
+        (view, in_view): (&Side, &[usize]),
+        (log, in_log): (&Side, &[usize]),
+        differing: &mut Vec<Differing>,
+    ) -> Result<(), Error> {
+        let (in_view, in_log) = (self.sorted(view, in_view), self.sorted(log, in_log));
+        for place in 0..in_view.len().max(in_log.len()) {
+            let (a, b) = (in_view.get(place).copied(), in_log.get(place).copied());
+            if let (Some(a), Some(b)) = (a, b)
+                && self.is_same(view, a, log, b)
+            {
+                continue;
+            }
+            let one = a.map(|row| (view, row)).or(b.map(|row| (log, row)));
+            let Some((side, row)) = one else { continue };
+            differing.push(Differing {
+                window: self.window_of(side, row),
+                key: self.text(side, row, &self.keys)?,
+                view: a.map(|row| self.text(view, row, &self.values)).transpose()?,
+                log: b.map(|row| self.text(log, row, &self.values)).transpose()?,
+            });
+        }
+        Ok(())
+    }
+
+    /// Several rows of one key only differ in floats: by these.
+    fn sorted(&self, side: &Side, rows: &[usize]) -> Vec<usize> {
+        let mut rows = rows.to_vec();
+        if rows.len() > 1 {
+            let value = |row: usize, column: usize| number(side.rows.column(column).as_ref(), row).unwrap_or(f64::NAN);
+            rows.sort_by(|a, b| {
+                let orders = self.values.iter().map(|column| value(*a, *column).total_cmp(&value(*b, *column)));
+                orders.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
+            });
+        }
+        rows
+    }
+
+    fn is_same(&self, view: &Side, a: usize, log: &Side, b: usize) -> bool {
+        self.values.iter().all(|column| {
+            let (left, right) = (view.rows.column(*column), log.rows.column(*column));
+            if left.is_null(a) || right.is_null(b) {
+                return left.is_null(a) && right.is_null(b);
+            }
+            if is_float(left.data_type()) {
+                let is_rough = self.rough.contains(column);
+                return is_near(number(left.as_ref(), a), number(right.as_ref(), b), is_rough);
+            }
+            left.slice(a, 1).to_data() == right.slice(b, 1).to_data()
+        })
+    }
+
+    fn window_of(&self, side: &Side, row: usize) -> Option<Timestamp> {
+        let starts = side.rows.column(self.window?).as_primitive_opt::<TimestampMicrosecondType>()?;
+        starts.is_valid(row).then(|| Timestamp(starts.value(row)))
+    }
+
+    fn text(&self, side: &Side, row: usize, columns: &[usize]) -> Result<String, Error> {
+        let options = FormatOptions::default().with_null("NULL");
+        let mut text = String::new();
+        for column in columns {
+            let array = side.rows.column(*column);
+            let formatter = ArrayFormatter::try_new(array.as_ref(), &options)?;
+            let comma = if text.is_empty() { "" } else { ", " };
+            let _ = write!(text, "{comma}{} = {}", self.schema.field(*column).name(), formatter.value(row));
+        }
+        Ok(text)
+    }
+}
+
+fn number(array: &dyn Array, row: usize) -> Option<f64> {
+    if array.is_null(row) {
+        return None;
+    }
+    match array.data_type() {
+        DataType::Float64 => Some(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Float32 => Some(f64::from(array.as_primitive::<Float32Type>().value(row))),
+        _ => None,
+    }
+}
+
+fn is_near(a: Option<f64>, b: Option<f64>, is_rough: bool) -> bool {
+    let (tolerance, floor) = if is_rough { (ROUGH_TOLERANCE, 1.0) } else { (FLOAT_TOLERANCE, 0.0) };
+    match (a, b) {
+        (Some(a), Some(b)) if a.is_nan() || b.is_nan() => a.is_nan() && b.is_nan(),
+        (Some(a), Some(b)) => a == b || (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(floor),
+        (a, b) => a == b,
+    }
+}
+
+impl Side {
+    /// Takes rows of whatever batches, brought to the view's own column types.
+    pub(super) fn new(comparison: &Comparison, batches: Vec<RecordBatch>) -> Result<Self, Error> {
+        let schema = &comparison.schema;
+        let mut brought = Vec::with_capacity(batches.len());
+        for batch in batches {
+            if batch.num_columns() != schema.fields().len() {
+                return Err(Error::Engine(format!(
+                    "a row has {} columns where the view has {}",
+                    batch.num_columns(),
+                    schema.fields().len()
+                )));
+            }
+            let columns = schema.fields().iter().zip(batch.columns());
+            let columns = columns.map(|(field, column)| cast(column, field.data_type())).collect::<Result<_, _>>()?;
+            brought.push(RecordBatch::try_new(SchemaRef::clone(schema), columns)?);
+        }
+        let rows = concat_batches(schema, &brought)?;
+        let fields = comparison.keys.iter().map(|column| SortField::new(schema.field(*column).data_type().clone()));
+        let mut by_key: HashMap<Box<[u8]>, Vec<usize>> = HashMap::with_capacity(rows.num_rows());
+        if comparison.keys.is_empty() {
+            by_key.insert(Box::default(), (0..rows.num_rows()).collect());
+            return Ok(Self { rows, by_key });
+        }
+        let converter = RowConverter::new(fields.collect())?;
+        let columns: Vec<_> =
+            comparison.keys.iter().map(|column| std::sync::Arc::clone(rows.column(*column))).collect();
+        let keys = converter.convert_columns(&columns)?;
+        for (row, key) in keys.iter().enumerate() {
+            by_key.entry(key.as_ref().into()).or_default().push(row);
+        }
+        Ok(Self { rows, by_key })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::{
+        array::{Float64Array, Int64Array, StringArray},
+        datatypes::{Field, Schema},
+    };
+
+    use super::*;
+
+    fn comparison() -> Comparison {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("wiki", DataType::Utf8, true),
+            Field::new("edits", DataType::Int64, true),
+            Field::new("mean", DataType::Float64, true),
+        ]));
+        Comparison { schema, keys: vec![0], values: vec![1, 2], rough: Vec::new(), window: None }
+    }
+
+    type Row = (Option<&'static str>, Option<i64>, f64);
+
+    fn side(rows: &[Row]) -> Side {
+        let comparison = comparison();
+        let wiki = StringArray::from_iter(rows.iter().map(|row| row.0));
+        let edits = Int64Array::from_iter(rows.iter().map(|row| row.1));
+        let mean = Float64Array::from_iter_values(rows.iter().map(|row| row.2));
+        let columns: Vec<Arc<dyn Array>> = vec![Arc::new(wiki), Arc::new(edits), Arc::new(mean)];
+        let batch = RecordBatch::try_new(Arc::clone(&comparison.schema), columns).expect("a batch");
+        Side::new(&comparison, vec![batch]).expect("a side")
+    }
+
+    fn check(view: &[Row], log: &[Row], differing: &[&str]) {
+        let found = comparison().compare(&side(view), &side(log)).expect("compared");
+        let shown = |row: &Option<String>| row.clone().unwrap_or_else(|| "-".into());
+        let found: Vec<String> =
+            found.iter().map(|one| format!("{} | {} | {}", one.key, shown(&one.view), shown(&one.log))).collect();
+        assert_eq!(found, differing);
+    }
+
+    #[test]
+    fn the_same_rows_in_another_order_are_the_same() {
+        let (a, b) = ((Some("a"), Some(1), 0.1 + 0.2), (None, None, f64::NAN));
+        check(&[a, b], &[b, (Some("a"), Some(1), 0.3)], &[]);
+    }
+
+    #[test]
+    fn a_changed_number_a_missing_row_and_one_too_many_are_told_with_both_numbers() {
+        check(
+            &[(Some("a"), Some(1), 1.0)],
+            &[(Some("a"), Some(2), 1.0)],
+            &["wiki = a | edits = 1, mean = 1.0 | edits = 2, mean = 1.0"],
+        );
+        check(&[], &[(Some("a"), None, 1.0)], &["wiki = a | - | edits = NULL, mean = 1.0"]);
+        let a = (Some("a"), Some(1), 1.0);
+        check(&[a, a], &[a], &["wiki = a | edits = 1, mean = 1.0 | -"]);
+        check(
+            &[(Some("a"), Some(1), 1.0)],
+            &[(Some("a"), Some(1), 1.000_001)],
+            &["wiki = a | edits = 1, mean = 1.0 | edits = 1, mean = 1.000001"],
+        );
+        check(
+            &[(Some("a"), None, 1.0)],
+            &[(Some("a"), Some(0), 1.0)],
+            &["wiki = a | edits = NULL, mean = 1.0 | edits = 0, mean = 1.0"],
+        );
+    }
+}

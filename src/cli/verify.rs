@@ -1,0 +1,248 @@
+//! `lakehead verify`: proves that upstream, log and views add up, or says where they do not.
+//!
+//! A process that runs on the directory is asked; without one the files are read. Exit code 0 when everything adds up,
+//! 3 when anything does not.
+
+use std::{io::Write, path::PathBuf};
+
+use anyhow::anyhow;
+use clap::{Args, ValueEnum};
+use lakehead_engine::{
+    audit::{Report, Scope, StreamAudit},
+    catalog::Catalog,
+};
+use lakehead_model::{Name, Timestamp};
+use lakehead_query::ViewAudit;
+
+use super::table::Table;
+use crate::{
+    ask::{Source, directory},
+    outcome::{Failure, Outcome},
+    output::output,
+    patience::with_progress,
+    service::grouped,
+};
+
+/// Streams that are always there.
+const BUILT_IN: [&str; 2] = ["rejects", "gaps"];
+
+/// Minutes that do not add up are shown up to this many.
+const MINUTES_SHOWN: usize = 20;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The data directory; without it ./data, or the demo's.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Only this stream, and the views of it.
+    #[arg(long, value_name = "NAME")]
+    stream: Option<String>,
+    /// Only this view.
+    #[arg(long, value_name = "NAME")]
+    view: Option<String>,
+    /// Only what was received, and only windows that began, at or after this: RFC 3339, as in 2026-11-24T10:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
+    /// How the report is written.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people: what does not add up in full, the rest in sums.
+    Table,
+    /// Everything, each minute too.
+    Json,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Outcome {
+    let data = directory(arguments.data.clone())?;
+    let source = Source::find(&data)?;
+    let scope = scope(&arguments, &Catalog::load(&data)?)?;
+    let report = with_progress("counting again", async |progress| source.verify(&scope, &progress).await).await?;
+    let mut out = output();
+    match arguments.format {
+        Form::Table => write!(out, "{}", told(&report))?,
+        Form::Json => {
+            serde_json::to_writer_pretty(&mut out, &report)?;
+            writeln!(out)?;
+        }
+    }
+    out.flush()?;
+    match report.differences() {
+        0 => Ok(()),
+        differences => Err(Failure::Differs(sentence(differences))),
+    }
+}
+
+fn scope(arguments: &Arguments, catalog: &Catalog) -> Result<Scope, Failure> {
+    let streams: Vec<&str> = catalog.streams.keys().map(Name::as_str).chain(BUILT_IN).collect();
+    let views: Vec<&str> = catalog.views.keys().map(Name::as_str).collect();
+    let known = |what: &str, asked: &Option<String>, there: &[&str]| match asked {
+        None => Ok(None),
+        Some(name) if there.contains(&name.as_str()) => Ok(Some(Name::new(name).map_err(|e| anyhow!(e))?)),
+        Some(name) => Err(Failure::Usage(format!(
+            "there is no {what} {name:?} in this directory; there are: {}",
+            there.join(", ")
+        ))),
+    };
+    Ok(Scope {
+        stream: known("stream", &arguments.stream, &streams)?,
+        view: known("view", &arguments.view, &views)?,
+        since: arguments.since,
+    })
+}
+
+/// The report for people.
+fn told(report: &Report) -> String {
+    let mut text = String::new();
+    if !report.streams.is_empty() {
+        let mut table = Table::new([
+            "stream",
+            "events",
+            "minutes",
+            "upstream offsets",
+            "accounted for",
+            "missing",
+            "twice",
+            "verdict",
+        ]);
+        for (name, stream) in &report.streams {
+            let upstream: u64 = stream.partitions.values().map(|partition| partition.events).sum();
+            table.row([
+                name.to_string(),
+                grouped(stream.events),
+                grouped(stream.minutes.len() as u64),
+                if stream.partitions.is_empty() { "none".into() } else { grouped(upstream) },
+                grouped(stream.accounted),
+                grouped(stream.missing),
+                grouped(stream.doubled),
+                verdict(stream.differences),
+            ]);
+        }
+        text += &format!("{table}\n");
+    }
+    if !report.views.is_empty() {
+        let mut table = Table::new([
+            "view",
+            "events",
+            "in view",
+            "filtered",
+            "left out late",
+            "without time",
+            "rows compared",
+            "verdict",
+        ]);
+        for (name, view) in &report.views {
+            table.row(view_row(name, view));
+        }
+        text += &format!("{table}\n");
+    }
+    for (name, view) in &report.views {
+        if let Some(from) = &view.compared_from {
+            text += &format!(
+                "view {name}: compared from {from} on; what is before is not wholly in the log, or was not asked for\n"
+            );
+        }
+        if view.explained > 0 {
+            text += &format!(
+                "view {name}: {} rows differ by late events that the view left out, as it counted\n",
+                view.explained
+            );
+        }
+    }
+    for (name, stream) in &report.streams {
+        text += &bad_minutes(name, stream);
+    }
+    for line in report.in_words() {
+        text += &format!("{line}\n");
+    }
+    match report.differences() {
+        0 => {
+            text += &format!(
+                "Everything adds up: {} events, {} rows counted again.\n",
+                grouped(report.events()),
+                grouped(report.rows())
+            );
+        }
+        differences => text += &format!("{}\n", sentence(differences)),
+    }
+    text
+}
+
+fn view_row(name: &Name, view: &ViewAudit) -> [String; 8] {
+    let (rows, verdict) = (grouped(view.rows), verdict(view.differences));
+    match &view.balance {
+        Some(balance) => [
+            name.to_string(),
+            grouped(balance.events),
+            grouped(balance.in_view),
+            grouped(balance.filtered),
+            grouped(balance.late_dropped + balance.too_late),
+            grouped(balance.without_time),
+            rows,
+            verdict,
+        ],
+        None => {
+            let unknown = || "-".to_owned();
+            [name.to_string(), unknown(), unknown(), unknown(), unknown(), unknown(), rows, verdict]
+        }
+    }
+}
+
+/// The minutes of a stream that do not add up.
+fn bad_minutes(name: &Name, stream: &StreamAudit) -> String {
+    let bad: Vec<_> = stream.minutes.iter().filter(|minute| minute.missing + minute.doubled > 0).collect();
+    if bad.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(["received in", "events", "missing", "twice"]);
+    for minute in bad.iter().take(MINUTES_SHOWN) {
+        table.row([minute.start.clone(), grouped(minute.events), grouped(minute.missing), grouped(minute.doubled)]);
+    }
+    let more = match bad.len().saturating_sub(MINUTES_SHOWN) {
+        0 => String::new(),
+        more => format!("and {more} more minutes; --format json has all of them\n"),
+    };
+    format!("minutes of {name} that do not add up:\n{table}{more}\n")
+}
+
+fn verdict(differences: u64) -> String {
+    match differences {
+        0 => "adds up".into(),
+        1 => "1 difference".into(),
+        more => format!("{} differences", grouped(more)),
+    }
+}
+
+fn sentence(differences: u64) -> String {
+    match differences {
+        1 => "It does not add up: 1 difference.".into(),
+        more => format!("It does not add up: {} differences.", grouped(more)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lakehead_engine::audit::Said;
+
+    use super::*;
+
+    #[test]
+    fn a_difference_is_told_in_full_and_ends_in_one_sentence() {
+        let name = Name::new("s").expect("a name");
+        let mut report = Report::default();
+        report.streams.insert(name.clone(), StreamAudit { events: 1_234, ..StreamAudit::default() });
+        assert!(
+            told(&report).ends_with("Everything adds up: 1,234 events, 0 rows counted again.\n"),
+            "{}",
+            told(&report)
+        );
+        let said = Said { minute: "2026-11-24T10:00:00Z".into(), what: "upstream offset 7 is nowhere".into() };
+        report.streams.insert(name, StreamAudit { differences: 1, told: vec![said], ..StreamAudit::default() });
+        let text = told(&report);
+        assert!(text.contains("stream s, 2026-11-24T10:00:00Z: upstream offset 7 is nowhere"), "{text}");
+        assert!(text.ends_with("It does not add up: 1 difference.\n"), "{text}");
+    }
+}
