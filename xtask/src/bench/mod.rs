@@ -6,8 +6,6 @@
 
 mod duckdb;
 mod live;
-mod machine;
-mod process;
 mod rebuild;
 mod report;
 mod status;
@@ -18,7 +16,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     command::{self, cargo, target},
-    setup,
+    machine, setup,
 };
 
 /// What is measured.

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::{Options, duckdb::DuckDb, live::Live, machine::Machine, rebuild::Rebuild};
+use super::{Options, duckdb::DuckDb, live::Live, rebuild::Rebuild};
+use crate::machine::Machine;
 
 /// What the file opens with when there is none yet.
 pub(super) const HEAD: &str = "\
