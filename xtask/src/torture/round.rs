@@ -197,7 +197,7 @@ impl<'a> Round<'a> {
             self.check_cheaply(status);
         }
         if faults.second {
-            self.start_second(tally)?;
+            self.start_second(&mut process, tally)?;
         }
         if faults.stop {
             process.signal("STOP")?;
@@ -296,9 +296,13 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// A second process on the same data directory must be refused.
-    fn start_second(&mut self, tally: &mut Tally) -> Result<()> {
-        match self.launch(None)? {
+    /// A second process on the same data directory must be refused, while the first is there.
+    fn start_second(&mut self, first: &mut Process, tally: &mut Tally) -> Result<()> {
+        let second = self.launch(None)?;
+        if first.ended()?.is_some() {
+            return Ok(());
+        }
+        match second {
             Launched::Ended { status, .. } if !status.success() => tally.refused += 1,
             Launched::Ended { said, status } => {
                 self.findings.add(What::Broken, 1, || format!("a second process ended well ({status}):\n{said}"));
