@@ -9,6 +9,7 @@ mod live;
 mod rebuild;
 mod report;
 mod status;
+mod store;
 
 use std::{fs, path::Path};
 
@@ -29,6 +30,9 @@ struct Options {
 
 /// Builds the binary, measures, prints, and appends to bench/RESULTS.md.
 pub(crate) fn run(words: &[String]) -> Result<()> {
+    if let Some((first, rest)) = words.split_first().filter(|(first, _)| *first == "store") {
+        return store::run(rest).with_context(|| format!("bench {first}"));
+    }
     let options = options(words)?;
     setup::all();
     command::run(&mut cargo(&["build", "--release"]))?;
