@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     command::{self, cargo},
-    features, setup, test, tidy,
+    features, setup, test, tidy, torture,
 };
 
 /// Runs the gate.
@@ -31,6 +31,8 @@ pub(crate) fn run() -> Result<()> {
         command::run(cargo(&["doc", "--release", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
     })?;
     let count = step("tests", || test::counted(&[]))?;
+    // The tests built the binary.
+    step("torture", torture::short)?;
     println!("\ngate passed in {}", minutes(begun.elapsed()));
     println!("{count}");
     Ok(())

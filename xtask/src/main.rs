@@ -9,9 +9,13 @@ mod ci;
 mod command;
 mod count;
 mod features;
+mod http;
+mod machine;
+mod process;
 mod setup;
 mod test;
 mod tidy;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -23,7 +27,14 @@ usage: cargo xtask <command>
           [any further words go to cargo test, as in `cargo xtask test -p lakehead-store`]
   tidy    the structure rules alone
   bench   measures the live path and the rebuild of a view, with DuckDB beside them
-          [--events N, default 1000000] [--seed N, default 7]";
+          [--events N, default 1000000] [--seed N, default 7]
+  bench store   measures the store alone, from memory: append, scan, the cost per event as it grows, opening
+          [--events N, default 2000000] [--flat N, default 50000000; 0 leaves it out]
+          [--segments N, default 10000; 0 leaves it out] [--sync always|off|SPAN, default always]
+  torture kills the running binary again and again, and checks that nothing was lost or doubled
+          [--kills N, default 100] [--seed S, default 1] [--minutes M, default no limit]
+          [--points all|NAME,…, default all that can be reached] [--binary PATH, default a build of this checkout]
+          [--report: writes docs/evidence/torture.md]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -33,6 +44,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(rest),
         Some("tidy") if rest.is_empty() => tidy::run(),
         Some("bench") => bench::run(rest),
+        Some("torture") => torture::run(rest),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -4,11 +4,8 @@ use std::{path::Path, time::Instant};
 
 use anyhow::{Context, Result};
 
-use super::{
-    Options,
-    process::{Cpu, Process},
-    status,
-};
+use super::{Options, status};
+use crate::process::{Cpu, Process};
 
 /// What was measured.
 pub(super) struct Live {

@@ -6,11 +6,10 @@
 
 mod duckdb;
 mod live;
-mod machine;
-mod process;
 mod rebuild;
 mod report;
 mod status;
+mod store;
 
 use std::{fs, path::Path};
 
@@ -18,7 +17,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     command::{self, cargo, target},
-    setup,
+    machine, setup,
 };
 
 /// What is measured.
@@ -31,6 +30,9 @@ struct Options {
 
 /// Builds the binary, measures, prints, and appends to bench/RESULTS.md.
 pub(crate) fn run(words: &[String]) -> Result<()> {
+    if let Some((first, rest)) = words.split_first().filter(|(first, _)| *first == "store") {
+        return store::run(rest).with_context(|| format!("bench {first}"));
+    }
     let options = options(words)?;
     setup::all();
     command::run(&mut cargo(&["build", "--release"]))?;

@@ -4,11 +4,11 @@ use std::{fs, path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{
+use super::status;
+use crate::{
+    command::root,
     process::{Cpu, Process},
-    status,
 };
-use crate::command::root;
 
 /// Which views are rebuilt.
 #[derive(Clone, Copy)]

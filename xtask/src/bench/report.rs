@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::{Options, duckdb::DuckDb, live::Live, machine::Machine, rebuild::Rebuild};
+use super::{Options, duckdb::DuckDb, live::Live, rebuild::Rebuild};
+use crate::machine::Machine;
 
 /// What the file opens with when there is none yet.
 pub(super) const HEAD: &str = "\
@@ -76,7 +77,7 @@ pub(super) fn section(
 }
 
 /// A whole number in groups of three: `1,234,567`.
-fn thousands(number: f64) -> String {
+pub(super) fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
     let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
     groups.join(",")

@@ -1,8 +1,6 @@
 //! `/v1/status` over a plain socket, and waiting for it to say something.
 
 use std::{
-    io::{Read, Write},
-    net::TcpStream,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -10,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::process::Process;
+use crate::{http, process::Process};
 
 /// How often the status is asked for: often enough for the figures, seldom enough not to be one of them.
 const POLL: Duration = Duration::from_millis(50);
@@ -32,19 +30,13 @@ pub(super) struct Progress {
     pub(super) stored_bytes: u64,
 }
 
-/// Asks once. HTTP/1.0, so that the answer ends where the connection does.
+/// Asks once.
 pub(super) fn ask(address: &str) -> Result<Progress> {
-    let mut socket = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
-    socket.set_read_timeout(Some(STUCK_AFTER))?;
-    write!(socket, "GET /v1/status HTTP/1.0\r\nHost: {address}\r\n\r\n").context("asking for the status")?;
-    let mut answer = Vec::new();
-    socket.read_to_end(&mut answer).context("reading the status")?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").context("no head in the answer")?;
-    if !head.contains(" 200 ") {
-        bail!("the status was answered with {}", head.lines().next().unwrap_or_default());
+    let answer = http::get(address, "/v1/status")?;
+    if answer.status != 200 {
+        bail!("the status was answered with {}: {}", answer.status, answer.body);
     }
-    let status: Value = serde_json::from_str(body).context("the status is not JSON")?;
+    let status: Value = serde_json::from_str(&answer.body).context("the status is not JSON")?;
     let stream = &status["streams"][STREAM];
     let views = status["views"].as_object().context("the status names no views")?;
     Ok(Progress {

@@ -5,17 +5,17 @@ use std::{fs, process::Command};
 use crate::command::root;
 
 /// The machine and the code, for the head of a section.
-pub(super) struct Machine {
-    pub(super) date: String,
-    pub(super) commit: String,
-    pub(super) processor: String,
-    pub(super) cores: usize,
-    pub(super) memory: String,
-    pub(super) kernel: String,
+pub(crate) struct Machine {
+    pub(crate) date: String,
+    pub(crate) commit: String,
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) memory: String,
+    pub(crate) kernel: String,
 }
 
 /// Asks the machine; what it does not say is a question mark.
-pub(super) fn describe() -> Machine {
+pub(crate) fn describe() -> Machine {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kibibytes: Option<u64> = field(&meminfo, "MemTotal").and_then(|text| text.trim_end_matches(" kB").parse().ok());
