@@ -12,6 +12,7 @@ mod disk;
 mod engine;
 mod error;
 mod gaps;
+pub mod import;
 mod ingest;
 pub mod offline;
 pub mod pipeline;

@@ -5,6 +5,7 @@
 //! GET  /assets/{hash}/{name}      its files             GET  /v1/live     the same pushed, with the panels' rows
 //! POST /v1/sql                    a query               GET  /healthz     200, or 503 with reasons
 //! POST /v1/streams/{name}/events  the push gateway      GET  /metrics     Prometheus
+//! GET  /v1/streams/{name}/import  where an import stands, and POST, its next lines
 //! ```
 //!
 //! Around all of them stand the [`guard`](crate::guard) and the [`headers`](crate::headers); every refusal is JSON.
@@ -22,7 +23,8 @@ use lakehead_engine::{Engine, pipeline::Token, status::Status};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    assets, assets::Assets, guard, headers, health, live, live::Live, metrics, push, refusal::Refusal, sign_in, sql,
+    assets, assets::Assets, guard, headers, health, import, live, live::Live, metrics, push, refusal::Refusal, sign_in,
+    sql,
 };
 
 /// What the routes share.
@@ -84,6 +86,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/live", get(live::get))
         .route("/v1/sql", post(sql::post))
         .route("/v1/streams/{name}/events", post(push::post))
+        .route("/v1/streams/{name}/import", get(import::get).post(import::post))
         .route("/healthz", get(health::get))
         .route("/metrics", get(metrics::get))
         .route(sign_in::PATH, post(sign_in::post))
@@ -100,7 +103,8 @@ async fn status(State(app): State<Arc<App>>) -> Json<Status> {
 }
 
 async fn no_such_route(uri: Uri) -> Refusal {
-    let known = "/, /v1/status, /v1/live, /v1/sql, /v1/streams/{name}/events, /healthz, /metrics";
+    let known =
+        "/, /v1/status, /v1/live, /v1/sql, /v1/streams/{name}/events, /v1/streams/{name}/import, /healthz, /metrics";
     Refusal::new(StatusCode::NOT_FOUND, format!("nothing is served at {}; there are {known}", uri.path()))
 }
 
