@@ -6,6 +6,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,8 +15,10 @@ use arrow::ipc::reader::StreamReader;
 use indicatif::ProgressBar;
 use lakehead_engine::{
     audit::{Report, Scope},
+    import::{Imported, Run},
     offline,
 };
+use lakehead_model::Name;
 use lakehead_query::{Answer, Lake};
 use serde_json::Value;
 
@@ -131,6 +134,39 @@ impl Process {
     async fn verify(&self, scope: &Scope) -> anyhow::Result<Report> {
         let request = self.client.post(format!("{}/v1/verify", self.base)).body(serde_json::to_vec(scope)?);
         self.send(request).await?.json().await.context("reading the report")
+    }
+
+    /// Where the import `source` stands.
+    pub(crate) async fn import_cursor(&self, stream: &Name, source: &Name) -> anyhow::Result<Option<Arc<str>>> {
+        let url = self.import_url(stream, &[("source", source.as_str())])?;
+        let answer: Value = self.send(self.client.get(url)).await?.json().await.context("reading the cursor")?;
+        Ok(answer["cursor"].as_str().map(Into::into))
+    }
+
+    /// Hands over lines that follow on the cursor `expected`.
+    pub(crate) async fn import(
+        &self,
+        stream: &Name,
+        source: &Name,
+        event_time: Option<&str>,
+        expected: Option<&str>,
+        run: Run,
+    ) -> anyhow::Result<Imported> {
+        let (line, cut) = (run.first_line.to_string(), run.cut.map(|bytes| bytes.to_string()));
+        let mut asked = vec![("source", source.as_str()), ("from", &run.from), ("first_line", &line)];
+        asked.extend(cut.as_deref().map(|cut| ("cut", cut)));
+        asked.extend(event_time.map(|path| ("event_time", path)));
+        let url = self.import_url(stream, &asked)?;
+        let mut request = self.client.post(url).header("lakehead-cursor", &*run.cursor).body(run.text);
+        if let Some(expected) = expected {
+            request = request.header("lakehead-cursor-expected", expected);
+        }
+        self.send(request).await?.json().await.context("reading what became of the lines")
+    }
+
+    fn import_url(&self, stream: &Name, asked: &[(&str, &str)]) -> anyhow::Result<reqwest::Url> {
+        let base = format!("{}/v1/streams/{stream}/import", self.base);
+        reqwest::Url::parse_with_params(&base, asked).context("making an address")
     }
 
     /// Whether `error` says that the connection was lost, and the process has let go of the directory.

@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod explain;
 mod fsck;
+mod import;
 mod query;
 mod retention;
 mod run;
@@ -42,6 +43,8 @@ enum Command {
     Check(check::Arguments),
     /// The manual of a kind of source.
     Explain(explain::Arguments),
+    /// Brings JSON lines from files, folders or standard input into a stream, each line once.
+    Import(import::Arguments),
     /// The streams and what is in them; with a name, its columns.
     Streams(streams::Arguments),
     /// The views and how far they are; with a name, its SQL.
@@ -66,6 +69,7 @@ impl Cli {
             Command::Query(arguments) => query::run(arguments).await,
             Command::Check(arguments) => check::run(arguments).await,
             Command::Explain(arguments) => explain::run(&arguments),
+            Command::Import(arguments) => import::run(arguments).await,
             Command::Streams(arguments) => streams::run(arguments).await,
             Command::Views(arguments) => views::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,

@@ -11,6 +11,7 @@ mod demo;
 mod disk;
 mod full_disk;
 mod http;
+mod import;
 mod kills;
 mod lakehead;
 mod push;

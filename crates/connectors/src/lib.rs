@@ -6,6 +6,7 @@
 //! The binary installs rustls' crypto provider before it opens a source: the HTTP client cannot be made without one,
 //! not even for plain HTTP.
 
+pub mod json_lines;
 mod source;
 mod sse;
 

@@ -75,7 +75,7 @@ impl Body {
 }
 
 /// Whether `document` may enter a stream; else why not. Any JSON value may: what it means is the columns' affair.
-fn judge(document: &[u8]) -> Result<(), String> {
+pub(crate) fn judge(document: &[u8]) -> Result<(), String> {
     if document.len() > EVENT_BYTES_MAX {
         let limit = ByteSize(EVENT_BYTES_MAX as u64);
         return Err(format!("the event has {} bytes; at most {limit} are taken", document.len()));

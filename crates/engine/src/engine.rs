@@ -16,7 +16,7 @@ use lakehead_connector_api::SourceSpec;
 use lakehead_json::EventTimes;
 use lakehead_model::{Clock, Name, StreamSchema, Timestamp};
 use lakehead_query::{Lake, Limits};
-use lakehead_store::{RetentionPlan, Store, Stream};
+use lakehead_store::{Appender, RetentionPlan, Store, Stream};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tracing::warn;
 
@@ -24,7 +24,7 @@ use crate::{
     Error, Pipeline, Pushed, Status,
     audit::{self, Auditor, Report, Scope, Throttle},
     catalog::Catalog,
-    disk, gaps,
+    disk, gaps, import,
     ingest::Ingest,
     pipeline::StreamConfig,
     push::Gateway,
@@ -96,6 +96,8 @@ pub struct Engine {
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     store: Mutex<Option<Store>>,
+    /// One import writes at a time: each compares its cursor with the committed one.
+    importing: tokio::sync::Mutex<()>,
 }
 
 /// What each source's task tells.
@@ -178,6 +180,7 @@ impl Engine {
             stop,
             tasks,
             store,
+            importing: tokio::sync::Mutex::default(),
         })
     }
 
@@ -244,10 +247,59 @@ impl Engine {
         }
         match self.shared.streams.get(stream).and_then(|kept| kept.gateway.as_ref()) {
             Some(gateway) => gateway.push(body, content_type, key).await,
-            None => Err(Error::UnknownStream {
-                name: stream.chars().take(80).collect(),
-                known: self.pipeline.streams.keys().map(Name::as_str).collect::<Vec<_>>().join(", "),
-            }),
+            None => Err(self.unknown(stream)),
+        }
+    }
+
+    /// Takes a run of lines from an import that stands at the cursor `expected`, and moves it to `cursor` with them; see
+    /// [`Importer`](crate::import::Importer).
+    ///
+    /// # Errors
+    /// `CursorMoved` when the import stands elsewhere: nothing was taken then; else as [`push`](Self::push).
+    pub async fn import(
+        &self,
+        stream: &str,
+        source: &Name,
+        event_time: Option<&str>,
+        expected: Option<&str>,
+        run: import::Run,
+    ) -> Result<import::Imported, Error> {
+        let (stream, schema, rejects) = self.importable(stream, source)?;
+        let _turn = self.importing.lock().await;
+        let held = import::held(&stream, source);
+        if held.as_deref() != expected {
+            return Err(Error::CursorMoved { source_name: source.clone(), held });
+        }
+        let importer = import::Importer::new(&stream, rejects, schema, event_time, source.clone());
+        let under_way = importer.hand_over(run).await?;
+        under_way.committed().await
+    }
+
+    /// Where an import stands.
+    ///
+    /// # Errors
+    /// `Invalid` for an unknown stream, or a name that is no import's.
+    pub fn import_cursor(&self, stream: &str, source: &Name) -> Result<Option<Arc<str>>, Error> {
+        self.importable(stream, source).map(|(stream, ..)| import::held(&stream, source))
+    }
+
+    fn importable(&self, stream: &str, source: &Name) -> Result<(Stream, &StreamSchema, Appender), Error> {
+        if *self.stop.borrow() {
+            return Err(Error::Stopping);
+        }
+        if !source.as_str().starts_with(import::PREFIX) || self.pipeline.sources.contains_key(source) {
+            return Err(Error::Pipeline(format!("{source} is no import: its name begins with {}", import::PREFIX)));
+        }
+        let kept = self.shared.streams.get(stream).filter(|kept| kept.gateway.is_some());
+        let kept = kept.ok_or_else(|| self.unknown(stream))?;
+        let rejects = self.shared.streams[rejects::STREAM].stream.appender();
+        Ok((kept.stream.clone(), &self.schemas[stream], rejects))
+    }
+
+    fn unknown(&self, stream: &str) -> Error {
+        Error::UnknownStream {
+            name: stream.chars().take(80).collect(),
+            known: self.pipeline.streams.keys().map(Name::as_str).collect::<Vec<_>>().join(", "),
         }
     }
 

@@ -49,6 +49,14 @@ pub enum Error {
     /// A push with the same idempotency key is being written at this moment.
     #[error("a push with this idempotency key is being written; ask again")]
     KeyInFlight,
+    /// An import stands elsewhere than its caller thinks.
+    #[error("the import {source_name} stands elsewhere: go on from the cursor that is held")]
+    CursorMoved {
+        /// The import.
+        source_name: Name,
+        /// The cursor that is held, as its text.
+        held: Option<std::sync::Arc<str>>,
+    },
     /// The engine is shutting down, or a task of it was stopped by a defect.
     #[error("the pipeline is stopping")]
     Stopping,
@@ -77,7 +85,7 @@ impl Error {
             | Self::BodyTooLarge { .. }
             | Self::EmptyBody
             | Self::BadKey { .. } => Kind::Invalid,
-            Self::KeyInFlight | Self::Io { .. } => Kind::Unavailable,
+            Self::KeyInFlight | Self::CursorMoved { .. } | Self::Io { .. } => Kind::Unavailable,
             Self::Stopping => Kind::Closed,
             Self::Internal(_) => Kind::Internal,
         }

@@ -13,6 +13,7 @@ mod disk;
 mod engine;
 mod error;
 mod gaps;
+pub mod import;
 mod ingest;
 pub mod offline;
 pub mod pipeline;

@@ -6,6 +6,7 @@
 //! POST /v1/sql                    a query               GET  /healthz     200, or 503 with reasons
 //! POST /v1/streams/{name}/events  the push gateway      GET  /metrics     Prometheus
 //! POST /v1/verify                 the audit, now
+//! GET  /v1/streams/{name}/import  where an import stands, and POST, its next lines
 //! ```
 //!
 //! Around all of them stand the [`guard`](crate::guard) and the [`headers`](crate::headers); every refusal is JSON.
@@ -23,8 +24,8 @@ use lakehead_engine::{Engine, pipeline::Token, status::Status};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    assets, assets::Assets, guard, headers, health, live, live::Live, metrics, push, refusal::Refusal, sign_in, sql,
-    upkeep, verify,
+    assets, assets::Assets, guard, headers, health, import, live, live::Live, metrics, push, refusal::Refusal, sign_in,
+    sql, upkeep, verify,
 };
 
 /// What the routes share.
@@ -91,6 +92,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/streams/{name}/events", post(push::post))
         .route("/v1/retention", get(upkeep::retention))
         .route("/v1/sealing/{what}", post(upkeep::sealing))
+        .route("/v1/streams/{name}/import", get(import::get).post(import::post))
         .route("/healthz", get(health::get))
         .route("/metrics", get(metrics::get))
         .route(sign_in::PATH, post(sign_in::post))
@@ -107,8 +109,8 @@ async fn status(State(app): State<Arc<App>>) -> Json<Status> {
 }
 
 async fn no_such_route(uri: Uri) -> Refusal {
-    let known = "/, /v1/status, /v1/live, /v1/sql, /v1/verify, /v1/streams/{name}/events, /v1/retention, \
-                 /v1/sealing/pause, /v1/sealing/resume, /healthz, /metrics";
+    let known = "/, /v1/status, /v1/live, /v1/sql, /v1/verify, /v1/streams/{name}/events, /v1/streams/{name}/import, \
+                 /v1/retention, /v1/sealing/pause, /v1/sealing/resume, /healthz, /metrics";
     Refusal::new(StatusCode::NOT_FOUND, format!("nothing is served at {}; there are {known}", uri.path()))
 }
 

@@ -12,6 +12,7 @@ mod error;
 mod guard;
 mod headers;
 mod health;
+mod import;
 mod listen;
 mod live;
 mod metrics;

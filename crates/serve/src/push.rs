@@ -63,17 +63,17 @@ fn document(pushed: &Pushed) -> Value {
     document
 }
 
-fn refused(error: &Error) -> Refusal {
+pub(crate) fn refused(error: &Error) -> Refusal {
     let status = match error {
         Error::UnknownStream { .. } => StatusCode::NOT_FOUND,
         Error::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::KeyInFlight => StatusCode::CONFLICT,
+        Error::KeyInFlight | Error::CursorMoved { .. } => StatusCode::CONFLICT,
         other => status_of(other.kind()),
     };
     Refusal::new(status, error.to_string())
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 

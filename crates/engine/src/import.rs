@@ -1,0 +1,205 @@
+//! An import's way in: runs of lines, each kept together with the cursor after it, or not at all.
+//!
+//! Lines that are no events are committed to `rejects` first; then the events go into one append with the cursor. So an
+//! import that is broken off anywhere goes on from the cursor that the stream holds, and nothing is lost or doubled. Used
+//! by `lakehead import` itself where no process runs, and behind HTTP where one does. It reads no files.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lakehead_json::EventTimes;
+use lakehead_model::{ByteSize, Cursor, EventBatch, EventTimeRule, Name, Reject, StreamSchema, TimeFormat};
+use lakehead_store::{Append, Appender, Stream, Ticket};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error,
+    body::{EVENT_BYTES_MAX, judge},
+    rejects,
+};
+
+/// With this the name of every import begins, so that none is taken for a source of the pipeline.
+pub const PREFIX: &str = "import_";
+
+/// Lines to be taken.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The lines.
+    pub text: Bytes,
+    /// Where they come from, for a person: a file, or standard input.
+    pub from: String,
+    /// The number of the first, from 1.
+    pub first_line: u64,
+    /// When given, `text` is the beginning of one line that is too long and has this many bytes.
+    pub cut: Option<u64>,
+    /// Where the import stands after them: JSON text that only it reads.
+    pub cursor: Arc<str>,
+}
+
+/// What became of a run. All that it says is on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Lines that were kept as events.
+    pub events: u64,
+    /// Lines that were refused; they lie in the stream `rejects`.
+    pub rejects: u64,
+}
+
+/// A run on its way to the disk.
+#[derive(Debug)]
+pub struct UnderWay {
+    ticket: Ticket,
+    imported: Imported,
+}
+
+impl UnderWay {
+    /// Waits until it is on disk.
+    ///
+    /// # Errors
+    /// When it is not: nothing of its events was kept then, nor its cursor.
+    pub async fn committed(self) -> Result<Imported, Error> {
+        self.ticket.await?;
+        Ok(self.imported)
+    }
+}
+
+/// Brings runs of lines into a stream.
+pub struct Importer {
+    stream: Name,
+    appender: Appender,
+    rejects: Appender,
+    times: EventTimes,
+    source: Name,
+}
+
+/// Where the import `source` stands in `stream`, as committed.
+#[must_use]
+pub fn held(stream: &Stream, source: &Name) -> Option<Arc<str>> {
+    stream.head().cursors.get(source).map(|cursor| Arc::clone(&cursor.position))
+}
+
+impl Importer {
+    /// For the import `source` into `stream`. `event_time` is a dotted path that goes before the schema's own rules: RFC
+    /// 3339 text, or a number of seconds.
+    #[must_use]
+    pub fn new(
+        stream: &Stream,
+        rejects: Appender,
+        schema: &StreamSchema,
+        event_time: Option<&str>,
+        source: Name,
+    ) -> Self {
+        let rules = event_time.map(|path| {
+            let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+            let rule = |format| EventTimeRule { path: path.clone(), format };
+            vec![rule(TimeFormat::Rfc3339), rule(TimeFormat::UnixSeconds)]
+        });
+        let event_time = rules.unwrap_or_else(|| schema.event_time.clone());
+        let times = EventTimes::new(&StreamSchema { event_time, columns: Vec::new() });
+        Self { stream: stream.name().clone(), appender: stream.appender(), rejects, times, source }
+    }
+
+    /// Commits what is refused, and hands the events over with the cursor. Waits for room, not for the disk.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    pub async fn hand_over(&self, run: Run) -> Result<UnderWay, Error> {
+        let (events, refused) = self.judge(&run);
+        let imported = Imported { events: events.len() as u64, rejects: refused.len() as u64 };
+        if !refused.is_empty() {
+            rejects::commit(&self.rejects, &self.source, rejects::batch(&refused, &self.stream, &self.source)).await?;
+        }
+        let append = Append {
+            source: self.source.clone(),
+            events,
+            cursor: Some(Cursor { position: run.cursor, progress: None }),
+            keys: Vec::new(),
+            urgent: true,
+        };
+        Ok(UnderWay { ticket: self.appender.append(append).await?, imported })
+    }
+
+    fn judge(&self, run: &Run) -> (EventBatch, Vec<Reject>) {
+        let position = |line: u64| format!("{} line {line}", run.from);
+        if let Some(bytes) = run.cut {
+            let limit = ByteSize(EVENT_BYTES_MAX as u64);
+            let reason = format!("the line has {bytes} bytes; at most {limit} are taken");
+            let reject = Reject { reason, position: position(run.first_line), payload: run.text.clone() };
+            return (EventBatch::default(), vec![reject]);
+        }
+        // Events of a hundred bytes are short ones; where they are longer, this is room for a while.
+        let mut events = EventBatch::with_capacity(run.text.len() / 128, run.text.len());
+        let mut refused = Vec::new();
+        let mut start = 0;
+        for (index, end) in memchr::memchr_iter(b'\n', &run.text).chain([run.text.len()]).enumerate() {
+            let line = run.text[start..end].trim_ascii();
+            start = end + 1;
+            if line.is_empty() {
+                continue;
+            }
+            match judge(line) {
+                // A carriage return within a line is white space to JSON and the end of a line to some readers.
+                Ok(()) if line.contains(&b'\r') => {
+                    let line = lakehead_json::compact(line);
+                    events.push(&line, self.times.of(&line));
+                }
+                Ok(()) => events.push(line, self.times.of(line)),
+                Err(reason) => refused.push(Reject {
+                    reason,
+                    position: position(run.first_line + index as u64),
+                    payload: run.text.slice_ref(line),
+                }),
+            }
+        }
+        (events, refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lakehead_model::{Clock, Timestamp};
+    use lakehead_store::{Options, Store};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_seconds(1_790_000_000)
+        }
+    }
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("a name")
+    }
+
+    fn run(text: &str, cursor: &str) -> Run {
+        let text = Bytes::copy_from_slice(text.as_bytes());
+        Run { text, from: "a.jsonl".to_owned(), first_line: 41, cut: None, cursor: cursor.into() }
+    }
+
+    #[tokio::test]
+    async fn lines_become_events_or_rejects_and_the_cursor_stands_with_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), Options::default(), Arc::new(Noon)).expect("a store");
+        let (stream, rejects) =
+            (store.stream(&name("s")).expect("s"), store.stream(&name("rejects")).expect("rejects"));
+        let schema = StreamSchema::builtin("json").expect("built in");
+        let source = name("import_a");
+        let importer = Importer::new(&stream, rejects.appender(), &schema, Some("when.at"), source.clone());
+        let lines =
+            "{\"n\":1, \"when\":{\"at\":\"2026-01-02T03:04:05Z\"}}\r\n\n{\"n\":\n{\"n\":3,\"when\":{\"at\":7}}\n";
+        let imported = importer.hand_over(run(lines, "{\"c\":1}")).await.expect("taken").committed().await;
+        assert_eq!(imported.expect("committed"), Imported { events: 2, rejects: 1 });
+        assert_eq!(held(&stream, &source).as_deref(), Some("{\"c\":1}"));
+        let block = stream.reader(stream.head().start).next().expect("readable").expect("a block");
+        let events: Vec<_> = block.events().map(|event| String::from_utf8_lossy(event).into_owned()).collect();
+        assert_eq!(events, ["{\"n\":1, \"when\":{\"at\":\"2026-01-02T03:04:05Z\"}}", "{\"n\":3,\"when\":{\"at\":7}}"]);
+        assert_eq!(block.event_time_least, Some(Timestamp::from_seconds(7)));
+        let block = rejects.reader(rejects.head().start).next().expect("readable").expect("a block");
+        let reject = String::from_utf8_lossy(block.event(0).expect("a reject")).into_owned();
+        assert!(reject.contains("a.jsonl line 43"), "{reject}");
+    }
+}

@@ -1,0 +1,545 @@
+//! `lakehead import`: JSON lines from files, folders or standard input into a stream, each line once.
+//!
+//! ```text
+//! reading thread: file → decompressed → runs of whole lines ──▶ validated, event times → the stream, with the cursor
+//! ```
+//!
+//! Where a process runs on the data directory, the runs are handed to it over HTTP, each with the cursor that it must
+//! find. Either way the cursor is kept in the same block as the lines it covers, so an import that is broken off at any
+//! moment goes on, started again with the same arguments, behind the last line that was kept.
+
+use std::{
+    collections::VecDeque,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use indicatif::ProgressBar;
+use lakehead_connectors::json_lines::{self, FileId, Lines, Position};
+use lakehead_engine::{
+    catalog::Catalog,
+    import::{Imported, Importer, PREFIX, Run, UnderWay, held},
+    schemas,
+};
+use lakehead_model::{ByteSize, Name};
+use lakehead_store::{Options, Store};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::run::load;
+use crate::{
+    ask::{Process, Source, directory},
+    clock::SystemClock,
+    config,
+    outcome::{Failure, Outcome},
+    patience::with_progress,
+    service::{Stop, grouped},
+};
+
+/// Lines in one append: as many as make a block by themselves.
+const RUN_BYTES: usize = 1 << 20;
+
+/// Lines in one request: more, since each waits for its own sync, and less than the largest body with the line that
+/// passes it.
+const REQUEST_BYTES: usize = 8 << 20;
+
+/// Runs that are read and not yet handed over; with those under way this bounds the memory.
+const RUNS_READ_MAX: usize = 2;
+
+/// Appends under way: enough to fill the disk's queue while it syncs.
+const UNDER_WAY_MAX: usize = 8;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The stream.
+    stream: String,
+    /// Files, and folders with files that end in .json, .jsonl or .ndjson, also with .gz, .zst or .bz2 behind it; `-` or
+    /// none is standard input. What a file holds tells how it is compressed.
+    paths: Vec<PathBuf>,
+    /// The data directory; without it the pipeline's, else ./data, or the demo's.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A pipeline file that names the stream, for a data directory that does not know it yet.
+    #[arg(long, value_name = "FILE")]
+    pipeline: Option<PathBuf>,
+    /// Where the event time stands, as in meta.dt: RFC 3339 text or Unix seconds. Default: as the stream's schema says.
+    #[arg(long, value_name = "FIELD")]
+    event_time: Option<String>,
+    /// The import's name, under which the stream remembers how far it has got. Default: made from the paths. With
+    /// standard input it is what lets a broken import go on: pipe in the same lines again, and as many as were kept are
+    /// passed over, after a look whether the last of them is still the same.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Imports once more what was imported already.
+    #[arg(long)]
+    again: bool,
+}
+
+/// Where an import stands; what the stream keeps as its cursor. Short, and ASCII, since it is repeated in every footer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Stand {
+    /// How many files were read wholly, in the order of their paths.
+    files: u64,
+    /// What they were: each one's path, size and head, chained.
+    chain: u64,
+    /// The file being read, as the chain of it alone; 0 between files and for standard input.
+    file: u64,
+    /// How far.
+    at: Position,
+    /// Whether all is read.
+    done: bool,
+}
+
+impl Stand {
+    fn text(&self) -> Arc<str> {
+        serde_json::to_string(self).expect("numbers are always JSON").into()
+    }
+}
+
+/// What is to be read.
+enum Input {
+    Files(Vec<FileId>),
+    StandardInput,
+}
+
+/// What the reading thread hands on.
+struct Read {
+    run: json_lines::Run,
+    from: Arc<str>,
+    stand: Stand,
+}
+
+/// Where the lines go.
+enum Target {
+    Store { store: Store, importer: Box<Importer>, under_way: VecDeque<UnderWay> },
+    Process { process: Process, stream: Name, source: Name, event_time: Option<String>, held: Option<Arc<str>> },
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Outcome {
+    let stream = Name::new(&arguments.stream).map_err(|error| Failure::Usage(error.to_string()))?;
+    let input = input(&arguments.paths)?;
+    let base = source_name(&input, &arguments)?;
+    let opened = Opened::find(&arguments, &stream).await?;
+    let (source, cursor) = choose(&opened, &stream, &base, arguments.again).await?;
+    let stand: Option<Stand> = match &cursor {
+        None => None,
+        Some(text) => Some(serde_json::from_str(text).with_context(|| format!("reading the cursor of {source}"))?),
+    };
+    let stand = match (stand, &input) {
+        (Some(stand), Input::Files(files)) => {
+            let left = check(&stand, files)?;
+            if left == 0 {
+                eprintln!("already imported ({source} in {stream}); --again imports it once more");
+                return Ok(());
+            }
+            stand
+        }
+        (Some(stand), Input::StandardInput) if stand.done => {
+            eprintln!("already imported ({source} in {stream}); another --name, or --again, imports it once more");
+            return Ok(());
+        }
+        (stand, _) => stand.unwrap_or_default(),
+    };
+    if stand != Stand::default() {
+        eprintln!("going on with {source} behind {} files and line {}", stand.files, grouped(stand.at.lines));
+    }
+    let request = matches!(opened, Opened::Process(_));
+    let mut target = opened.into_target(&stream, source.clone(), &arguments, cursor)?;
+    let read = Arc::new(AtomicU64::new(0));
+    let total = total(&input, &stand);
+    let mut reads = start(input, stand, if request { REQUEST_BYTES } else { RUN_BYTES }, Arc::clone(&read))?;
+    let begun = Instant::now();
+    let mut imported = Imported::default();
+    let mut stop = Stop::listen()?;
+    let outcome = with_progress("importing", async |bar| {
+        if let Some(total) = total {
+            bar.set_length(total);
+        }
+        loop {
+            let next = tokio::select! {
+                next = reads.recv() => next,
+                () = stop.wait() => return Ok(false),
+            };
+            match next {
+                None => return Ok(true),
+                Some(next) => target.take(next?, &mut imported).await?,
+            }
+            show(&bar, &read, total, &imported, begun);
+        }
+    })
+    .await;
+    let whole = target.finish(outcome, &mut imported).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let bytes = read.load(Ordering::Relaxed);
+    println!(
+        "{} events and {} rejects into {stream}; {} passed in {seconds:.1} s ({} events/s)",
+        grouped(imported.events),
+        grouped(imported.rejects),
+        ByteSize(bytes),
+        grouped(per_second(imported.events, seconds)),
+    );
+    if imported.rejects > 0 {
+        eprintln!("what was refused lies in the stream rejects: SELECT position, reason FROM rejects");
+    }
+    if whole { Ok(()) } else { Err(anyhow!("interrupted; the same command goes on from here").into()) }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "for a person"
+)]
+fn per_second(events: u64, seconds: f64) -> u64 {
+    (events as f64 / seconds.max(0.001)) as u64
+}
+
+fn show(bar: &ProgressBar, read: &AtomicU64, total: Option<u64>, imported: &Imported, begun: Instant) {
+    let bytes = read.load(Ordering::Relaxed);
+    let rate = grouped(per_second(imported.events, begun.elapsed().as_secs_f64()));
+    bar.set_position(bytes);
+    let of = total.map_or(String::new(), |total| format!(" of {}", ByteSize(total)));
+    bar.set_message(format!("importing, {}{of}, {rate} events/s", ByteSize(bytes)));
+}
+
+/// What the paths stand for; tells what is left out.
+fn input(paths: &[PathBuf]) -> Result<Input, Failure> {
+    let standard = |path: &PathBuf| path.as_os_str() == "-";
+    if paths.is_empty() || (paths.len() == 1 && standard(&paths[0])) {
+        return Ok(Input::StandardInput);
+    }
+    if paths.iter().any(standard) {
+        return Err(Failure::Usage("standard input (-) is imported by itself, without files beside it".into()));
+    }
+    let mut files = Vec::new();
+    for path in paths {
+        let (taken, left_out) =
+            json_lines::files(path).with_context(|| format!("looking for files in {}", path.display()))?;
+        for path in left_out {
+            eprintln!("left out, its name does not end as JSON lines do: {}", path.display());
+        }
+        for path in taken {
+            files.push(FileId::of(&path).with_context(|| format!("reading {}", path.display()))?);
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup();
+    if files.is_empty() {
+        return Err(
+            anyhow!("there is no file of JSON lines there: .json, .jsonl, .ndjson, also .gz, .zst, .bz2").into()
+        );
+    }
+    Ok(Input::Files(files))
+}
+
+/// The import's name: the one given, else one made from the paths as they were written, made absolute.
+fn source_name(input: &Input, arguments: &Arguments) -> Result<Name, Failure> {
+    let name = match (&arguments.name, input) {
+        (Some(name), _) => format!("{PREFIX}{name}"),
+        (None, Input::StandardInput) => format!("{PREFIX}stdin"),
+        (None, Input::Files(_)) => {
+            let mut chain = 0;
+            for path in &arguments.paths {
+                let path = std::fs::canonicalize(path).with_context(|| format!("looking for {}", path.display()))?;
+                chain = FileId { path, size: 0, head: 0 }.chained(chain);
+            }
+            format!("{PREFIX}{chain:016x}")
+        }
+    };
+    if arguments.name.is_none() && matches!(input, Input::StandardInput) {
+        eprintln!("standard input without --name: a broken import could not be told from a new one, so it begins anew");
+    }
+    Name::new(&name).map_err(|error| Failure::Usage(format!("--name: {error}")))
+}
+
+/// Compares where an import stands with the files that are there, and tells how many are still to be read.
+fn check(stand: &Stand, files: &[FileId]) -> anyhow::Result<usize> {
+    let done = usize::try_from(stand.files).unwrap_or(usize::MAX);
+    let same =
+        files.get(..done).is_some_and(|read| read.iter().fold(0, |chain, file| file.chained(chain)) == stand.chain);
+    if !same {
+        bail!(
+            "the first {done} files by path are not those that this import has read: one was added between them, removed \
+             or changed; import what is new by its own path, or everything once more with --again"
+        );
+    }
+    match files.get(done) {
+        Some(file) if stand.file != 0 && file.chained(0) != stand.file => {
+            bail!("{} is not the file that this import was reading: it has changed since", file.path.display())
+        }
+        _ => Ok(files.len() - done),
+    }
+}
+
+/// Bytes to be read in all, those of files that were read before not counted.
+fn total(input: &Input, stand: &Stand) -> Option<u64> {
+    match input {
+        Input::Files(files) => {
+            Some(files.iter().skip(usize::try_from(stand.files).unwrap_or(usize::MAX)).map(|file| file.size).sum())
+        }
+        Input::StandardInput => None,
+    }
+}
+
+/// Reads on a thread of its own.
+fn start(
+    input: Input,
+    stand: Stand,
+    run_bytes: usize,
+    read: Arc<AtomicU64>,
+) -> anyhow::Result<mpsc::Receiver<anyhow::Result<Read>>> {
+    let (sender, receiver) = mpsc::channel(RUNS_READ_MAX);
+    let work = move || {
+        let outcome = match input {
+            Input::Files(files) => read_files(&files, stand, run_bytes, &read, &sender),
+            Input::StandardInput => read_standard_input(stand, run_bytes, &read, &sender),
+        };
+        if let Err(error) = outcome {
+            // Nobody takes it when the import has failed already.
+            let _ = sender.blocking_send(Err(error));
+        }
+    };
+    std::thread::Builder::new().name("read".into()).spawn(work).context("starting a thread that reads")?;
+    Ok(receiver)
+}
+
+type Sender = mpsc::Sender<anyhow::Result<Read>>;
+
+fn read_files(
+    files: &[FileId],
+    mut stand: Stand,
+    run_bytes: usize,
+    read: &Arc<AtomicU64>,
+    sender: &Sender,
+) -> anyhow::Result<()> {
+    let first = usize::try_from(stand.files).unwrap_or(usize::MAX);
+    for (index, file) in files.iter().enumerate().skip(first) {
+        let name = file.path.display().to_string();
+        let failed = |lines: u64| format!("reading {name} behind line {lines}; what stands before it is imported");
+        let mut lines =
+            Lines::open(&file.path, stand.at, run_bytes, Arc::clone(read)).with_context(|| failed(stand.at.lines))?;
+        stand.file = file.chained(0);
+        loop {
+            let next = lines.next().with_context(|| failed(lines.position().lines))?;
+            let Some(run) = next else { break };
+            stand.at = run.end;
+            if sender.blocking_send(Ok(Read { run, from: name.as_str().into(), stand })).is_err() {
+                return Ok(());
+            }
+        }
+        let files_read = stand.files + 1;
+        let done = index + 1 == files.len();
+        stand = Stand { files: files_read, chain: file.chained(stand.chain), file: 0, at: Position::default(), done };
+        let run = json_lines::Run { text: Default::default(), first_line: 1, cut: None, end: stand.at };
+        if sender.blocking_send(Ok(Read { run, from: name.into(), stand })).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn read_standard_input(
+    mut stand: Stand,
+    run_bytes: usize,
+    read: &Arc<AtomicU64>,
+    sender: &Sender,
+) -> anyhow::Result<()> {
+    let counted = json_lines::Counted::new(io::stdin(), Arc::clone(read));
+    let mut lines = Lines::read(counted, run_bytes).context("reading standard input")?;
+    lines.pass(stand.at).context("standard input is not what this import was reading: --name another, or --again")?;
+    loop {
+        let next =
+            lines.next().with_context(|| format!("reading standard input behind line {}", lines.position().lines))?;
+        let ended = next.is_none();
+        let run = next.unwrap_or_else(|| json_lines::Run {
+            text: Default::default(),
+            first_line: 1,
+            cut: None,
+            end: lines.position(),
+        });
+        stand = Stand { at: run.end, done: ended, ..stand };
+        if sender.blocking_send(Ok(Read { run, from: "standard input".into(), stand })).is_err() || ended {
+            return Ok(());
+        }
+    }
+}
+
+/// Who takes the lines, before it is known where the import stands.
+enum Opened {
+    Store(Box<(Store, Catalog)>),
+    Process(Process),
+}
+
+impl Opened {
+    async fn find(arguments: &Arguments, stream: &Name) -> Result<Self, Failure> {
+        let pipeline = match &arguments.pipeline {
+            None => None,
+            Some(file) => {
+                let overrides = config::Overrides { data: arguments.data.clone(), ..config::Overrides::default() };
+                Some(load(Some(file.clone()), None, overrides).await?)
+            }
+        };
+        let data = match &pipeline {
+            Some(pipeline) => pipeline.data.clone(),
+            None => directory(arguments.data.clone())?,
+        };
+        let process = match data.exists() {
+            true => Source::find(&data)?,
+            false => Source::Files(data.clone()),
+        };
+        if let Source::Process(process) = process {
+            return Ok(Self::Process(process));
+        }
+        let options = pipeline.as_ref().map_or_else(Options::default, |pipeline| pipeline.store.clone());
+        let known = Catalog::load(&data).ok();
+        let catalog = match (&known, &pipeline) {
+            (_, Some(pipeline)) => Catalog::of(pipeline),
+            (Some(known), None) => known.clone(),
+            (None, None) => {
+                let what = format!(
+                    "{} has no catalog, so no stream is known; name a pipeline file that has it with --pipeline FILE",
+                    data.display()
+                );
+                return Err(Failure::Usage(what));
+            }
+        };
+        if !catalog.streams.contains_key(stream) {
+            let names: Vec<_> = catalog.streams.keys().map(Name::as_str).collect();
+            let what = format!("there is no stream {stream} to import into; there are: {}", names.join(", "));
+            return Err(Failure::Usage(what));
+        }
+        let store = Store::open(&data, options, Arc::new(SystemClock))?;
+        if known.is_none() {
+            catalog.save(&data)?;
+        }
+        Ok(Self::Store(Box::new((store, catalog))))
+    }
+
+    async fn cursor(&self, stream: &Name, source: &Name) -> anyhow::Result<Option<Arc<str>>> {
+        match self {
+            Self::Store(opened) => Ok(held(&opened.0.stream(stream)?, source)),
+            Self::Process(process) => process.import_cursor(stream, source).await,
+        }
+    }
+
+    fn into_target(
+        self,
+        stream: &Name,
+        source: Name,
+        arguments: &Arguments,
+        held: Option<Arc<str>>,
+    ) -> anyhow::Result<Target> {
+        let event_time = arguments.event_time.clone();
+        match self {
+            Self::Process(process) => Ok(Target::Process { process, stream: stream.clone(), source, event_time, held }),
+            Self::Store(opened) => {
+                let (store, catalog) = *opened;
+                let schemas = schemas(&catalog.stream_configs());
+                let rejects = store.stream(&Name::new("rejects")?)?.appender();
+                let schema = schemas.get(stream).context("the stream was found before")?;
+                let importer = Importer::new(&store.stream(stream)?, rejects, schema, event_time.as_deref(), source);
+                Ok(Target::Store { store, importer: Box::new(importer), under_way: VecDeque::new() })
+            }
+        }
+    }
+}
+
+/// The import's name and its cursor. With `again` the first of NAME, NAME_2, NAME_3 … that is not done, after the first.
+async fn choose(opened: &Opened, stream: &Name, base: &Name, again: bool) -> Result<(Name, Option<Arc<str>>), Failure> {
+    let done = |cursor: &str| serde_json::from_str::<Stand>(cursor).is_ok_and(|stand| stand.done);
+    let unnamed = base.as_str() == format!("{PREFIX}stdin");
+    let cursor = opened.cursor(stream, base).await?;
+    if !again && !unnamed {
+        return Ok((base.clone(), cursor));
+    }
+    if unnamed && cursor.is_none() {
+        return Ok((base.clone(), None));
+    }
+    for number in 2_u32.. {
+        let name = Name::new(&format!("{base}_{number}")).map_err(|error| Failure::Usage(error.to_string()))?;
+        let cursor = opened.cursor(stream, &name).await?;
+        // Without a name nothing is gone on with, so every import needs a name that nobody has had.
+        if cursor.as_deref().is_none_or(|cursor| !unnamed && !done(cursor)) {
+            return Ok((name, cursor));
+        }
+    }
+    Err(Failure::Usage("every name is taken".into()))
+}
+
+impl Target {
+    async fn take(&mut self, read: Read, imported: &mut Imported) -> anyhow::Result<()> {
+        let json_lines::Run { text, first_line, cut, .. } = read.run;
+        let run = Run { text, from: read.from.to_string(), first_line, cut, cursor: read.stand.text() };
+        match self {
+            Self::Store { importer, under_way, .. } => {
+                under_way.push_back(importer.hand_over(run).await?);
+                if under_way.len() >= UNDER_WAY_MAX {
+                    commit_oldest(under_way, imported).await?;
+                }
+            }
+            Self::Process { process, stream, source, event_time, held } => {
+                let cursor = Arc::clone(&run.cursor);
+                add(imported, process.import(stream, source, event_time.as_deref(), held.as_deref(), run).await?);
+                *held = Some(cursor);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for what is under way, whatever came of the rest, and closes.
+    async fn finish(self, outcome: anyhow::Result<bool>, imported: &mut Imported) -> anyhow::Result<bool> {
+        let Self::Store { store, mut under_way, .. } = self else { return outcome };
+        let mut drained = Ok(());
+        while !under_way.is_empty() && drained.is_ok() {
+            drained = commit_oldest(&mut under_way, imported).await;
+        }
+        let closed = tokio::task::spawn_blocking(move || store.close()).await.context("closing the store")?;
+        let whole = outcome?;
+        drained?;
+        closed?;
+        Ok(whole)
+    }
+}
+
+async fn commit_oldest(under_way: &mut VecDeque<UnderWay>, imported: &mut Imported) -> anyhow::Result<()> {
+    if let Some(oldest) = under_way.pop_front() {
+        add(imported, oldest.committed().await?);
+    }
+    Ok(())
+}
+
+fn add(all: &mut Imported, one: Imported) {
+    all.events += one.events;
+    all.rejects += one.rejects;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn file(name: &str) -> FileId {
+        FileId { path: Path::new("/d").join(name), size: 7, head: 9 }
+    }
+
+    #[test]
+    fn an_import_goes_on_only_over_the_files_that_it_began_with() {
+        let files = [file("a"), file("b"), file("c")];
+        let chain = files[1].chained(files[0].chained(0));
+        let stand = Stand { files: 2, chain, file: files[2].chained(0), ..Stand::default() };
+        assert_eq!(check(&stand, &files).expect("the same"), 1);
+        assert_eq!(check(&Stand { file: 0, ..stand }, &files[..2]).expect("the same"), 0);
+        let changed = FileId { size: 8, ..file("c") };
+        assert!(check(&stand, &[file("a"), file("b"), changed]).is_err());
+        assert!(check(&stand, &[file("a"), file("aa"), file("b"), file("c")]).is_err());
+        assert!(check(&stand, &files[..1]).is_err());
+    }
+}
