@@ -10,8 +10,8 @@
 //! segment   files, layout, segment, sealed,   files, where they lie, walking them by their footers or their index;
 //!           seal, inventory                   making the second out of the first; what the finished ones hold
 //! stream    recovery, published, commit,      opening; what readers see; one thread writes, one syncs
-//!           writer, reader, append, queue,    and publishes; blocking readers; the way in;
-//!           retention, upkeep                 what leaves the log; sealing and removing beside the live path
+//!           writer, aside, reader, append,    and publishes; blocking readers; the way in;
+//!           queue, retention, upkeep          what leaves the log; sealing and removing beside the live path
 //! store     marker, lock, store, fsck         one data directory, one writer; checking and repairing it
 //! beside    crash                             where a test can end the process
 //! ```
@@ -26,6 +26,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod append;
+mod aside;
 mod block;
 mod checksum;
 mod commit;

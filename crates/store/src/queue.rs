@@ -66,6 +66,11 @@ impl<T> Queue<T> {
         self.room.available_permits() < self.bytes_max as usize / 2
     }
 
+    /// Whether there is something to take.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
     /// Adds one at the end, or gives it back when the queue is closed.
     pub(crate) fn push(&self, one: T) -> Result<(), T> {
         let mut state = self.lock();

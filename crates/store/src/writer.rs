@@ -1,6 +1,7 @@
 //! The thread that writes: gathers appends into blocks, compresses each and writes it at the segment's end.
 //!
 //! It hands what is written to [`commit`](crate::commit), where another thread syncs, so compressing and syncing overlap.
+//! Under load a second thread compresses every other block ([`aside`](crate::aside)).
 //! After a failure it goes back to what is committed, cuts the file there and goes on in a new one.
 
 use std::{io, mem, path::Path, sync::Arc, time::Instant};
@@ -12,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::{
     Appended, Block, Error, Sync,
     append::Queued,
+    aside::{Aside, Compressed},
     checksum,
     commit::{Failed, Written},
     crash,
@@ -23,7 +25,7 @@ use crate::{
     layout::SegmentPath,
     mark::Mark,
     published::Fresh,
-    queue::Taken,
+    queue::{Queue, Taken},
     recovery::LastSegment,
     segment::{Place, Segment},
     stream::Inner,
@@ -57,8 +59,10 @@ struct Growing {
 pub(crate) struct Writer {
     stream: Arc<Inner>,
     compressor: Compressor,
-    /// One block's frame and footer, used again for each.
-    out: Vec<u8>,
+    /// A second one, when appends come faster than one compresses. What it has comes before what is gathered.
+    aside: Option<Aside>,
+    /// Memory for blocks' frames and footers, used again for each.
+    spare: Vec<Vec<u8>>,
     /// Where the stream stands after all that is written.
     mark: Mark,
     growing: Option<Growing>,
@@ -102,7 +106,8 @@ impl Writer {
         Ok(Self {
             stream,
             compressor,
-            out: Vec::new(),
+            aside: None,
+            spare: Vec::new(),
             mark,
             growing,
             gathering: Gathering::default(),
@@ -116,6 +121,10 @@ impl Writer {
         let stream = Arc::clone(&self.stream);
         let Ok(queue) = stream.queue() else { return };
         loop {
+            if !queue.has_waiting() {
+                // Nothing to gather meanwhile: what was given aside is written before anything is waited for.
+                self.write_aside();
+            }
             match queue.take(self.gathering.deadline(&self.stream.options)) {
                 Taken::Next(Command::Append(queued)) => self.take(*queued),
                 Taken::Next(Command::RaiseEpoch(answer)) => self.raise_epoch(answer),
@@ -124,6 +133,7 @@ impl Writer {
             }
         }
         self.close_block();
+        self.write_aside();
         self.mark_clean();
         self.cut_again();
     }
@@ -132,6 +142,10 @@ impl Writer {
         let Queued { append, waiting, failures } = queued;
         if failures != self.stream.failures() {
             return waiting.answer(Err(self.stream.cannot_write()));
+        }
+        if append.cursor.is_some() && !self.mark.cursors.contains_key(&append.source) {
+            // A source that is new: the block given aside may bring others.
+            self.write_aside();
         }
         if append.cursor.is_some()
             && self.mark.cursors.len() >= SOURCES_MAX
@@ -162,6 +176,42 @@ impl Writer {
         }
         let next = Gathering::into_buffer(self.stream.published().spare());
         let gathering = mem::replace(&mut self.gathering, next);
+        let Some(compressed) = self.compress(gathering) else { return };
+        self.write_aside();
+        self.put(compressed);
+    }
+
+    /// Compresses a block, or gives it aside when there is more to gather meanwhile: then `None`.
+    fn compress(&mut self, gathering: Gathering) -> Option<Compressed> {
+        let frame = self.spare.pop().unwrap_or_default();
+        let is_waited_for =
+            self.stream.queue().is_ok_and(Queue::has_waiting) && gathering.is_full(&self.stream.options);
+        if !is_waited_for {
+            return Some(Compressed::new(gathering, frame, &mut self.compressor));
+        }
+        if self.aside.is_none() {
+            let name = format!("compress {}", self.stream.name);
+            // Where no thread can be had, this one does it all.
+            self.aside = Aside::start(name, self.stream.options.level).ok();
+        }
+        let given = match &mut self.aside {
+            Some(aside) => aside.give(gathering, frame),
+            None => Err((gathering, frame)),
+        };
+        let (gathering, frame) = given.err()?;
+        Some(Compressed::new(gathering, frame, &mut self.compressor))
+    }
+
+    /// Writes the block that was given aside, if there is one.
+    fn write_aside(&mut self) {
+        if let Some(compressed) = self.aside.as_mut().and_then(Aside::take_back) {
+            self.put(compressed);
+        }
+    }
+
+    /// Writes a compressed block, or refuses it.
+    fn put(&mut self, compressed: Compressed) {
+        let Compressed { gathering, frame, outcome } = compressed;
         self.mend();
         // A failure since these appends came in: events before them are lost, so they must not be kept either.
         if gathering.failures != self.stream.failures() {
@@ -176,7 +226,12 @@ impl Writer {
         if self.prepare_segment(received_time).is_err() {
             return refuse(gathering, &self.stream);
         }
-        self.write(gathering, received_time);
+        if let Err(error) = outcome {
+            let root = self.stream.layout.root().to_owned();
+            self.fail("compress a block for", &root, &error);
+            return refuse(gathering, &self.stream);
+        }
+        self.write(gathering, frame, received_time);
     }
 
     /// After a failure, goes back to what is committed.
@@ -361,14 +416,9 @@ impl Writer {
         Ok(new)
     }
 
-    /// Compresses and writes one block and hands it on to be committed.
-    fn write(&mut self, mut gathering: Gathering, received_time: Timestamp) {
+    /// Writes one block, whose data frame is `out`, and hands it on to be committed.
+    fn write(&mut self, mut gathering: Gathering, mut out: Vec<u8>, received_time: Timestamp) {
         let Some(growing) = &mut self.growing else { return refuse(gathering, &self.stream) };
-        if let Err(error) = self.compressor.compress(gathering.payload(), &mut self.out) {
-            let path = growing.at.path.clone();
-            self.fail("compress a block for", &path, &error);
-            return refuse(gathering, &self.stream);
-        }
         let (synced_blocks, synced_to) = {
             let published = self.stream.published();
             (published.synced_blocks, published.synced_to)
@@ -392,7 +442,7 @@ impl Writer {
             first_offset: self.mark.next_offset,
             count: gathering.ends.len() as u32,
             raw_len: gathering.payload().len() as u32,
-            stored_len: self.out.len() as u32,
+            stored_len: out.len() as u32,
             raw_before: self.mark.raw_bytes,
             received_time,
             event_time_least: gathering.event_time_least,
@@ -403,14 +453,14 @@ impl Writer {
             cursors: gathering.cursors_after(&self.mark.cursors),
             keys,
         };
-        let sealed = footer.seal(&mut self.out, growing.seed, growing.chain);
+        let sealed = footer.seal(&mut out, growing.seed, growing.chain);
         let chain = sealed.expect("128 cursors of 64 KiB and the keys of one block fit a footer");
         crash::point("write.before");
         if crash::due("write.torn") {
-            let _ = growing.file.write_all_at(self.out.get(..self.out.len() / 2).unwrap_or(&[]), growing.position);
+            let _ = growing.file.write_all_at(out.get(..out.len() / 2).unwrap_or(&[]), growing.position);
             crash::die();
         }
-        if let Err(error) = growing.file.write_all_at(&self.out, growing.position) {
+        if let Err(error) = growing.file.write_all_at(&out, growing.position) {
             let path = growing.at.path.clone();
             self.fail("write", &path, &error);
             return refuse_all(answers, &self.stream);
@@ -425,9 +475,10 @@ impl Writer {
             stored_len: footer.stored_len,
             received_time,
             event_times: footer.event_times(),
-            footer_len: (self.out.len() - footer.stored_len as usize) as u32,
+            footer_len: (out.len() - footer.stored_len as usize) as u32,
             chain,
         };
+        self.spare.push(out);
         growing.position = place.end();
         growing.chain = chain;
         growing.end_offset = place.end_offset();
@@ -463,6 +514,7 @@ impl Writer {
 
     fn raise_epoch(&mut self, answer: oneshot::Sender<Result<u64, Error>>) {
         self.close_block();
+        self.write_aside();
         self.mend();
         let epoch = self.mark.epoch + 1;
         self.mark.epoch = epoch;
@@ -478,7 +530,8 @@ impl Writer {
         };
         let failures = self.stream.failures();
         self.prepare_segment(received_time)?;
-        self.write(Gathering::default(), received_time);
+        let empty = Compressed::new(Gathering::default(), self.spare.pop().unwrap_or_default(), &mut self.compressor);
+        self.write(empty.gathering, empty.frame, received_time);
         if failures != self.stream.failures() {
             self.mend();
             return Err(Failed);
