@@ -128,6 +128,11 @@ fn what_is_not_there_is_named_with_what_is() {
     assert!(said.stderr.contains("edits_per_minute"), "{}", said.stderr);
     let said = verify(&data, &["--stream", "rejects"]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(verify(&data, &["--since", "yesterday"]).code, Some(2));
+    let said = verify(&data, &["--since", "2100-01-01T00:00:00Z"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stdout.contains("compared from 2100-01-01T00:00:00Z on"), "{}", said.stdout);
+    assert!(said.stdout.contains("Everything adds up: 0 events, 0 rows"), "{}", said.stdout);
 }
 
 #[test]

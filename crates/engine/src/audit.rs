@@ -5,14 +5,16 @@
 //!   rejects, gap ledger ─────────┴── the log ─┴── its rows, counted again
 //! ```
 //!
-//! It only reads, and takes nothing for true but the log. A stream is walked once, in order ([`walk`]); each view is
+//! It only reads, and takes nothing for true but the log. A stream is walked once, in order (`walk.rs`); each view is
 //! counted again by [`Lake::audit`]. `lakehead verify` runs it whole; in a running process it comes by now and then
-//! ([`watchman`]), at a pace that the live path does not feel.
+//! (`watchman.rs`), at a pace that the live path does not feel.
 
 mod intervals;
 mod ledger;
 mod pace;
 mod sequence;
+#[cfg(test)]
+mod tests;
 mod walk;
 pub(crate) mod watchman;
 
@@ -22,7 +24,7 @@ use std::{
 };
 
 use lakehead_model::{Name, Timestamp};
-use lakehead_query::{Extent, Lake, ViewAudit};
+use lakehead_query::{Extent, Lake, Limits, ViewAudit};
 use lakehead_store::Stream;
 use serde::{Deserialize, Serialize};
 
@@ -92,19 +94,44 @@ impl Report {
     }
 }
 
+/// How much of the machine an audit takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// One core, and memory for the rows of about one hour of the busiest default view at Wikimedia's rate.
+    Background,
+    /// All cores: somebody waits for it.
+    Whole,
+}
+
+impl Effort {
+    fn threads(self) -> usize {
+        match self {
+            Self::Background => 1,
+            Self::Whole => Limits::default().threads,
+        }
+    }
+
+    fn rows_at_once(self) -> u64 {
+        match self {
+            Self::Background => 60_000,
+            Self::Whole => 250_000,
+        }
+    }
+}
+
 /// What an audit works on, and what it remembers from one time to the next.
 pub(crate) struct Auditor {
     lake: Lake,
     streams: BTreeMap<Name, Stream>,
-    threads: usize,
+    effort: Effort,
     walks: BTreeMap<Name, Walk>,
     /// Result files that were found right, by view.
     known: HashMap<Name, HashSet<String>>,
 }
 
 impl Auditor {
-    pub(crate) fn new(lake: Lake, streams: BTreeMap<Name, Stream>, threads: usize) -> Self {
-        Self { lake, streams, threads, walks: BTreeMap::new(), known: HashMap::new() }
+    pub(crate) fn new(lake: Lake, streams: BTreeMap<Name, Stream>, effort: Effort) -> Self {
+        Self { lake, streams, effort, walks: BTreeMap::new(), known: HashMap::new() }
     }
 
     /// Forgets what it knows, so that the next audit is a whole one.
@@ -162,7 +189,8 @@ impl Auditor {
             let extent = Extent {
                 since: scope.since,
                 known: Arc::new(known),
-                threads: self.threads,
+                threads: self.effort.threads(),
+                rows_at_once: self.effort.rows_at_once(),
                 pace: Arc::clone(throttle) as _,
             };
             let audited = self.lake.audit(&view, &extent).await;

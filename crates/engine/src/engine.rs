@@ -22,7 +22,7 @@ use tracing::warn;
 
 use crate::{
     Error, Pipeline, Pushed, Status,
-    audit::{self, Auditor, Report, Scope, Throttle},
+    audit::{self, Auditor, Effort, Report, Scope, Throttle},
     catalog::Catalog,
     disk, gaps, import,
     ingest::Ingest,
@@ -154,7 +154,7 @@ impl Engine {
             begun: Instant::now(),
         });
         let watchman = audit::watchman::watch(
-            shared.auditor(&lake, 1),
+            shared.auditor(&lake, Effort::Background),
             pipeline.verify,
             Arc::clone(&parts.clock),
             Arc::clone(&shared.audit),
@@ -311,7 +311,7 @@ impl Engine {
     pub async fn verify(&self, scope: &Scope) -> Result<Report, Error> {
         let throttle = Arc::new(Throttle::unlimited(None));
         let _stop = throttle.stop_on_drop();
-        let mut auditor = self.shared.auditor(&self.lake, Limits::default().threads);
+        let mut auditor = self.shared.auditor(&self.lake, Effort::Whole);
         let mut stop = self.stop.subscribe();
         tokio::select! {
             report = auditor.audit(scope, &throttle) => report,
@@ -399,9 +399,9 @@ impl Engine {
 }
 
 impl Shared {
-    fn auditor(&self, lake: &Lake, threads: usize) -> Auditor {
+    fn auditor(&self, lake: &Lake, effort: Effort) -> Auditor {
         let streams = self.streams.iter().map(|(name, kept)| (name.clone(), kept.stream.clone()));
-        Auditor::new(lake.clone(), streams.collect(), threads)
+        Auditor::new(lake.clone(), streams.collect(), effort)
     }
 }
 

@@ -10,7 +10,7 @@ use lakehead_store::{Need, Store, Stream};
 
 use crate::{
     Error,
-    audit::{Auditor, Report, Scope, Throttle},
+    audit::{Auditor, Effort, Report, Scope, Throttle},
     catalog::Catalog,
     engine::schemas,
     pipeline::ViewConfig,
@@ -57,7 +57,7 @@ pub async fn audit(
 ) -> Result<Report, Error> {
     let wanted = |view: &str| scope.view.as_ref().is_none_or(|asked| asked.as_str() == view);
     let Opened { lake, streams, damaged } = open_all(data, &wanted, &mut |_| {}).await?;
-    let mut auditor = Auditor::new(lake, streams, Limits::default().threads);
+    let mut auditor = Auditor::new(lake, streams, Effort::Whole);
     let total = auditor.bytes(scope);
     progress(0, total);
     let throttle = Throttle::unlimited(Some(Box::new(move |read| progress.clone()(read, total))));

@@ -27,23 +27,22 @@ use std::{
     time::Duration,
 };
 
-use datafusion::arrow::array::AsArray;
-use datafusion::arrow::{array::RecordBatch, datatypes::Int64Type};
+use datafusion::arrow::{
+    array::{AsArray, RecordBatch},
+    datatypes::Int64Type,
+};
 use futures::future::BoxFuture;
 use lakehead_model::{Name, Offset, TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use self::{
-    compare::{Comparison, Side},
+    compare::{Comparison, Differing, Side},
     recount::Recount,
 };
 use crate::{Error, Lake, Snapshot, TimeColumn, ViewHandle, files, snapshot::Listed, state};
 
 /// What an audit says that was told to stop.
 pub(crate) const STOPPED: &str = "the audit was stopped";
-
-/// Rows that are compared at once, unless one result period has more: some 100 MiB of short groups on both sides.
-const ROWS_AT_ONCE: u64 = 250_000;
 
 /// Differences that are told in full; more are only counted.
 const TOLD_MAX: usize = 10;
@@ -67,6 +66,9 @@ pub struct Extent {
     pub known: Arc<HashSet<String>>,
     /// Threads that read and count.
     pub threads: usize,
+    /// Rows that are compared at once, unless one result period has more. Each takes about half a KiB; fewer rows mean
+    /// that the log is read more often.
+    pub rows_at_once: u64,
     /// How fast.
     pub pace: Arc<dyn Pace>,
 }
@@ -243,7 +245,7 @@ impl<'a> Audit<'a> {
         }
         let counted = self.view_windows().await?;
         self.compare_windows(&windows, &counted);
-        let comparison = Comparison::new(self.view.plan(), self.recount.shape());
+        let comparison = Arc::new(Comparison::new(self.view.plan(), self.recount.shape()));
         for pass in self.passes(&windows) {
             self.compare_pass(&pass, &comparison, &windows, &counted).await?;
         }
@@ -366,7 +368,7 @@ impl<'a> Audit<'a> {
                 continue;
             }
             match passes.last_mut() {
-                Some(pass) if pass.rows + count <= ROWS_AT_ONCE => {
+                Some(pass) if pass.rows + count <= self.extent.rows_at_once => {
                     pass.rows += count;
                     pass.periods.push(range);
                 }
@@ -385,7 +387,7 @@ impl<'a> Audit<'a> {
     async fn compare_pass(
         &mut self,
         pass: &Pass,
-        comparison: &Comparison,
+        comparison: &Arc<Comparison>,
         windows: &Windows,
         counted: &Windows,
     ) -> Result<(), Error> {
@@ -406,10 +408,8 @@ impl<'a> Audit<'a> {
         }
         let before = self.found.differences;
         self.found.rows += log.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
-        let view = Side::new(comparison, rows)?;
-        let log = Side::new(comparison, log)?;
         let mut explained_in: HashMap<Timestamp, bool> = HashMap::new();
-        for differing in comparison.compare(&view, &log)? {
+        for differing in compare(comparison, rows, log).await? {
             let explained = match differing.window {
                 // The events were compared already: what the view lacks there is accounted for, or was told.
                 Some(window) if counted.contains_key(&window) => {
@@ -455,7 +455,7 @@ impl<'a> Audit<'a> {
     }
 
     /// The rows of a result file, which is compared with its count, its partial rows and its public name on the way.
-    async fn file_rows(&mut self, listed: &Listed, comparison: &Comparison) -> Result<Vec<RecordBatch>, Error> {
+    async fn file_rows(&mut self, listed: &Listed, comparison: &Arc<Comparison>) -> Result<Vec<RecordBatch>, Error> {
         let about = |what: String| Difference { window: listed.range.start.to_string(), what, ..Difference::default() };
         let path = listed.file.path.clone();
         let rows = match blocking(move || files::read_parquet(&path)).await? {
@@ -474,9 +474,8 @@ impl<'a> Audit<'a> {
         if listed.correctable
             && let Some(partial) = partial_rows(listed).await?
         {
-            let partial = Side::new(comparison, self.view.finished(partial).await?)?;
-            let file = Side::new(comparison, rows.clone())?;
-            for differing in comparison.compare(&partial, &file)? {
+            let partial = self.view.finished(partial).await?;
+            for differing in compare(comparison, partial, rows.clone()).await? {
                 let shown = |row: Option<String>| row.unwrap_or_else(|| "no such row".to_owned());
                 self.found.differs(Difference {
                     window: differing
@@ -550,6 +549,16 @@ async fn partial_rows(listed: &Listed) -> Result<Option<Vec<RecordBatch>>, Error
 async fn first_whole(stream: lakehead_store::Stream, start: Offset) -> Result<Option<Timestamp>, Error> {
     let first = blocking(move || stream.reader(start).next()).await??;
     Ok(first.map(|block| block.received_time.plus(CLOCKS_DISAGREE_MAX)))
+}
+
+/// Off the threads that serve: a quarter of a million rows keep a core busy for a while.
+async fn compare(
+    comparison: &Arc<Comparison>,
+    view: Vec<RecordBatch>,
+    log: Vec<RecordBatch>,
+) -> Result<Vec<Differing>, Error> {
+    let comparison = Arc::clone(comparison);
+    blocking(move || comparison.compare(&Side::new(&comparison, view)?, &Side::new(&comparison, log)?)).await?
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {

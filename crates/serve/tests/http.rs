@@ -354,3 +354,24 @@ async fn health_and_metrics_say_what_the_status_says() {
     }
     served.stop().await;
 }
+
+#[tokio::test]
+async fn an_audit_on_demand_tells_what_it_counted_and_refuses_what_is_no_scope() {
+    let served = Served::start().await;
+    assert_eq!(served.push("recentchange", b"[{}, {\"timestamp\": 1800000000}, {}]").await.status, 201);
+    let ask = async |body: &[u8]| served.ask("POST", "/v1/verify", &[], body).await;
+    let answer = ask(b"").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["streams"]["recentchange"]["events"], 3);
+    assert_eq!(answer.json()["views"]["events_per_type"]["differences"], 0);
+    let answer = ask(br#"{"view": "events_per_type"}"#).await;
+    assert_eq!(answer.json()["streams"], json!({}));
+    for (body, word) in
+        [(&b"all"[..], "no scope"), (br#"{"views": "x"}"#, "unknown field"), (br#"{"view": "../x"}"#, "not a name")]
+    {
+        let answer = ask(body).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.json()["error"].as_str().is_some_and(|error| error.contains(word)), "{}", answer.text());
+    }
+    served.stop().await;
+}
