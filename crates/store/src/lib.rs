@@ -32,6 +32,8 @@ mod disk;
 mod error;
 mod files;
 mod footer;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gathering;
 mod layout;
 mod lock;

@@ -8,7 +8,7 @@
 //! What counts as right is in `oracle.rs`; at the end bugs are planted into copies, and the oracle must find each. It
 //! knows Lakehead's command line, its HTTP answers and its files, and no line of its code.
 
-mod files;
+pub(crate) mod files;
 mod oracle;
 mod pipeline;
 mod plant;
@@ -16,10 +16,10 @@ mod points;
 mod pushes;
 mod random;
 mod recount;
-mod reference;
+pub(crate) mod reference;
 mod report;
 mod round;
-mod upstream;
+pub(crate) mod upstream;
 
 use std::{
     fs,
