@@ -1,6 +1,7 @@
 //! `cargo xtask`: what is done to the project rather than by it.
 //!
-//! `ci` is the whole gate, `test` the tests with their set-up, `tidy` the structure rules, `bench` the measurements.
+//! `ci` is the whole gate, `test` the tests with their set-up, `tidy` the structure rules, `bench` the measurements, `torture` and
+//! `soak` the attacks on the running binary.
 //! It shares the one build profile and names no crate of Lakehead, so it builds in seconds; it drives `cargo` and the
 //! built binary from outside, as a user would.
 
@@ -13,6 +14,7 @@ mod http;
 mod machine;
 mod process;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 mod torture;
@@ -34,7 +36,10 @@ usage: cargo xtask <command>
   torture kills the running binary again and again, and checks that nothing was lost or doubled
           [--kills N, default 100] [--seed S, default 1] [--minutes M, default no limit]
           [--points all|NAME,…, default all that can be reached] [--binary PATH, default a build of this checkout]
-          [--report: writes docs/evidence/torture.md]";
+          [--report: writes docs/evidence/torture.md]
+  soak    lets the binary run for an hour under load, and checks memory, files and exactness
+          [--minutes M, default 60] [--rate N, default 20000] [--seed S, default 1] [--binary PATH]
+          [--report: writes docs/evidence/soak.md and soak.svg]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
         Some("tidy") if rest.is_empty() => tidy::run(),
         Some("bench") => bench::run(rest),
         Some("torture") => torture::run(rest),
+        Some("soak") => soak::run(rest),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -119,9 +119,34 @@ impl Process {
 
     /// The most memory it had resident, in bytes (`VmHWM`).
     pub(crate) fn memory_peak(&self) -> Result<u64> {
+        self.kibibytes("VmHWM:")
+    }
+
+    /// The memory it has resident now, in bytes (`VmRSS`).
+    pub(crate) fn memory_now(&self) -> Result<u64> {
+        self.kibibytes("VmRSS:")
+    }
+
+    /// How many files and sockets it has open.
+    pub(crate) fn open_files(&self) -> Result<usize> {
+        self.entries("fd")
+    }
+
+    /// How many threads it has.
+    pub(crate) fn threads(&self) -> Result<usize> {
+        self.entries("task")
+    }
+
+    fn entries(&self, folder: &str) -> Result<usize> {
+        let path = format!("/proc/{}/{folder}", self.child.id());
+        Ok(fs::read_dir(&path).with_context(|| format!("listing {path}"))?.count())
+    }
+
+    fn kibibytes(&self, field: &str) -> Result<u64> {
         let status = self.proc("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in its status")?;
-        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().context("VmHWM is not a number")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let line = line.with_context(|| format!("no {field} in its status"))?;
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{field} {line}"))?;
         Ok(kibibytes * 1024)
     }
 

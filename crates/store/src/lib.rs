@@ -38,6 +38,8 @@ mod fields;
 mod files;
 mod footer;
 mod fsck;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gathering;
 mod index;
 mod inventory;

@@ -6,13 +6,16 @@ use toml::{Table, Value};
 
 use super::tree::{Finding, Tree};
 
+/// A workspace of its own, with a fuzzer for another toolchain: it takes nothing from this one.
+pub(super) const APART: &str = "fuzz/Cargo.toml";
+
 /// What each member takes from the workspace.
 const INHERITED: &[&str] = &["version", "edition", "rust-version", "license", "publish"];
 
 /// Finds versions and paths in members, and members that go their own way.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (path, text) in tree.files().filter(|(path, _)| path.ends_with("Cargo.toml")) {
+    for (path, text) in tree.files().filter(|(path, _)| path.ends_with("Cargo.toml") && *path != APART) {
         let Ok(manifest) = text.parse::<Table>() else { continue };
         for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
             for (name, dependency) in manifest.get(table).and_then(Value::as_table).into_iter().flatten() {

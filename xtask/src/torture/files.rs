@@ -19,6 +19,23 @@ pub(crate) fn segments(data: &Path, stream: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// The offset of a stream's first event that is kept: a segment's name says it.
+pub(crate) fn start(data: &Path, stream: &str) -> Result<u64> {
+    let Some(first) = segments(data, stream)?.into_iter().next() else { return Ok(0) };
+    let name = first.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    name.trim_end_matches(".jsonl.zst").parse().with_context(|| format!("{} has no offset's name", first.display()))
+}
+
+/// How many of a stream's segments are sealed: their last eight bytes say it (docs/formats/segment.md).
+pub(crate) fn sealed(data: &Path, stream: &str) -> Result<u64> {
+    let mut sealed = 0;
+    for file in segments(data, stream)? {
+        let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+        sealed += u64::from(bytes.ends_with(b"LHIDXEND"));
+    }
+    Ok(sealed)
+}
+
 /// Every file below `folder` whose name ends so.
 pub(crate) fn collect(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))? {

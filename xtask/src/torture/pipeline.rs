@@ -9,8 +9,8 @@ pub(crate) const CHANGES: &str = "recentchange";
 /// The stream that takes pushes.
 pub(crate) const PUSHED: &str = "pushed";
 
-/// The pipeline file; `{url}` and `{since}` are filled in. To torture more of the store (sealing, retention), switch it
-/// on here: the oracle asks only for what stands behind a stream's start and takes any number of segments.
+/// The pipeline file; `{url}` and `{since}` are filled in. To torture more of the store, switch it on here. Retention may
+/// stand on the changes alone: what it takes of them the oracle knows from the upstream.
 const PIPELINE: &str = r#"
 [store]
 block_bytes = "32 KiB"                # many blocks, many segments
@@ -18,8 +18,14 @@ segment_bytes = "256 KiB"
 queue_bytes = "1 MiB"
 tail_bytes = "256 KiB"                # views that fall behind read files
 
+[store.seal]                          # at once after every start
+block_bytes = "128 KiB"
+level = 3
+cpu_percent = 100
+
 [stream.recentchange]
 schema = "mediawiki/recentchange"
+retention_bytes = "1 MiB"             # likewise, as far as the views' checkpoints let it
 
 [stream.pushed]
 schema = "json"

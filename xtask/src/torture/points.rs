@@ -86,7 +86,7 @@ fn known(binary: &Path) -> Result<Vec<String>> {
 pub(crate) fn passes(name: &str) -> u64 {
     match name.split('.').next() {
         Some("write" | "sync") => 40,
-        Some("segment") => 3,
+        Some("segment" | "seal" | "inventory") => 3,
         _ => 2,
     }
 }

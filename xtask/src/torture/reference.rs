@@ -13,33 +13,51 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{pipeline::CHANGES, upstream::Upstream};
+use crate::process::Process;
 
 /// Longest silence: the events asked for were all produced before.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// The first `count` events of this upstream.
 pub(crate) fn events(binary: &Path, upstream: &Upstream, count: usize) -> Result<Vec<Vec<u8>>> {
-    let process = upstream.without_faults(binary)?;
-    let address = &process.address;
-    let mut socket = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
-    socket.set_read_timeout(Some(SILENCE_MAX))?;
-    let path = format!("/v2/stream/{CHANGES}?since={}", upstream.start);
-    write!(socket, "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n\r\n")?;
-    let mut socket = BufReader::with_capacity(1 << 20, socket);
-    head(&mut socket)?;
-    let mut body = BufReader::with_capacity(1 << 20, Chunks { socket, left: 0 });
-    let mut events = Vec::with_capacity(count);
-    let mut line = Vec::new();
-    while events.len() < count {
-        line.clear();
-        if body.read_until(b'\n', &mut line).context("reading the reference")? == 0 {
-            bail!("the reference ended after {} of {count} events", events.len());
-        }
-        if let Some(event) = line.strip_prefix(b"data: ") {
-            events.push(event.trim_ascii_end().to_vec());
+    let mut reference = Reference::open(binary, upstream)?;
+    (0..count).map(|_| reference.next()).collect()
+}
+
+/// What was issued, event by event.
+pub(crate) struct Reference {
+    _upstream: Process,
+    body: BufReader<Chunks<BufReader<TcpStream>>>,
+    line: Vec<u8>,
+}
+
+impl Reference {
+    /// Starts the simulator and asks for everything from its start on.
+    pub(crate) fn open(binary: &Path, upstream: &Upstream) -> Result<Self> {
+        let process = upstream.without_faults(binary)?;
+        let address = &process.address;
+        let mut socket = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
+        socket.set_read_timeout(Some(SILENCE_MAX))?;
+        let path = format!("/v2/stream/{CHANGES}?since={}", upstream.start);
+        write!(socket, "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n\r\n")?;
+        let mut socket = BufReader::with_capacity(1 << 20, socket);
+        head(&mut socket)?;
+        let body = BufReader::with_capacity(1 << 20, Chunks { socket, left: 0 });
+        Ok(Self { _upstream: process, body, line: Vec::new() })
+    }
+
+    /// The next event; waits for it where it has not been produced yet.
+    pub(crate) fn next(&mut self) -> Result<Vec<u8>> {
+        loop {
+            self.line.clear();
+            if self.body.read_until(b'\n', &mut self.line).context("reading the reference")? == 0 {
+                bail!("the reference has ended");
+            }
+            if let Some(event) = self.line.strip_prefix(b"data: ") {
+                return Ok(event.trim_ascii_end().to_vec());
+            }
         }
     }
-    Ok(events)
 }
 
 /// Reads the answer's head, which must be a good one.

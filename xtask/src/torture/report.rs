@@ -33,6 +33,8 @@ pub(crate) fn text(
     row("processes stopped for 1 to 3 s (SIGSTOP) and let go on", tally.stops.to_string());
     row("second processes on a data directory, refused", tally.refused.to_string());
     row("events in the logs", tally.events.to_string());
+    row("events that retention took before", tally.removed.to_string());
+    row("sealed segments at the rounds' ends", tally.sealed.to_string());
     row("obligations: events reported as committed or answered 201", tally.obligations.to_string());
     row("pushes repeated by their key", tally.repeated_pushes.to_string());
     row("rows of views, recounted", tally.rows.to_string());

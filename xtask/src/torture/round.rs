@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::{
+    files,
     oracle::{Findings, Looked, Oracle, What},
     pipeline::{self, CHANGES, PUSHED},
     points::{self, Points},
@@ -64,6 +65,10 @@ pub(crate) struct Tally {
     pub(crate) refused: u64,
     pub(crate) rounds: u64,
     pub(crate) events: u64,
+    /// Events that retention had taken by the rounds' ends.
+    pub(crate) removed: u64,
+    /// Sealed segments at the rounds' ends.
+    pub(crate) sealed: u64,
     pub(crate) obligations: u64,
     pub(crate) repeated_pushes: u64,
     pub(crate) rows: u64,
@@ -316,7 +321,6 @@ impl<'a> Round<'a> {
 
     /// The whole checks: fresh events flow, everything is counted, it ends in good order, and the oracle looks at all.
     fn finish(mut self, upstream: &mut Process, tally: &mut Tally) -> Result<Finished> {
-        let mut start = 0;
         match self.launch(None)? {
             Launched::Ended { said, status } => {
                 self.findings.add(What::Broken, 1, || format!("it does not start ({status}):\n{said}"));
@@ -336,7 +340,7 @@ impl<'a> Round<'a> {
                     }
                 }
                 upstream.kill()?;
-                start = self.wait_until_still(&process.address)?;
+                self.wait_until_still(&process.address)?;
                 let status = process.finish()?;
                 if !status.success() {
                     self.findings.add(What::Broken, 1, || format!("Ctrl-C ended it with {status}"));
@@ -349,10 +353,13 @@ impl<'a> Round<'a> {
         let count = self.committed as usize + REFERENCE_MORE;
         let issued = reference::events(self.binary, &self.upstream, count)?;
         let (data, committed) = (self.data(), self.committed);
+        let start = files::start(&data, CHANGES)?;
         let finished = Finished { data, issued, start, committed, pushes };
         let Looked { findings, events, rows, parquet_rows } = finished.oracle(self.binary).look(&finished.data);
         self.findings.merge(findings);
         tally.events += events;
+        tally.removed += finished.start;
+        tally.sealed += files::sealed(&finished.data, CHANGES)?;
         tally.obligations += committed + finished.pushes.obligations();
         tally.repeated_pushes += finished.pushes.repeated;
         tally.rows += rows;
@@ -361,10 +368,10 @@ impl<'a> Round<'a> {
         Ok(finished)
     }
 
-    /// Waits until nothing comes any more and every view has counted what is there; returns where the changes start.
-    fn wait_until_still(&mut self, address: &str) -> Result<u64> {
+    /// Waits until nothing comes any more and every view has counted what is there.
+    fn wait_until_still(&mut self, address: &str) -> Result<()> {
         let mut last = (0, Instant::now());
-        let status = self.until(address, |status| {
+        self.until(address, |status| {
             let end = end(status, CHANGES).unwrap_or(0);
             if end != last.0 {
                 last = (end, Instant::now());
@@ -372,7 +379,7 @@ impl<'a> Round<'a> {
             let views = status["views"].as_object().into_iter().flatten();
             last.1.elapsed() > STILL_AFTER && views.into_iter().all(|(_, view)| view["behind"] == 0)
         })?;
-        Ok(status["streams"][CHANGES]["start"].as_u64().unwrap_or(0))
+        Ok(())
     }
 
     fn until(&mut self, address: &str, mut done: impl FnMut(&Value) -> bool) -> Result<Value> {

@@ -1,0 +1,260 @@
+//! `cargo xtask soak`: an hour of load on the real binary; then memory, files and exactness are checked.
+//!
+//! Nothing goes wrong on purpose here (that is `torture`): it looks for what grows, what is left over, and what falls
+//! behind. Exactness is that of the torture's oracle, on streams, since an hour of events does not fit the memory.
+
+mod exact;
+mod report;
+mod sample;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use self::sample::Sample;
+use crate::{
+    command::{self, cargo, target},
+    process::Process,
+    torture::{files, reference::Reference, upstream::Upstream},
+};
+
+/// Between two samples.
+const SAMPLE_EVERY: Duration = Duration::from_secs(10);
+/// Memory is flat when the trend of an hour is below this part of its mean.
+const FLAT: f64 = 0.05;
+/// Longest time for the views to catch up at the end.
+const CATCH_UP: Duration = Duration::from_secs(60);
+const STREAM: &str = "recentchange";
+
+/// The pipeline; `{url}` and `{since}` are filled in. Sealing and retention are switched on here.
+const PIPELINE: &str = r#"
+[stream.recentchange]
+schema = "mediawiki/recentchange"
+
+[source.upstream]
+kind = "eventstreams"
+url = "{url}"
+stream = "recentchange"
+since = "{since}"
+
+[view.types]
+sql = """
+SELECT tumble(event_time, INTERVAL '10 seconds') AS opened, type AS name, count(*) AS events
+FROM recentchange WHERE NOT canary GROUP BY 1, 2"""
+
+[view.edits]
+sql = """
+SELECT tumble(event_time, INTERVAL '1 minute') AS opened, wiki AS name, count(*) AS events
+FROM recentchange WHERE NOT canary AND type IN ('edit', 'new') GROUP BY 1, 2"""
+"#;
+
+/// What is asked for.
+struct Options {
+    minutes: u64,
+    rate: u64,
+    seed: u64,
+    binary: Option<PathBuf>,
+    report: bool,
+}
+
+/// Lets it run, checks, prints the report.
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    let options = options(words)?;
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => {
+            command::run(&mut cargo(&["build", "--release"]))?;
+            target().join("release/lakehead")
+        }
+    };
+    let scratch = target().join("soak");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch).with_context(|| format!("clearing {}", scratch.display()))?;
+    }
+    fs::create_dir_all(&scratch).with_context(|| format!("making {}", scratch.display()))?;
+    let data = scratch.join("data");
+    let now = Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]).output().context("asking for the time")?;
+    let start = String::from_utf8_lossy(&now.stdout).trim().to_owned();
+    let upstream = Upstream { seed: options.seed, rate: options.rate, start };
+    let samples = load(&options, &binary, &upstream, &scratch, &data)?;
+
+    let mut checks = vec![memory(&samples)];
+    checks.push(match left_over(&data)? {
+        left if left.is_empty() => ("no file is left over".to_owned(), true),
+        left => (format!("left over: {}", left.join(", ")), false),
+    });
+    checks.push(match exactness(&binary, &upstream, &data, &samples) {
+        Ok(what) => (what, true),
+        Err(error) => (format!("{error:#}"), false),
+    });
+    let version = Command::new(&binary).arg("--version").output().context("asking for the version")?;
+    let text = report::text(&options, String::from_utf8_lossy(&version.stdout).trim(), &samples, &checks);
+    println!("\n{text}");
+    if options.report {
+        let folder = command::root().join("docs/evidence");
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        fs::write(folder.join("soak.md"), &text).context("writing soak.md")?;
+        fs::write(folder.join("soak.svg"), report::plot(&samples)).context("writing soak.svg")?;
+    }
+    if let Some((what, _)) = checks.iter().find(|(_, good)| !good) {
+        bail!("the soak failed: {what}; its files are in {}", scratch.display());
+    }
+    fs::remove_dir_all(&scratch).with_context(|| format!("clearing {}", scratch.display()))
+}
+
+/// Runs the binary under load, and takes a sample now and then.
+fn load(options: &Options, binary: &Path, upstream: &Upstream, scratch: &Path, data: &Path) -> Result<Vec<Sample>> {
+    let mut feeder = upstream.without_faults(binary)?;
+    let pipeline = scratch.join("pipeline.toml");
+    let url = format!("http://{}/v2/stream/{STREAM}", feeder.address);
+    let text = PIPELINE.replace("{url}", &url).replace("{since}", &upstream.start);
+    fs::write(&pipeline, text).with_context(|| format!("writing {}", pipeline.display()))?;
+    let words = ["run", &pipeline.to_string_lossy(), "--data", &data.to_string_lossy(), "--listen", "127.0.0.1:0"];
+    let process = Process::start(binary, &words)?;
+    let begun = Instant::now();
+    let mut samples = Vec::new();
+    while begun.elapsed() < Duration::from_secs(60 * options.minutes) {
+        sleep(SAMPLE_EVERY);
+        let sample = sample::take(&process, data, STREAM, begun.elapsed())?;
+        println!(
+            "{:5.0} s  {:7.1} MiB  {} events, {} behind, {} files",
+            sample.seconds,
+            sample.memory_bytes as f64 / 1024.0 / 1024.0,
+            sample.end,
+            sample.behind,
+            sample.files
+        );
+        samples.push(sample);
+    }
+    feeder.kill()?;
+    // What is on its way still comes; then the views catch up.
+    let ended = Instant::now();
+    loop {
+        sleep(Duration::from_secs(1));
+        let sample = sample::take(&process, data, STREAM, begun.elapsed())?;
+        let still = samples.last().is_some_and(|last: &Sample| last.end == sample.end);
+        let done = still && sample.behind == 0;
+        samples.push(sample);
+        if done {
+            break;
+        }
+        if ended.elapsed() > CATCH_UP {
+            bail!("the views did not catch up within {CATCH_UP:?}");
+        }
+    }
+    let status = process.finish()?;
+    if !status.success() {
+        bail!("Ctrl-C ended it with {status}");
+    }
+    Ok(samples)
+}
+
+fn memory(samples: &[Sample]) -> (String, bool) {
+    let (slope, mean) = sample::memory_trend(samples);
+    // Where it falls it does not grow.
+    let what =
+        format!("memory moves by {:+.1} % of its mean an hour (bar: {:.0} %)", slope / mean * 100.0, FLAT * 100.0);
+    (what, slope / mean <= FLAT)
+}
+
+/// Files that nothing names: under `temporary` and `quarantine`, beside the segments, and in a view's state.
+fn left_over(data: &Path) -> Result<Vec<String>> {
+    let mut left = Vec::new();
+    for folder in ["temporary", "quarantine"] {
+        let folder = data.join(folder);
+        if folder.exists() {
+            files::collect(&folder, "", &mut left)?;
+        }
+    }
+    let mut segments = Vec::new();
+    files::collect(&data.join("streams"), "", &mut segments)?;
+    left.extend(segments.into_iter().filter(|path| !path.to_string_lossy().ends_with(".jsonl.zst")));
+    let views = data.join("views");
+    for view in fs::read_dir(&views).with_context(|| format!("listing {}", views.display()))? {
+        let state = view?.path().join(".state");
+        let checkpoint = state.join("checkpoint.json");
+        let named = fs::read_to_string(&checkpoint).with_context(|| format!("reading {}", checkpoint.display()))?;
+        let mut found = Vec::new();
+        files::collect(&state, "", &mut found)?;
+        left.extend(found.into_iter().filter(|path| {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            name != "checkpoint.json" && !is_named(&named, &name)
+        }));
+    }
+    Ok(left.iter().map(|path| path.display().to_string()).collect())
+}
+
+/// Whether a checkpoint names a file `PERIOD.GENERATION.KIND` or `open.GENERATION.partial` by its generation.
+fn is_named(checkpoint: &str, name: &str) -> bool {
+    let generation = name.rsplit('.').nth(1).unwrap_or_default();
+    let key = if name.starts_with("open.") { "\"open\":" } else { "\"generation\":" };
+    let numbers = checkpoint.match_indices(key).map(|(at, key)| checkpoint[at + key.len()..].trim_start());
+    !generation.is_empty()
+        && numbers.filter_map(|rest| rest.split([',', '}', '\n']).next()).any(|n| n.trim() == generation)
+}
+
+fn exactness(binary: &Path, upstream: &Upstream, data: &Path, samples: &[Sample]) -> Result<String> {
+    let last = samples.last().context("no sample was taken")?;
+    let segments = files::segments(data, STREAM)?;
+    let exact = exact::compare(&segments, last.start, &mut Reference::open(binary, upstream)?)?;
+    if last.start + exact.events < last.end {
+        bail!("{} events were committed, and the log ends at {}", last.end, last.start + exact.events);
+    }
+    let counted = exact::counted(binary, data, "types")?;
+    if counted != exact.not_canaries {
+        bail!("the view counts {counted} events, {} were issued", exact.not_canaries);
+    }
+    Ok(format!(
+        "{} events in {} segments are what was issued, {} before them were taken by retention; the view counts all {counted} \
+         that are no canaries",
+        exact.events,
+        segments.len(),
+        last.start
+    ))
+}
+
+fn options(words: &[String]) -> Result<Options> {
+    let mut options = Options { minutes: 60, rate: 20_000, seed: 1, binary: None, report: false };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word == "--report" {
+            options.report = true;
+            continue;
+        }
+        let value = words.next().with_context(|| format!("{word} wants a value"))?;
+        let number = || value.replace('_', "").parse().with_context(|| format!("{word} wants a number, not {value:?}"));
+        match word.as_str() {
+            "--minutes" => options.minutes = number()?,
+            "--rate" => options.rate = number()?,
+            "--seed" => options.seed = number()?,
+            "--binary" => options.binary = Some(PathBuf::from(value)),
+            other => bail!("soak knows --minutes, --rate, --seed, --binary and --report, not {other:?}"),
+        }
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_names_files_by_their_generation() {
+        let checkpoint = r#"{"generation": 9, "periods": {"5": {"generation": 7, "rows": 3}}, "open": 12}"#;
+        assert!(is_named(checkpoint, "open.12.partial") && is_named(checkpoint, "2026-11-24T02.7.result"));
+        assert!(!is_named(checkpoint, "open.1.partial") && !is_named(checkpoint, "publishing"));
+    }
+
+    #[test]
+    fn a_misspelt_option_is_named() {
+        let words = |words: &[&str]| options(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
+        assert_eq!(words(&["--minutes", "2", "--report"]).map(|o| (o.minutes, o.report)).ok(), Some((2, true)));
+        assert!(words(&["--minute", "2"]).is_err_and(|e| e.to_string().contains("--minute\"")));
+    }
+}
