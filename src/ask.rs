@@ -19,7 +19,7 @@ use lakehead_engine::{
     offline,
 };
 use lakehead_model::Name;
-use lakehead_query::{Answer, Lake};
+use lakehead_query::{Answer, Lake, Limits};
 use serde_json::Value;
 
 /// The environment variable with the token of the running process.
@@ -115,7 +115,7 @@ async fn lake(data: &Path, sql: &str, progress: &ProgressBar) -> anyhow::Result<
         progress.set_length(reached.end.0);
         progress.set_position(reached.at.0);
     };
-    Ok(offline::open(data, Some(sql), &mut show).await?)
+    Ok(offline::open(data, Some(sql), Limits::default(), &mut show).await?)
 }
 
 impl Process {

@@ -1,8 +1,10 @@
 //! The command line: one variant, one file, for each subcommand.
 
+mod backup;
 mod check;
 mod demo;
 mod explain;
+mod export;
 mod fsck;
 mod import;
 mod query;
@@ -45,6 +47,10 @@ enum Command {
     Explain(explain::Arguments),
     /// Brings JSON lines from files, folders or standard input into a stream, each line once.
     Import(import::Arguments),
+    /// Writes a stream, or what SQL asks for, to a file of JSON lines or Parquet.
+    Export(export::Arguments),
+    /// Copies a data directory, also while it is written, so that the copy is whole.
+    Backup(backup::Arguments),
     /// The streams and what is in them; with a name, its columns.
     Streams(streams::Arguments),
     /// The views and how far they are; with a name, its SQL.
@@ -70,6 +76,8 @@ impl Cli {
             Command::Check(arguments) => check::run(arguments).await,
             Command::Explain(arguments) => explain::run(&arguments),
             Command::Import(arguments) => import::run(arguments).await,
+            Command::Export(arguments) => export::run(arguments).await,
+            Command::Backup(arguments) => backup::run(arguments).await,
             Command::Streams(arguments) => streams::run(arguments).await,
             Command::Views(arguments) => views::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,

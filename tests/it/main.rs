@@ -4,11 +4,13 @@
 //! wait is bounded and looks at what the process itself reports. What this machine cannot do (no Python, no Chromium)
 //! is skipped with a line that says so, which `cargo xtask test` counts.
 
+mod backup;
 mod bad_input;
 mod browser;
 mod dashboard;
 mod demo;
 mod disk;
+mod export;
 mod full_disk;
 mod http;
 mod import;

@@ -247,7 +247,7 @@ impl Lines {
             lines: self.position.lines + lines,
             last: checksum_of(&self.pending[last..taken]),
         };
-        let mut rest = Vec::with_capacity(self.run_bytes + READ_BYTES);
+        let mut rest = Vec::with_capacity(self.run_bytes);
         rest.extend_from_slice(&self.pending[taken..]);
         let mut text = std::mem::replace(&mut self.pending, rest);
         text.truncate(taken);
@@ -287,7 +287,8 @@ impl Lines {
 
     fn fill(&mut self) {
         let before = self.pending.len();
-        let room = self.run_bytes.saturating_sub(before).max(READ_BYTES);
+        // A line that is longer than a run is read on by a run at a time.
+        let room = Some(self.run_bytes.saturating_sub(before)).filter(|room| *room > 0).unwrap_or(self.run_bytes);
         match Read::by_ref(&mut self.input).take(room as u64).read_to_end(&mut self.pending) {
             Ok(read) => self.ended = read < room,
             Err(error) => (self.ended, self.failed) = (true, Some(error)),
@@ -447,6 +448,7 @@ mod tests {
             fs::write(&path, &bytes).expect("a file");
             let open = |from| Lines::open(&path, from, 4 << 10, Arc::default()).expect("readable");
             let runs = all(open(Position::default()));
+            assert!(runs.len() > 5, "{name}");
             for (index, run) in runs.iter().enumerate() {
                 let rest = all(open(run.end));
                 assert_eq!(joined(&rest), joined(&runs[index + 1..]), "{name} after {:?}", run.end);

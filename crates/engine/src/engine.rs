@@ -436,6 +436,7 @@ impl Kept {
                 lakehead_store::Health::CannotWrite(reason) => Some(reason.to_string()),
                 lakehead_store::Health::Ok => None,
             },
+            epoch: head.epoch,
         }
     }
 }

@@ -31,13 +31,14 @@ pub struct Progress<'a> {
 }
 
 /// Opens `data` for reading. With `sql`, only the views that it may mention are brought up to date: those whose name
-/// stands in it.
+/// stands in it. `limits` are what a query may use.
 ///
 /// # Errors
 /// `Invalid` when this is no data directory; `Corrupt` when it is damaged.
 pub async fn open(
     data: &Path,
     sql: Option<&str>,
+    limits: Limits,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Lake, Error> {
     let sql = sql.map(str::to_ascii_lowercase);
@@ -87,7 +88,7 @@ async fn open_all(
     let store = Store::open_read_only(data)?;
     let catalog = Catalog::load(data)?;
     let schemas = schemas(&catalog.stream_configs());
-    let lake = Lake::new(Limits::default())?;
+    let lake = Lake::new(limits)?;
     for name in store.names()? {
         let schema = schemas.get(&name).cloned().or_else(|| StreamSchema::builtin("json")).unwrap_or_default();
         let stream = store.stream(&name)?;

@@ -77,6 +77,8 @@ pub struct StreamStatus {
     /// Why nothing can be written, while that is so: a full disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cannot_write: Option<String>,
+    /// Rises when the stream turns out to have lost events that were seen outside: an older copy was restored, say.
+    pub epoch: u64,
 }
 
 /// One source. The counts are since this process started.

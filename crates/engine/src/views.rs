@@ -91,6 +91,7 @@ pub(crate) async fn start(
     data: &Path,
 ) -> Result<Running, Error> {
     let mut kept = Vec::with_capacity(configs.len());
+    let mut lost = false;
     for (name, config) in configs {
         let failed = |source| Error::View { view: name.clone(), source };
         let plan = Arc::new(check_view(&config.sql, schemas).await.map_err(failed)?);
@@ -102,8 +103,9 @@ pub(crate) async fn start(
         };
         let (mut view, rebuild) = View::open(data, name.clone(), plan, settings).await.map_err(failed)?;
         let end = stream.head().end;
-        let rebuild =
-            rebuild.or_else(|| (view.next_offset() > end).then(|| "it has seen events beyond the log".into()));
+        let beyond = view.next_offset() > end;
+        lost |= beyond;
+        let rebuild = rebuild.or_else(|| beyond.then(|| "it has seen events beyond the log".into()));
         if let Some(why) = rebuild {
             tracing::warn!(view = %name, "rebuilding from the log: {why}");
             view.restart().map_err(failed)?;
@@ -119,6 +121,18 @@ pub(crate) async fn start(
         let note = Note { checkpoint: Some(view.next_offset()), failed: None };
         lake.add_view(view.handle());
         kept.push(Kept { view, note: Arc::new(Mutex::new(note)), failed: false });
+    }
+
+    if lost {
+        match stream.raise_epoch().await {
+            Ok(epoch) => {
+                tracing::warn!(stream = %stream.name(), epoch, "views have seen events that the log does not hold: its epoch rises");
+            }
+            // The views are right without it; clients are told when it can be written.
+            Err(error) => {
+                tracing::warn!(stream = %stream.name(), "its epoch should rise, and cannot be written: {error}")
+            }
+        }
     }
 
     let wanted: BTreeSet<String> = kept.iter().flat_map(|kept| kept.view.plan().wanted().iter().cloned()).collect();

@@ -1,18 +1,29 @@
 //! Writes an answer in the formats that people and programs read.
 
-use std::{io::Write, str::FromStr};
+use std::{io::Write, str::FromStr, sync::Arc};
 
 use datafusion::{
     arrow::{
+        array::{AsArray, RecordBatch},
+        compute::cast,
         csv::WriterBuilder as CsvWriterBuilder,
+        datatypes::{DataType, SchemaRef},
         ipc::writer::StreamWriter,
         json::{ArrayWriter, LineDelimitedWriter},
         util::pretty::pretty_format_batches,
     },
-    parquet::arrow::ArrowWriter,
+    parquet::{
+        arrow::ArrowWriter,
+        basic::{Compression, ZstdLevel},
+        file::properties::WriterProperties,
+    },
 };
 
 use crate::{Answer, Error};
+
+/// Rows in one row group of a file that is written as rows come: a few tens of megabytes of events of 1 KB, which is what
+/// the writer holds in memory.
+const ROW_GROUP_ROWS: usize = 50_000;
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +55,75 @@ impl FromStr for Format {
             "arrow" => Self::Arrow,
             _ => return Err(format!("{text:?} is no format; valid are table, csv, json, ndjson, parquet, arrow")),
         })
+    }
+}
+
+/// Writes rows as they come, in one of the forms that need not hold them all.
+pub enum RowWriter<W: Write + Send> {
+    /// The first column, which is text, as it is, a line each.
+    Verbatim(W),
+    /// One JSON object a line.
+    Lines(LineDelimitedWriter<W>),
+    /// A Parquet file.
+    Parquet(Box<ArrowWriter<W>>),
+}
+
+impl<W: Write + Send> RowWriter<W> {
+    /// Writes the text of the first column.
+    pub fn verbatim(out: W) -> Self {
+        Self::Verbatim(out)
+    }
+
+    /// Writes JSON lines.
+    pub fn lines(out: W) -> Self {
+        Self::Lines(LineDelimitedWriter::new(out))
+    }
+
+    /// Writes Parquet, compressed by zstd.
+    ///
+    /// # Errors
+    /// When a column cannot be written as Parquet.
+    pub fn parquet(out: W, schema: &SchemaRef) -> Result<Self, Error> {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .build();
+        Ok(Self::Parquet(Box::new(ArrowWriter::try_new(out, Arc::clone(schema), Some(properties))?)))
+    }
+
+    /// Writes `batch`.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] when it cannot be written.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        match self {
+            Self::Verbatim(out) => {
+                let text = cast(batch.column(0), &DataType::Utf8View)?;
+                let failed = |e: std::io::Error| Error::Engine(format!("cannot write the rows: {e}"));
+                for line in text.as_string_view().iter().flatten() {
+                    out.write_all(line.as_bytes()).map_err(failed)?;
+                    out.write_all(b"\n").map_err(failed)?;
+                }
+                Ok(())
+            }
+            Self::Lines(writer) => Ok(writer.write(batch)?),
+            Self::Parquet(writer) => Ok(writer.write(batch)?),
+        }
+    }
+
+    /// Writes what ends the form and gives back what was written to.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] when it cannot be written.
+    pub fn finish(self) -> Result<W, Error> {
+        match self {
+            Self::Verbatim(out) => Ok(out),
+            Self::Lines(mut writer) => {
+                writer.finish()?;
+                Ok(writer.into_inner())
+            }
+            Self::Parquet(writer) => Ok(writer.into_inner()?),
+        }
     }
 }
 

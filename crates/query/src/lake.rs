@@ -9,7 +9,7 @@ use std::{
 use datafusion::{
     arrow::{array::RecordBatch, datatypes::SchemaRef},
     execution::{
-        SessionStateBuilder,
+        SendableRecordBatchStream, SessionStateBuilder,
         context::SQLOptions,
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
         memory_pool::GreedyMemoryPool,
@@ -59,6 +59,20 @@ impl Answer {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+/// An answer that comes bit by bit.
+pub struct Rows {
+    /// Its columns.
+    pub schema: SchemaRef,
+    stream: SendableRecordBatchStream,
+}
+
+impl Rows {
+    /// The next rows; `None` after the last.
+    pub fn next(&mut self) -> BoxFuture<'_, Option<Result<RecordBatch, Error>>> {
+        Box::pin(async { self.stream.next().await.map(|batch| batch.map_err(Error::from)) })
     }
 }
 
@@ -134,12 +148,25 @@ impl Lake {
         })
     }
 
-    async fn run(&self, sql: &str) -> Result<Answer, Error> {
+    /// Answers `sql` bit by bit, without a limit on rows and time; memory is bounded as for every query. With
+    /// [`Limits::threads`] at 1 the rows of one stream come in its order.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query).
+    pub fn rows<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<Rows, Error>> {
+        Box::pin(self.begin(sql))
+    }
+
+    async fn begin(&self, sql: &str) -> Result<Rows, Error> {
         let context = self.context()?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let frame = context.sql_with_options(sql, read_only).await.map_err(|error| self.explain(error.into()))?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
-        let mut stream = frame.execute_stream().await?;
+        Ok(Rows { schema, stream: frame.execute_stream().await? })
+    }
+
+    async fn run(&self, sql: &str) -> Result<Answer, Error> {
+        let Rows { schema, mut stream } = self.begin(sql).await?;
         let (mut batches, mut rows) = (Vec::new(), 0);
         while let Some(batch) = stream.next().await {
             let batch = batch?;

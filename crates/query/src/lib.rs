@@ -22,7 +22,7 @@ mod view_table;
 
 pub use audit::{Balance, Difference, Extent, Pace, ViewAudit};
 pub use error::Error;
-pub use lake::{Answer, Lake, Limits};
+pub use lake::{Answer, Lake, Limits, Rows};
 pub use plan::{TimeColumn, ViewPlan, check_view};
 pub use snapshot::{Snapshot, ViewHandle};
 pub use view::{Counts, Late, Round, View, ViewSettings};

@@ -1,7 +1,7 @@
 //! `POST /v1/streams/{name}/events`: the gateway's HTTP face.
 //!
 //! The statuses are EventGate's: 201 when every event is committed, 207 when some are and some were refused, 400 when
-//! none was. Whatever is reported here is on disk: the events in their stream, what was refused in `rejects`.
+//! none was; and 507 while the disk is full: nothing of the body was kept then, and it goes on by itself. Whatever is reported here is on disk: the events in their stream, what was refused in `rejects`.
 
 use std::sync::Arc;
 
@@ -68,6 +68,7 @@ pub(crate) fn refused(error: &Error) -> Refusal {
         Error::UnknownStream { .. } => StatusCode::NOT_FOUND,
         Error::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::KeyInFlight | Error::CursorMoved { .. } => StatusCode::CONFLICT,
+        Error::Store(error) if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
         other => status_of(other.kind()),
     };
     Refusal::new(status, error.to_string())

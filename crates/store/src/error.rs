@@ -132,6 +132,17 @@ impl Error {
         Self::Corrupt { path: path.to_owned(), at, what: what.into() }
     }
 
+    /// Whether it is for want of room on the disk that a stream cannot be written: it goes on by itself when there is room.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => advice(source) == MAKE_ROOM,
+            // The reason ends with the advice for the system's answer that it tells of.
+            Self::CannotWrite { reason, .. } => reason.contains(MAKE_ROOM),
+            _ => false,
+        }
+    }
+
     /// What the caller does next.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -163,12 +174,12 @@ fn only_a_person_helps(error: &io::Error) -> bool {
     )
 }
 
+const MAKE_ROOM: &str = "; make room on that disk, writing goes on by itself";
+
 /// What a person can do about a system error, as the end of a sentence.
 pub(crate) fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; make room on that disk, writing goes on by itself"
-        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => MAKE_ROOM,
         io::ErrorKind::ReadOnlyFilesystem => "; mount it for writing or choose another data directory",
         io::ErrorKind::PermissionDenied => "; give this user the right to it or choose another data directory",
         io::ErrorKind::NotADirectory => "; a data directory is a folder, choose another path",
