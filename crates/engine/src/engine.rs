@@ -430,7 +430,6 @@ impl Kept {
             pushed,
             push_rejects,
             rebuildable_since: self.stream.kept_since(),
-            epoch: head.epoch,
             upkeep,
             cannot_write: match &*self.stream.health().borrow() {
                 lakehead_store::Health::CannotWrite(reason) => Some(reason.to_string()),

@@ -43,7 +43,7 @@ pub async fn open(
 ) -> Result<Lake, Error> {
     let sql = sql.map(str::to_ascii_lowercase);
     let wanted = |view: &str| sql.as_ref().is_none_or(|sql| sql.contains(view));
-    Ok(open_all(data, &wanted, progress).await?.lake)
+    Ok(open_all(data, &wanted, limits, progress).await?.lake)
 }
 
 /// Audits `scope` of a directory on which nothing runs, with all cores. `progress` is told how many bytes of about how
@@ -57,7 +57,7 @@ pub async fn audit(
     mut progress: impl FnMut(u64, u64) + Clone + Send + Sync + 'static,
 ) -> Result<Report, Error> {
     let wanted = |view: &str| scope.view.as_ref().is_none_or(|asked| asked.as_str() == view);
-    let Opened { lake, streams, damaged } = open_all(data, &wanted, &mut |_| {}).await?;
+    let Opened { lake, streams, damaged } = open_all(data, &wanted, Limits::default(), &mut |_| {}).await?;
     let mut auditor = Auditor::new(lake, streams, Effort::Whole);
     let total = auditor.bytes(scope);
     progress(0, total);
@@ -82,6 +82,7 @@ struct Opened {
 async fn open_all(
     data: &Path,
     wanted: &(dyn Fn(&str) -> bool + Sync),
+    limits: Limits,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Opened, Error> {
     let (mut streams, mut damaged) = (BTreeMap::new(), Vec::new());

@@ -69,8 +69,6 @@ pub struct StreamStatus {
     /// earlier cannot be rebuilt.
     #[serde(serialize_with = "time_or_null")]
     pub rebuildable_since: Option<Timestamp>,
-    /// Rises when the stream turns out to have lost events that were seen outside.
-    pub epoch: u64,
     /// Sealing and retention.
     #[serde(flatten)]
     pub upkeep: UpkeepStatus,

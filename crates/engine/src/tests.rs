@@ -124,7 +124,7 @@ fn name(text: &str) -> Name {
 }
 
 async fn start(data: &Path, sources: &[(&str, &[Step])]) -> Engine {
-    let stream = StreamConfig { schema: StreamSchema::builtin("json").expect("built in") };
+    let stream = StreamConfig { schema: StreamSchema::builtin("json").expect("built in"), ..StreamConfig::default() };
     let source = |steps: &[Step]| SourceConfig {
         kind: "scripted".into(),
         stream: name("s"),

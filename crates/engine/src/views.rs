@@ -99,6 +99,7 @@ pub(crate) async fn start(
             watermark_delay: config.watermark_delay,
             lateness: config.lateness,
             late: config.late,
+            whole_log: stream.head().start == Offset(0),
             ..ViewSettings::default()
         };
         let (mut view, rebuild) = View::open(data, name.clone(), plan, settings).await.map_err(failed)?;

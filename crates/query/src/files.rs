@@ -140,6 +140,31 @@ impl Folder {
         Ok(())
     }
 
+    /// Moves the results that other programs see into the quarantine of the data directory; answers where, or `None` when
+    /// there are none.
+    pub(crate) fn set_aside(&self, view: &str) -> Result<Option<PathBuf>, Error> {
+        let Some(data) = self.public.parent().and_then(Path::parent) else { return Ok(None) };
+        let entries = fs::read_dir(&self.public).map_err(Error::file(&self.public))?;
+        let results: Vec<PathBuf> = entries
+            .map_while(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|ending| ending == "parquet"))
+            .collect();
+        if results.is_empty() {
+            return Ok(None);
+        }
+        let free = |n: &u32| !data.join("quarantine").join(format!("view-{view}.{n}")).exists();
+        let n = (0..u32::MAX).find(free).unwrap_or(u32::MAX);
+        let aside = data.join("quarantine").join(format!("view-{view}.{n}"));
+        fs::create_dir_all(&aside).map_err(Error::file(&aside))?;
+        for result in results {
+            if let Some(name) = result.file_name() {
+                fs::rename(&result, aside.join(name)).map_err(Error::file(&result))?;
+            }
+        }
+        sync_folder(&aside)?;
+        Ok(Some(aside))
+    }
+
     /// The name that other programs see for `period`.
     pub(crate) fn public_path(&self, period: TimeRange) -> PathBuf {
         self.public(period)

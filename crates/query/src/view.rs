@@ -59,6 +59,9 @@ pub struct ViewSettings {
     /// Most partial rows in memory. Default: 20 million, about 2 GiB of short groups; beyond it the view stops with a
     /// clear error rather than take the machine down.
     pub state_rows_max: usize,
+    /// Whether the log still holds every event from the stream's first on. Where it does not, results that a rebuild would
+    /// replace are moved to the quarantine instead of deleted: nobody can make them again. Default: yes.
+    pub whole_log: bool,
 }
 
 impl Default for ViewSettings {
@@ -68,6 +71,7 @@ impl Default for ViewSettings {
             lateness: Duration::from_secs(24 * 3600),
             late: Late::Correct,
             state_rows_max: 20_000_000,
+            whole_log: true,
         }
     }
 }
@@ -157,6 +161,9 @@ impl View {
     ) -> Result<(Self, Option<String>), Error> {
         folder.create()?;
         let (mut view, rebuild) = Self::restore(&folder, name, plan, settings).await?;
+        if rebuild.is_some() {
+            view.spare(&folder)?;
+        }
         folder.sweep(&view.kept(&folder))?;
         for live in view.live.values() {
             let inode = |path: &Path| std::fs::metadata(path).map(|found| found.ino()).ok();
@@ -257,9 +264,22 @@ impl View {
         self.replaced.clear();
         self.list_results();
         if let Some(folder) = &self.folder {
+            self.spare(folder)?;
             folder.sweep(&HashSet::new())?;
         }
         self.publish();
+        Ok(())
+    }
+
+    /// Before a rebuild: moves results aside that the log cannot give again.
+    fn spare(&self, folder: &Folder) -> Result<(), Error> {
+        if self.settings.whole_log {
+            return Ok(());
+        }
+        if let Some(aside) = folder.set_aside(self.handle.name().as_str())? {
+            tracing::warn!(view = %self.handle.name(), results = %aside.display(),
+                "the log does not reach back to its first event: the old results are kept there");
+        }
         Ok(())
     }
 
