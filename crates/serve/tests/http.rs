@@ -292,35 +292,44 @@ async fn the_status_and_the_panels_are_pushed_and_the_stream_ends_with_the_serve
     let served = Served::start().await;
     let socket = served.send("GET", "/v1/live", &[], b"").await;
     let mut lines = BufReader::new(socket).lines();
-    let mut next = async |event: &str| loop {
+    let mut next = async || loop {
         let line = lines.next_line().await.expect("a line")?;
-        if line == format!("event: {event}") {
+        if let Some(event) = line.strip_prefix("event: ") {
             let data = lines.next_line().await.expect("a line")?;
-            return Some(serde_json::from_str::<Value>(data.strip_prefix("data: ")?).expect("JSON"));
+            let data: Value = serde_json::from_str(data.strip_prefix("data: ")?).expect("JSON");
+            return Some((event.to_owned(), data));
         }
     };
-    let status = next("status").await.expect("a status");
+    let status = loop {
+        match next().await.expect("a frame") {
+            (event, status) if event == "status" => break status,
+            _ => {}
+        }
+    };
     assert_eq!(status["streams"]["recentchange"]["events"], 0);
     let change = br#"{"type":"edit","wiki":"a","title":"T","timestamp":1800000000,"meta":{"domain":"x.org"}}"#;
     assert_eq!(served.push("recentchange", change).await.status, 201);
+    // In whatever order they come: a frame that did not change is not sent again.
     let shown = async {
-        while next("status").await.expect("a status")["streams"]["recentchange"]["events"] != 1 {}
+        let (mut is_counted, mut is_listed, mut by_type) = (false, false, None);
         loop {
-            let panel = next("panel").await.expect("a panel");
-            if panel["panel"] == "latest" && panel["rows"][0]["title"] == "T" {
-                break;
+            let (event, data) = next().await.expect("a frame");
+            is_counted |= event == "status" && data["streams"]["recentchange"]["events"] == 1;
+            is_listed |= data["panel"] == "latest" && data["rows"][0]["title"] == "T";
+            if data["panel"] == "events_per_type" && data["rows"][0]["events"] == 1 {
+                by_type = Some(data);
             }
-        }
-        loop {
-            let panel = next("panel").await.expect("a panel");
-            if panel["panel"] == "events_per_type" && panel["rows"][0]["events"] == 1 {
+            if is_counted
+                && is_listed
+                && let Some(panel) = by_type.take()
+            {
                 return panel;
             }
         }
     };
     let panel = tokio::time::timeout(SOON, shown).await.expect("shown in time");
     assert_eq!(panel["rows"][0], json!({"minute": "2027-01-15T08:00:00Z", "type": "edit", "events": 1}));
-    let ended = async { while next("status").await.is_some() {} };
+    let ended = async { while next().await.is_some() {} };
     tokio::join!(served.stop(), ended);
 }
 
