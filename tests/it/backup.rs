@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use crate::lakehead::{Lakehead, query, run, stored, text};
+use crate::{
+    lakehead::{Lakehead, query, run, stored, text},
+    push::pipeline,
+};
 
 /// Events a second while the copy is made.
 const RATE: &str = "3000";
@@ -75,4 +78,15 @@ fn a_copy_is_not_made_over_something_else() {
     let made = run(&["backup", "--data", text(&data), "--to", text(&other)]);
     assert_eq!(made.code, Some(1), "there is no data: {}", made.stdout);
     assert!(!other.exists());
+
+    let lakehead = Lakehead::run_pipeline(&pipeline(folder.path()), &data);
+    assert_eq!(lakehead.push("people", b"{\"name\":\"Ada\"}").status, 201);
+    fs::create_dir(&other).expect("a folder");
+    fs::write(other.join("letter.txt"), "mine").expect("a file");
+    let inside = data.join("copy");
+    for (to, why) in [(&other, "not empty"), (&inside, "lie in each other"), (&data, "lie in each other")] {
+        let made = run(&["backup", "--data", text(&data), "--to", text(to)]);
+        assert!(made.code == Some(1) && made.stderr.contains(why), "{} {}", to.display(), made.stderr);
+    }
+    assert!(!inside.exists(), "what was refused leaves nothing behind");
 }
