@@ -98,9 +98,11 @@ impl Driver {
 
 fn head(options: &Options) -> String {
     let Machine { date, commit, processor, cores, memory, kernel } = machine::describe();
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("?").to_owned();
     format!(
-        "## The store, {date}, commit {commit}\n\n{processor}, {cores} cores, {memory}, {kernel}. Synthetic events, sync = \
-         {:?}.\n\n| what | figure | bar |\n|---|---:|---:|\n",
+        "## The store, {date}, commit {commit}\n\n{processor}, {cores} cores, {memory}, {kernel}, load {load} before. Synthetic \
+         events, sync = {:?}.\n\n| what | figure | bar |\n|---|---:|---:|\n",
         options.sync
     )
 }
