@@ -55,10 +55,10 @@ impl Aside {
     }
 
     /// Gives it a block; gives that back when it has one already, or its thread is gone.
-    pub(crate) fn give(&mut self, gathering: Gathering, frame: Vec<u8>) -> Result<(), (Gathering, Vec<u8>)> {
+    pub(crate) fn give(&mut self, gathering: Gathering, frame: Vec<u8>) -> Result<(), Box<(Gathering, Vec<u8>)>> {
         match &self.to {
-            Some(to) if !self.is_busy => to.send((gathering, frame)).map_err(|unsent| unsent.0)?,
-            _ => return Err((gathering, frame)),
+            Some(to) if !self.is_busy => to.send((gathering, frame)).map_err(|unsent| Box::new(unsent.0))?,
+            _ => return Err(Box::new((gathering, frame))),
         }
         self.is_busy = true;
         Ok(())

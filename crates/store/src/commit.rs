@@ -17,7 +17,7 @@ use std::{
 };
 
 use crate::{
-    Appended, Error, Sync,
+    Appended, Error, Options, Sync,
     append::Waiting,
     crash,
     error::advice,
@@ -44,6 +44,8 @@ pub(crate) struct Commit {
 #[derive(Debug, Default)]
 struct State {
     written: VecDeque<Written>,
+    /// Bytes of events in `written`.
+    bytes: u64,
     /// A sync is under way.
     syncing: bool,
     /// Someone waits for everything to be synced; do not wait for the interval.
@@ -67,6 +69,7 @@ impl Commit {
         if state.failed || state.gone {
             return Err(Box::new(written));
         }
+        state.bytes += written.fresh.block.payload.len() as u64;
         state.written.push_back(written);
         drop(state);
         self.changed.notify_all();
@@ -115,6 +118,7 @@ impl Commit {
         state.failed = true;
         state.syncing = false;
         let waiting = mem::take(&mut state.written);
+        state.bytes = 0;
         drop(state);
         for written in batch.into_iter().chain(waiting) {
             written.refuse(&stream.cannot_write());
@@ -132,7 +136,7 @@ impl Commit {
     }
 
     /// All that is written, once there is something and it is time to sync; `None` when closing and done.
-    fn take(&self, sync: Sync, last_sync: Option<Instant>) -> Option<VecDeque<Written>> {
+    fn take(&self, options: &Options, last_sync: Option<Instant>) -> Option<VecDeque<Written>> {
         let mut state = self.lock();
         loop {
             if state.written.is_empty() {
@@ -142,14 +146,15 @@ impl Commit {
                 state = self.wait(state);
                 continue;
             }
-            let left = match (sync, last_sync) {
-                (Sync::Every(interval), Some(last)) if !state.draining && !state.closing => {
-                    interval.0.saturating_sub(last.elapsed())
-                }
+            // With half of what may be on its way waiting here, waiting longer would only hold the sources up.
+            let hurried = state.draining || state.closing || state.bytes * 2 >= options.queue_bytes.0;
+            let left = match (options.sync, last_sync) {
+                (Sync::Every(interval), Some(last)) if !hurried => interval.0.saturating_sub(last.elapsed()),
                 _ => std::time::Duration::ZERO,
             };
             if left.is_zero() {
                 state.syncing = true;
+                state.bytes = 0;
                 return Some(mem::take(&mut state.written));
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -189,7 +194,7 @@ impl Drop for Gone<'_> {
 pub(crate) fn run(stream: &Inner) {
     let _gone = Gone(&stream.commit);
     let mut last_sync = None;
-    while let Some(batch) = stream.commit.take(stream.options.sync, last_sync) {
+    while let Some(batch) = stream.commit.take(&stream.options, last_sync) {
         let synced = match (stream.options.sync, batch.back()) {
             (Sync::Off, _) | (_, None) => Ok(false),
             (_, Some(last)) => last.file.sync().map(|()| true),

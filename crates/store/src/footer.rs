@@ -176,6 +176,13 @@ impl Footer {
             return Err(NotAFooter::Damaged);
         }
         let raw_before = fields.u64()?;
+        // What comes after it has a number, an offset and a place, too. Only a forged footer says otherwise.
+        let follows = number.checked_add(1).is_some()
+            && first_offset.0.checked_add(u64::from(count)).is_some()
+            && raw_before.checked_add(u64::from(raw_len)).is_some();
+        if !follows {
+            return Err(NotAFooter::Damaged);
+        }
         let received_time = Timestamp(fields.i64()?);
         let (least, greatest) = (fields.i64()?, fields.i64()?);
         let times = (least <= greatest).then_some((Timestamp(least), Timestamp(greatest)));

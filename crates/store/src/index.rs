@@ -279,6 +279,8 @@ impl Index {
                 blocks.get(frame.first_block..end).unwrap_or(&[]).iter().map(|block| u64::from(block.raw_len)).sum();
             frame.raw_len = u32::try_from(raw_len).ok().filter(|len| *len as usize <= RAW_BYTES_MAX).ok_or(Damaged)?;
         }
+        let raw_bytes: u64 = frames.iter().map(|frame| u64::from(frame.raw_len)).sum();
+        raw_before.checked_add(raw_bytes).ok_or(Damaged)?;
         let mut before = 0;
         for block in &mut blocks {
             block.received_time = Timestamp(next(fields, &mut before)?);

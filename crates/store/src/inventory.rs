@@ -17,7 +17,7 @@ use crate::{
     checksum::Running,
     crash,
     files::{Access, Files, clear_name},
-    index::Index,
+    index::{Entry, Index},
     layout::{Layout, SegmentPath},
     segment::{Border, Place},
 };
@@ -44,7 +44,7 @@ pub(crate) struct Summary {
 
 impl Summary {
     pub(crate) fn of_index(index: &Index) -> Self {
-        let times = index.blocks.iter().map(|block| block.received_time);
+        let received = |block: Option<&Entry>| block.map_or_else(Timestamp::default, |block| block.received_time);
         let (begins, ends) = (index.begins(), index.ends());
         Self {
             first_number: begins.number,
@@ -52,8 +52,8 @@ impl Summary {
             events: ends.offset.since(begins.offset),
             raw_before: index.raw_before,
             raw_bytes: index.raw_bytes(),
-            received_first: times.clone().next().unwrap_or_default(),
-            received_last: times.last().unwrap_or_default(),
+            received_first: received(index.blocks.first()),
+            received_last: received(index.blocks.last()),
             event_times: spanned(index.blocks.iter().filter_map(|block| block.event_times)),
             sealed: true,
         }

@@ -54,6 +54,9 @@ pub(crate) struct LastSegment {
     pub(crate) can_grow: bool,
     /// Whether its last footers are not yet covered by a later one's `synced_blocks`.
     pub(crate) unmarked: bool,
+    /// Whether something was cut from its end. A footer in that may have been the only proof of what was synced, so the
+    /// first thing to be written is a new one.
+    pub(crate) was_cut: bool,
 }
 
 /// What the end of a segment is.
@@ -124,6 +127,7 @@ fn synced_but_gone(segment: &Segment, at: u64, synced_blocks: u64) -> Error {
 }
 
 /// The last segment with something in it.
+#[expect(clippy::large_enum_variant, reason = "there is one, for a moment")]
 enum End {
     /// It is sealed: nothing of it is in doubt.
     Sealed(Segment, Index),
@@ -181,7 +185,7 @@ pub(crate) fn open(files: &dyn Files, layout: &Layout, stream: &Name, access: Ac
         None => return Ok(nothing(repair.quarantined)),
         Some(End::Sealed(segment, index)) => {
             let len = segment.len()?;
-            let last = LastSegment { segment, places: Vec::new(), can_grow: false, unmarked: false };
+            let last = LastSegment { segment, places: Vec::new(), can_grow: false, unmarked: false, was_cut: false };
             if let Some(known) = segments.last_mut() {
                 known.summary = Some(Summary::of_index(&index));
             }
@@ -192,7 +196,8 @@ pub(crate) fn open(files: &dyn Files, layout: &Layout, stream: &Name, access: Ac
             let walked = segment.walk(judged.good_end)?;
             let begins = walked.places.first().map_or(Border { number: 0, offset: Offset(0) }, Place::begins);
             let unmarked = found.0.count > 0 || found.0.synced_blocks < found.0.number;
-            let last = LastSegment { segment, places: walked.places, can_grow, unmarked };
+            let was_cut = access == Access::Write && judged.good_end < judged.file_len;
+            let last = LastSegment { segment, places: walked.places, can_grow, unmarked, was_cut };
             (last, begins, walked.raw_before, judged.good_end, walked.keys)
         }
     };

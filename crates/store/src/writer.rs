@@ -72,6 +72,8 @@ pub(crate) struct Writer {
     retired: Vec<Retired>,
     /// Whether there is something that no footer says was synced.
     unmarked: bool,
+    /// Whether opening cut something from the end.
+    was_cut: bool,
 }
 
 /// A segment that is not written any more, since a write or sync of it failed.
@@ -91,6 +93,7 @@ impl Writer {
         let compressor = Compressor::new(level)
             .map_err(|error| Error::Invalid(format!("zstd refuses compression level {level}: {error}")))?;
         let unmarked = last.as_ref().is_some_and(|last| last.unmarked);
+        let was_cut = last.as_ref().is_some_and(|last| last.was_cut);
         let (mut growing, mut retired) = (None, Vec::new());
         let end = last.as_ref().and_then(|last| last.places.last()).copied();
         if let (Some(last), Some(end), Some(received_time)) = (last, end, mark.received_time) {
@@ -113,6 +116,7 @@ impl Writer {
             gathering: Gathering::default(),
             retired,
             unmarked,
+            was_cut,
         })
     }
 
@@ -120,6 +124,9 @@ impl Writer {
     pub(crate) fn run(mut self) {
         let stream = Arc::clone(&self.stream);
         let Ok(queue) = stream.queue() else { return };
+        if self.was_cut && self.write_empty_block().is_err() {
+            tracing::debug!(stream = %stream.name, "the mark after a cut could not be written; the next block has it");
+        }
         loop {
             if !queue.has_waiting() {
                 // Nothing to gather meanwhile: what was given aside is written before anything is waited for.
@@ -196,9 +203,9 @@ impl Writer {
         }
         let given = match &mut self.aside {
             Some(aside) => aside.give(gathering, frame),
-            None => Err((gathering, frame)),
+            None => Err(Box::new((gathering, frame))),
         };
-        let (gathering, frame) = given.err()?;
+        let (gathering, frame) = *given.err()?;
         Some(Compressed::new(gathering, frame, &mut self.compressor))
     }
 

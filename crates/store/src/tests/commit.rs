@@ -47,6 +47,27 @@ fn what_was_answered_is_there_after_a_power_cut_that_takes_all_else() {
 }
 
 #[test]
+fn a_span_between_syncs_does_not_hold_up_what_fills_the_queue() {
+    let files = Memory::default();
+    let options = Options {
+        sync: Sync::Every(Span::millis(3_600_000)),
+        block_bytes: ByteSize(1 << 10),
+        queue_bytes: ByteSize(8 << 10),
+        ..options()
+    };
+    let stream = try_open(&files, options, &ManualClock::new()).expect("opens");
+    append(&stream, &["the first is synced at once"]).expect("kept");
+    let large = "x".repeat(1 << 10);
+    let appender = stream.appender();
+    // More than the queue holds: without a sync on the way the last would never be let in.
+    for _ in 0..40 {
+        hand_over(&appender, events(&[&large])).expect("taken");
+    }
+    stream.close().expect("closes");
+    assert_eq!(read(&stream, 0).len(), 41);
+}
+
+#[test]
 fn one_sync_covers_all_that_was_written_meanwhile() {
     let files = Memory::default();
     let stream =

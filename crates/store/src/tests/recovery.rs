@@ -6,7 +6,10 @@ use lakehead_model::{ByteSize, Kind, Offset};
 
 use super::{
     memory::{Fate, Memory, Op},
-    rig::{ManualClock, append, append_at, cursor, open, options, quarantine, read, segments, try_open, try_read},
+    rig::{
+        ManualClock, append, append_at, cursor, events, hand_over, open, options, quarantine, read, segments, try_open,
+        try_read,
+    },
 };
 use crate::Options;
 
@@ -48,6 +51,48 @@ fn a_write_torn_at_every_byte_is_cut_quarantined_and_written_again() {
         assert_eq!(append(&stream, &["\"four\""]).expect("kept").first_offset, Offset(2));
         assert_eq!(read(&open(&files.after_kill()), 0), ["\"one\"", "\"two\"", "\"four\""]);
     }
+}
+
+#[test]
+fn a_proof_that_was_cut_with_the_tail_is_written_again() {
+    let files = Memory::default();
+    let stream = open(&files);
+    // Two blocks before the first sync: neither says of the other that it was synced. The third says it of both.
+    files.hold_syncs();
+    let appender = stream.appender();
+    let writes = files.count(Op::Write);
+    let tickets = ["\"one\"", "\"two\""].map(|text| {
+        let ticket = hand_over(&appender, events(&[text])).expect("taken");
+        files.wait_for(Op::Write, writes + 1 + usize::from(text == "\"two\""));
+        ticket
+    });
+    files.release_syncs();
+    for ticket in tickets {
+        ticket.wait().expect("kept");
+    }
+    let path = segments(&files).pop().expect("a segment");
+    let two = files.bytes(&path).len();
+    append(&stream, &["\"three\""]).expect("kept");
+    let mut bytes = files.bytes(&path);
+    // Damage at rest in the first, and a torn third.
+    bytes[10] ^= 1;
+    bytes[two + 10] ^= 1;
+    let files = with(&files, &path, bytes);
+    let stream = open(&files);
+    assert_eq!(quarantine(&files).len(), 1);
+    assert_eq!(try_read(&stream, 0).expect_err("damaged").kind(), Kind::Corrupt);
+    // The mark is written by the writer's thread, at once.
+    for _ in 0..10_000 {
+        if stream.stats().blocks == 3 {
+            break;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(1));
+    }
+    let killed = files.after_kill();
+    let again = try_open(&killed, options(), &ManualClock::new());
+    let error = again.and_then(|stream| try_read(&stream, 0)).expect_err("still damaged, and no torn tail");
+    assert_eq!(error.kind(), Kind::Corrupt);
+    assert_eq!(quarantine(&killed).len(), 1, "nothing more is cut");
 }
 
 // FIELD.md, bug 4.
