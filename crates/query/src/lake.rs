@@ -71,6 +71,7 @@ pub struct Rows {
 
 impl Rows {
     /// The next rows; `None` after the last.
+    #[expect(clippy::should_implement_trait, reason = "it is awaited")]
     pub fn next(&mut self) -> BoxFuture<'_, Option<Result<RecordBatch, Error>>> {
         Box::pin(async { self.stream.next().await.map(|batch| batch.map_err(Error::from)) })
     }

@@ -176,10 +176,17 @@ fn read(files: &Memory) -> Option<Vec<u8>> {
 /// What a zstd reader that knows nothing of Lakehead makes of the bytes, as far as it gets.
 fn zstdcat(bytes: &[u8]) -> Vec<u8> {
     let mut printed = Vec::new();
-    if let Ok(mut decoder) = zstd::stream::read::Decoder::new(bytes) {
-        let mut some = [0; 4096];
-        while let Ok(count @ 1..) = decoder.read(&mut some) {
-            printed.extend_from_slice(&some[..count]);
+    let mut rest = bytes;
+    while let Ok(len) = zstd::zstd_safe::find_frame_compressed_size(rest) {
+        let (frame, after) = rest.split_at(len.min(rest.len()));
+        rest = after;
+        let mut some = Vec::new();
+        let whole = zstd::stream::read::Decoder::new(frame).and_then(|mut decoder| decoder.read_to_end(&mut some));
+        printed.append(&mut some);
+        // A reader has no need of a block without events, and may pass over damage there; `fsck` names it.
+        let is_empty = matches!(zstd::zstd_safe::get_frame_content_size(frame), Ok(Some(0)));
+        if len == 0 || whole.is_err() && !is_empty {
+            break;
         }
     }
     printed
