@@ -253,3 +253,14 @@ async fn what_the_command_line_says_goes_before_the_file() {
     let pipeline = read("p.toml", &text, SOURCES, &environment, overrides).await.expect("said out loud");
     assert_eq!(pipeline.data.to_str(), Some("./other"));
 }
+
+#[tokio::test]
+async fn the_settings_page_is_a_pipeline_and_its_values_are_the_defaults() {
+    let page = include_str!("../../docs/store.md");
+    let block = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block of TOML");
+    let pipeline = read("docs/store.md", block, &[], &|_| None, Overrides::default()).await.expect("it is right");
+    assert_eq!(pipeline.store, lakehead_store::Options::default());
+    let retention = pipeline.streams.values().next().expect("a stream").retention;
+    assert_eq!(retention.age, Some(Duration::from_secs(90 * 24 * 3600)));
+    assert_eq!(retention.size.map(|size| size.0), Some(500 << 30));
+}

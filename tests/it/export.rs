@@ -11,8 +11,11 @@ use crate::{
 
 /// Events of one minute each, with spelling that a parser would not keep, every seventh without event time.
 fn event(n: u64) -> String {
-    let time =
-        if n % 7 == 0 { String::new() } else { format!(", \"dt\":\"2026-09-01T{:02}:{:02}:00Z\"", n / 60, n % 60) };
+    let time = if n.is_multiple_of(7) {
+        String::new()
+    } else {
+        format!(", \"dt\":\"2026-09-01T{:02}:{:02}:00Z\"", n / 60, n % 60)
+    };
     format!("{{ \"name\" : \"n{n}\",\"age\": {n}.0e0{time}}}")
 }
 

@@ -44,7 +44,10 @@ pub(crate) struct Running {
 
 /// What the views need of the logs: from the offset of their last checkpoint on.
 #[derive(Clone, Default)]
-pub(crate) struct Needs(BTreeMap<Name, Vec<(Name, Arc<Mutex<Note>>)>>);
+pub(crate) struct Needs(BTreeMap<Name, Vec<Noted>>);
+
+/// A view by name, with what its thread notes of it.
+type Noted = (Name, Arc<Mutex<Note>>);
 
 impl Needs {
     /// Of all these.
@@ -58,7 +61,7 @@ impl Needs {
 
     /// Of `stream`.
     pub(crate) fn of(&self, stream: &Name) -> Vec<Need> {
-        let need = |(view, note): &(Name, Arc<Mutex<Note>>)| {
+        let need = |(view, note): &Noted| {
             let note = note.lock().unwrap_or_else(PoisonError::into_inner);
             Need { by: format!("view {view}"), from: note.checkpoint.unwrap_or_default() }
         };

@@ -141,7 +141,7 @@ fn pipeline(data: &Path, listen: std::net::SocketAddr) -> Pipeline {
         data: data.join("data"),
         listen,
         token: Some(Token::new(TOKEN).expect("long enough")),
-        streams: [(name("recentchange"), StreamConfig { schema })].into(),
+        streams: [(name("recentchange"), StreamConfig { schema, ..StreamConfig::default() })].into(),
         sources: [].into(),
         views: [(name("events_per_type"), ViewConfig::new(sql))].into(),
         store: lakehead_store::Options::default(),

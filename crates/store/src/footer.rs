@@ -7,8 +7,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use lakehead_model::{Cursor, Name, Offset, Timestamp};
 
+pub(crate) use crate::envelope::TRAILER_LEN;
 use crate::{
     checksum::Running,
+    envelope::{Envelope, Opened},
     fields::{Damaged, Fields, put, put_cursors, put_keys},
 };
 
@@ -18,13 +20,17 @@ const HEAD_MAGIC: &[u8; 7] = b"LHBLOCK";
 /// The last eight bytes of every footer.
 pub(crate) const END_MAGIC: &[u8; 8] = b"LHBLKEND";
 const VERSION: u8 = 1;
-/// Bytes from the chain checksum to the end, in every version.
-pub(crate) const TRAILER_LEN: usize = 32;
 /// Bytes of a footer of this version that names no cursor and no key.
 const FIXED_LEN: usize = 112 + TRAILER_LEN;
 
 /// Greatest length of a footer: 128 cursors of 64 KiB, and the keys of one block, twice over.
 pub(crate) const FOOTER_BYTES_MAX: usize = 16 << 20;
+const ENVELOPE: Envelope = Envelope {
+    frame_magic: FRAME_MAGIC,
+    head_magic: HEAD_MAGIC,
+    end_magic: END_MAGIC,
+    len: (FIXED_LEN, FOOTER_BYTES_MAX),
+};
 /// Greatest raw size of a block: a bound for what a reader allocates.
 pub(crate) const RAW_BYTES_MAX: usize = 1 << 30;
 
@@ -139,31 +145,12 @@ impl Footer {
 
     /// Reads a whole footer and checks its own checksum. The chain is the caller's to check: it needs the data frame.
     pub(crate) fn open(bytes: &[u8], seed: u64) -> Result<(Self, Seals), NotAFooter> {
-        let damaged = || NotAFooter::Damaged;
-        let trailer_at = bytes.len().checked_sub(TRAILER_LEN).ok_or_else(damaged)?;
-        let (body, trailer) = bytes.split_at(trailer_at);
-        let mut trailer = Fields(trailer);
-        let chain = trailer.u64()?;
-        let checksum = trailer.u64()?;
-        let frame_len = trailer.u32()?;
-        let reserved = trailer.u32()?;
-        let mut fields = Fields(body);
-        let whole = trailer.0 == END_MAGIC
-            && frame_len as usize == bytes.len()
-            && reserved == 0
-            && fields.u32()? == FRAME_MAGIC
-            && fields.u32()? as usize + 8 == bytes.len()
-            && fields.take(HEAD_MAGIC.len())? == HEAD_MAGIC
-            && Running::after(seed).over(body).over(&chain.to_le_bytes()).value() == checksum;
-        if !whole {
-            return Err(NotAFooter::Damaged);
-        }
-        let version = fields.u8()?;
+        let Opened { version, mut fields, chain, chained_len } = ENVELOPE.open(bytes, seed)?;
         if version != VERSION {
             return Err(NotAFooter::Version(version));
         }
         let footer = Self::fields(&mut fields)?;
-        Ok((footer, Seals { chained_len: trailer_at, chain }))
+        Ok((footer, Seals { chained_len, chain }))
     }
 
     fn fields(fields: &mut Fields<'_>) -> Result<Self, NotAFooter> {
@@ -221,11 +208,7 @@ pub(crate) fn progress(cursors: &BTreeMap<Name, Cursor>) -> Option<Timestamp> {
 
 /// The length of the footer whose last bytes these are, by its trailer; `None` when they do not end a footer.
 pub(crate) fn len_by_trailer(end_of_footer: &[u8]) -> Option<usize> {
-    let at = end_of_footer.len().checked_sub(16)?;
-    let mut fields = Fields(end_of_footer.get(at..)?);
-    let len = fields.u32().ok()? as usize;
-    let plausible = fields.u32() == Ok(0) && fields.0 == END_MAGIC && (FIXED_LEN..=FOOTER_BYTES_MAX).contains(&len);
-    plausible.then_some(len)
+    ENVELOPE.len_by_trailer(end_of_footer)
 }
 
 #[cfg(test)]

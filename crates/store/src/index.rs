@@ -11,8 +11,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use lakehead_model::{Cursor, Name, Offset, Timestamp};
 
+pub(crate) use crate::envelope::TRAILER_LEN;
 use crate::{
     checksum::Running,
+    envelope::{Envelope, Opened},
     fields::{Damaged, Fields, put, put_cursors, put_keys, put_signed, put_varint},
     footer::{IdempotencyKey, RAW_BYTES_MAX},
     segment::Border,
@@ -24,12 +26,16 @@ const HEAD_MAGIC: &[u8; 7] = b"LHINDEX";
 /// The last eight bytes of every index.
 pub(crate) const END_MAGIC: &[u8; 8] = b"LHIDXEND";
 const VERSION: u8 = 1;
-/// Bytes from the chain checksum to the end, in every version.
-pub(crate) const TRAILER_LEN: usize = 32;
 /// Bytes before the compressed body.
 const HEAD_LEN: usize = 24;
 /// Greatest length of an index in a file.
 pub(crate) const INDEX_BYTES_MAX: usize = 256 << 20;
+const ENVELOPE: Envelope = Envelope {
+    frame_magic: FRAME_MAGIC,
+    head_magic: HEAD_MAGIC,
+    end_magic: END_MAGIC,
+    len: (HEAD_LEN + TRAILER_LEN, INDEX_BYTES_MAX),
+};
 /// Greatest length of its body, decompressed: 128 cursors of 64 KiB and 65,536 keys of 1 KiB, and 20 million blocks.
 const BODY_BYTES_MAX: usize = 512 << 20;
 /// The body is small and read once for each opening of the file; a high level costs little.
@@ -190,25 +196,7 @@ impl Index {
 
     /// Reads a whole index and checks its own checksum.
     pub(crate) fn open(bytes: &[u8], seed: u64) -> Result<Self, NotAnIndex> {
-        let trailer_at = bytes.len().checked_sub(TRAILER_LEN).ok_or(NotAnIndex::Damaged)?;
-        let (head, trailer) = bytes.split_at(trailer_at);
-        let mut trailer = Fields(trailer);
-        let chain = trailer.u64()?;
-        let checksum = trailer.u64()?;
-        let frame_len = trailer.u32()?;
-        let reserved = trailer.u32()?;
-        let mut fields = Fields(head);
-        let whole = trailer.0 == END_MAGIC
-            && frame_len as usize == bytes.len()
-            && reserved == 0
-            && fields.u32()? == FRAME_MAGIC
-            && fields.u32()? as usize + 8 == bytes.len()
-            && fields.take(HEAD_MAGIC.len())? == HEAD_MAGIC
-            && Running::after(seed).over(head).over(&chain.to_le_bytes()).value() == checksum;
-        if !whole {
-            return Err(NotAnIndex::Damaged);
-        }
-        let version = fields.u8()?;
+        let Opened { version, mut fields, chain, .. } = ENVELOPE.open(bytes, seed)?;
         if version != VERSION {
             return Err(NotAnIndex::Version(version));
         }
@@ -315,12 +303,7 @@ impl Index {
 
 /// The length of the index whose last bytes these are, by its trailer; `None` when they do not end an index.
 pub(crate) fn len_by_trailer(end_of_index: &[u8]) -> Option<usize> {
-    let at = end_of_index.len().checked_sub(16)?;
-    let mut fields = Fields(end_of_index.get(at..)?);
-    let len = fields.u32().ok()? as usize;
-    let plausible =
-        fields.u32() == Ok(0) && fields.0 == END_MAGIC && (HEAD_LEN + TRAILER_LEN..=INDEX_BYTES_MAX).contains(&len);
-    plausible.then_some(len)
+    ENVELOPE.len_by_trailer(end_of_index)
 }
 
 fn put_differences(out: &mut Vec<u8>, numbers: impl Iterator<Item = i64>) {

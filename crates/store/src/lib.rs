@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! frame     checksum, fields, data_frame,     bytes of one zstd frame, of one footer, of a sealed segment's index
-//!           footer, index
+//!           envelope, footer, index
 //! block     block, gathering, only            the events of one write, and one in the making; which of them are wanted
 //! segment   files, layout, segment, sealed,   files, where they lie, walking them by their footers or their index;
 //!           seal, inventory                   making the second out of the first; what the finished ones hold
@@ -33,6 +33,7 @@ mod commit;
 pub mod crash;
 mod data_frame;
 mod disk;
+mod envelope;
 mod error;
 mod fields;
 mod files;
