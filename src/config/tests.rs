@@ -87,7 +87,7 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
         ),
         (
             &[STREAM, "shema = \"json\"\n"],
-            "p.toml:2: stream.s.shema: unknown key; did you mean `schema`? valid: schema, columns, event_time",
+            "p.toml:2: stream.s.shema: unknown key; did you mean `schema`? valid: schema, columns, event_time, retention, retention_bytes",
         ),
         (
             &[STREAM, "schema = \"jsn\"\n"],

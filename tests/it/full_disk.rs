@@ -13,6 +13,9 @@ use crate::{
     push::pipeline,
 };
 
+/// What is to be left of the 16 MiB.
+const RESERVE: &str = "1 MiB";
+
 /// A line that does not compress: a few kilobytes of digits in base 36 from a multiplicative generator.
 fn line(n: u64) -> String {
     let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -35,7 +38,11 @@ fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_got_over() {
     let ballast = disk.path().join("ballast");
     fs::write(&ballast, vec![0; 10 << 20]).expect("10 of 16 MiB");
     let data = disk.path().join("data");
-    let lakehead = Lakehead::run_pipeline(&pipeline(folder.path()), &data);
+    let pipeline = pipeline(folder.path());
+    let settings =
+        format!("{}[store]\nreserve_bytes = \"{RESERVE}\"\n", fs::read_to_string(&pipeline).expect("its text"));
+    fs::write(&pipeline, settings).expect("the pipeline can be written");
+    let lakehead = Lakehead::run_pipeline(&pipeline, &data);
 
     let mut acknowledged = 0;
     let refused = loop {
@@ -53,6 +60,11 @@ fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_got_over() {
     lakehead.until("the status to say so", |status| status["streams"]["people"]["cannot_write"].is_string());
     let count = "SELECT count(*) AS n, count(DISTINCT name) AS names FROM people";
     assert_eq!(query(&data, count)[0]["n"], acknowledged, "it still answers questions");
+    assert!(refused.body.contains("reserve_bytes"), "the reserve is met first: {}", refused.body);
+    // What others write may take the reserve, too; then the disk itself says no.
+    fs::write(disk.path().join("more"), vec![0; 3 << 20]).ok();
+    assert_eq!(lakehead.push("people", line(acknowledged).as_bytes()).status, 507);
+    fs::remove_file(disk.path().join("more")).ok();
 
     fs::remove_file(&ballast).expect("room is made");
     // The same event again, as a client would, until there is room.

@@ -189,6 +189,8 @@ impl<'a> Round<'a> {
 
     /// Lets one process live until its death; whether it was killed.
     fn live(&mut self, death: &Death, armed: Option<&str>, faults: Faults, tally: &mut Tally) -> Result<bool> {
+        // Before the next push: what is answered from here on, a status of a moment ago may not know.
+        let pushed = pushes::lock(&self.pushes).end();
         let (mut process, pusher) = match self.launch(armed)? {
             Launched::Serving(process) => {
                 let pusher = Pusher::start(&process.address, &self.pushes);
@@ -199,7 +201,7 @@ impl<'a> Round<'a> {
         let begun = Instant::now();
         let looked = self.look(&process.address);
         if let Ok(status) = &looked {
-            self.check_cheaply(status);
+            self.check_cheaply(status, pushed);
         }
         if faults.second {
             self.start_second(&mut process, tally)?;
@@ -279,8 +281,7 @@ impl<'a> Round<'a> {
     }
 
     /// What can be seen at once after a start: nothing that was committed is gone, nothing was refused, no hole found.
-    fn check_cheaply(&mut self, status: &Value) {
-        let pushed = pushes::lock(&self.pushes).end();
+    fn check_cheaply(&mut self, status: &Value, pushed: u64) {
         for (stream, committed) in [(CHANGES, self.committed), (PUSHED, pushed)] {
             let end = end(status, stream).unwrap_or(0);
             if end < committed {
@@ -327,8 +328,9 @@ impl<'a> Round<'a> {
                 upstream.kill()?;
             }
             Launched::Serving(process) => {
+                let pushed = pushes::lock(&self.pushes).end();
                 let status = self.look(&process.address)?;
-                self.check_cheaply(&status);
+                self.check_cheaply(&status, pushed);
                 let before = end(&status, CHANGES)?;
                 let flows = self.until(&process.address, |status| end(status, CHANGES).is_ok_and(|end| end > before));
                 if let Err(error) = flows {
