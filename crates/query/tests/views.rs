@@ -141,6 +141,7 @@ fn counted(events: &[Event]) -> Rows {
     rows
 }
 
+// docs/evidence/known-bugs.md, 6.
 #[tokio::test]
 async fn a_view_equals_a_count_from_scratch_whatever_the_blocks_commits_and_crashes() {
     for seed in 0..12 {

@@ -17,7 +17,7 @@ fn is_answered(ticket: &mut crate::Ticket) -> bool {
     matches!(std::pin::Pin::new(ticket).poll(&mut context), Poll::Ready(_))
 }
 
-// FIELD.md, bug 1.
+// docs/evidence/known-bugs.md, 1.
 #[test]
 fn nothing_is_answered_or_shown_before_its_sync_has_returned() {
     let files = Memory::default();
@@ -90,7 +90,7 @@ fn one_sync_covers_all_that_was_written_meanwhile() {
     assert_eq!(stream.head().end, Offset(22));
 }
 
-// FIELD.md, bug 12.
+// docs/evidence/known-bugs.md, 12.
 #[test]
 fn a_block_closes_by_its_age_without_another_event() {
     let files = Memory::default();

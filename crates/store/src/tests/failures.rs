@@ -12,7 +12,46 @@ use super::{
 };
 use crate::{Append, Health, Options};
 
-// FIELD.md, bug 11.
+#[test]
+fn a_disk_that_cannot_be_read_is_an_error_that_passes_and_changes_nothing() {
+    for nth in 1..40 {
+        let (files, clock) = (Memory::default(), ManualClock::new());
+        let small =
+            Options { block_bytes: ByteSize(16), segment_bytes: ByteSize(700), tail_bytes: ByteSize(0), ..options() };
+        let stream = try_open(&files, small.clone(), &clock).expect("opens");
+        for n in 0..20 {
+            append(&stream, &[&n.to_string()]).expect("kept");
+        }
+        let mut reader = stream.reader(Offset(0));
+        files.fail(Op::Read, nth, ErrorKind::Other);
+        let mut found = Vec::new();
+        let mut failures = 0;
+        loop {
+            match reader.next() {
+                Ok(Some(block)) => found.extend(block.events().map(<[u8]>::to_vec)),
+                Ok(None) => break,
+                Err(error) => {
+                    assert_eq!(error.kind(), lakehead_model::Kind::Unavailable, "{error}");
+                    failures += 1;
+                }
+            }
+        }
+        assert_eq!(found.len(), 20, "the reader goes on where it stood");
+        assert!(failures <= 1);
+        files.mend();
+        let killed = files.after_kill();
+        let before: Vec<_> = segments(&killed).iter().map(|path| killed.bytes(path)).collect();
+        killed.fail(Op::Read, nth, ErrorKind::Other);
+        if let Err(error) = try_open(&killed, small.clone(), &clock) {
+            assert_eq!(error.kind(), lakehead_model::Kind::Unavailable, "{error}");
+            assert_eq!(segments(&killed).iter().map(|path| killed.bytes(path)).collect::<Vec<_>>(), before);
+        }
+        killed.mend();
+        assert_eq!(read(&try_open(&killed, small, &clock).expect("opens"), 0).len(), 20);
+    }
+}
+
+// docs/evidence/known-bugs.md, 11.
 #[test]
 fn a_full_disk_refuses_with_what_to_do_and_goes_on_by_itself_when_there_is_room() {
     let files = Memory::default();
@@ -138,7 +177,7 @@ fn a_segment_of_empty_blocks_that_fails_is_renewed_under_its_own_name() {
     }
 }
 
-// FIELD.md, bug 8.
+// docs/evidence/known-bugs.md, 8.
 #[test]
 fn a_cursor_never_moves_past_events_that_a_failure_took() {
     let files = Memory::default();

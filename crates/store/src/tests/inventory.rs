@@ -23,6 +23,7 @@ fn closed(hours: usize) -> (Memory, std::sync::Arc<ManualClock>) {
     (files.after_kill(), clock)
 }
 
+// docs/evidence/known-bugs.md, 15 and 16.
 #[test]
 fn opening_looks_at_as_many_files_and_folders_with_three_hundred_segments_as_with_thirty() {
     let looks = |hours| {
@@ -40,6 +41,7 @@ fn opening_looks_at_as_many_files_and_folders_with_three_hundred_segments_as_wit
     assert!(files.count(Op::List) > 300, "without it all folders are listed");
 }
 
+// docs/evidence/known-bugs.md, 3.
 #[test]
 fn a_damaged_missing_or_lying_inventory_changes_nothing() {
     let (files, clock) = closed(12);

@@ -24,6 +24,7 @@ pub(super) enum Op {
     Rename,
     List,
     Open,
+    Read,
 }
 
 #[derive(Clone, Debug)]
@@ -375,6 +376,7 @@ impl Handle {
 impl File for Handle {
     fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
         let mut state = self.lock();
+        state.step(Op::Read)?;
         let at = usize::try_from(at).expect("small files");
         let bytes = state.node(self.node).seen.get(at..at + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         buffer.copy_from_slice(bytes);

@@ -95,7 +95,7 @@ fn a_proof_that_was_cut_with_the_tail_is_written_again() {
     assert_eq!(quarantine(&killed).len(), 1, "nothing more is cut");
 }
 
-// FIELD.md, bug 4.
+// docs/evidence/known-bugs.md, 4.
 #[test]
 fn a_tail_of_zeros_is_no_block() {
     let (files, path, ends) = three_blocks();
@@ -262,7 +262,7 @@ fn a_missing_segment_is_noticed_at_opening_or_when_read() {
     }
 }
 
-// FIELD.md, bug 5: what a process sees after a failed write-back is no evidence, whichever descriptor is synced.
+// docs/evidence/known-bugs.md, 5: what a process sees after a failed write-back is no evidence, whichever descriptor is synced.
 #[test]
 fn the_tail_is_written_again_before_it_is_shown() {
     let files = Memory::default();

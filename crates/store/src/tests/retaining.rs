@@ -97,6 +97,7 @@ fn a_reader_that_comes_after_the_plan_keeps_what_it_needs() {
     assert_eq!(reader.next().expect("reads").expect("more").first_offset, Offset(0));
 }
 
+// docs/evidence/known-bugs.md, 2.
 #[test]
 fn whatever_fails_the_log_has_no_hole() {
     for sealed in [false, true] {

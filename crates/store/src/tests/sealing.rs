@@ -113,6 +113,7 @@ fn a_plain_zstd_decoder_prints_exactly_the_events_of_a_sealed_segment() {
     assert_eq!(&sealed[sealed.len() - 8..], b"LHIDXEND");
 }
 
+// docs/evidence/known-bugs.md, 7.
 #[test]
 fn whatever_fails_while_sealing_leaves_the_segment_and_the_next_try_succeeds() {
     for op in [Op::Create, Op::Write, Op::Sync, Op::Rename, Op::SyncFolder] {
