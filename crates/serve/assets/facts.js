@@ -14,7 +14,7 @@ export function facts(status, now) {
   table("streams", ["Stream", "Last received", "#Events", "#Rate, 10 s", "#First offset", "#Next offset", "#Raw", "#On disk", "#Files", "#Pushed"],
     Object.entries(status.streams).map(([name, one]) => [
       name, one.freshness_seconds == null ? "–" : `${span(one.freshness_seconds)} ago`, count(one.events), `${rate(one.rate_10s)}/s`,
-      count(one.start), count(one.end), bytes(one.raw_bytes), bytes(one.stored_bytes), count(one.segments), count(one.pushed),
+      count(one.start), count(one.end), bytes(one.raw_bytes), bytes(one.stored_bytes), count(one.segments) + (one.unsealed ? ` (${count(one.unsealed)} to seal)` : ""), count(one.pushed),
     ]));
   table("views", ["View", "Of", "Closed to", "#Rows", "#Counted to offset", "#Behind", "#Corrected late", "#Too late", "#Without time"],
     Object.entries(status.views).map(([name, one]) => [

@@ -104,6 +104,11 @@ impl Page {
             Some(s.stored_bytes as f64)
         });
         self.each(gauge("lakehead_stream_segments", "Files of the log."), "stream", all(), |s| Some(s.segments as f64));
+        let unsealed = gauge("lakehead_stream_segments_unsealed", "Finished files of the log that are not sealed yet.");
+        self.each(unsealed, "stream", all(), |s| Some(s.upkeep.unsealed as f64));
+        let held =
+            gauge("lakehead_stream_retention_held_bytes", "Bytes that retention would remove and somebody needs.");
+        self.each(held, "stream", all(), |s| Some(s.upkeep.held.as_ref().map_or(0.0, |held| held.bytes as f64)));
         let received = gauge("lakehead_stream_last_received_timestamp_seconds", "When the newest event was received.");
         self.each(received, "stream", all(), |s| s.last_received.map(seconds));
         let pushed = counter("lakehead_stream_pushed_events_total", "Events taken by push.");
