@@ -16,7 +16,7 @@ use crate::{
     checksum::Running,
     envelope::{Envelope, Opened},
     fields::{Damaged, Fields, put, put_cursors, put_keys, put_signed, put_varint},
-    footer::{IdempotencyKey, RAW_BYTES_MAX},
+    footer::{IdempotencyKey, NUMBER_MAX, RAW_BYTES_MAX},
     segment::Border,
 };
 
@@ -221,7 +221,9 @@ impl Index {
         if frame_count == 0 || block_count == 0 || frame_count > bytes || block_count > bytes {
             return Err(Damaged);
         }
-        first_number.checked_add(block_count as u64).ok_or(Damaged)?;
+        if first_number.max(first_offset).max(raw_before) > NUMBER_MAX {
+            return Err(Damaged);
+        }
         let mut frames = Vec::with_capacity(frame_count);
         let mut start = 0_u64;
         for _ in 0..frame_count {
@@ -267,8 +269,6 @@ impl Index {
                 blocks.get(frame.first_block..end).unwrap_or(&[]).iter().map(|block| u64::from(block.raw_len)).sum();
             frame.raw_len = u32::try_from(raw_len).ok().filter(|len| *len as usize <= RAW_BYTES_MAX).ok_or(Damaged)?;
         }
-        let raw_bytes: u64 = frames.iter().map(|frame| u64::from(frame.raw_len)).sum();
-        raw_before.checked_add(raw_bytes).ok_or(Damaged)?;
         let mut before = 0;
         for block in &mut blocks {
             block.received_time = Timestamp(next(fields, &mut before)?);
@@ -276,6 +276,9 @@ impl Index {
         before = 0;
         for block in &mut blocks {
             block.epoch = next(fields, &mut before)? as u64;
+            if block.epoch > NUMBER_MAX {
+                return Err(Damaged);
+            }
         }
         let flags = fields.take(block_count)?;
         let mut least = Vec::with_capacity(block_count);
