@@ -12,7 +12,7 @@ use crate::{
     checksum::{self, Running},
     data_frame::Compressor,
     files::{Access, Files},
-    footer::{Footer, IdempotencyKey},
+    footer::{FRAME_MAGIC as FOOTER_MAGIC, Footer, IdempotencyKey},
     index::{Entry, Frame, Index},
     layout::Layout,
 };
@@ -184,7 +184,14 @@ const EMPTY_FRAME_LEN: usize = 13;
 fn zstdcat(bytes: &[u8]) -> Vec<u8> {
     let mut printed = Vec::new();
     let mut rest = bytes;
-    while let Ok(len) = zstd::zstd_safe::find_frame_compressed_size(rest) {
+    loop {
+        // Also a block without events of which not even the frame's head is left.
+        let footer_follows = rest.get(EMPTY_FRAME_LEN..).is_some_and(|at| at.starts_with(&FOOTER_MAGIC.to_le_bytes()));
+        let len = match zstd::zstd_safe::find_frame_compressed_size(rest) {
+            Ok(len) => len,
+            Err(_) if footer_follows => EMPTY_FRAME_LEN,
+            Err(_) => break,
+        };
         let (frame, after) = rest.split_at(len.min(rest.len()));
         rest = after;
         let mut some = Vec::new();

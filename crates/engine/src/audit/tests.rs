@@ -54,8 +54,12 @@ impl World {
     }
 
     async fn append(&self, stream: &str, events: EventBatch) {
+        self.append_from("w", stream, events).await;
+    }
+
+    async fn append_from(&self, source: &str, stream: &str, events: EventBatch) {
         let cursor = Some(Cursor { position: "{}".into(), progress: None });
-        let append = Append { source: name("w"), events, cursor, keys: Vec::new(), urgent: true };
+        let append = Append { source: name(source), events, cursor, keys: Vec::new(), urgent: true };
         self.stream(stream).appender().append(append).await.expect("taken").await.expect("committed");
     }
 
@@ -167,6 +171,19 @@ async fn another_cluster_is_a_restart_unless_the_ledger_has_the_move() {
     let audit = world.audit().await;
     assert_eq!((audit.differences, audit.unsettled, audit.missing), (0, 0, 0), "{:?}", audit.told);
     assert_eq!(audit.partitions["eqiad.t/0"].changes, 1);
+}
+
+#[tokio::test]
+async fn where_something_was_imported_upstream_offsets_are_in_any_order() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut world = World::new(dir.path());
+    world.range(0..200).await;
+    assert_eq!(world.audit().await.partitions.len(), 1);
+    world.append_from("import_archive", "s", EventBatch::default()).await;
+    world.range(5_000..5_200).await;
+    world.range(700..900).await;
+    let audit = world.audit().await;
+    assert_eq!((audit.events, audit.differences, audit.missing), (600, 0, 0), "{:?}", audit.told);
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@
 //! So an event that is kept twice is found by its upstream offset wherever it is, and by its id when the copies are at
 //! most that far apart.
 //!
-//! Upstream offsets are looked at where a source with a cursor feeds the stream: what was pushed or imported may carry
-//! such offsets too, but nobody promised their order.
+//! Upstream offsets are looked at where a source with a cursor feeds the stream and nothing was ever imported into it: what
+//! was pushed or imported may carry such offsets too, but nobody promised their order.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -15,7 +15,7 @@ use std::{
 use lakehead_json::{Paths, Raw};
 use lakehead_model::{Offset, Timestamp};
 use lakehead_query::Pace;
-use lakehead_store::{Block, Stream};
+use lakehead_store::{Block, Head, Stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
     ledger::{Ledger, LedgerStreams},
     sequence::{Place, Sequence},
 };
-use crate::Error;
+use crate::{Error, import};
 
 /// Ids that are remembered: four hours at Wikimedia's rate, in about 15 MB.
 const IDS_MAX: usize = 1 << 19;
@@ -177,6 +177,11 @@ impl Ids {
     }
 }
 
+/// Whether the upstream offsets in a stream's events can be held against each other.
+fn has_upstream(head: &Head) -> bool {
+    !head.cursors.is_empty() && head.cursors.keys().all(|source| !source.as_str().starts_with(import::PREFIX))
+}
+
 impl Walk {
     pub(super) fn new(stream: &Stream, since: Option<Timestamp>) -> Self {
         let head = stream.head();
@@ -186,7 +191,7 @@ impl Walk {
             start: head.start,
             position: head.start,
             events: 0,
-            has_upstream: !head.cursors.is_empty(),
+            has_upstream: has_upstream(&head),
             paths: Paths::new(&paths),
             partitions: HashMap::new(),
             ids: Ids::default(),
@@ -211,7 +216,7 @@ impl Walk {
         throttle: &Throttle,
     ) -> Result<(), Error> {
         self.ledger.advance(stream.name(), ledger)?;
-        self.has_upstream |= !stream.head().cursors.is_empty();
+        self.has_upstream = has_upstream(&stream.head());
         let mut reader = stream.reader(self.position);
         while self.position < end {
             let Some(block) = reader.next()? else { break };
