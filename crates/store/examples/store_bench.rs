@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! store_bench append DIR EVENTS EVERY SYNC   events appended in batches as sources hand them over; a line for each EVERY
+//! store_bench seal DIR                       every finished segment sealed, as fast as one thread can
 //! store_bench scan DIR READERS               every event read, by so many readers at once
 //! store_bench segments DIR COUNT             a stream of so many segments, one for each hour of a clock that is set
 //! store_bench open DIR                       opens the store and the stream, for writing
@@ -10,6 +11,7 @@
 //! from the first append of a portion until its last event is committed. CPU time is the whole process's.
 
 use std::{
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -18,7 +20,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use lakehead_model::{Clock, Cursor, EventBatch, Name, Offset, Timestamp};
+use lakehead_model::{ByteSize, Clock, Cursor, EventBatch, Name, Offset, Timestamp};
 use lakehead_simulator::Generator;
 use lakehead_store::{Append, Options, Store};
 
@@ -31,17 +33,20 @@ const BATCH_EVENTS: u64 = 256;
 /// Events that are made at a time: about 600 MB of memory.
 const PORTION_EVENTS: u64 = 500_000;
 const STREAM: &str = "bench";
+/// Shorter than the default, so that nearly all of a few million events lie in finished segments and can be sealed.
+const SEGMENT_BYTES: ByteSize = ByteSize::mib(64);
 
 fn main() -> Outcome {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         ["append", dir, events, every, sync] => append(Path::new(dir), events.parse()?, every.parse()?, sync),
+        ["seal", dir] => seal(Path::new(dir)),
         ["scan", dir, readers] => scan(Path::new(dir), readers.parse()?),
         ["segments", dir, count] => segments(Path::new(dir), count.parse()?),
         ["open", dir] => open(Path::new(dir)),
         _ => {
-            Err("usage: store_bench append DIR EVENTS EVERY SYNC | scan DIR READERS | segments DIR COUNT | open DIR"
+            Err("usage: store_bench append DIR EVENTS EVERY SYNC | seal DIR | scan DIR READERS | segments DIR COUNT | open DIR"
                 .into())
         }
     }
@@ -58,7 +63,7 @@ impl Clock for SystemClock {
 }
 
 fn append(dir: &Path, events: u64, every: u64, sync: &str) -> Outcome {
-    let options = Options { sync: sync.to_owned().try_into()?, ..Options::default() };
+    let options = Options { sync: sync.to_owned().try_into()?, segment_bytes: SEGMENT_BYTES, ..Options::default() };
     let store = Store::open(dir, options, Arc::new(SystemClock))?;
     let stream = store.stream(&Name::new(STREAM)?)?;
     let generator = Generator::new(7, START, 0.0);
@@ -118,6 +123,26 @@ fn make_batches(generator: &Generator, from: u64, to: u64) -> Vec<(u64, EventBat
         next = end;
     }
     batches
+}
+
+fn seal(dir: &Path) -> Outcome {
+    let store = Store::open(dir, Options::default(), Arc::new(SystemClock))?;
+    let stream = store.stream(&Name::new(STREAM)?)?;
+    let (started, cpu) = (Instant::now(), cpu_time());
+    let (mut segments, mut events, mut raw_bytes, mut stored_bytes) = (0, 0, 0, 0);
+    while let Some(sealed) = stream.seal_next(&mut |_| ControlFlow::Continue(()))? {
+        segments += 1;
+        events += sealed.events;
+        raw_bytes += sealed.raw_bytes;
+        stored_bytes += sealed.stored_bytes;
+    }
+    println!(
+        r#"{{"segments":{segments},"events":{events},"raw_bytes":{raw_bytes},"stored_bytes":{stored_bytes},"wall_seconds":{:.4},"cpu_seconds":{:.4}}}"#,
+        started.elapsed().as_secs_f64(),
+        (cpu_time() - cpu).as_secs_f64()
+    );
+    store.close()?;
+    Ok(())
 }
 
 fn scan(dir: &Path, readers: usize) -> Outcome {

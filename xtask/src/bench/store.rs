@@ -57,16 +57,26 @@ pub(super) fn run(words: &[String]) -> Result<()> {
     println!("append: {events} events");
     let appended = driver.run(&["append", &text(&data)?, &events, &events, &options.sync])?;
     section.push_str(&append_rows(&appended)?);
-    for readers in ["1", "2"] {
-        println!("scan by {readers}");
-        section.push_str(&scan_row(readers, &driver.run(&["scan", &text(&data)?, readers])?)?);
+    for sealed in [false, true] {
+        if sealed {
+            println!("sealing");
+            section.push_str(&seal_rows(&driver.run(&["seal", &text(&data)?])?)?);
+        }
+        for readers in ["1", "2"] {
+            let what = format!("{}sealed, by {readers}", if sealed { "" } else { "un" });
+            println!("scan {what}");
+            let bar = if sealed { thousands(SCAN_BAR) } else { String::new() };
+            section.push_str(&scan_row(&what, &bar, &driver.run(&["scan", &text(&data)?, readers])?)?);
+        }
     }
     clear(&data)?;
     if options.segments > 0 {
         let data = scratch.join("segments");
         println!("making {} segments", options.segments);
         driver.run(&["segments", &text(&data)?, &options.segments.to_string()])?;
-        section.push_str(&open_row(&driver.run(&["open", &text(&data)?])?)?);
+        for how in ["after a kill, without an inventory", "after a clean stop"] {
+            section.push_str(&open_row(how, &driver.run(&["open", &text(&data)?])?)?);
+        }
         clear(&data)?;
     }
     if options.flat > 0 {
@@ -122,21 +132,33 @@ fn append_rows(lines: &[Value]) -> Result<String> {
     ))
 }
 
-fn scan_row(readers: &str, lines: &[Value]) -> Result<String> {
+fn seal_rows(lines: &[Value]) -> Result<String> {
     let line = lines.first().context("the driver printed nothing")?;
-    let (events, seconds) = (number(line, "events")?, number(line, "wall_seconds")?);
+    let (events, raw, stored) = (number(line, "events")?, number(line, "raw_bytes")?, number(line, "stored_bytes")?);
     Ok(format!(
-        "| scan by {readers}, events/s together (GB/s) | {} ({:.2}) | {} |\n",
-        thousands(events / seconds),
-        number(line, "bytes")? / seconds / 1e9,
-        thousands(SCAN_BAR),
+        "| sealing on one thread, events/s (MB/s raw) | {} ({:.0}) | |\n| bytes an event sealed, and how many times smaller | \
+         {:.1}, {:.2} | |\n",
+        thousands(events / number(line, "wall_seconds")?),
+        raw / number(line, "wall_seconds")? / 1e6,
+        stored / events,
+        raw / stored,
     ))
 }
 
-fn open_row(lines: &[Value]) -> Result<String> {
+fn scan_row(what: &str, bar: &str, lines: &[Value]) -> Result<String> {
+    let line = lines.first().context("the driver printed nothing")?;
+    let (events, seconds) = (number(line, "events")?, number(line, "wall_seconds")?);
+    Ok(format!(
+        "| scan {what}, events/s together (GB/s) | {} ({:.2}) | {bar} |\n",
+        thousands(events / seconds),
+        number(line, "bytes")? / seconds / 1e9,
+    ))
+}
+
+fn open_row(how: &str, lines: &[Value]) -> Result<String> {
     let line = lines.first().context("the driver printed nothing")?;
     Ok(format!(
-        "| opening {} segments, seconds | {:.3} | {OPEN_BAR:.1} |\n",
+        "| opening {} segments {how}, seconds | {:.3} | {OPEN_BAR:.1} |\n",
         thousands(number(line, "segments")?),
         number(line, "seconds")?
     ))
