@@ -181,7 +181,7 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
         (&[STREAM, "[store]\nlevel = 40\n"], "p.toml:3: store.level: level is 40: choose a zstd level from 1 to 19"),
         (
             &[STREAM, "[store]\nsyncs = \"off\"\n"],
-            "p.toml:3: store.syncs: unknown key; did you mean `sync`? valid: block_bytes, block_age_max, block_age_hurried, segment_bytes, tail_bytes, queue_bytes, sync, level",
+            "p.toml:3: store.syncs: unknown key; did you mean `sync`? valid: block_bytes, block_age_max, block_age_hurried, segment_bytes, tail_bytes, queue_bytes, sync, level, reserve_bytes, seal",
         ),
     ];
     for (parts, expected) in cases {

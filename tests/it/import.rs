@@ -84,7 +84,7 @@ fn standard_input_goes_on_by_its_name() {
     let (pipeline, data) = (pipeline(folder.path()), folder.path().join("data"));
     let words = ["people", "--name", "piped", "--pipeline", text(&pipeline), "--data", text(&data)];
     let all = lines(0, 60_000);
-    let (code, said) = import(&words, Some("sync.after:2"), Some(all.as_bytes()));
+    let (code, said) = import(&words, Some("write.after:2"), Some(all.as_bytes()));
     assert_ne!(code, Some(0), "{said}");
     let (code, said) = import(&words, None, Some(lines(1, 60_000).as_bytes()));
     assert!(code == Some(1) && said.contains("not what this import was reading"), "{said}");

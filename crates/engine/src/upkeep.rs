@@ -152,22 +152,31 @@ impl Shared {
         }
         let mut retained: Option<Instant> = None;
         while !*stop.borrow() {
-            if self.seal.enabled {
-                for (name, kept) in &self.streams {
-                    self.seal(name, kept, stop);
-                }
-            }
-            if retained.is_none_or(|at| at.elapsed() >= RETAIN_EVERY) && !*stop.borrow() {
+            // First: what goes need not be sealed. And between any two segments: where sealing has fallen behind, it is
+            // never through, and the disk must not fill up for that.
+            if retained.is_none_or(|at| at.elapsed() >= RETAIN_EVERY) {
                 retained = Some(Instant::now());
                 for (name, kept) in &self.streams {
                     self.retain(name, kept);
                 }
             }
-            rest(LOOK_EVERY, stop);
+            let mut sealed = false;
+            if self.seal.enabled {
+                for (name, kept) in &self.streams {
+                    sealed |= self.seal(name, kept, stop);
+                }
+            }
+            if !sealed {
+                rest(LOOK_EVERY, stop);
+            }
         }
     }
 
-    fn seal(&self, name: &Name, kept: &Kept, stop: &watch::Receiver<bool>) {
+    /// Seals one segment, if there is one; whether it did.
+    fn seal(&self, name: &Name, kept: &Kept, stop: &watch::Receiver<bool>) -> bool {
+        if *stop.borrow() || *self.paused.borrow() {
+            return false;
+        }
         let mut since = Instant::now();
         let mut pace = |_: u64| {
             let (worked, share) = (since.elapsed(), self.seal.cpu_percent.clamp(1, 100));
@@ -178,15 +187,17 @@ impl Shared {
             since = Instant::now();
             if *stop.borrow() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        while !*stop.borrow() && !*self.paused.borrow() {
-            match kept.stream.seal_next(&mut pace) {
-                Ok(Some(sealed)) => {
-                    tracing::debug!(stream = %name, segment = %sealed.path.display(), events = sealed.events,
-                        before = sealed.stored_before, after = sealed.stored_bytes, "sealed");
-                    self.note(name, |status| (status.sealed, status.trouble) = (status.sealed + 1, None));
-                }
-                Ok(None) => return,
-                Err(error) => return self.trouble(name, &format!("sealing: {error}")),
+        match kept.stream.seal_next(&mut pace) {
+            Ok(Some(sealed)) => {
+                tracing::debug!(stream = %name, segment = %sealed.path.display(), events = sealed.events,
+                    before = sealed.stored_before, after = sealed.stored_bytes, "sealed");
+                self.note(name, |status| (status.sealed, status.trouble) = (status.sealed + 1, None));
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                self.trouble(name, &format!("sealing: {error}"));
+                false
             }
         }
     }

@@ -24,6 +24,9 @@ impl LedgerStreams {
     }
 }
 
+/// Refused events in a row after which a change of numbers is not looked for any more.
+const REFUSED_MAX: i64 = 10_000;
+
 /// All that accounts for offsets of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -54,12 +57,16 @@ impl Entries {
         }
     }
 
-    /// Where the numbers go on from `next`, should they have changed there. Each change is used once.
+    /// Where the numbers go on from `next`, should they have changed there, or after refused ones that follow on it. Each
+    /// change is used once.
     pub(super) fn onward(&mut self, next: i64) -> Option<i64> {
-        let changes = self.onward.get_mut(&next)?;
+        let refused = (next..next.saturating_add(REFUSED_MAX)).take_while(|offset| self.accounted.contains(*offset));
+        let places = refused.map(|offset| offset.saturating_add(1));
+        let from = std::iter::once(next).chain(places).find(|offset| self.onward.contains_key(offset))?;
+        let changes = self.onward.get_mut(&from)?;
         let to = changes.pop_front();
         if changes.is_empty() {
-            self.onward.remove(&next);
+            self.onward.remove(&from);
         }
         to
     }

@@ -212,6 +212,13 @@ mod tests {
     }
 
     #[test]
+    fn numbers_may_change_right_after_refused_events() {
+        // 9 was refused, by its place; then the other cluster goes on, and refuses the same event there.
+        check(&[7, 8, 5, 6], &[(9, 10), (10, 4), (4, 5)], &[], &[]);
+        check(&[7, 8, 5, 6], &[(9, 10), (11, 4), (4, 5)], &[], &[(5, Place::Restart(9))]);
+    }
+
+    #[test]
     fn what_comes_while_the_place_is_looked_for_makes_no_hole() {
         // Unseen events of the other cluster before the held one is met: forward, backward, and back to the same.
         check(&[99, 100, 5010, 5021, 5022], &[(101, 5021)], &[], &[]);
