@@ -347,7 +347,7 @@ impl Engine {
         lock(&self.upkeep).plans()
     }
 
-    /// Stops sealing until it is told to go on, or answers whether it was stopped.
+    /// Pauses sealing, or lets it go on.
     pub fn pause_sealing(&self, paused: bool) {
         lock(&self.upkeep).pause(paused);
     }

@@ -4,8 +4,7 @@
 //! with "damaged", or with the version of a newer index whose checksum holds. What it allocates is bounded by the bytes
 //! that it was given and by [`BODY_BYTES_MAX`].
 //!
-//! The numbers lie in columns, each as the difference to the one before it, and zstd compresses the whole: about 8 bytes
-//! for an original block.
+//! The numbers lie in columns, each as the difference to the one before it, and zstd compresses the whole.
 
 use std::{collections::BTreeMap, sync::Arc};
 

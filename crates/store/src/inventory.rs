@@ -138,8 +138,8 @@ fn checksum_of(stream: &Name, json: &str) -> String {
     format!("{:016x}", Running::after(crate::checksum::seed(stream, Offset(0))).over(json.as_bytes()).value())
 }
 
-/// Replaces the inventory in one step. It is not synced before it is renamed more often than that: torn by a power cut, it
-/// fails its checksum and is made anew.
+/// Replaces the inventory in one step. Its new name is not synced: a power cut may bring the old one back, which joins with
+/// the folders or is left aside.
 ///
 /// # Errors
 /// When it cannot be written; nothing depends on it.

@@ -22,7 +22,7 @@ use crate::{
 
 impl Stream {
     /// Seals the oldest finished segment that is not sealed, and answers which; `None` when there is none, or `pace` said
-    /// stop. Blocks, and takes a while: about 4 s for 256 MiB at level 9.
+    /// stop. Blocks, and takes a while: about 90 MB of events a second at level 9.
     ///
     /// # Errors
     /// `Corrupt` when the segment is not as it was written: it stays as it is; `Unavailable` when the copy cannot be written,

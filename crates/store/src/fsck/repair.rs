@@ -77,7 +77,7 @@ pub(crate) fn repair(files: &dyn Files, layout: &Layout, stream: &Name) -> Resul
             repaired.push(mending.missing(before, begins, raw_before)?);
             prior = Some(Prior { border: begins, raw_end: raw_before, ..before.clone() });
         }
-        let nulls = mending.mend(prior.as_mut(), &contents)?;
+        let nulls = mending.mend(prior.as_ref(), &contents)?;
         if let Some((done, after)) = nulls {
             repaired.extend(done);
             prior = Some(after);
@@ -130,11 +130,11 @@ impl Mending<'_> {
         Error::Invalid(format!("{} cannot be repaired: {why}; keep a copy of it", self.segment.at.path.display()))
     }
 
-    fn mend(&self, prior: Option<&mut Prior>, contents: &Contents) -> Result<Mended, Error> {
+    fn mend(&self, prior: Option<&Prior>, contents: &Contents) -> Result<Mended, Error> {
         match contents {
-            Contents::Open { blocks, counts_to, .. } => self.open(prior.as_deref(), blocks, *counts_to),
+            Contents::Open { blocks, counts_to, .. } => self.open(prior, blocks, *counts_to),
             Contents::Sealed { index, frames } => self.sealed(index, frames).map(Some),
-            Contents::Unindexed => self.unindexed(prior.as_deref()).map(Some),
+            Contents::Unindexed => self.unindexed(prior).map(Some),
         }
     }
 
@@ -235,7 +235,7 @@ impl Mending<'_> {
                     failed = Err(self.cannot("its blocks are not in order"));
                     return Ok(());
                 }
-                nulls_made += writer.nulls(&mut last, place.begins(), footer.raw_before, footer.received_time)?;
+                nulls_made += writer.nulls(&mut last, place.begins(), footer.raw_before)?;
                 let payload = if *good {
                     let stored = self.segment.read(place.start, place.footer_start())?;
                     decompressor.decompress(&stored, place.raw_len as usize).map(Vec::from)
@@ -251,8 +251,7 @@ impl Mending<'_> {
                 last = after(footer, place.ends());
             }
             if let Some(next) = self.next.filter(|_| !ends_here) {
-                let received = last.received;
-                nulls_made += writer.nulls(&mut last, next.border, next.raw_before, received)?;
+                nulls_made += writer.nulls(&mut last, next.border, next.raw_before)?;
             }
             Ok(())
         });
@@ -393,7 +392,7 @@ impl Mending<'_> {
     ) -> Result<(), Error> {
         let mut writer = OpenWriter::new(file, path, seed(self.stream, prior.border.offset))?;
         let mut last = prior.clone();
-        writer.nulls(&mut last, until, raw_before, prior.received).map(|_| ())
+        writer.nulls(&mut last, until, raw_before).map(|_| ())
     }
 }
 
@@ -446,7 +445,7 @@ impl<'a> OpenWriter<'a> {
     }
 
     /// Fills with nulls from `last` up to `until`, so that `raw_before` bytes lie before that; answers how many.
-    fn nulls(&mut self, last: &mut Prior, until: Border, raw_before: u64, received: Timestamp) -> Result<u64, Error> {
+    fn nulls(&mut self, last: &mut Prior, until: Border, raw_before: u64) -> Result<u64, Error> {
         let all = until.offset.since(last.border.offset);
         let blocks = until.number.saturating_sub(last.border.number);
         if blocks == 0 && all > 0 || blocks > 0 && all.div_ceil(blocks) > NULLS_MAX {
@@ -470,7 +469,7 @@ impl<'a> OpenWriter<'a> {
                 raw_len: 0,
                 stored_len: 0,
                 raw_before: last.raw_end,
-                received_time: last.received.max(received.min(last.received)),
+                received_time: last.received,
                 event_time_least: times.map(|times| times.0),
                 event_time_greatest: times.map(|times| times.1),
                 synced_to: Offset(0),

@@ -79,7 +79,7 @@ pub(super) fn examine(
         Contents::Open { blocks, counts_to, torn_from } => {
             examined.open(&segment, &blocks, counts_to, torn_from, next_begins)?;
         }
-        Contents::Sealed { index, frames } => examined.sealed(&segment, &index, &frames),
+        Contents::Sealed { index, frames } => examined.sealed(&index, &frames),
         Contents::Unindexed => {
             let lost = (at.first_offset, next_begins.map_or(at.first_offset, |next| next.border.offset));
             let what = "this segment was sealed, and its index is damaged or gone".to_owned();
@@ -301,7 +301,7 @@ impl Examined {
         Ok(())
     }
 
-    fn sealed(&mut self, segment: &Segment, index: &Index, frames: &[bool]) {
+    fn sealed(&mut self, index: &Index, frames: &[bool]) {
         for (i, (frame, good)) in index.frames.iter().zip(frames).enumerate() {
             let end = index.frames.get(i + 1).map_or(index.blocks.len(), |next| next.first_block);
             let blocks = index.blocks.get(frame.first_block..end).unwrap_or(&[]);
@@ -322,7 +322,6 @@ impl Examined {
             raw_end: index.raw_before + index.raw_bytes(),
             received_last: last.received_time,
         });
-        let _ = segment;
         self.summary = self.findings.is_empty().then(|| Summary::of_index(index));
     }
 }
