@@ -168,7 +168,8 @@ async fn catch_up(
             break;
         }
         let round = Round { batches, events, end: reader.position(), times };
-        view.absorb(&round).await?;
+        let digest = view.plan().digest(&round).await?;
+        view.absorb(digest).await?;
         progress(view.next_offset(), end);
     }
     Ok(())

@@ -292,7 +292,11 @@ async fn keep(mut views: Vec<Kept>, mut rounds: mpsc::Receiver<(Offset, Result<R
         match round {
             Ok(round) => {
                 for kept in views.iter_mut().filter(|kept| !kept.failed && kept.view.next_offset() == from) {
-                    if let Err(error) = kept.view.absorb(&round).await {
+                    let absorbed = match kept.view.plan().digest(&round).await {
+                        Ok(digest) => kept.view.absorb(digest).await,
+                        Err(error) => Err(error),
+                    };
+                    if let Err(error) = absorbed {
                         kept.fail(&format!("cannot take events in: {error}"));
                     }
                 }

@@ -25,7 +25,7 @@ pub use error::Error;
 pub use lake::{Answer, Lake, Limits, Rows};
 pub use plan::{TimeColumn, ViewPlan, check_view};
 pub use snapshot::{Snapshot, ViewHandle};
-pub use view::{Counts, Late, Round, View, ViewSettings};
+pub use view::{Counts, Digest, Late, Round, View, ViewSettings};
 
 /// The DataFusion release whose aggregation state checkpoints hold; another one rebuilds its views from the log.
 pub const DATAFUSION_VERSION: &str = datafusion::DATAFUSION_VERSION;

@@ -109,6 +109,35 @@ pub struct Round {
     pub times: Vec<(Option<Timestamp>, Option<Timestamp>, Timestamp)>,
 }
 
+/// What a view makes of a round by itself, whatever came before it. Made by [`ViewPlan::digest`] on any thread and in any
+/// order; absorbed by its view in the order of the log.
+#[derive(Debug)]
+pub struct Digest {
+    rows: Vec<RecordBatch>,
+    events: u64,
+    end: Offset,
+    times: Vec<(Option<Timestamp>, Option<Timestamp>, Timestamp)>,
+}
+
+impl ViewPlan {
+    /// Makes partial rows of the events of `round`: the costly part of absorbing them, and one that needs no state.
+    ///
+    /// # Errors
+    /// [`Error::Sql`] when an expression fails on an event, as a division by zero does.
+    pub fn digest<'a>(&'a self, round: &'a Round) -> BoxFuture<'a, Result<Digest, Error>> {
+        Box::pin(async move {
+            let wanted = |batch: &RecordBatch| -> Result<RecordBatch, Error> {
+                let schema = batch.schema();
+                let indices = self.wanted().iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
+                Ok(batch.project(&indices)?)
+            };
+            let batches = round.batches.iter().map(wanted).collect::<Result<Vec<_>, _>>()?;
+            let rows = self.partial.run(batches).await?;
+            Ok(Digest { rows, events: round.events, end: round.end, times: round.times.clone() })
+        })
+    }
+}
+
 struct Live {
     period: Period,
     range: TimeRange,
@@ -315,22 +344,16 @@ impl View {
         self.checkpoint.next_offset
     }
 
-    /// Takes events in. After this the view's snapshot has them.
+    /// Takes events in, in the order of the log. After this the view's snapshot has them.
     ///
     /// # Errors
     /// [`Error::Limit`] when the state grows too large; [`Error::File`] when a period to be corrected cannot be read.
-    pub fn absorb<'a>(&'a mut self, round: &'a Round) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(self.take_in(round))
+    pub fn absorb(&mut self, digest: Digest) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.take_in(digest))
     }
 
-    async fn take_in(&mut self, round: &Round) -> Result<(), Error> {
-        let wanted = |batch: &RecordBatch| -> Result<RecordBatch, Error> {
-            let schema = batch.schema();
-            let indices = self.plan.wanted().iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
-            Ok(batch.project(&indices)?)
-        };
-        let batches = round.batches.iter().map(wanted).collect::<Result<Vec<_>, _>>()?;
-        let partial = self.plan.partial.run(batches).await?;
+    async fn take_in(&mut self, round: Digest) -> Result<(), Error> {
+        let partial = round.rows;
         let mut touched = Vec::new();
         let mut kept = Vec::with_capacity(partial.len());
         for batch in partial {
