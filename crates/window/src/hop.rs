@@ -156,10 +156,10 @@ mod tests {
 
     #[test]
     fn a_moment_is_in_every_window_that_began_less_than_a_size_ago() {
-        let minutes = |minutes| Duration::from_secs(60 * minutes);
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         let hop = Hop::new(minutes(1), minutes(5)).expect("windows");
         let at: Timestamp = "2026-11-23T13:20:17Z".parse().expect("a time");
-        let windows: Vec<_> = hop.windows_over(at).map(|window| window.to_owned()).collect();
+        let windows: Vec<_> = hop.windows_over(at).collect();
         assert_eq!(windows.len(), 5);
         assert_eq!(windows.first().map(|window| window.start.to_string()).as_deref(), Some("2026-11-23T13:16:00Z"));
         assert_eq!(windows.last().map(|window| window.end.to_string()).as_deref(), Some("2026-11-23T13:25:00Z"));
