@@ -390,7 +390,7 @@ impl View {
                 counts.without_time += events;
                 return false;
             };
-            match classify(plan.window_at(start), closed_until, settings.lateness, watermark) {
+            match classify(plan.window_at(start).end, closed_until, settings.lateness, watermark) {
                 Timeliness::OnTime => {}
                 Timeliness::Late if settings.late == Late::Correct => {
                     counts.late += events;
