@@ -13,6 +13,7 @@ pub mod format;
 mod functions;
 mod lake;
 mod plan;
+mod rewrite;
 mod run;
 mod snapshot;
 mod state;

@@ -18,13 +18,13 @@ use datafusion::{
     execution::{SessionStateBuilder, memory_pool::GreedyMemoryPool, runtime_env::RuntimeEnvBuilder},
     functions_aggregate::expr_fn::count,
     logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, lit},
-    prelude::{SessionConfig, SessionContext},
+    prelude::SessionContext,
 };
 use lakehead_model::{Offset, StreamSchema, TimeRange, Timestamp};
 use lakehead_store::Stream;
 
 use super::{Extent, STOPPED, Windows, time_name};
-use crate::{Error, ViewPlan, functions, stream_table::StreamTable};
+use crate::{Error, ViewPlan, functions, rewrite, stream_table::StreamTable};
 
 /// Memory of one audit, as far as DataFusion accounts for it: four times what the rows of one pass are expected to take.
 const MEMORY_BYTES_MAX: usize = 512 << 20;
@@ -68,13 +68,13 @@ impl Recount {
         range: Range<Offset>,
         extent: &Extent,
     ) -> Result<Self, Error> {
-        let config = SessionConfig::new().with_target_partitions(extent.threads.max(1));
+        let config = functions::config().with_target_partitions(extent.threads.max(1));
         let runtime =
             RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(MEMORY_BYTES_MAX))).build_arc()?;
         let state =
             SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         let context = SessionContext::new_with_state(state);
-        context.register_udf(functions::tumble());
+        functions::register(&context)?;
         let table = StreamTable::paced(stream, schema, range, Arc::clone(&extent.pace));
         context.register_table(plan.stream().as_str(), Arc::new(table))?;
         let logical = context.state().create_logical_plan(plan.sql()).await?;
@@ -121,7 +121,7 @@ impl Recount {
         for run in runs {
             // A window belongs to the period that it begins in, so the events of a run begin with its first window.
             let plan = self.within(self.logical.clone(), self.first_window(run.start), self.first_window(run.end))?;
-            rows.extend(self.collect(plan).await?);
+            rows.extend(self.collect(rewrite::executable(plan)?).await?);
         }
         Ok(rows)
     }
