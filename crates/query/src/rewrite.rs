@@ -98,7 +98,7 @@ fn each_aggregate(
     }
 }
 
-/// The aggregate with `event_offset` behind each ORDER BY whose answer depends on it.
+/// The aggregate with `event_offset` behind each ORDER BY that its answer depends on.
 fn tied(mut aggregate: Aggregate) -> Result<Aggregate, Error> {
     let input = Arc::clone(&aggregate.input);
     let offsets = || input.schema().iter().filter(|(_, field)| field.name() == OFFSET);
@@ -116,7 +116,9 @@ fn tied(mut aggregate: Aggregate) -> Result<Aggregate, Error> {
         if missing.is_empty() {
             continue;
         }
-        call.params.order_by.extend(missing.into_iter().map(|column| Sort::new(Expr::Column(column), true, false)));
+        // In the direction of what they part, so that DESC is the reverse of ASC, and both can be had in one pass.
+        let asc = call.params.order_by.last().is_none_or(|sort| sort.asc);
+        call.params.order_by.extend(missing.into_iter().map(|column| Sort::new(Expr::Column(column), asc, !asc)));
         // The order is part of the call's name; whoever stands above knows the old one.
         let (table, field) = aggregate.schema.qualified_field(groups + index);
         *expression = expression.clone().unalias().alias_qualified(table.cloned(), field.name());
@@ -237,5 +239,22 @@ fn refuse_windows_elsewhere(plan: &LogicalPlan) -> Result<(), Error> {
     match found {
         Some(name) => Err(Error::Sql(format!("{name}(…) {}", functions::NOWHERE_ELSE))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_of_a_query_are_those_it_reads() {
+        let context = SessionContext::new_with_config(functions::config());
+        let tables = |sql: &str| tables_of(sql, &context).map_err(|error| error.to_string());
+        let sql =
+            "WITH x AS (SELECT * FROM edits) SELECT * FROM x JOIN \"Other\" o ON true WHERE n IN (SELECT n FROM edits)
+                   UNION ALL SELECT * FROM (SELECT * FROM lakehead.public.third) t";
+        assert_eq!(tables(sql), Ok(vec!["Other".to_owned(), "edits".into(), "third".into()]));
+        assert_eq!(tables("SELECT 1"), Ok(vec![]));
+        assert!(tables("SELEC 1").is_err_and(|error| error.contains("SELEC")));
     }
 }

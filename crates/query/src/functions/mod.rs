@@ -6,12 +6,13 @@
 //! that runs, and a view reads them with [`window_call`].
 
 mod hop;
+mod json;
 mod session;
 mod top_k;
 mod tumble;
 mod window_call;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use datafusion::{
     arrow::{
@@ -20,6 +21,7 @@ use datafusion::{
         datatypes::{DataType, TimeUnit, TimestampMicrosecondType},
     },
     common::{Result, ScalarValue, config::Dialect, exec_err, plan_err},
+    execution::FunctionRegistry,
     logical_expr::ColumnarValue,
     prelude::{SessionConfig, SessionContext},
 };
@@ -51,7 +53,8 @@ pub(crate) fn register(context: &SessionContext) -> Result<()> {
     context.register_udf(hop::function());
     context.register_udf(session::function());
     context.register_udaf(top_k::function());
-    Ok(())
+    json::functions().for_each(|function| context.register_udf(function));
+    context.state_ref().write().register_expr_planner(Arc::new(json::Operators))
 }
 
 /// The type of a window's start, where the first of `types`, that of the time, is one.
