@@ -7,8 +7,10 @@
 //! Tumble     the window    the cell                    the cell                    hour, day or window, by size
 //! Calendar   the window    the cell                    the cell                    local day, or window
 //! Hop        the pane      the first over the pane     the last over the pane      as tumbling windows of the slide
-//! Session    the instant   the session                 the session                 hour or day, if cells fill it
+//! Session    the instant   the session                 the session                 hour or day, if its cells fill it
 //! ```
+//!
+//! A session's own cells ([`Session::cell`]) are greater: they bound the sessions of all keys.
 
 use lakehead_model::Timestamp;
 use serde::{Deserialize, Serialize};
