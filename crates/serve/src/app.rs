@@ -6,6 +6,7 @@
 //! POST /v1/sql                    a query               GET  /healthz     200, or 503 with reasons
 //! POST /v1/streams/{name}/events  the push gateway      GET  /metrics     Prometheus
 //! POST /v1/verify                 the audit, now
+//! POST /v1/views/{name}/…         the events behind its rows, what has changed, what would change; see views.rs
 //! GET  /v1/streams/{name}/import  where an import stands, and POST, its next lines
 //! ```
 //!
@@ -25,7 +26,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     assets, assets::Assets, guard, headers, health, import, live, live::Live, metrics, push, refusal::Refusal, sign_in,
-    sql, upkeep, verify,
+    sql, upkeep, verify, views,
 };
 
 /// What the routes share.
@@ -90,6 +91,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/sql", post(sql::post))
         .route("/v1/verify", post(verify::post))
         .route("/v1/streams/{name}/events", post(push::post))
+        .route("/v1/views/{name}/explain", post(views::explain))
+        .route("/v1/views/{name}/changes", get(views::changes))
         .route("/v1/retention", get(upkeep::retention))
         .route("/v1/sealing/{what}", post(upkeep::sealing))
         .route("/v1/streams/{name}/import", get(import::get).post(import::post))
@@ -109,7 +112,8 @@ async fn status(State(app): State<Arc<App>>) -> Json<Status> {
 }
 
 async fn no_such_route(uri: Uri) -> Refusal {
-    let known = "/, /v1/status, /v1/live, /v1/sql, /v1/verify, /v1/streams/{name}/events, /v1/streams/{name}/import, \
+    let known = "/, /v1/status, /v1/live, /v1/sql, /v1/verify, /v1/streams/{name}/events, /v1/streams/{name}/import, /v1/views/{name}/explain, \
+                 /v1/views/{name}/changes, \
                  /v1/retention, /v1/sealing/pause, /v1/sealing/resume, /healthz, /metrics";
     Refusal::new(StatusCode::NOT_FOUND, format!("nothing is served at {}; there are {known}", uri.path()))
 }

@@ -23,6 +23,7 @@ mod sign_in;
 mod sql;
 mod upkeep;
 mod verify;
+mod views;
 
 use std::{future::Future, sync::Arc};
 
