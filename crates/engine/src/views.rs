@@ -18,7 +18,7 @@ use std::{
 
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Name, Offset, StreamSchema};
-use lakehead_query::{Lake, Round, View, ViewHandle, ViewSettings, check_view};
+use lakehead_query::{Lake, Round, Slot, View, ViewHandle, ViewSettings, check_view};
 use lakehead_store::{Need, Stream};
 use tokio::sync::{mpsc, watch};
 
@@ -105,7 +105,8 @@ pub(crate) async fn start(
             whole_log: stream.head().start == Offset(0),
             ..ViewSettings::default()
         };
-        let (mut view, rebuild) = View::open(data, name.clone(), plan, settings).await.map_err(failed)?;
+        let (mut view, rebuild) =
+            View::open(data, name.clone(), plan, settings, Slot::Current, None).await.map_err(failed)?;
         let end = stream.head().end;
         let beyond = view.next_offset() > end;
         lost |= beyond;
