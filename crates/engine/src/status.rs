@@ -157,6 +157,9 @@ pub enum SourceState {
 pub struct ViewStatus {
     /// The stream it reads.
     pub stream: String,
+    /// What it is doing. In JSON its fields stand beside the others: `"state": "building", "fraction": 0.42, …`.
+    #[serde(flatten)]
+    pub state: ViewState,
     /// Up to this offset its results count every event.
     pub offset: Offset,
     /// Committed events it has not counted yet.
@@ -174,9 +177,37 @@ pub struct ViewStatus {
     pub without_time: u64,
     /// The offset of its last checkpoint.
     pub checkpoint: Option<Offset>,
-    /// Why it stands still, if it does. Its last results can still be read.
+    /// What is wrong, if anything is: why it stands still, or that it cannot be committed for now. Its last results can still
+    /// be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+}
+
+/// What a view is doing.
+///
+/// ```text
+/// building ──→ live
+///     └──→ failed ←─┘
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum ViewState {
+    /// Far behind its stream, and coming up beside those that are live. Queries answer with what it has counted so far.
+    Building {
+        /// Where its stream ends now.
+        end: Offset,
+        /// How much of the log it has read, from 0 to 1.
+        fraction: f64,
+        /// How fast, over the last ten seconds.
+        events_per_second: f64,
+        /// About how long it takes from here; `None` while that is not known.
+        seconds_left: Option<f64>,
+    },
+    /// At the head of its stream.
+    #[default]
+    Live,
+    /// It stands still.
+    Failed,
 }
 
 /// Space on the disk that holds the data directory.
