@@ -7,6 +7,11 @@ use proptest::prelude::*;
 
 use crate::{ResultPeriod, Timeliness, Tumble, Watermark, classify};
 
+mod calendar;
+mod hop;
+mod session;
+mod windows;
+
 /// Small enough that a model may count through it.
 fn near() -> impl Strategy<Value = i64> {
     -5_000_i64..5_000
@@ -129,7 +134,7 @@ proptest! {
         let open = open || closed_until < window.start.0;
         let watermark = closed_until + ahead;
         let judged = classify(
-            window, Timestamp(closed_until), Duration::from_micros(lateness.unsigned_abs()), Timestamp(watermark),
+            window.end, Timestamp(closed_until), Duration::from_micros(lateness.unsigned_abs()), Timestamp(watermark),
         );
         let expected = match (open, watermark - window.end.0 < lateness) {
             (true, _) => Timeliness::OnTime,
