@@ -118,6 +118,16 @@ impl Lake {
         self.inner.views.write().unwrap_or_else(PoisonError::into_inner).insert(view.name().clone(), view);
     }
 
+    /// Makes a stream a table no more. Queries that have begun go on.
+    pub fn remove_stream(&self, name: &Name) {
+        self.inner.streams.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Makes a view a table no more. Queries that have begun go on.
+    pub fn remove_view(&self, name: &Name) {
+        self.inner.views.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
     /// The views, by name.
     #[must_use]
     pub fn views(&self) -> Vec<ViewHandle> {

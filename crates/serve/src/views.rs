@@ -85,8 +85,11 @@ pub(crate) async fn changes(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Refusal> {
     let (_, view) = named(&app, &name)?;
-    let after: Option<Position> =
-        asked.after.map(|after| after.parse()).transpose().map_err(|what: String| Refusal::new(StatusCode::BAD_REQUEST, what))?;
+    let after: Option<Position> = asked
+        .after
+        .map(|after| after.parse())
+        .transpose()
+        .map_err(|what: String| Refusal::new(StatusCode::BAD_REQUEST, what))?;
     let _turn = app.queries.acquire().await;
     let changes = view.changes(after).await.map_err(refused)?;
     let (position, is_reset) = (changes.position.to_string(), changes.is_reset);

@@ -11,7 +11,7 @@ use super::{
     group::Group,
     kept::{Kept, lock},
     live::Position,
-    near,
+    near, told,
 };
 use crate::status::ViewState;
 
@@ -60,7 +60,7 @@ impl Builder {
                     }
                 },
                 // An error means that nobody can say stop any more.
-                _ = stopped.wait_for(|stopped| *stopped), if !stopping => {
+                () = told(&mut stopped), if !stopping => {
                     stopping = true;
                     self.feed.halt();
                 }

@@ -17,6 +17,7 @@ use super::{
     feed::{Digested, Feed},
     group::Group,
     kept::{Kept, lock},
+    told,
 };
 use crate::Error;
 
@@ -62,7 +63,7 @@ impl Live {
                     None => nobody_joins = true,
                 },
                 // An error means that nobody can say stop any more.
-                _ = stopped.wait_for(|stopped| *stopped), if !stopping => {
+                () = told(&mut stopped), if !stopping => {
                     stopping = true;
                     self.feed.iter().for_each(Feed::halt);
                 }

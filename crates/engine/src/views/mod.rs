@@ -206,6 +206,11 @@ fn near(stream: &Stream, at: Offset, to: Offset, bounds: &Bounds) -> bool {
     ahead <= bounds.near_events && bytes <= u128::from(bounds.near_bytes)
 }
 
+/// Returns when `stopped` turns true, or when nobody is left who could say so.
+async fn told(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
 /// A thread that runs `work` to its end.
 fn spawn(
     name: String,
