@@ -90,7 +90,7 @@ impl Signals {
     }
 
     /// Waits until it is asked to finish.
-    async fn finish(&mut self) {
+    pub(crate) async fn finish(&mut self) {
         while !matches!(self.next().await, Asked::Finish) {}
     }
 }

@@ -32,7 +32,7 @@ use crate::{
     sources::{STOP_WITHIN, Sources},
     status::{AuditStatus, DiskStatus, ReloadStatus, ViewStatus},
     upkeep::{self, Needed, Upkeep},
-    views::{self, Needs},
+    views,
 };
 
 /// How often the disk is measured: a walk over the views' files, so not often.

@@ -129,7 +129,9 @@ impl Sources {
 
     /// Tells all of them to stop, and waits for none.
     pub(crate) fn halt(&self) {
-        self.state().there.values().for_each(|there| drop(there.stop.send_replace(true)));
+        self.state().there.values().for_each(|there| {
+            there.stop.send_replace(true);
+        });
     }
 
     // Every change under the lock leaves the maps whole, so a panic elsewhere does, too.
