@@ -17,7 +17,7 @@ pub(crate) struct Plan {
     pub(crate) pipeline: Arc<Pipeline>,
     /// Of every stream, the built-in ones among them.
     pub(crate) schemas: BTreeMap<Name, StreamSchema>,
-    /// The views, by the stream that they read.
+    /// The views, by the stream that they read, be it by way of other views.
     pub(crate) views: BTreeMap<Name, BTreeMap<Name, ViewConfig>>,
     /// The kind of each source.
     pub(crate) specs: BTreeMap<Name, SourceSpec>,
@@ -31,12 +31,14 @@ impl Plan {
     pub(crate) async fn check(pipeline: Pipeline, parts: &Parts) -> Result<Self, Error> {
         let schemas = schemas(&pipeline.streams);
         let (mut views, mut specs, mut wrong) = (BTreeMap::<_, BTreeMap<_, _>>::new(), BTreeMap::new(), Vec::new());
-        for (name, config) in &pipeline.views {
-            match lakehead_query::check_view(&config.sql, &schemas).await {
-                Ok(plan) => {
-                    views.entry(plan.stream().clone()).or_default().insert(name.clone(), config.clone());
+        let texts = pipeline.views.iter().map(|(name, config)| (name.clone(), config.sql.clone())).collect();
+        for (name, plan) in lakehead_query::check_views(&texts, &schemas).await? {
+            match (plan, pipeline.views.get(&name)) {
+                (Ok(plan), Some(config)) => {
+                    views.entry(plan.stream().clone()).or_default().insert(name, config.clone());
                 }
-                Err(error) => wrong.push(format!("view {name}: {error}")),
+                (Err(error), _) => wrong.push(format!("view {name}: {error}")),
+                (Ok(_), None) => {}
             }
         }
         for (name, config) in &pipeline.sources {
