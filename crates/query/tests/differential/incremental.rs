@@ -1,0 +1,216 @@
+//! A case as a view that takes events in as they come: block borders, commits, restarts and crashes at random.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use arrow::{compute::concat_batches, datatypes::SchemaRef};
+use lakehead_decode::{Decoder, Events};
+use lakehead_model::{Name, Offset, Timestamp};
+use lakehead_query::{Error, Lake, Round, View, ViewPlan, ViewSettings, check_view};
+
+use crate::{
+    batch::limits,
+    case::Case,
+    oracle,
+    random::Random,
+    table::Table,
+    value::{self, Row},
+};
+
+/// Longer than any event is late here: what is left out for being too late, no batch query leaves out.
+const LATENESS: Duration = Duration::from_secs(400 * 365 * 86_400);
+/// The view's name.
+const VIEW: &str = "the_view";
+
+/// What happened to a view on its way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct History {
+    pub(crate) blocks: u64,
+    pub(crate) commits: u64,
+    /// Openings from a checkpoint.
+    pub(crate) restarts: u64,
+    /// Of these, those that lost what was not committed.
+    pub(crate) crashes: u64,
+    /// Events whose window was written before.
+    pub(crate) late: u64,
+}
+
+/// What a view said.
+pub(crate) struct Told {
+    pub(crate) schema: SchemaRef,
+    /// In the end.
+    pub(crate) rows: Vec<Row>,
+    /// On the way: at an offset.
+    pub(crate) midway: Option<(u64, Vec<Row>)>,
+    pub(crate) history: History,
+}
+
+/// A mistake that is made on purpose, to see that it is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Plant {
+    #[default]
+    Nothing,
+    /// One block loses its last event.
+    LostEvent,
+    /// One block is counted twice.
+    DoubledBlock,
+}
+
+/// Takes a round in.
+async fn absorb(view: &mut View, round: &Round) -> Result<(), Error> {
+    view.absorb(round).await
+}
+
+/// Runs the case over the table, by the choices of `random`.
+pub(crate) async fn run(table: &Table, case: &Case, random: &mut Random, plant: Plant) -> Result<Told, String> {
+    let schemas = BTreeMap::from([(Name::new(table.name).expect("a name"), table.schema.clone())]);
+    let plan = Arc::new(check_view(&case.lakehead, &schemas).await.map_err(|e| format!("the view is refused: {e}"))?);
+    let folder = tempfile::tempdir().expect("a folder");
+    let delay = *random.pick(&[0, 1, 5, 60, 60, 600]);
+    let settings =
+        ViewSettings { watermark_delay: Duration::from_secs(delay), lateness: LATENESS, ..ViewSettings::default() };
+    let mut work = Work { table, plan, settings, folder: folder.path(), history: History::default() };
+    work.run(random, plant).await
+}
+
+struct Work<'a> {
+    table: &'a Table,
+    plan: Arc<ViewPlan>,
+    settings: ViewSettings,
+    folder: &'a Path,
+    history: History,
+}
+
+impl Work<'_> {
+    async fn open(&mut self) -> Result<View, String> {
+        let name = Name::new(VIEW).expect("a name");
+        let opened = View::open(self.folder, name, Arc::clone(&self.plan), self.settings).await;
+        match opened.map_err(|e| format!("the view does not open: {e}"))? {
+            (view, None) => Ok(view),
+            (_, Some(why)) => Err(format!("the view would be rebuilt since {why}")),
+        }
+    }
+
+    async fn run(&mut self, random: &mut Random, mut plant: Plant) -> Result<Told, String> {
+        let events: Vec<(&str, Timestamp)> = self.table.events().collect();
+        let decoder = Decoder::new(&self.table.schema, self.plan.wanted()).map_err(|e| e.to_string())?;
+        let mut view = self.open().await?;
+        let midway_at = random.chance(40).then(|| random.below(events.len()));
+        let mut midway = None;
+        // Some views go through large steps and few commits, some the other way.
+        let (blocks_max, events_max) = (1 + random.below(8), 1 + random.below(300));
+        let (commit, crash) = (*random.pick(&[3, 15, 50]), *random.pick(&[0, 5, 15]));
+        // What is lost or doubled must not be seen again.
+        let crash = if plant == Plant::Nothing { crash } else { 0 };
+        let mut late = 0;
+        loop {
+            let from = usize::try_from(view.next_offset().0).expect("few events");
+            if from >= events.len() {
+                break;
+            }
+            let (mut round, mut to) =
+                (Round { batches: Vec::new(), events: 0, end: Offset(0), times: Vec::new() }, from);
+            for _ in 0..1 + random.below(blocks_max) {
+                let received = events.get(to).map(|(_, received)| *received);
+                let burst = events[to.min(events.len())..].iter().take_while(|(_, own)| Some(*own) == received).count();
+                let count = burst.min(1 + random.below(events_max));
+                if count == 0 {
+                    break;
+                }
+                self.block(&decoder, &events[to..to + count], to, &mut round)?;
+                to += count;
+            }
+            if to > events.len() / 2 {
+                match plant {
+                    Plant::LostEvent => {
+                        let batch = round.batches.pop().expect("at least one block");
+                        round.batches.push(batch.slice(0, batch.num_rows() - 1));
+                        plant = Plant::Nothing;
+                    }
+                    Plant::DoubledBlock => {
+                        let twice = round.batches[0].clone();
+                        let schema = twice.schema();
+                        round.batches[0] = concat_batches(&schema, [&twice, &twice]).expect("one schema");
+                        plant = Plant::Nothing;
+                    }
+                    _ => {}
+                }
+            }
+            absorb(&mut view, &round).await.map_err(|e| format!("the view cannot take events in: {e}"))?;
+            if midway.is_none() && midway_at.is_some_and(|at| to > at) {
+                midway = Some((to as u64, self.rows(&view).await?.1));
+            }
+            if random.chance(commit) {
+                self.commit(&mut view).await?;
+                late = view.handle().snapshot().counts.late;
+                if random.chance(20) {
+                    drop(view);
+                    view = self.open().await?;
+                    self.history.restarts += 1;
+                }
+            } else if random.chance(crash) {
+                drop(view);
+                view = self.open().await?;
+                self.history.restarts += 1;
+                self.history.crashes += 1;
+            }
+        }
+        if random.chance(70) {
+            self.commit(&mut view).await?;
+            if random.chance(60) {
+                drop(view);
+                view = self.open().await?;
+                self.history.restarts += 1;
+            }
+        }
+        let counts = view.handle().snapshot().counts;
+        self.history.late = counts.late.max(late);
+        if counts.too_late + counts.late_dropped + counts.missed > 0 || counts.events != events.len() as u64 {
+            return Err(format!("the view does not account for every event of {}: {counts:?}", events.len()));
+        }
+        let (schema, rows) = self.rows(&view).await?;
+        Ok(Told { schema, rows, midway, history: self.history })
+    }
+
+    /// Adds a block of these events, which came at one moment.
+    fn block(
+        &mut self,
+        decoder: &Decoder,
+        events: &[(&str, Timestamp)],
+        from: usize,
+        round: &mut Round,
+    ) -> Result<(), String> {
+        let (mut payload, mut ends) = (Vec::new(), Vec::new());
+        for (event, _) in events {
+            payload.extend_from_slice(event.as_bytes());
+            payload.push(b'\n');
+            ends.push(u32::try_from(payload.len()).expect("a small block"));
+        }
+        let payload = payload.into();
+        let received_time = events[0].1;
+        let first_offset = Offset(from as u64);
+        let columns = decoder
+            .decode(&Events { payload: &payload, ends: &ends, first_offset, received_time })
+            .map_err(|e| format!("a block cannot be decoded: {e}"))?;
+        let times = events.iter().filter_map(|(event, _)| oracle::event_time(&self.table.schema, event));
+        round.batches.push(columns);
+        round.events += events.len() as u64;
+        round.end = Offset((from + events.len()) as u64);
+        round.times.push((None, times.max().map(Timestamp), received_time));
+        self.history.blocks += 1;
+        Ok(())
+    }
+
+    async fn commit(&mut self, view: &mut View) -> Result<(), String> {
+        view.commit().await.map_err(|e| format!("the view cannot commit: {e}"))?;
+        self.history.commits += 1;
+        Ok(())
+    }
+
+    async fn rows(&self, view: &View) -> Result<(SchemaRef, Vec<Row>), String> {
+        let lake = Lake::new(limits()).expect("a lake");
+        lake.add_view(view.handle());
+        let answer = lake.query(&format!("SELECT * FROM {VIEW}")).await;
+        let answer = answer.map_err(|e| format!("the view does not answer: {e}"))?;
+        Ok((answer.schema.clone(), value::rows(&answer.batches)))
+    }
+}
