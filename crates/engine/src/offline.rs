@@ -105,7 +105,7 @@ async fn open_all(
         let plan = Arc::new(check_view(&config.sql, &schemas).await.map_err(failed)?);
         let (stream, schema) = (store.stream(plan.stream())?, schemas[plan.stream()].clone());
         let (mut view, damage) =
-            View::open_read_only(data, name.clone(), plan, config.settings()).await.map_err(failed)?;
+            View::open_read_only(data, name.clone(), plan, config.settings(), None).await.map_err(failed)?;
         if view.next_offset() > stream.head().end {
             view.restart().map_err(failed)?;
         }
@@ -131,7 +131,7 @@ pub async fn needs(data: &Path, stream: &Name, end: Offset) -> Result<Vec<Need>,
         let config = ViewConfig::from(config);
         let plan = Arc::new(check_view(&config.sql, &schemas).await.map_err(failed)?);
         if plan.stream() == stream {
-            let view = View::open_read_only(data, name.clone(), plan, config.settings()).await.map_err(failed)?;
+            let view = View::open_read_only(data, name.clone(), plan, config.settings(), None).await.map_err(failed)?;
             needs.push(Need { by: format!("view {name}"), from: view.0.next_offset().min(end) });
         }
     }
@@ -168,7 +168,8 @@ async fn catch_up(
             break;
         }
         let round = Round { batches, events, end: reader.position(), times };
-        view.absorb(&round).await?;
+        let digest = view.plan().digest(&round).await?;
+        view.absorb(digest).await?;
         progress(view.next_offset(), end);
     }
     Ok(())

@@ -18,7 +18,7 @@ use std::{
 
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Name, Offset, StreamSchema};
-use lakehead_query::{Lake, Round, View, ViewHandle, ViewSettings, check_view};
+use lakehead_query::{Lake, Round, Slot, View, ViewHandle, ViewSettings, check_view};
 use lakehead_store::{Need, Stream};
 use tokio::sync::{mpsc, watch};
 
@@ -105,7 +105,8 @@ pub(crate) async fn start(
             whole_log: stream.head().start == Offset(0),
             ..ViewSettings::default()
         };
-        let (mut view, rebuild) = View::open(data, name.clone(), plan, settings).await.map_err(failed)?;
+        let (mut view, rebuild) =
+            View::open(data, name.clone(), plan, settings, Slot::Current, None).await.map_err(failed)?;
         let end = stream.head().end;
         let beyond = view.next_offset() > end;
         lost |= beyond;
@@ -292,7 +293,11 @@ async fn keep(mut views: Vec<Kept>, mut rounds: mpsc::Receiver<(Offset, Result<R
         match round {
             Ok(round) => {
                 for kept in views.iter_mut().filter(|kept| !kept.failed && kept.view.next_offset() == from) {
-                    if let Err(error) = kept.view.absorb(&round).await {
+                    let absorbed = match kept.view.plan().digest(&round).await {
+                        Ok(digest) => kept.view.absorb(digest).await,
+                        Err(error) => Err(error),
+                    };
+                    if let Err(error) = absorbed {
                         kept.fail(&format!("cannot take events in: {error}"));
                     }
                 }

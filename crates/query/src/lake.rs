@@ -15,13 +15,13 @@ use datafusion::{
         memory_pool::GreedyMemoryPool,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
-    prelude::{SessionConfig, SessionContext},
+    prelude::SessionContext,
 };
 use futures::{StreamExt, future::BoxFuture};
 use lakehead_model::{ByteSize, Name, StreamSchema};
 use lakehead_store::Stream;
 
-use crate::{Error, ViewHandle, functions, stream_table::StreamTable, view_table::ViewTable};
+use crate::{Error, ViewHandle, functions, rewrite, stream_table::StreamTable, view_table::ViewTable};
 
 /// What one query, and all queries together, may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +161,9 @@ impl Lake {
     async fn begin(&self, sql: &str) -> Result<Rows, Error> {
         let context = self.context()?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let frame = context.sql_with_options(sql, read_only).await.map_err(|error| self.explain(error.into()))?;
+        let plan = context.state().create_logical_plan(sql).await.map_err(|error| self.explain(error.into()))?;
+        read_only.verify_plan(&plan)?;
+        let frame = context.execute_logical_plan(rewrite::executable(plan)?).await?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
         Ok(Rows { schema, stream: frame.execute_stream().await? })
     }
@@ -193,7 +195,7 @@ impl Lake {
     }
 
     fn context(&self) -> Result<SessionContext, Error> {
-        let config = SessionConfig::new()
+        let config = functions::config()
             .with_target_partitions(self.inner.limits.threads.max(1))
             .with_information_schema(true)
             .with_default_catalog_and_schema("lakehead", "public");
@@ -203,14 +205,14 @@ impl Lake {
             .with_default_features()
             .build();
         let context = SessionContext::new_with_state(state);
-        context.register_udf(functions::tumble());
+        functions::register(&context)?;
         let streams = self.inner.streams.read().unwrap_or_else(PoisonError::into_inner).clone();
         for (name, (schema, stream)) in streams {
             context.register_table(name.as_str(), Arc::new(StreamTable::new(stream, schema)))?;
         }
         for view in self.views() {
             let name = view.name().clone();
-            context.register_table(name.as_str(), Arc::new(ViewTable::new(view)))?;
+            context.register_table(name.as_str(), Arc::new(ViewTable::pinned(view.snapshot())))?;
         }
         Ok(context)
     }

@@ -6,13 +6,17 @@
 //! engine drives it.
 
 mod audit;
+mod bounds;
+mod cells;
 mod checkpoint;
+mod derived;
 mod error;
 mod files;
 pub mod format;
 mod functions;
 mod lake;
 mod plan;
+mod rewrite;
 mod run;
 mod snapshot;
 mod state;
@@ -21,11 +25,13 @@ mod view;
 mod view_table;
 
 pub use audit::{Balance, Difference, Extent, Pace, ViewAudit};
+pub use checkpoint::Kept;
 pub use error::Error;
+pub use files::Slot;
 pub use lake::{Answer, Lake, Limits, Rows};
-pub use plan::{TimeColumn, ViewPlan, check_view};
+pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
 pub use snapshot::{Snapshot, ViewHandle};
-pub use view::{Counts, Late, Round, View, ViewSettings};
+pub use view::{Counts, Digest, Late, LateBy, Round, View, ViewSettings, forget_next, kept};
 
 /// The DataFusion release whose aggregation state checkpoints hold; another one rebuilds its views from the log.
 pub const DATAFUSION_VERSION: &str = datafusion::DATAFUSION_VERSION;

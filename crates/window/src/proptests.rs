@@ -129,7 +129,7 @@ proptest! {
         let open = open || closed_until < window.start.0;
         let watermark = closed_until + ahead;
         let judged = classify(
-            window, Timestamp(closed_until), Duration::from_micros(lateness.unsigned_abs()), Timestamp(watermark),
+            window.end, Timestamp(closed_until), Duration::from_micros(lateness.unsigned_abs()), Timestamp(watermark),
         );
         let expected = match (open, watermark - window.end.0 < lateness) {
             (true, _) => Timeliness::OnTime,

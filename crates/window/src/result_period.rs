@@ -5,7 +5,7 @@ use std::time::Duration;
 use lakehead_model::{TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Tumble};
+use crate::{Calendar, Error, Tumble};
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 const DAY_MICROS: i64 = 24 * HOUR_MICROS;
@@ -20,7 +20,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Windows of up to 10 minutes are filed by the hour, those under a day by the day, greater ones each on their own.
 /// A window belongs to the period that holds its *start*, also when it ends in the next: with windows of 7 minutes
 /// `[13:58, 14:05)` is in the hour `[13:00, 14:00)`, and the window that begins at 14:05 is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResultPeriod {
     /// `[n · 1 h, (n + 1) · 1 h)`, UTC: 13:00 is in the hour of 13, 14:00 is not.
@@ -29,6 +29,8 @@ pub enum ResultPeriod {
     Day,
     /// Each window is its own period.
     Window(Tumble),
+    /// `[00:00, 00:00)` by the clocks of a time zone: a day of it, or a window that is made of such days.
+    Calendar(Calendar),
 }
 
 impl ResultPeriod {
@@ -37,21 +39,38 @@ impl ResultPeriod {
     /// # Errors
     /// When there can be no window of `size`; see [`Tumble::new`].
     pub fn for_window(size: Duration) -> Result<Self, Error> {
-        let tumble = Tumble::new(size)?;
-        Ok(match size {
-            _ if size <= SIZE_BY_HOUR_MAX => Self::Hour,
-            _ if size < DAY => Self::Day,
-            _ => Self::Window(tumble),
-        })
+        Tumble::new(size).map(Self::for_tumble)
+    }
+
+    pub(crate) fn for_tumble(windows: Tumble) -> Self {
+        match windows.size() {
+            size if size <= SIZE_BY_HOUR_MAX => Self::Hour,
+            size if size < DAY => Self::Day,
+            _ => Self::Window(windows),
+        }
+    }
+
+    /// The period in which sessions are filed, given the cells that none of them crosses: so none straddles two.
+    pub(crate) fn for_cells(cells: Tumble) -> Self {
+        let fills =
+            |period_micros: i64| u128::from(period_micros.unsigned_abs()).is_multiple_of(cells.size().as_micros());
+        if fills(HOUR_MICROS) {
+            Self::Hour
+        } else if fills(DAY_MICROS) {
+            Self::Day
+        } else {
+            Self::Window(cells)
+        }
     }
 
     /// The period that holds the window which starts at `window_start`.
     #[must_use]
-    pub fn range(self, window_start: Timestamp) -> TimeRange {
+    pub fn range(&self, window_start: Timestamp) -> TimeRange {
         let length_micros = match self {
             Self::Hour => HOUR_MICROS,
             Self::Day => DAY_MICROS,
             Self::Window(tumble) => return tumble.window(window_start),
+            Self::Calendar(calendar) => return calendar.window(window_start),
         };
         let into = window_start.0.rem_euclid(length_micros);
         TimeRange {

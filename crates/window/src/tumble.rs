@@ -38,6 +38,10 @@ impl Tumble {
         Duration::from_micros(self.size_micros.unsigned_abs())
     }
 
+    pub(crate) fn size_micros(self) -> i64 {
+        self.size_micros
+    }
+
     /// The one window that holds `time`. (At the two ends of time it is cut short.)
     #[must_use]
     #[inline]

@@ -14,8 +14,7 @@ use datafusion::arrow::{
 };
 use lakehead_model::Timestamp;
 
-use super::recount::Shape;
-use crate::{Error, ViewPlan};
+use crate::{Error, ViewPlan, plan::Shape};
 
 /// Sums of floats depend on the order of the events; this is far above what that makes (2^-52 each), and far below
 /// what anybody counts.

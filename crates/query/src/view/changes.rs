@@ -1,0 +1,123 @@
+//! What a commit changes in a view's rows: what is new, what is different, what is gone.
+//!
+//! A change is a row with an operation before it: `insert`, `update`, or `delete`. An update carries the new values; rows
+//! are told apart by the view's groups where it shows all of them, and by everything in them where it does not (then a row
+//! that is different is one that is gone and one that is new).
+
+use std::{collections::HashMap, sync::Arc};
+
+use datafusion::arrow::{
+    array::{ArrayRef, RecordBatch, StringArray, UInt32Array},
+    compute::{concat_batches, take_record_batch},
+    datatypes::{DataType, Field, Schema, SchemaRef},
+    row::{RowConverter, Rows, SortField},
+};
+
+use crate::{Error, ViewPlan};
+
+/// The column of the operation.
+pub(crate) const OPERATION: &str = "_op";
+
+/// The columns of a change.
+pub(crate) fn schema(plan: &ViewPlan) -> SchemaRef {
+    let operation = Arc::new(Field::new(OPERATION, DataType::Utf8, false));
+    let fields: Vec<_> = std::iter::once(operation).chain(plan.schema().fields().iter().cloned()).collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// All rows as inserted.
+pub(crate) fn inserted(plan: &ViewPlan, rows: &[RecordBatch]) -> Result<Vec<RecordBatch>, Error> {
+    rows.iter().filter(|batch| batch.num_rows() > 0).map(|batch| marked(plan, batch, "insert")).collect()
+}
+
+fn marked(plan: &ViewPlan, rows: &RecordBatch, operation: &str) -> Result<RecordBatch, Error> {
+    let operations: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(operation, rows.num_rows())));
+    let columns = std::iter::once(operations).chain(rows.columns().iter().cloned()).collect();
+    Ok(RecordBatch::try_new(schema(plan), columns)?)
+}
+
+/// What leads from the rows `before` to the rows `after`.
+pub(crate) fn between(
+    plan: &ViewPlan,
+    before: Vec<RecordBatch>,
+    after: Vec<RecordBatch>,
+) -> Result<Vec<RecordBatch>, Error> {
+    let schema = plan.schema();
+    let with_schema = |batches: Vec<RecordBatch>| -> Result<RecordBatch, Error> {
+        let batches = batches.into_iter().map(|batch| batch.with_schema(Arc::clone(&schema)));
+        Ok(concat_batches(&schema, &batches.collect::<Result<Vec<_>, _>>()?)?)
+    };
+    let (before, after) = (with_schema(before)?, with_schema(after)?);
+    let all: Vec<usize> = (0..schema.fields().len()).collect();
+    let keys = if plan.shape().keys_are_whole { plan.shape().keys.clone() } else { all.clone() };
+    let ([old_keys, new_keys], [old_rows, new_rows]) =
+        (converted(&schema, &keys, [&before, &after])?, converted(&schema, &all, [&before, &after])?);
+    let mut old: HashMap<&[u8], Vec<u32>> = HashMap::new();
+    for row in 0..before.num_rows() {
+        old.entry(old_keys.row(row).data()).or_default().push(u32::try_from(row).unwrap_or(u32::MAX));
+    }
+    let (mut inserted, mut updated) = (Vec::new(), Vec::new());
+    for row in 0..after.num_rows() {
+        let index = u32::try_from(row).unwrap_or(u32::MAX);
+        match old.get_mut(new_keys.row(row).data()).and_then(Vec::pop) {
+            None => inserted.push(index),
+            Some(was) if old_rows.row(was as usize) != new_rows.row(row) => updated.push(index),
+            Some(_) => {}
+        }
+    }
+    let mut deleted: Vec<u32> = old.into_values().flatten().collect();
+    deleted.sort_unstable();
+    let mut changes = Vec::new();
+    for (rows, of, operation) in
+        [(deleted, &before, "delete"), (updated, &after, "update"), (inserted, &after, "insert")]
+    {
+        if !rows.is_empty() {
+            changes.push(marked(plan, &take_record_batch(of, &UInt32Array::from(rows))?, operation)?);
+        }
+    }
+    Ok(changes)
+}
+
+fn converted(schema: &SchemaRef, columns: &[usize], of: [&RecordBatch; 2]) -> Result<[Rows; 2], Error> {
+    let fields = columns.iter().map(|column| SortField::new(schema.field(*column).data_type().clone())).collect();
+    let converter = RowConverter::new(fields)?;
+    let convert = |batch: &RecordBatch| {
+        let columns: Vec<ArrayRef> = columns.iter().map(|column| Arc::clone(batch.column(*column))).collect();
+        if columns.is_empty() {
+            Ok(converter.empty_rows(batch.num_rows(), 0))
+        } else {
+            converter.convert_columns(&columns)
+        }
+    };
+    Ok([convert(of[0])?, convert(of[1])?])
+}
+
+/// The rows in the order of the view's groups, the window first, as one batch.
+pub(crate) fn sorted(plan: &ViewPlan, rows: Vec<RecordBatch>) -> Result<RecordBatch, Error> {
+    let schema = plan.schema();
+    let rows = rows.into_iter().map(|batch| batch.with_schema(Arc::clone(&schema)));
+    let rows = concat_batches(&schema, &rows.collect::<Result<Vec<_>, _>>()?)?;
+    let columns = order(plan);
+    if columns.is_empty() || rows.num_rows() < 2 {
+        return Ok(rows);
+    }
+    let [sorted_by, _] = converted(&schema, &columns, [&rows, &rows.slice(0, 0)])?;
+    let mut order: Vec<u32> = (0..u32::try_from(rows.num_rows()).unwrap_or(u32::MAX)).collect();
+    order.sort_unstable_by(|a, b| sorted_by.row(*a as usize).cmp(&sorted_by.row(*b as usize)).then(a.cmp(b)));
+    Ok(take_record_batch(&rows, &UInt32Array::from(order))?)
+}
+
+/// The columns that the rows of a result file are sorted by: the window, then the other groups.
+pub(crate) fn order(plan: &ViewPlan) -> Vec<usize> {
+    let shape = plan.shape();
+    let others = shape.keys.iter().copied().filter(|key| Some(*key) != shape.window);
+    let mut columns: Vec<usize> = shape.window.into_iter().chain(others).collect();
+    let mut seen = Vec::new();
+    columns.retain(|column| {
+        !seen.contains(column) && {
+            seen.push(*column);
+            true
+        }
+    });
+    columns
+}
