@@ -2,7 +2,8 @@
 //!
 //! An event enters through [`validate`]; behind that door its bytes are known to be one JSON document, and everything
 //! else here relies on it: [`Paths`] finds the values at a few paths in one forward walk and skips the rest, [`Raw`]
-//! reads one value, [`EventTimes`] finds when the event happened, [`compact`] takes out raw newlines.
+//! reads one value and goes over what is in an array or an object, [`EventTimes`] finds when the event happened,
+//! [`compact`] takes out raw newlines.
 //!
 //! It works on bytes and knows no columns and no tables; `decode` turns what is found here into Arrow. On a document
 //! that is not valid nothing here panics or runs on for ever, but what it answers means nothing.
@@ -10,6 +11,7 @@
 mod compact;
 mod error;
 mod event_times;
+mod items;
 mod marks;
 mod paths;
 mod raw;

@@ -154,14 +154,79 @@ impl From<Hop> for Written {
 mod tests {
     use super::*;
 
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn hop(slide_seconds: u64, size_seconds: u64) -> Hop {
+        Hop::new(seconds(slide_seconds), seconds(size_seconds)).expect("windows")
+    }
+
+    #[track_caller]
+    fn check(hop: Hop, at_seconds: i64, expected: &[(i64, i64)]) {
+        let windows: Vec<_> = hop.windows_over(Timestamp::from_seconds(at_seconds)).collect();
+        let range = |(start, end): &(i64, i64)| TimeRange {
+            start: Timestamp::from_seconds(*start),
+            end: Timestamp::from_seconds(*end),
+        };
+        assert_eq!(windows, expected.iter().map(range).collect::<Vec<_>>(), "{at_seconds} s");
+    }
+
     #[test]
     fn a_moment_is_in_every_window_that_began_less_than_a_size_ago() {
-        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        let hop = Hop::new(minutes(1), minutes(5)).expect("windows");
-        let at: Timestamp = "2026-11-23T13:20:17Z".parse().expect("a time");
-        let windows: Vec<_> = hop.windows_over(at).collect();
-        assert_eq!(windows.len(), 5);
-        assert_eq!(windows.first().map(|window| window.start.to_string()).as_deref(), Some("2026-11-23T13:16:00Z"));
-        assert_eq!(windows.last().map(|window| window.end.to_string()).as_deref(), Some("2026-11-23T13:25:00Z"));
+        check(hop(4, 8), 7, &[(0, 8), (4, 12)]);
+        check(hop(4, 8), 8, &[(4, 12), (8, 16)]);
+        check(hop(4, 8), -1, &[(-8, 0), (-4, 4)]);
+    }
+
+    #[test]
+    fn where_the_slide_does_not_go_into_the_size_some_moments_are_in_fewer() {
+        check(hop(4, 6), 4, &[(0, 6), (4, 10)]);
+        check(hop(4, 6), 6, &[(4, 10)]);
+        check(hop(4, 6), -2, &[(-4, 2)]);
+        assert_eq!(hop(4, 6).pane().size(), seconds(2));
+    }
+
+    #[test]
+    fn windows_that_do_not_overlap_are_tumbling_ones() {
+        check(hop(60, 60), 119, &[(60, 120)]);
+        assert_eq!(hop(60, 60).pane().size(), seconds(60));
+    }
+
+    #[test]
+    fn windows_that_cannot_be_are_refused_by_name() {
+        let refused = |slide, size| Hop::new(slide, size).expect_err("no windows");
+        let nanos = Duration::from_nanos(1_500);
+        assert_eq!(refused(nanos, seconds(1)), Error::Size(nanos));
+        assert_eq!(refused(seconds(1), Duration::ZERO), Error::Size(Duration::ZERO));
+        assert_eq!(refused(seconds(1), Duration::MAX), Error::Size(Duration::MAX));
+        let gaps = refused(seconds(2), seconds(1)).to_string();
+        assert_eq!(
+            gaps,
+            "windows of 1s that begin every 2s leave moments that are in no window: use tumble with a filter"
+        );
+        let panes = refused(seconds(60), seconds(7 * 86_400));
+        assert!(panes.to_string().contains("are of 10080 panes, and may be of 10000"), "{panes}");
+        // A slide that hardly misses the size makes tiny panes.
+        assert!(matches!(refused(seconds(9_999), seconds(10_001)), Error::HopPanes { panes: 10_001, .. }));
+        assert_eq!(hop(1, 10_000).windows_over(Timestamp(0)).count(), 10_000);
+    }
+
+    #[test]
+    fn the_ends_of_time_do_not_overflow() {
+        for hop in [hop(1, 1), hop(4, 6), hop(86_400, 36_525 * 86_400 / 10)] {
+            for time in [i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX].map(Timestamp) {
+                assert!(hop.windows_over(time).all(|window| window.start <= time && time <= window.end));
+                assert!(hop.window(hop.first_over(time).start).end >= hop.first_over(time).end);
+            }
+        }
+    }
+
+    #[test]
+    fn they_are_written_as_slide_and_size() {
+        let saved = serde_json::to_string(&hop(4, 6)).expect("JSON");
+        assert_eq!(saved, r#"{"slide":{"secs":4,"nanos":0},"size":{"secs":6,"nanos":0}}"#);
+        assert_eq!(serde_json::from_str::<Hop>(&saved).expect("windows"), hop(4, 6));
+        assert!(serde_json::from_str::<Hop>(&saved.replace('6', "3")).is_err());
     }
 }

@@ -7,6 +7,11 @@ use proptest::prelude::*;
 
 use crate::{ResultPeriod, Timeliness, Tumble, Watermark, classify};
 
+mod calendar;
+mod hop;
+mod session;
+mod windows;
+
 /// Small enough that a model may count through it.
 fn near() -> impl Strategy<Value = i64> {
     -5_000_i64..5_000

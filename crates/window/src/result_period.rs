@@ -20,6 +20,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Windows of up to 10 minutes are filed by the hour, those under a day by the day, greater ones each on their own.
 /// A window belongs to the period that holds its *start*, also when it ends in the next: with windows of 7 minutes
 /// `[13:58, 14:05)` is in the hour `[13:00, 14:00)`, and the window that begins at 14:05 is not.
+///
+/// That goes for windows of one size. What others are filed by says [`Windows::period`](crate::Windows::period).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResultPeriod {
@@ -29,7 +31,8 @@ pub enum ResultPeriod {
     Day,
     /// Each window is its own period.
     Window(Tumble),
-    /// `[00:00, 00:00)` by the clocks of a time zone: a day of it, or a window that is made of such days.
+    /// A day of a time zone, or a window that is made of its days. In `Europe/Berlin` `[23:00, 23:00)` in winter, UTC:
+    /// 23:00 is in its day, the next 23:00 is not.
     Calendar(Calendar),
 }
 

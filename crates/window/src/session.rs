@@ -110,11 +110,66 @@ impl From<Session> for Written {
 mod tests {
     use super::*;
 
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn session(gap_seconds: u64, greatest_seconds: u64) -> Session {
+        Session::new(seconds(gap_seconds), seconds(greatest_seconds)).expect("sessions")
+    }
+
+    #[track_caller]
+    fn check(session: Session, last_seconds: i64, next_seconds: i64, expected: bool) {
+        let [last, next] = [last_seconds, next_seconds].map(Timestamp::from_seconds);
+        assert_eq!(session.follows(last, next), expected, "{last_seconds} s, {next_seconds} s");
+    }
+
     #[test]
-    fn a_gap_ends_a_session_and_so_does_a_cell() {
-        let session = Session::new(Duration::from_secs(10), Duration::from_secs(100)).expect("sessions");
-        let follows = |last, next| session.follows(Timestamp::from_seconds(last), Timestamp::from_seconds(next));
-        assert!(follows(5, 5) && follows(5, 14) && !follows(5, 15) && !follows(5, 4));
-        assert!(follows(95, 99) && !follows(95, 100));
+    fn an_event_a_gap_later_begins_the_next_session() {
+        let session = session(10, 100);
+        check(session, 5, 5, true);
+        check(session, 5, 14, true);
+        check(session, 5, 15, false);
+        check(session, 5, 4, false);
+        check(session, -95, -86, true);
+        assert_eq!(session.end(Timestamp::from_seconds(5)), Timestamp::from_seconds(15));
+    }
+
+    #[test]
+    fn no_session_crosses_its_cell() {
+        let session = session(10, 100);
+        check(session, 95, 99, true);
+        check(session, 95, 100, false);
+        check(session, -1, 0, false);
+        let cell = session.cell(Timestamp::from_seconds(100));
+        assert_eq!((cell.start, cell.end), (Timestamp::from_seconds(100), Timestamp::from_seconds(200)));
+    }
+
+    #[test]
+    fn sessions_that_cannot_be_are_refused_by_name() {
+        let refused = |gap, greatest| Session::new(gap, greatest).expect_err("no sessions");
+        assert_eq!(refused(Duration::ZERO, seconds(1)), Error::Size(Duration::ZERO));
+        assert_eq!(refused(seconds(1), Duration::MAX), Error::Size(Duration::MAX));
+        let short = refused(seconds(2), seconds(1)).to_string();
+        assert_eq!(short, "a session of at most 1s is shorter than the gap of 2s that ends it");
+        assert_eq!(session(1, 1).gap(), session(1, 1).greatest());
+        assert_eq!(Session::new(seconds(1_800), SESSION_GREATEST).map(Session::greatest), Ok(seconds(86_400)));
+    }
+
+    #[test]
+    fn the_ends_of_time_do_not_overflow() {
+        let session = session(10, 100);
+        assert!(!session.follows(Timestamp(i64::MIN), Timestamp(i64::MAX)));
+        assert!(session.follows(Timestamp(i64::MAX - 1), Timestamp(i64::MAX)));
+        assert_eq!(session.end(Timestamp(i64::MAX)), Timestamp(i64::MAX));
+        assert_eq!(session.cell(Timestamp(i64::MIN)).start, Timestamp(i64::MIN));
+    }
+
+    #[test]
+    fn they_are_written_as_gap_and_greatest() {
+        let saved = serde_json::to_string(&session(4, 6)).expect("JSON");
+        assert_eq!(saved, r#"{"gap":{"secs":4,"nanos":0},"greatest":{"secs":6,"nanos":0}}"#);
+        assert_eq!(serde_json::from_str::<Session>(&saved).expect("sessions"), session(4, 6));
+        assert!(serde_json::from_str::<Session>(&saved.replace('6', "3")).is_err());
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! midnight is skipped   00:00 → 01:00    the day begins at 01:00                  São Paulo, 2018-11-04
-//! midnight comes twice  01:00 → 00:00    the day begins at the first 00:00        Havana, 2026-11-01
+//! midnight comes twice  01:00 → 00:00    the day begins at the first 00:00        Havana, 2020-11-01
 //! back over midnight    00:01 → 23:01    the day begins at the first 00:00; the
 //!                                        second 23:01 is in it, too               St John's, 2010-11-07
 //! a date is skipped     29th → 31st      the 30th is empty                        Apia, 2011-12-30
@@ -117,5 +117,62 @@ impl Eq for Zone {}
 impl Hash for Zone {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Timestamp = Timestamp(SECOND_MICROS);
+
+    /// The greatest local day that the clocks have shown before `time`. Between two changes of the clocks that only
+    /// grows, so it is enough to look right before `time`, and right before each change that may matter.
+    fn shown_before(zone: &Zone, changes: &[i64], time: Timestamp) -> i64 {
+        let second = time.0 / SECOND.0;
+        let near = changes.iter().filter(|change| (second - 3 * DAY_SECONDS..second).contains(change));
+        near.chain([&second]).map(|before| zone.local_day(before - 1)).max().expect("one at least")
+    }
+
+    #[test]
+    fn in_every_zone_a_day_begins_when_the_clocks_first_show_it_or_a_later_one() {
+        let from = instant(-200 * 365 * DAY_SECONDS);
+        let mut changes_seen = 0;
+        for name in TimeZoneDatabase::bundled().available() {
+            let Ok(zone) = Zone::new(name.as_str()) else { continue };
+            assert_eq!(zone.name(), name.as_str());
+            let changes: Vec<i64> = zone
+                .rules
+                .following(from)
+                .map(|change| change.timestamp().as_second())
+                .take_while(|second| *second < 80 * 365 * DAY_SECONDS)
+                .collect();
+            changes_seen += changes.len();
+            for change in &changes {
+                let today = zone.local_day(*change);
+                for day in today - 2..today + 3 {
+                    let start = zone.start_of(day);
+                    assert!(zone.local_day(start.0 / SECOND.0) >= day, "{name:?} shows {day} at {start}");
+                    assert!(shown_before(&zone, &changes, start) < day, "{name:?} showed {day} before {start}");
+                    let found = zone.day_at(start);
+                    assert!(
+                        zone.day(found).contains(start) && (found == day || zone.day(day).end == start),
+                        "{name:?}"
+                    );
+                }
+            }
+        }
+        assert!(changes_seen > 10_000, "{changes_seen}");
+    }
+
+    #[test]
+    fn the_known_years_end_where_they_are_said_to() {
+        let utc = Zone::new("UTC").expect("a zone");
+        assert_eq!(utc.start_of(FIRST_DAY).to_string(), "-009998-01-01T00:00:00Z");
+        assert_eq!(utc.start_of(LAST_DAY).to_string(), "9999-01-01T00:00:00Z");
+        assert_eq!(utc.day(FIRST_DAY - 1), TimeRange { start: Timestamp(i64::MIN), end: utc.start_of(FIRST_DAY) });
+        assert_eq!(utc.day(LAST_DAY), TimeRange { start: utc.start_of(LAST_DAY), end: Timestamp(i64::MAX) });
+        assert_eq!(utc.day_at(Timestamp(i64::MAX)), LAST_DAY);
+        assert_eq!(utc.day_at(Timestamp(i64::MIN)), FIRST_DAY - 1);
     }
 }

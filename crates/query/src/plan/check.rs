@@ -14,10 +14,7 @@ use lakehead_model::Name;
 use lakehead_window::Windows;
 
 use super::{TimeColumn, ViewPlan};
-use crate::{
-    Error,
-    functions::{self, WindowCall},
-};
+use crate::{Error, functions};
 
 /// Aggregates whose answer depends on the order of events, and which therefore want an ORDER BY of their own.
 const ORDER_SENSITIVE: [&str; 5] = ["first_value", "last_value", "nth_value", "array_agg", "string_agg"];
@@ -127,7 +124,7 @@ fn mergeable(expression: &Expr) -> Verdict {
 }
 
 fn find_window(aggregate: &Aggregate, view: Option<&ViewPlan>) -> Result<Window, Error> {
-    let mut found: Option<(usize, WindowCall)> = None;
+    let mut found = None;
     for (group, expression) in aggregate.group_expr.iter().enumerate() {
         let Some(call) = functions::window_call(expression)? else { continue };
         if found.is_some() {

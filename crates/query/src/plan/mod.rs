@@ -17,7 +17,7 @@ use std::{
 use datafusion::{
     arrow::datatypes::{DataType, Field, Schema, SchemaRef},
     catalog::{MemTable, TableProvider, view::ViewTable},
-    execution::{SessionState, SessionStateBuilder, memory_pool::GreedyMemoryPool, runtime_env::RuntimeEnvBuilder},
+    execution::{SessionStateBuilder, memory_pool::GreedyMemoryPool, runtime_env::RuntimeEnvBuilder},
     prelude::SessionContext,
 };
 use futures::future::BoxFuture;
@@ -139,9 +139,10 @@ pub fn check_views<'a>(
 }
 
 async fn compile_all(views: &BTreeMap<Name, String>, streams: &BTreeMap<Name, StreamSchema>) -> Result<Plans, Error> {
-    let state = planning_context(streams, &BTreeMap::new())?.state();
+    let context = planning_context(streams, &BTreeMap::new())?;
+    let known = |table: &str| views.get_key_value(table).map(|(name, _)| name.clone());
     let mut waiting: BTreeMap<&Name, BTreeSet<Name>> =
-        views.iter().map(|(name, sql)| (name, views_in(&state, sql, views))).collect();
+        views.iter().map(|(name, sql)| (name, views_in(&context, sql, known))).collect();
     let (mut plans, mut good): (Plans, BTreeMap<Name, Arc<ViewPlan>>) = Default::default();
     while !waiting.is_empty() {
         let next = waiting.iter().find(|(_, reads)| reads.iter().all(|read| !waiting.contains_key(read)));
@@ -172,13 +173,9 @@ async fn compile_all(views: &BTreeMap<Name, String>, streams: &BTreeMap<Name, St
 }
 
 /// The views that stand in `sql`; none where it cannot be parsed, which compiling it will say.
-fn views_in(state: &SessionState, sql: &str, views: &BTreeMap<Name, String>) -> BTreeSet<Name> {
-    let dialect = state.config().options().sql_parser.dialect;
-    let tables = state
-        .sql_to_statement(sql, &dialect)
-        .and_then(|statement| state.resolve_table_references(&statement))
-        .unwrap_or_default();
-    tables.iter().filter_map(|table| views.get_key_value(table.table()).map(|(name, _)| name.clone())).collect()
+fn views_in(context: &SessionContext, sql: &str, is_view: impl Fn(&str) -> Option<Name>) -> BTreeSet<Name> {
+    let tables = rewrite::tables_of(sql, context).unwrap_or_default();
+    tables.iter().filter_map(|table| is_view(table)).collect()
 }
 
 async fn compile(
@@ -198,7 +195,7 @@ async fn compile(
         shape.pass_on(&logical, upstream);
     }
     let logical = rewrite::break_ties(logical)?;
-    let names = views_in(&state, sql, &views.keys().map(|name| (name.clone(), String::new())).collect());
+    let names = views_in(&context, sql, |table| views.get_key_value(table).map(|(name, _)| name.clone()));
     let read: Vec<&str> = names.iter().map(|name| views[name].definition.as_str()).collect();
     let definition = [read.as_slice(), &[sql]].concat().join(";\n");
 

@@ -1,0 +1,135 @@
+//! `session(time, gap [, greatest])`: the run of events of one group that follow each other within less than `gap`.
+//!
+//! A session is named by the time of its first event. An event exactly `gap` after the last begins a new one, and none
+//! goes over a multiple of `greatest` since 1970 (a *cell*), so that a session ends some day whatever comes.
+//! The function stands in GROUP BY and is never called. What runs in its stead is made of the two functions here: the
+//! cell of a time, and whether a time begins a session, given the one before it.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::{
+        array::{ArrayRef, PrimitiveArray},
+        datatypes::{DataType, TimestampMicrosecondType},
+    },
+    common::{Result, ScalarValue, exec_err},
+    logical_expr::{
+        ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+    },
+};
+use lakehead_model::Timestamp;
+use lakehead_window::{SESSION_GREATEST, Session};
+
+use super::{length, start_type, time_type, times, window_call::NOWHERE_ELSE};
+
+/// The name of the session window's function in SQL.
+pub(crate) const SESSION: &str = "session";
+
+pub(super) const USAGE: &str = "session(time, gap [, greatest])";
+
+/// `session` as a function to register.
+pub(super) fn function() -> ScalarUDF {
+    let signature = Signature::one_of(vec![TypeSignature::Any(2), TypeSignature::Any(3)], Volatility::Immutable);
+    ScalarUDF::from(SessionFunction { signature })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct SessionFunction {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for SessionFunction {
+    fn name(&self) -> &str {
+        SESSION
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        start_type(USAGE, types)
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        exec_err!("session(…) {NOWHERE_ELSE}")
+    }
+}
+
+/// The windows that the constants behind the time stand for.
+pub(super) fn windows(constants: &[&ScalarValue]) -> Result<Session, String> {
+    let (gap, greatest) = match constants {
+        [gap] => (gap, SESSION_GREATEST),
+        [gap, greatest] => (gap, length(greatest)?),
+        _ => return Err("it takes a time, a gap and perhaps the greatest length".into()),
+    };
+    Session::new(length(gap)?, greatest).map_err(|error| error.to_string())
+}
+
+/// The start of the cell that `time` lies in.
+pub(crate) fn cell(session: Session, time: Expr) -> Expr {
+    ScalarUDF::from(Cell { session, signature: Signature::any(1, Volatility::Immutable) }).call(vec![time])
+}
+
+/// `time` where it begins a session, given the time before it in the same cell; else NULL.
+pub(crate) fn first(session: Session, before: Expr, time: Expr) -> Expr {
+    ScalarUDF::from(First { session, signature: Signature::any(2, Volatility::Immutable) }).call(vec![before, time])
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Cell {
+    session: Session,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Cell {
+    fn name(&self) -> &str {
+        "__session_cell"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(time_type())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let times = times(args.args.first(), args.number_rows)?;
+        let cells: PrimitiveArray<TimestampMicrosecondType> =
+            times.unary(|time| self.session.cell(Timestamp(time)).start.0);
+        Ok(ColumnarValue::Array(Arc::new(cells.with_timezone("UTC")) as ArrayRef))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct First {
+    session: Session,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for First {
+    fn name(&self) -> &str {
+        "__session_first"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(time_type())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let before = times(args.args.first(), args.number_rows)?;
+        let times = times(args.args.get(1), args.number_rows)?;
+        let begins = |before: Option<i64>, time: &i64| {
+            before.is_none_or(|before| !self.session.follows(Timestamp(before), Timestamp(*time)))
+        };
+        let firsts: PrimitiveArray<TimestampMicrosecondType> =
+            before.iter().zip(&times).map(|(before, time)| time.filter(|time| begins(before, time))).collect();
+        Ok(ColumnarValue::Array(Arc::new(firsts.with_timezone("UTC")) as ArrayRef))
+    }
+}
