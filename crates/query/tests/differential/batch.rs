@@ -10,7 +10,6 @@ use lakehead_testkit::ManualClock;
 
 use crate::{
     case::Case,
-    features::FEATURES,
     oracle,
     table::Table,
     value::{self, Row},
@@ -29,10 +28,16 @@ pub(crate) fn limits() -> Limits {
     Limits { rows: usize::MAX, memory: ByteSize::mib(1_024), threads: 2, ..Limits::default() }
 }
 
+/// A folder in memory where there is one: every commit syncs, and here nobody cuts the power.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    let in_memory = tempfile::Builder::new().prefix("lakehead-differential").tempdir_in("/dev/shm");
+    in_memory.or_else(|_| tempfile::tempdir()).expect("a folder")
+}
+
 impl Batch {
     /// Appends all events, each burst at its received time.
     pub(crate) async fn of(table: &Table) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = scratch();
         let clock = Arc::new(ManualClock::new(Timestamp(0)));
         // A burst is a block at once; what a power cut would take back nobody misses.
         let options = Options {
@@ -69,19 +74,8 @@ impl Batch {
         Ok((answer.schema.clone(), value::rows(&answer.batches)))
     }
 
-    /// The answer to a case over the events before `end`; over all of them with the case's text as it stands.
+    /// The answer to a case over the events before `end`, or over all of them.
     pub(crate) async fn answer(&self, case: &Case, end: Option<u64>) -> Result<(SchemaRef, Vec<Row>), String> {
-        let mut only = Vec::new();
-        only.extend(end.map(|end| format!("event_offset < {end}")));
-        if !FEATURES.untimed_left_out {
-            only.extend(case.time.map(|time| format!("{time} IS NOT NULL")));
-        }
-        if only.is_empty() {
-            return self.query(&case.lakehead).await;
-        }
-        let stream = &case.stream;
-        let only = only.join(" AND ");
-        let sql = format!("WITH {stream} AS (SELECT * FROM lakehead.public.{stream} WHERE {only}) {}", case.lakehead);
-        self.query(&sql).await
+        self.query(&case.batch_before(end)).await
     }
 }

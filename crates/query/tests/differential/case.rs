@@ -12,7 +12,12 @@ pub(crate) struct Case {
     /// The view's SQL, and the batch query's.
     pub(crate) lakehead: String,
     pub(crate) duckdb: String,
+    /// The view that it reads instead of the stream, in both texts.
+    pub(crate) below: Option<(String, String)>,
 }
+
+/// The name of a view that another one reads.
+pub(crate) const BELOW: &str = "below";
 
 /// How equal two values of a column must be. The column's name says so by how it begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +61,20 @@ impl Case {
     pub(crate) fn duckdb_before(&self, end: u64) -> String {
         let timed = self.time.map(|time| format!(" AND {time} IS NOT NULL")).unwrap_or_default();
         let stream = &self.stream;
-        format!("WITH {stream} AS (SELECT * FROM main.{stream} WHERE event_offset < {end}{timed}) {}", self.duckdb)
+        let rows = format!("{stream} AS (SELECT * FROM main.{stream} WHERE event_offset < {end}{timed})");
+        let below = self.below.as_ref().map(|(_, sql)| format!(", {BELOW} AS ({sql})")).unwrap_or_default();
+        format!("WITH {rows}{below} {}", self.duckdb)
+    }
+
+    /// The batch query over the events before `end`, or over all of them with the view's text as it stands.
+    pub(crate) fn batch_before(&self, end: Option<u64>) -> String {
+        let stream = &self.stream;
+        let rows =
+            end.map(|end| format!("{stream} AS (SELECT * FROM lakehead.public.{stream} WHERE event_offset < {end})"));
+        let below = self.below.as_ref().map(|(sql, _)| format!("{BELOW} AS ({sql})"));
+        match rows.into_iter().chain(below).collect::<Vec<_>>() {
+            parts if parts.is_empty() => self.lakehead.clone(),
+            parts => format!("WITH {} {}", parts.join(", "), self.lakehead),
+        }
     }
 }

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use crate::{
     case::Check,
-    expression::RANK_ERROR,
     value::{Row, Value},
 };
 
@@ -96,7 +95,9 @@ fn by_key<'r>(side: Side<'r>, keys: &[usize], others: &[usize]) -> BTreeMap<Stri
         let key: String = keys.iter().map(|place| format!("{:?};", exact(&row[*place]))).collect();
         by_key.entry(key).or_default().push(row);
     }
-    let order = |row: &Row| -> Vec<f64> { others.iter().filter_map(|place| row[*place].number()).collect() };
+    let order = |row: &Row| -> Vec<f64> {
+        others.iter().map(|place| row[*place].number().unwrap_or(f64::NEG_INFINITY)).collect()
+    };
     for rows in by_key.values_mut().filter(|rows| rows.len() > 1) {
         rows.sort_by(|a, b| order(a).partial_cmp(&order(b)).unwrap_or(std::cmp::Ordering::Equal));
     }
@@ -128,7 +129,7 @@ fn is_same(left: &Value, right: &Value, check: Check) -> bool {
         (Check::Ranks, left, Value::List(bounds)) => match (left.number(), &bounds[..]) {
             (Some(value), [low, high]) => match (low.number(), high.number()) {
                 (Some(low), Some(high)) => {
-                    let slack = (high - low).abs().max(value.abs()) * RANK_ERROR;
+                    let slack = value.abs() * FLOAT_TOLERANCE;
                     (low - slack..=high + slack).contains(&value)
                 }
                 _ => false,

@@ -17,6 +17,8 @@ pub(crate) enum Dialect {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Expr {
     Column(String),
+    /// A text that means the same to both.
+    Raw(&'static str),
     /// The n-th group key, above the aggregation.
     Key(usize),
     Int(i64),
@@ -136,6 +138,7 @@ impl Expr {
         let sql = |expr: &Self| expr.sql(dialect, keys);
         match self {
             Self::Column(name) => quoted_name(name),
+            Self::Raw(text) => (*text).to_owned(),
             Self::Key(place) => keys(*place),
             Self::Int(number) if *number < 0 => format!("({number})"),
             Self::Int(number) => number.to_string(),
@@ -255,7 +258,7 @@ impl Aggregate {
                     (Direction::Descending, Dialect::Lakehead) => "event_time DESC",
                     // Ties go by offset, in Lakehead without being told.
                     (Direction::Ascending, Dialect::DuckDb) => "event_time NULLS LAST, event_offset",
-                    (Direction::Descending, Dialect::DuckDb) => "event_time DESC NULLS FIRST, event_offset",
+                    (Direction::Descending, Dialect::DuckDb) => "event_time DESC NULLS FIRST, event_offset DESC",
                 };
                 format!("{name}({arguments} ORDER BY {order}){filter}")
             }
@@ -268,10 +271,15 @@ impl Aggregate {
     }
 }
 
-/// The values between which an approximate percentile must lie.
+/// The values between which an approximate percentile must lie: those of the ranks that are as far off as it may be, and
+/// one more on either side, between which it may have interpolated.
 fn ranks(argument: &str, rank: f64, filter: &str) -> String {
-    let (low, high) = ((rank - RANK_ERROR).max(0.0), (rank + RANK_ERROR).min(1.0));
-    format!("quantile_cont(CAST({argument} AS DOUBLE), [{low:.4}, {high:.4}]){filter}")
+    let place = format!("(1 + (len(l) - 1) * {rank:?}e0)");
+    let low = format!("CAST(greatest(1, floor({place} - len(l) * {RANK_ERROR:?}e0 - 1)) AS BIGINT)");
+    let high = format!("CAST(least(len(l), ceil({place} + len(l) * {RANK_ERROR:?}e0 + 1)) AS BIGINT)");
+    format!(
+        "list_transform([list_sort(list_filter(list({argument}){filter}, lambda x: x IS NOT NULL))], lambda l: [l[{low}], l[{high}]])[1]"
+    )
 }
 
 fn list(expressions: &[Expr], sql: &dyn Fn(&Expr) -> String) -> String {

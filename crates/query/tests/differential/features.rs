@@ -14,18 +14,18 @@ pub(crate) struct Features {
     pub(crate) ordered: bool,
     /// JSON access of undeclared fields.
     pub(crate) json: bool,
-    /// Events without the window's time are left out of batch queries as they are of views.
-    pub(crate) untimed_left_out: bool,
+    /// Views that read other views.
+    pub(crate) stacks: bool,
 }
 
 /// What is there.
 pub(crate) const FEATURES: Features = Features {
-    calendars: false,
-    hops: false,
-    sessions: false,
-    projections: false,
-    top_k: false,
-    ordered: false,
-    json: false,
-    untimed_left_out: false,
+    calendars: true,
+    hops: true,
+    sessions: true,
+    projections: true,
+    top_k: true,
+    ordered: true,
+    json: true,
+    stacks: true,
 };

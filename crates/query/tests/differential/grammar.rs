@@ -6,12 +6,13 @@
 mod aggregates;
 mod expressions;
 mod samples;
+mod stacks;
 
 use self::samples::Samples;
 use crate::{
     expression::{Expr, Function, column},
     features::{FEATURES, Features},
-    query::{Item, Query, Shape, What, Window},
+    query::{DAY_MICROS, Item, Length, Query, Shape, Step, What, Window},
     random::Random,
     table::{Kind, Table},
 };
@@ -39,27 +40,33 @@ impl<'t> Grammar<'t> {
         if self.features.projections && self.random.chance(8) {
             return self.projection();
         }
+        if self.features.stacks && self.random.chance(12) {
+            return self.stack();
+        }
         let window = self.window();
         let keys: Vec<Expr> = (0..*self.random.pick(&[0, 1, 1, 1, 2, 2, 3])).map(|_| self.key()).collect();
         let mut items = Vec::new();
         let mut item = |what: What, name: String| items.push(Item { name, what });
-        if !self.random.chance(6) {
+        let mut rough = false;
+        for place in 0..1 + self.random.below(4) {
+            let (expr, check) = self.value(keys.len());
+            rough |= check != Check::Exact;
+            item(What::Value(expr), format!("{}{place}", check.word()));
+        }
+        // Rows that cannot be told apart could not be compared where a value need not be the same.
+        if rough || !self.random.chance(6) {
             item(What::Window, "w".into());
         }
         for place in 0..keys.len() {
-            if !self.random.chance(10) {
+            if rough || !self.random.chance(10) {
                 item(What::Key(place), format!("k{place}"));
             }
-        }
-        for place in 0..1 + self.random.below(4) {
-            let (expr, check) = self.value(keys.len());
-            item(What::Value(expr), format!("{}{place}", check.word()));
         }
         self.random.shuffle(&mut items);
         let filter = self.random.chance(65).then(|| self.filter());
         let having = self.random.chance(20).then(|| self.having());
         let by_place = self.random.chance(60);
-        Query { from: self.table.name.to_owned(), window: Some(window), keys, items, filter, having, by_place }
+        Query { window: Some(window), keys, items, filter, having, by_place, ..self.empty() }
     }
 
     fn projection(&mut self) -> Query {
@@ -69,8 +76,7 @@ impl<'t> Grammar<'t> {
             items.push(Item { name: format!("v{place}"), what: What::Value(expr) });
         }
         let filter = self.random.chance(80).then(|| self.filter());
-        let from = self.table.name.to_owned();
-        Query { from, window: None, keys: Vec::new(), items, filter, having: None, by_place: false }
+        Query { items, filter, ..self.empty() }
     }
 
     fn window(&mut self) -> Window {
@@ -81,15 +87,30 @@ impl<'t> Grammar<'t> {
         shapes.extend(self.features.sessions.then_some(3));
         let size = *self.random.pick(self.table.sizes);
         let shape = match self.random.pick(&shapes) {
-            1 => Shape::Calendar { unit: self.random.word(&["day", "day", "month"]), zone: self.random.word(ZONES) },
+            1 => {
+                let step = match self.random.below(4) {
+                    0 => Step::Days(1),
+                    1 => Step::Days(self.random.between(2, 8)),
+                    2 => Step::Months(*self.random.pick(&[1, 3, 12])),
+                    _ => {
+                        let parts: Vec<_> =
+                            self.table.sizes.iter().filter(|part| part.1 < DAY_MICROS).copied().collect();
+                        Step::Within(*self.random.pick(&parts))
+                    }
+                };
+                Shape::Calendar { step, zone: self.random.word(ZONES) }
+            }
             2 => {
-                // A size that is a multiple of its slide, one that is not, and one below it, which leaves gaps.
-                let slides: Vec<_> = self.table.sizes.iter().filter(|slide| size.1 / slide.1 <= 12).copied().collect();
+                // A size that is a multiple of its slide, and one that is not; in few windows each, for the sake of time.
+                let fits = |slide: &&Length| slide.1 <= size.1 && size.1 / slide.1 <= 12;
+                let slides: Vec<_> = self.table.sizes.iter().filter(fits).copied().collect();
                 Shape::Hop { slide: *self.random.pick(&slides), size }
             }
             3 => {
+                let gaps: Vec<_> = self.table.sizes.iter().filter(|gap| gap.1 <= DAY_MICROS).copied().collect();
+                let gap = *self.random.pick(&gaps);
                 let greatest = self.random.chance(40).then(|| *self.random.pick(self.table.sizes));
-                Shape::Session { gap: size, greatest: greatest.filter(|greatest| greatest.1 >= size.1) }
+                Shape::Session { gap, greatest: greatest.filter(|greatest| greatest.1 >= gap.1) }
             }
             _ => Shape::Tumble(size),
         };

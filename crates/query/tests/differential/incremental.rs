@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use arrow::{compute::concat_batches, datatypes::SchemaRef};
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Name, Offset, Timestamp};
-use lakehead_query::{Error, Lake, Round, View, ViewPlan, ViewSettings, check_view};
+use lakehead_query::{Error, Lake, Round, Slot, View, ViewPlan, ViewSettings, check_views};
 
 use crate::{
-    batch::limits,
-    case::Case,
+    batch::{limits, scratch},
+    case::{BELOW, Case},
     oracle,
     random::Random,
     table::Table,
@@ -57,43 +57,65 @@ pub(crate) enum Plant {
 
 /// Takes a round in.
 async fn absorb(view: &mut View, round: &Round) -> Result<(), Error> {
-    view.absorb(round).await
+    let digest = view.plan().digest(round).await?;
+    view.absorb(digest).await
 }
 
 /// Runs the case over the table, by the choices of `random`.
 pub(crate) async fn run(table: &Table, case: &Case, random: &mut Random, plant: Plant) -> Result<Told, String> {
-    let schemas = BTreeMap::from([(Name::new(table.name).expect("a name"), table.schema.clone())]);
-    let plan = Arc::new(check_view(&case.lakehead, &schemas).await.map_err(|e| format!("the view is refused: {e}"))?);
-    let folder = tempfile::tempdir().expect("a folder");
+    let plans = plans(table, case).await?;
+    let folder = scratch();
     let delay = *random.pick(&[0, 1, 5, 60, 60, 600]);
     let settings =
         ViewSettings { watermark_delay: Duration::from_secs(delay), lateness: LATENESS, ..ViewSettings::default() };
-    let mut work = Work { table, plan, settings, folder: folder.path(), history: History::default() };
+    let mut work = Work { table, plans, settings, folder: folder.path(), history: History::default() };
     work.run(random, plant).await
+}
+
+/// The plans of the views that have to be kept for the case: its own, after that of a view whose rows it reads.
+async fn plans(table: &Table, case: &Case) -> Result<Vec<(Name, Arc<ViewPlan>)>, String> {
+    let name = |text: &str| Name::new(text).expect("a name");
+    let schemas = BTreeMap::from([(name(table.name), table.schema.clone())]);
+    let mut views = BTreeMap::from([(name(VIEW), case.lakehead.clone())]);
+    views.extend(case.below.as_ref().map(|(sql, _)| (name(BELOW), sql.clone())));
+    let checked = check_views(&views, &schemas).await.map_err(|e| format!("nothing can be planned: {e}"))?;
+    let mut plans = Vec::new();
+    for (name, plan) in checked {
+        plans.push((name, plan.map_err(|e| format!("the view is refused: {e}"))?));
+    }
+    // A projection below is planned into the view, which then reads the stream.
+    let reads_stream = plans.last().is_some_and(|(_, plan)| plan.reads().is_none());
+    Ok(if reads_stream { plans.split_off(plans.len() - 1) } else { plans })
 }
 
 struct Work<'a> {
     table: &'a Table,
-    plan: Arc<ViewPlan>,
+    /// In the order in which they read each other; only the first one reads the stream.
+    plans: Vec<(Name, Arc<ViewPlan>)>,
     settings: ViewSettings,
     folder: &'a Path,
     history: History,
 }
 
 impl Work<'_> {
-    async fn open(&mut self) -> Result<View, String> {
-        let name = Name::new(VIEW).expect("a name");
-        let opened = View::open(self.folder, name, Arc::clone(&self.plan), self.settings).await;
-        match opened.map_err(|e| format!("the view does not open: {e}"))? {
-            (view, None) => Ok(view),
-            (_, Some(why)) => Err(format!("the view would be rebuilt since {why}")),
+    async fn open(&mut self) -> Result<Vec<View>, String> {
+        let mut views: Vec<View> = Vec::new();
+        for (name, plan) in &self.plans {
+            let upstream = views.last().map(View::handle);
+            let opened =
+                View::open(self.folder, name.clone(), Arc::clone(plan), self.settings, Slot::Current, upstream);
+            match opened.await.map_err(|e| format!("{name} does not open: {e}"))? {
+                (view, None) => views.push(view),
+                (_, Some(why)) => return Err(format!("{name} would be rebuilt since {why}")),
+            }
         }
+        Ok(views)
     }
 
     async fn run(&mut self, random: &mut Random, mut plant: Plant) -> Result<Told, String> {
         let events: Vec<(&str, Timestamp)> = self.table.events().collect();
-        let decoder = Decoder::new(&self.table.schema, self.plan.wanted()).map_err(|e| e.to_string())?;
-        let mut view = self.open().await?;
+        let decoder = Decoder::new(&self.table.schema, self.plans[0].1.wanted()).map_err(|e| e.to_string())?;
+        let mut views = self.open().await?;
         let midway_at = random.chance(40).then(|| random.below(events.len()));
         let mut midway = None;
         // Some views go through large steps and few commits, some the other way.
@@ -101,9 +123,8 @@ impl Work<'_> {
         let (commit, crash) = (*random.pick(&[3, 15, 50]), *random.pick(&[0, 5, 15]));
         // What is lost or doubled must not be seen again.
         let crash = if plant == Plant::Nothing { crash } else { 0 };
-        let mut late = 0;
         loop {
-            let from = usize::try_from(view.next_offset().0).expect("few events");
+            let from = usize::try_from(views[0].next_offset().0).expect("few events");
             if from >= events.len() {
                 break;
             }
@@ -135,39 +156,40 @@ impl Work<'_> {
                     _ => {}
                 }
             }
-            absorb(&mut view, &round).await.map_err(|e| format!("the view cannot take events in: {e}"))?;
+            absorb(&mut views[0], &round).await.map_err(|e| format!("the view cannot take events in: {e}"))?;
             if midway.is_none() && midway_at.is_some_and(|at| to > at) {
-                midway = Some((to as u64, self.rows(&view).await?.1));
+                midway = Some((to as u64, self.rows(&views).await?.1));
             }
             if random.chance(commit) {
-                self.commit(&mut view).await?;
-                late = view.handle().snapshot().counts.late;
+                self.commit(&mut views, random.chance(80)).await?;
                 if random.chance(20) {
-                    drop(view);
-                    view = self.open().await?;
+                    drop(views);
+                    views = self.open().await?;
                     self.history.restarts += 1;
                 }
             } else if random.chance(crash) {
-                drop(view);
-                view = self.open().await?;
+                drop(views);
+                views = self.open().await?;
                 self.history.restarts += 1;
                 self.history.crashes += 1;
             }
         }
         if random.chance(70) {
-            self.commit(&mut view).await?;
+            self.commit(&mut views, random.chance(80)).await?;
             if random.chance(60) {
-                drop(view);
-                view = self.open().await?;
+                drop(views);
+                views = self.open().await?;
                 self.history.restarts += 1;
             }
         }
-        let counts = view.handle().snapshot().counts;
-        self.history.late = counts.late.max(late);
-        if counts.too_late + counts.late_dropped + counts.missed > 0 || counts.events != events.len() as u64 {
+        let counts = views[0].handle().snapshot().counts;
+        self.history.late = counts.late;
+        if counts.too_late + counts.late_dropped + counts.missed + counts.partly > 0
+            || counts.events != events.len() as u64
+        {
             return Err(format!("the view does not account for every event of {}: {counts:?}", events.len()));
         }
-        let (schema, rows) = self.rows(&view).await?;
+        let (schema, rows) = self.rows(&views).await?;
         Ok(Told { schema, rows, midway, history: self.history })
     }
 
@@ -200,15 +222,19 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn commit(&mut self, view: &mut View) -> Result<(), String> {
-        view.commit().await.map_err(|e| format!("the view cannot commit: {e}"))?;
-        self.history.commits += 1;
+    /// Commits each view, or only the one that reads the stream.
+    async fn commit(&mut self, views: &mut [View], all: bool) -> Result<(), String> {
+        let count = if all { views.len() } else { 1 };
+        for view in &mut views[..count] {
+            view.commit().await.map_err(|e| format!("{} cannot commit: {e}", view.handle().name()))?;
+            self.history.commits += 1;
+        }
         Ok(())
     }
 
-    async fn rows(&self, view: &View) -> Result<(SchemaRef, Vec<Row>), String> {
+    async fn rows(&self, views: &[View]) -> Result<(SchemaRef, Vec<Row>), String> {
         let lake = Lake::new(limits()).expect("a lake");
-        lake.add_view(view.handle());
+        views.iter().for_each(|view| lake.add_view(view.handle()));
         let answer = lake.query(&format!("SELECT * FROM {VIEW}")).await;
         let answer = answer.map_err(|e| format!("the view does not answer: {e}"))?;
         Ok((answer.schema.clone(), value::rows(&answer.batches)))

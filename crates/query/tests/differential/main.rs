@@ -167,6 +167,7 @@ async fn a_view_that_loses_or_doubles_events_is_found() {
                 .into(),
         duckdb: "SELECT tumble(received_time, INTERVAL '10 minutes') AS w, count(*) AS n FROM recentchange GROUP BY 1"
             .into(),
+        below: None,
     };
     let mut bench = Bench::new(table, None).await;
     for way in 0..5 {

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use crate::{
-    case::Case,
+    case::{BELOW, Case},
     expression::{Dialect, Expr, quoted},
 };
 
@@ -15,6 +15,8 @@ use crate::{
 pub(crate) struct Query {
     /// The stream.
     pub(crate) from: String,
+    /// The view that it reads instead, over the same stream.
+    pub(crate) below: Option<Box<Query>>,
     /// `None` for a projection, which has no keys and no aggregates either.
     pub(crate) window: Option<Window>,
     pub(crate) keys: Vec<Expr>,
@@ -53,9 +55,9 @@ pub(crate) struct Window {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Shape {
     Tumble(Length),
-    /// Days or months of a zone's calendar.
+    /// By a zone's calendar.
     Calendar {
-        unit: &'static str,
+        step: Step,
         zone: &'static str,
     },
     Hop {
@@ -68,11 +70,24 @@ pub(crate) enum Shape {
     },
 }
 
+/// How long a calendar's windows are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Step {
+    /// So many local days, counted from 1970-01-01.
+    Days(i64),
+    /// So many local months, counted from January 1970.
+    Months(i64),
+    /// A part of a local day, counted from its first instant.
+    Within(Length),
+}
+
 /// A span of time.
 pub(crate) type Length = (&'static str, i64);
 
 /// The greatest length of a session where none is given.
-const SESSION_GREATEST_MICROS: i64 = 86_400_000_000;
+const SESSION_GREATEST_MICROS: i64 = DAY_MICROS;
+/// A day of 24 hours.
+pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 
 /// The window's start and the keys, in the rows that DuckDB reads.
 const WINDOW: &str = "__window";
@@ -80,13 +95,22 @@ const WINDOW: &str = "__window";
 impl Query {
     /// The case of this query.
     pub(crate) fn case(&self, name: String) -> Case {
+        let lowest = self.below.as_deref().unwrap_or(self);
+        // Over a projection the window is over the stream's time all the same.
+        let window = lowest.window.as_ref().or(self.window.as_ref());
         Case {
             name,
             stream: self.from.clone(),
-            time: self.window.as_ref().map(|window| window.time),
+            time: window.map(|window| window.time),
             lakehead: self.lakehead(),
             duckdb: self.duckdb(),
+            below: self.below.as_ref().map(|below| (below.lakehead(), below.duckdb())),
         }
+    }
+
+    /// What FROM names.
+    fn table(&self) -> &str {
+        if self.below.is_some() { BELOW } else { &self.from }
     }
 
     fn lakehead(&self) -> String {
@@ -101,7 +125,7 @@ impl Query {
         };
         let items: Vec<String> =
             self.items.iter().map(|item| format!("{} AS {}", shown(&item.what), item.name)).collect();
-        let mut text = format!("SELECT {} FROM {}", items.join(", "), self.from);
+        let mut text = format!("SELECT {} FROM {}", items.join(", "), self.table());
         if let Some(filter) = &self.filter {
             let _ = write!(text, " WHERE {}", sql(filter));
         }
@@ -132,12 +156,12 @@ impl Query {
             self.items.iter().map(|item| format!("{} AS {}", shown(&item.what), item.name)).collect();
         let filter = self.filter.as_ref().map(|filter| format!(" WHERE {}", plain(filter))).unwrap_or_default();
         let Some(window) = &self.window else {
-            return format!("SELECT {} FROM {}{filter}", items.join(", "), self.from);
+            return format!("SELECT {} FROM {}{filter}", items.join(", "), self.table());
         };
         let computed: String =
             self.keys.iter().enumerate().map(|(place, expr)| format!(", {} AS {}", plain(expr), key(place))).collect();
         let names: Vec<String> = (0..self.keys.len()).map(key).collect();
-        let rows = format!("SELECT *, epoch_us({}) AS __t{computed} FROM {}{filter}", window.time, self.from);
+        let rows = format!("SELECT *, epoch_us({}) AS __t{computed} FROM {}{filter}", window.time, self.table());
         let mut text = format!("SELECT {} FROM ({})", items.join(", "), window.duckdb(&rows, &names));
         let groups: Vec<String> = std::iter::once(WINDOW.to_owned()).chain(names).collect();
         let _ = write!(text, " GROUP BY {}", groups.join(", "));
@@ -153,7 +177,14 @@ impl Window {
         let time = self.time;
         match &self.shape {
             Shape::Tumble((size, _)) => format!("tumble({time}, INTERVAL '{size}')"),
-            Shape::Calendar { unit, zone } => format!("tumble({time}, INTERVAL '1 {unit}', {})", quoted(zone)),
+            Shape::Calendar { step, zone } => {
+                let size = match step {
+                    Step::Days(days) => format!("{days} days"),
+                    Step::Months(months) => format!("{months} months"),
+                    Step::Within((size, _)) => (*size).to_owned(),
+                };
+                format!("tumble({time}, INTERVAL '{size}', {})", quoted(zone))
+            }
             Shape::Hop { slide, size } => format!("hop({time}, INTERVAL '{}', INTERVAL '{}')", slide.0, size.0),
             Shape::Session { gap, greatest: None } => format!("session({time}, INTERVAL '{}')", gap.0),
             Shape::Session { gap, greatest: Some(greatest) } => {
@@ -168,12 +199,28 @@ impl Window {
             Shape::Tumble((_, size)) => {
                 format!("SELECT *, make_timestamp({} * {size}) AS {WINDOW} FROM ({rows})", floor_of("__t", *size))
             }
-            Shape::Calendar { unit, zone } => {
+            Shape::Calendar { step, zone } => {
                 let zone = quoted(zone);
-                let local = format!("make_timestamp(__t) AT TIME ZONE 'UTC' AT TIME ZONE {zone}");
-                format!(
-                    "SELECT *, date_trunc('{unit}', {local}) AT TIME ZONE {zone} AT TIME ZONE 'UTC' AS {WINDOW} FROM ({rows})"
-                )
+                let local = format!("(make_timestamp(__t) AT TIME ZONE 'UTC' AT TIME ZONE {zone})");
+                let utc = |local: &str| format!("({local} AT TIME ZONE {zone} AT TIME ZONE 'UTC')");
+                let start = match step {
+                    Step::Days(days) => {
+                        let micros = days * DAY_MICROS;
+                        utc(&format!("make_timestamp({} * {micros})", floor_of(&format!("epoch_us({local})"), micros)))
+                    }
+                    Step::Months(months) => {
+                        let since =
+                            format!("((date_part('year', {local}) - 1970) * 12 + date_part('month', {local}) - 1)");
+                        let first = format!("CAST({} * {months} AS INTEGER)", floor_of(&since, *months));
+                        utc(&format!("(TIMESTAMP '1970-01-01' + to_months({first}))"))
+                    }
+                    Step::Within((_, size)) => {
+                        let day =
+                            format!("epoch_us({})", utc(&format!("CAST(date_trunc('day', {local}) AS TIMESTAMP)")));
+                        format!("make_timestamp({day} + ((__t - {day}) // {size}) * {size})")
+                    }
+                };
+                format!("SELECT *, {start} AS {WINDOW} FROM ({rows})")
             }
             Shape::Hop { slide: (_, slide), size: (_, size) } => {
                 let first = format!("({} + 1)", floor_of(&format!("(__t - {size})"), *slide));

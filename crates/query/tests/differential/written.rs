@@ -3,7 +3,12 @@
 //! One text for both engines where both mean the same by it (`duckdb_side.py` teaches DuckDB `tumble` and `regexp_like`).
 //! How a column is compared its name says, see [`Check`](crate::case::Check).
 
-use crate::{case::Case, table::Table};
+use crate::{
+    case::Case,
+    expression::Expr,
+    query::{Item, Length, Query, Shape, Step, What, Window},
+    table::Table,
+};
 
 /// Over recent changes; each under the window `{…}` and a stream's name.
 const CHANGES: &[&str] = &[
@@ -164,15 +169,157 @@ const READINGS: &[&str] = &[
     "SELECT tumble(event_time, INTERVAL '1 day') AS w, sum(sqrt(kelvin)) AS a, sum(kelvin * kelvin) AS b FROM readings GROUP BY 1",
 ];
 
+/// A query by hand over windows that DuckDB does not know.
+struct Windowed {
+    time: &'static str,
+    shape: Shape,
+    keys: &'static [&'static str],
+    values: &'static [(&'static str, &'static str)],
+    filter: Option<&'static str>,
+    having: Option<&'static str>,
+}
+
+/// Over recent changes.
+fn windowed() -> Vec<Windowed> {
+    const SECOND: i64 = 1_000_000;
+    const MINUTE: i64 = 60 * SECOND;
+    const HOUR: i64 = 60 * MINUTE;
+    const COUNT: &[(&str, &str)] = &[("n", "count(*)")];
+    let hop = |slide: Length, size: Length| Shape::Hop { slide, size };
+    let session = |gap: Length| Shape::Session { gap, greatest: None };
+    let calendar = |step: Step, zone: &'static str| Shape::Calendar { step, zone };
+    let over = |shape: Shape, keys: &'static [&'static str], values: &'static [(&'static str, &'static str)]| {
+        Windowed { time: "event_time", shape, keys, values, filter: None, having: None }
+    };
+    vec![
+        over(hop(("1 minute", MINUTE), ("5 minutes", 5 * MINUTE)), &["wiki"], COUNT),
+        over(
+            hop(("1 hour", HOUR), ("1 day", 24 * HOUR)),
+            &[],
+            &[("users", "count(DISTINCT \"user\")"), ("n", "count(*)")],
+        ),
+        // The window's size is no multiple of the slide; both are no part of an hour; the slide is the size.
+        over(
+            hop(("4 minutes", 4 * MINUTE), ("10 minutes", 10 * MINUTE)),
+            &["bot"],
+            &[("n", "count(*)"), ("s", "sum(length_new)")],
+        ),
+        over(
+            hop(("7 minutes", 7 * MINUTE), ("25 minutes", 25 * MINUTE)),
+            &[],
+            &[("a", "min(event_time)"), ("b", "max(event_time)")],
+        ),
+        over(hop(("10 minutes", 10 * MINUTE), ("10 minutes", 10 * MINUTE)), &["namespace"], COUNT),
+        Windowed {
+            having: Some("count(*) % 3 = 1"),
+            ..over(hop(("1 minute", MINUTE), ("3 minutes", 3 * MINUTE)), &["wiki"], COUNT)
+        },
+        Windowed {
+            time: "received_time",
+            filter: Some("NOT canary"),
+            ..over(hop(("5 minutes", 5 * MINUTE), ("15 minutes", 15 * MINUTE)), &["\"type\""], COUNT)
+        },
+        over(
+            session(("30 seconds", 30 * SECOND)),
+            &["\"user\""],
+            &[("n", "count(*)"), ("a", "min(event_time)"), ("b", "max(event_time)")],
+        ),
+        over(
+            session(("5 minutes", 5 * MINUTE)),
+            &["wiki", "bot"],
+            &[("n", "count(*)"), ("pages", "count(DISTINCT title)")],
+        ),
+        over(session(("2 minutes", 2 * MINUTE)), &[], COUNT),
+        over(session(("1 second", SECOND)), &["title"], COUNT),
+        over(
+            Shape::Session { gap: ("10 minutes", 10 * MINUTE), greatest: Some(("1 hour", HOUR)) },
+            &["\"user\""],
+            &[("n", "count(*)"), ("b", "max(event_time)")],
+        ),
+        over(Shape::Session { gap: ("1 hour", HOUR), greatest: Some(("1 hour", HOUR)) }, &["wiki"], COUNT),
+        Windowed {
+            filter: Some("NOT bot AND NOT canary"),
+            having: Some("count(*) > 1"),
+            ..over(
+                session(("3 minutes", 3 * MINUTE)),
+                &["\"user\"", "wiki"],
+                &[("n", "count(*)"), ("grown", "sum(length_new - length_old)")],
+            )
+        },
+        Windowed { time: "received_time", ..over(session(("20 seconds", 20 * SECOND)), &["wiki"], COUNT) },
+        over(calendar(Step::Days(1), "Europe/Berlin"), &["wiki"], COUNT),
+        over(calendar(Step::Days(7), "America/New_York"), &[], COUNT),
+        over(calendar(Step::Months(1), "Asia/Kolkata"), &["bot"], COUNT),
+        over(calendar(Step::Months(3), "UTC"), &[], COUNT),
+        over(calendar(Step::Within(("6 hours", 6 * HOUR)), "Australia/Lord_Howe"), &[], COUNT),
+        over(calendar(Step::Within(("1 hour", HOUR)), "Asia/Kathmandu"), &["wiki"], COUNT),
+    ]
+}
+
+/// Pairs of texts: as Lakehead and as DuckDB has them. Over recent changes, without a window.
+const PAIRS: &[(&str, &str)] = &[
+    (
+        "SELECT event_offset AS at, event_time, wiki, \"user\" AS who, length_new - length_old AS grown FROM recentchange \
+         WHERE NOT canary AND \"type\" = 'edit'",
+        "SELECT event_offset AS at, event_time, wiki, \"user\" AS who, length_new - length_old AS grown FROM recentchange \
+         WHERE NOT canary AND \"type\" = 'edit'",
+    ),
+    ("SELECT * FROM recentchange WHERE bot", "SELECT * FROM recentchange WHERE bot"),
+    (
+        "SELECT event_offset AS at, unnest(make_array(title, \"user\")) AS text FROM recentchange WHERE minor",
+        "SELECT event_offset AS at, unnest([title, \"user\"]) AS text FROM recentchange WHERE minor",
+    ),
+    (
+        "SELECT event_offset AS at, data->>'$schema' AS what, data->'length'->>'new' AS length FROM recentchange WHERE patrolled",
+        "SELECT event_offset AS at, json_extract_string(data, '$.\"$schema\"') AS what, \
+         json_extract_string(data, '$.length.new') AS length FROM recentchange WHERE patrolled",
+    ),
+];
+
 /// The queries over this table.
 pub(crate) fn cases(table: &Table) -> Vec<Case> {
-    let texts = if table.name == "readings" { READINGS } else { CHANGES };
-    let case = |(number, text): (usize, &&str)| Case {
-        name: format!("{}/written/{number}", table.label),
-        stream: table.name.to_owned(),
-        time: Some(if text.contains("tumble(received_time") { "received_time" } else { "event_time" }),
-        lakehead: (*text).to_owned(),
-        duckdb: (*text).to_owned(),
+    let changes = table.name != "readings";
+    let mut cases = Vec::new();
+    let mut add = |time: Option<&'static str>, lakehead: &str, duckdb: &str| {
+        cases.push(Case {
+            name: format!("{}/written/{}", table.label, cases.len()),
+            stream: table.name.to_owned(),
+            time,
+            lakehead: lakehead.to_owned(),
+            duckdb: duckdb.to_owned(),
+            below: None,
+        });
     };
-    texts.iter().enumerate().map(case).collect()
+    for text in if changes { CHANGES } else { READINGS } {
+        let time = if text.contains("tumble(received_time") { "received_time" } else { "event_time" };
+        add(Some(time), text, text);
+    }
+    if changes {
+        PAIRS.iter().for_each(|(lakehead, duckdb)| add(None, lakehead, duckdb));
+        for query in windowed() {
+            let number = cases.len();
+            cases.push(query.query(table).case(format!("{}/written/{number}", table.label)));
+        }
+    }
+    cases
+}
+
+impl Windowed {
+    fn query(self, table: &Table) -> Query {
+        let item = |name: String, what: What| Item { name, what };
+        let mut items = vec![item("w".into(), What::Window)];
+        items.extend((0..self.keys.len()).map(|place| item(format!("k{place}"), What::Key(place))));
+        let value = |(name, text): &(&str, &'static str)| item((*name).to_owned(), What::Value(Expr::Raw(text)));
+        items.extend(self.values.iter().map(value));
+        Query {
+            from: table.name.to_owned(),
+            below: None,
+            window: Some(Window { time: self.time, shape: self.shape }),
+            keys: self.keys.iter().map(|key| Expr::Raw(key)).collect(),
+            items,
+            filter: self.filter.map(Expr::Raw),
+            having: self.having.map(Expr::Raw),
+            by_place: true,
+        }
+    }
 }
