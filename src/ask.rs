@@ -14,13 +14,17 @@ use anyhow::{Context, anyhow, bail};
 use arrow::ipc::reader::StreamReader;
 use indicatif::ProgressBar;
 use lakehead_engine::{
+    Reloaded,
     audit::{Report, Scope},
     import::{Imported, Run},
     offline,
 };
 use lakehead_model::Name;
 use lakehead_query::{Answer, Lake, Limits};
+use reqwest::StatusCode;
 use serde_json::Value;
+
+use crate::outcome::Failure;
 
 /// The environment variable with the token of the running process.
 const TOKEN: &str = "LAKEHEAD_TOKEN";
@@ -125,6 +129,16 @@ impl Process {
         response.json().await.context("reading the status")
     }
 
+    /// Makes it read its pipeline file again. What is refused is wrong usage, with everything that is in the way.
+    pub(crate) async fn reload(&self) -> Result<Reloaded, Failure> {
+        let asked = self.request(self.client.post(format!("{}/v1/reload", self.base))).await?;
+        if matches!(asked.status(), StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT) {
+            let body: Value = asked.json().await.context("reading why it is refused")?;
+            return Err(Failure::Usage(body["error"].as_str().unwrap_or("it is refused").to_owned()));
+        }
+        Ok(self.answered(asked).await?.json().await.context("reading what changed")?)
+    }
+
     /// `/v1/retention`.
     pub(crate) async fn retention(&self) -> anyhow::Result<Value> {
         let response = self.send(self.client.get(format!("{}/v1/retention", self.base))).await?;
@@ -200,18 +214,26 @@ impl Process {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
+        let response = self.request(request).await?;
+        self.answered(response).await
+    }
+
+    async fn request(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
         let request = match std::env::var(TOKEN) {
             Ok(token) => request.bearer_auth(token),
             Err(_) => request,
         };
-        let response = request.send().await.with_context(|| format!("asking process {} at {}", self.pid, self.base))?;
+        request.send().await.with_context(|| format!("asking process {} at {}", self.pid, self.base))
+    }
+
+    async fn answered(&self, response: reqwest::Response) -> anyhow::Result<reqwest::Response> {
         if response.status().is_success() {
             return Ok(response);
         }
         let status = response.status();
         let body: Value = response.json().await.unwrap_or_default();
         match body["error"].as_str() {
-            Some(error) if status == reqwest::StatusCode::UNAUTHORIZED => {
+            Some(error) if status == StatusCode::UNAUTHORIZED => {
                 bail!("{error}; set {TOKEN} to the pipeline's token")
             }
             Some(error) => bail!("{error}"),

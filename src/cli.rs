@@ -8,6 +8,7 @@ mod export;
 mod fsck;
 mod import;
 mod query;
+mod reload;
 mod retention;
 mod run;
 mod simulate;
@@ -37,6 +38,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs a pipeline; without a file, Wikimedia's live recent changes with the default views.
     Run(run::Arguments),
+    /// Makes a running `lakehead run FILE` read its file again, without a restart. Exits 2 when the file is refused.
+    Reload(reload::Arguments),
     /// Serves simulated or recorded events as Wikimedia's EventStreams does, for tests.
     Simulate(simulate::Arguments),
     /// Answers SQL over streams and views, whether Lakehead is running or not.
@@ -71,6 +74,7 @@ impl Cli {
         match self.command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Run(arguments) => run::run(arguments).await,
+            Command::Reload(arguments) => reload::run(arguments).await,
             Command::Simulate(arguments) => simulate::run(arguments).await,
             Command::Query(arguments) => query::run(arguments).await,
             Command::Check(arguments) => check::run(arguments).await,

@@ -53,6 +53,9 @@ const TOP: [&str; 9] = ["data", "listen", "listen_anyone", "token", "store", "ve
 /// Names of streams that are always there.
 const BUILT_IN: [&str; 2] = ["rejects", "gaps"];
 
+/// Gives the value of `${NAME}`.
+pub(crate) type Environment<'a> = dyn Fn(&str) -> Option<String> + Sync + 'a;
+
 /// What the command line says over the file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overrides {
@@ -69,7 +72,7 @@ pub(crate) async fn read(
     file: &str,
     text: &str,
     sources: &[SourceSpec],
-    environment: &dyn Fn(&str) -> Option<String>,
+    environment: &Environment<'_>,
     overrides: Overrides,
 ) -> Result<Pipeline, Problems> {
     let wrong = |mut found: Vec<Problem>| {
@@ -98,6 +101,26 @@ pub(crate) async fn read(
     let streams = streams.into_iter().filter_map(|(name, stream)| Some((name, stream?))).collect();
     let data = overrides.data.unwrap_or_else(|| Path::new(data.as_deref().unwrap_or(DATA)).to_owned());
     Ok(Pipeline { data, listen, token, streams, sources, views, store, verify })
+}
+
+/// What is wrong with a file that is good by itself: each of `found` is a key and why its value cannot be used now.
+pub(crate) fn in_the_way(
+    file: &str,
+    text: &str,
+    environment: &Environment<'_>,
+    found: impl IntoIterator<Item = (String, String)>,
+) -> Problems {
+    let document = Document::parse(text, environment).ok();
+    let place = |(key, what): (String, String)| {
+        let path: Vec<&str> = key.split('.').collect();
+        match &document {
+            Some(document) => document.problem(&path, what),
+            None => Problem { line: 0, key, what },
+        }
+    };
+    let mut found: Vec<Problem> = found.into_iter().map(place).collect();
+    found.sort();
+    Problems { file: file.to_owned(), found }
 }
 
 fn keep<T>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {

@@ -3,9 +3,8 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Name, Offset, StreamSchema};
-use lakehead_query::{Lake, Limits, Round, View, check_view};
+use lakehead_query::{Lake, Limits, View, check_view};
 use lakehead_store::{Need, Store, Stream};
 
 use crate::{
@@ -14,10 +13,11 @@ use crate::{
     catalog::Catalog,
     engine::schemas,
     pipeline::ViewConfig,
+    views::catch_up,
 };
 
 /// Raw events in one round of catching up, as when running.
-const ROUND_BYTES: usize = 4 << 20;
+const ROUND_BYTES: u64 = 4 << 20;
 
 /// How far a view has been brought up to date.
 #[derive(Clone, Copy, Debug)]
@@ -110,8 +110,9 @@ async fn open_all(
             view.restart().map_err(failed)?;
         }
         view.begin_at(view.next_offset().max(stream.head().start));
-        catch_up(&mut view, &stream, &schema, &mut |at, end| progress(Progress { view: name.as_str(), at, end }))
-            .await?;
+        let end = stream.head().end;
+        let progress = &mut |at| progress(Progress { view: name.as_str(), at, end });
+        catch_up(&mut view, &stream, &schema, end, ROUND_BYTES, progress).await?;
         lake.add_view(view.handle());
         damaged.extend(damage.map(|why| (name, why)));
     }
@@ -136,41 +137,4 @@ pub async fn needs(data: &Path, stream: &Name, end: Offset) -> Result<Vec<Need>,
         }
     }
     Ok(needs)
-}
-
-async fn catch_up(
-    view: &mut View,
-    stream: &Stream,
-    schema: &StreamSchema,
-    progress: &mut (dyn FnMut(Offset, Offset) + Send),
-) -> Result<(), Error> {
-    let decoder = Decoder::new(schema, view.plan().wanted()).map_err(|error| Error::Internal(error.to_string()))?;
-    let end = stream.head().end;
-    let mut reader = stream.reader(view.next_offset());
-    while view.next_offset() < end {
-        let (mut batches, mut times, mut events, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
-        while bytes < ROUND_BYTES {
-            let Some(block) = reader.next()? else { break };
-            times.push((block.progress, block.event_time_greatest, block.received_time));
-            if !block.is_empty() {
-                let columns = decoder.decode(&Events {
-                    payload: &block.payload,
-                    ends: &block.ends,
-                    first_offset: block.first_offset,
-                    received_time: block.received_time,
-                });
-                batches.push(columns.map_err(|error| Error::Internal(error.to_string()))?);
-            }
-            bytes += block.payload.len();
-            events += block.len() as u64;
-        }
-        if times.is_empty() {
-            break;
-        }
-        let round = Round { batches, events, end: reader.position(), times };
-        let digest = view.plan().digest(&round).await?;
-        view.absorb(digest).await?;
-        progress(view.next_offset(), end);
-    }
-    Ok(())
 }

@@ -33,10 +33,8 @@ use lakehead_model::{Name, Offset, TimeRange, Timestamp};
 use lakehead_window::{ResultPeriod, Tumble};
 use serde::{Deserialize, Serialize};
 
-use self::{
-    compare::{Comparison, Differing, Side},
-    recount::Recount,
-};
+pub(crate) use self::compare::{Comparison, Side};
+use self::{compare::Differing, recount::Recount};
 use crate::{
     Error, Lake, Snapshot, ViewHandle, ViewPlan,
     cells::{self, Cells},

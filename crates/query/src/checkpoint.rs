@@ -55,6 +55,9 @@ pub(crate) struct Checkpoint {
     pub(crate) parts: BTreeMap<Timestamp, Parts>,
     /// What has changed in the results, commit by commit.
     pub(crate) changes: Vec<ChangeFile>,
+    /// The last commit whose changes are not kept any more: who has not seen it reads the view anew.
+    #[serde(default)]
+    pub(crate) changes_after: u64,
 }
 
 /// One result period's file.
@@ -143,6 +146,7 @@ impl Checkpoint {
             runs: Vec::new(),
             parts: BTreeMap::new(),
             changes: Vec::new(),
+            changes_after: 0,
         }
     }
 

@@ -124,6 +124,7 @@ pub(crate) fn pinned(own: &Snapshot, name: Name, upstream: Arc<Snapshot>) -> Sna
         files,
         partials: BTreeMap::new(),
         changes: own.results.changes.clone(),
+        changes_after: own.results.changes_after,
         folder: own.results.folder.clone(),
     };
     Snapshot {

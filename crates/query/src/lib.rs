@@ -10,7 +10,9 @@ mod bounds;
 mod cells;
 mod checkpoint;
 mod derived;
+mod difference;
 mod error;
+mod explain;
 mod files;
 pub mod format;
 mod functions;
@@ -26,12 +28,18 @@ mod view_table;
 
 pub use audit::{Balance, Difference, Extent, Pace, ViewAudit};
 pub use checkpoint::Kept;
+pub use difference::{ChangedRow, ViewDifference};
 pub use error::Error;
+pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question};
 pub use files::Slot;
 pub use lake::{Answer, Lake, Limits, Rows};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
 pub use snapshot::{Snapshot, ViewHandle};
-pub use view::{Counts, Digest, Late, LateBy, Round, View, ViewSettings, forget_next, kept};
+pub use view::{
+    Counts, Digest, Late, LateBy, Round, View, ViewSettings,
+    changes::{Changes, Position},
+    forget_next, kept,
+};
 
 /// The DataFusion release whose aggregation state checkpoints hold; another one rebuilds its views from the log.
 pub const DATAFUSION_VERSION: &str = datafusion::DATAFUSION_VERSION;

@@ -59,6 +59,7 @@ pub(crate) struct Results {
     pub(crate) partials: BTreeMap<Timestamp, Vec<PathBuf>>,
     /// What commits have changed, and where it lies.
     pub(crate) changes: Vec<ChangeFile>,
+    pub(crate) changes_after: u64,
     pub(crate) folder: Option<Folder>,
 }
 

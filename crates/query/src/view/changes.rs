@@ -4,7 +4,7 @@
 //! are told apart by the view's groups where it shows all of them, and by everything in them where it does not (then a row
 //! that is different is one that is gone and one that is new).
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, str::FromStr, sync::Arc};
 
 use datafusion::arrow::{
     array::{ArrayRef, RecordBatch, StringArray, UInt32Array},
@@ -13,7 +13,10 @@ use datafusion::arrow::{
     row::{RowConverter, Rows, SortField},
 };
 
-use crate::{Error, ViewPlan};
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::{Answer, Error, Snapshot, ViewHandle, ViewPlan, files};
 
 /// The column of the operation.
 pub(crate) const OPERATION: &str = "_op";
@@ -25,6 +28,97 @@ pub(crate) fn schema(plan: &ViewPlan) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// A place in the changes of a view: a commit of one of its lives. As text `build.generation`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Position {
+    build: u64,
+    generation: u64,
+}
+
+impl FromStr for Position {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('.').and_then(|(build, generation)| {
+            Some(Self { build: build.parse().ok()?, generation: generation.parse().ok()? })
+        });
+        parsed.ok_or_else(|| format!("{text:?} is no position in a view's changes: take one from an answer before"))
+    }
+}
+
+impl TryFrom<String> for Position {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Position> for String {
+    fn from(position: Position) -> Self {
+        position.to_string()
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.build, self.generation)
+    }
+}
+
+/// What has changed in a view's closed windows since a position.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Where to go on.
+    pub position: Position,
+    /// The rows are all that there are, rather than what has changed: the position was none, or of another life of the
+    /// view, or too old.
+    pub is_reset: bool,
+    /// The rows, each with its operation in the column `_op`: `insert`, `update` or `delete`; in the order in which they
+    /// came about.
+    pub answer: Answer,
+}
+
+impl ViewHandle {
+    /// What has changed since `after`; everything that there is without it. Open windows are in neither: they change with
+    /// every event.
+    ///
+    /// # Errors
+    /// [`Error::File`] when a file cannot be read: a commit may have taken it away, and asking again helps.
+    pub fn changes<'a>(&'a self, after: Option<Position>) -> BoxFuture<'a, Result<Changes, Error>> {
+        Box::pin(async move {
+            let snapshot = self.snapshot();
+            tokio::task::spawn_blocking(move || since(&snapshot, after))
+                .await
+                .map_err(|error| Error::Engine(error.to_string()))?
+        })
+    }
+}
+
+fn since(snapshot: &Snapshot, after: Option<Position>) -> Result<Changes, Error> {
+    let plan = snapshot.plan();
+    let position = Position { build: snapshot.build, generation: snapshot.generation };
+    let known = after.filter(|after| {
+        after.build == position.build
+            && after.generation <= position.generation
+            && after.generation >= snapshot.results.changes_after
+    });
+    let mut batches = Vec::new();
+    match (known, &snapshot.results.folder) {
+        (Some(after), Some(folder)) => {
+            for file in snapshot.results.changes.iter().filter(|file| file.generation > after.generation) {
+                batches.extend(files::read_partial(&folder.changes(snapshot.build, file.generation))?);
+            }
+        }
+        _ => {
+            for listed in &snapshot.results.files {
+                batches.extend(inserted(plan, &files::read_parquet(&listed.file.path)?)?);
+            }
+        }
+    }
+    let answer = Answer { schema: schema(plan), batches, truncated: false };
+    Ok(Changes { position, is_reset: known.is_none(), answer })
+}
+
 /// All rows as inserted.
 pub(crate) fn inserted(plan: &ViewPlan, rows: &[RecordBatch]) -> Result<Vec<RecordBatch>, Error> {
     rows.iter().filter(|batch| batch.num_rows() > 0).map(|batch| marked(plan, batch, "insert")).collect()
@@ -33,7 +127,11 @@ pub(crate) fn inserted(plan: &ViewPlan, rows: &[RecordBatch]) -> Result<Vec<Reco
 fn marked(plan: &ViewPlan, rows: &RecordBatch, operation: &str) -> Result<RecordBatch, Error> {
     let operations: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(operation, rows.num_rows())));
     let columns = std::iter::once(operations).chain(rows.columns().iter().cloned()).collect();
-    Ok(RecordBatch::try_new(schema(plan), columns)?)
+    let changes = schema(plan);
+    let columns: Vec<ArrayRef> = columns;
+    let cast = |(field, column): (&Arc<Field>, ArrayRef)| datafusion::arrow::compute::cast(&column, field.data_type());
+    let columns = changes.fields().iter().zip(columns).map(cast).collect::<Result<_, _>>()?;
+    Ok(RecordBatch::try_new(changes, columns)?)
 }
 
 /// What leads from the rows `before` to the rows `after`.

@@ -475,6 +475,8 @@ impl View {
         self.checkpoint = Checkpoint::empty(&self.plan, watermark_of(&self.plan, &self.settings));
         self.checkpoint.build = build;
         self.checkpoint.generation = generation;
+        // Whoever follows must begin anew.
+        self.checkpoint.changes_after = generation + 1;
         self.live.clear();
         self.body = match self.plan.kind() {
             Kind::Windowed(_) => Body::Windowed(Box::default()),
@@ -740,7 +742,9 @@ impl View {
         let changes = &mut next.checkpoint.changes;
         let mut kept: u64 = changes.iter().map(|file| file.rows).sum();
         while changes.len() > 1 && (kept > CHANGE_ROWS_MAX || changes.len() > CHANGE_FILES_MAX) {
-            kept -= changes.remove(0).rows;
+            let gone = changes.remove(0);
+            kept -= gone.rows;
+            next.checkpoint.changes_after = gone.generation;
         }
         Ok(())
     }
@@ -824,6 +828,7 @@ impl View {
             bytes: all.iter().map(|listed| listed.file.size).sum(),
             partials: partials.collect(),
             changes: self.checkpoint.changes.clone(),
+            changes_after: self.checkpoint.changes_after,
             folder: Some(self.folder.clone()),
             files: all,
         };
