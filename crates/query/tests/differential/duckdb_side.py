@@ -57,7 +57,7 @@ def canonical(value):
 def answer(connection, sql):
     relation = connection.sql(sql)
     # Python's years end at 9999; microseconds do not.
-    times = [str(kind).startswith(("TIMESTAMP", "DATE")) for kind in relation.types]
+    times = [str(kind) in ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATE") for kind in relation.types]
     names = ['"' + name.replace('"', '""') + '"' for name in relation.columns]
     shown = [f"epoch_us({name}) AS {name}" if is_time else name for name, is_time in zip(names, times)]
     rows = relation.project(", ".join(shown)).fetchall()

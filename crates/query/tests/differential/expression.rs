@@ -263,8 +263,8 @@ impl Aggregate {
                 format!("{name}({arguments} ORDER BY {order}){filter}")
             }
             Function::TopK(k) if duckdb => format!(
-                "list_transform(list_sort(list_transform(map_entries(histogram({arguments}){filter}), \
-                 lambda e: {{'c': -CAST(e.value AS BIGINT), 'v': e.key}}))[:{k}], lambda e: {{'value': e.v, 'count': -e.c}})"
+                "coalesce(list_transform(list_sort(list_transform(map_entries(histogram({arguments}){filter}), \
+                 lambda e: {{'c': -CAST(e.value AS BIGINT), 'v': e.key}}))[:{k}], lambda e: {{'value': e.v, 'count': -e.c}}), [])"
             ),
             Function::TopK(k) => format!("top_k({arguments}, {k}){filter}"),
         }

@@ -10,6 +10,7 @@ mod stacks;
 
 use self::samples::Samples;
 use crate::{
+    case::Check,
     expression::{Expr, Function, column},
     features::{FEATURES, Features},
     query::{DAY_MICROS, Item, Length, Query, Shape, Step, What, Window},

@@ -10,6 +10,7 @@ use lakehead_query::{Error, Lake, Round, Slot, View, ViewPlan, ViewSettings, che
 use crate::{
     batch::{limits, scratch},
     case::{BELOW, Case},
+    compare::{Side, difference},
     oracle,
     random::Random,
     table::Table,
@@ -190,6 +191,9 @@ impl Work<'_> {
             return Err(format!("the view does not account for every event of {}: {counts:?}", events.len()));
         }
         let (schema, rows) = self.rows(&views).await?;
+        if schema.column_with_name("w").is_some() && !rows.is_empty() {
+            self.part(&views, &schema, &rows, random).await?;
+        }
         Ok(Told { schema, rows, midway, history: self.history })
     }
 
@@ -232,10 +236,32 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Asks for the windows between two, for which other files need not be read, and compares with what they all are.
+    async fn part(&self, views: &[View], schema: &SchemaRef, all: &[Row], random: &mut Random) -> Result<(), String> {
+        let (place, _) = schema.column_with_name("w").expect("looked for");
+        let starts: Vec<i64> = all.iter().filter_map(|row| row[place].time()).collect();
+        if starts.is_empty() {
+            return Ok(());
+        }
+        let (a, b) = (*random.pick(&starts), *random.pick(&starts));
+        let (from, to) = (a.min(b), a.max(b));
+        let condition = format!("w >= '{}' AND w <= '{}'", Timestamp(from), Timestamp(to));
+        let (_, part) = self.query(views, &format!("SELECT * FROM {VIEW} WHERE {condition}")).await?;
+        let expected = all.iter().filter(|row| row[place].time().is_some_and(|start| (from..=to).contains(&start)));
+        let expected: Vec<Row> = expected.cloned().collect();
+        let shown: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let (part, whole) = (Side { name: "part", rows: &part }, Side { name: "whole", rows: &expected });
+        difference(&shown, part, whole, false).map_or(Ok(()), |why| Err(format!("where {condition}: {why}")))
+    }
+
     async fn rows(&self, views: &[View]) -> Result<(SchemaRef, Vec<Row>), String> {
+        self.query(views, &format!("SELECT * FROM {VIEW}")).await
+    }
+
+    async fn query(&self, views: &[View], sql: &str) -> Result<(SchemaRef, Vec<Row>), String> {
         let lake = Lake::new(limits()).expect("a lake");
         views.iter().for_each(|view| lake.add_view(view.handle()));
-        let answer = lake.query(&format!("SELECT * FROM {VIEW}")).await;
+        let answer = lake.query(sql).await;
         let answer = answer.map_err(|e| format!("the view does not answer: {e}"))?;
         Ok((answer.schema.clone(), value::rows(&answer.batches)))
     }

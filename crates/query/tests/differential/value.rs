@@ -52,6 +52,14 @@ impl Value {
         }
     }
 
+    /// As microseconds, where it is a time.
+    pub(crate) fn time(&self) -> Option<i64> {
+        match self {
+            Self::Time(micros) => Some(*micros),
+            _ => None,
+        }
+    }
+
     /// As a number, where it is one.
     pub(crate) fn number(&self) -> Option<f64> {
         match self {
