@@ -20,12 +20,16 @@ pub(super) fn empty(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Deletes a folder with all that is in it; one that is not there is clear already.
-pub(super) fn clear(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("clearing {}", folder.display()))?;
-    }
-    Ok(())
+/// Deletes a file, or a folder with all that is in it; what is not there is clear already.
+pub(super) fn clear(path: &Path) -> Result<()> {
+    let cleared = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else if path.exists() {
+        fs::remove_file(path)
+    } else {
+        Ok(())
+    };
+    cleared.with_context(|| format!("clearing {}", path.display()))
 }
 
 /// A path as a word of a command line.

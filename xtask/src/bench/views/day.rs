@@ -39,6 +39,9 @@ const QUESTIONS: [(&str, &str); 2] = [
     ("by_wiki", "SELECT wiki, sum(edits) AS edits FROM edits_per_minute WHERE {day} GROUP BY wiki ORDER BY edits DESC"),
 ];
 
+/// Who else answers; in small letters the word that bench/view_day.py takes.
+const PEERS: [&str; 3] = ["DuckDB", "Polars", "ClickHouse"];
+
 /// What an answer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Holds {
@@ -70,14 +73,14 @@ pub(super) fn measure(binary: &Path, scratch: &Path, events: u64) -> Result<Stri
     let words = ["run", &text(&pipeline)?, "--data", &text(&data)?, "--listen", "127.0.0.1:0"];
     let mut lakehead = Process::start(binary, &words)?;
     status::wait(&mut lakehead, events)?;
-    println!("{RUNS} questions of each kind, for one day of {}", days.len());
+    println!("{RUNS} questions of each kind, each for one of {} days", days.len());
     let own =
         QUESTIONS.iter().map(|(_, question)| ask(&lakehead.address, question, &days)).collect::<Result<Vec<_>>>()?;
     let memory_peak = lakehead.memory_peak()?;
     lakehead.finish()?;
     let folder = data.join("views").join(EDITS_PER_MINUTE.0);
     let mut answerers = vec![Answerer { name: "Lakehead, by HTTP".to_owned(), asked: Ok(own) }];
-    answerers.extend(["duckdb", "polars", "clickhouse"].map(|name| peer(name, &folder, &days)));
+    answerers.extend(PEERS.map(|name| peer(name, &folder, &days)));
     let (files, bytes) = files(&folder)?;
     scratch::clear(&data)?;
     Ok(section(events, &answerers, files, bytes, memory_peak))
@@ -124,9 +127,9 @@ fn holds(body: &str) -> Result<Holds> {
 
 /// Puts the same questions to another program.
 fn peer(name: &str, folder: &Path, days: &[String]) -> Answerer {
-    println!("the same of {name}");
-    let runs = RUNS.to_string();
-    let mut words = vec![name.as_ref(), folder.as_os_str(), runs.as_ref()];
+    println!("{name} on the view's files");
+    let (runs, word) = (RUNS.to_string(), name.to_lowercase());
+    let mut words = vec![word.as_ref(), folder.as_os_str(), runs.as_ref()];
     words.extend(days.iter().map(OsStr::new));
     let answer = peers::run("view_day.py", &words);
     let asked = answer
@@ -163,7 +166,7 @@ fn section(events: u64, answerers: &[Answerer], files: usize, bytes: u64, memory
     let days = own.and_then(|own| own.first()).map(|asked| asked.days.len()).unwrap_or(0);
     let mut text = format!(
         "\n### One day of a view over {} events\n\n`edits_per_minute`: {files} files, {:.1} MiB, {:.1} days of event time. \
-         {RUNS} questions of each kind, for {days} days in turn.\n\n\
+         {RUNS} questions of each kind, each for one of {days} days in turn.\n\n\
          | what | p50 ms | p99 ms | max ms | bar |\n|---|---:|---:|---:|---:|\n",
         thousands(events as f64),
         bytes as f64 / 1024.0 / 1024.0,
