@@ -75,15 +75,17 @@ pub(super) fn measure(binary: &Path, scratch: &Path, seconds: u64) -> Result<Str
     println!("event to visible: {} events a second for {seconds} s", thousands(RATE as f64));
     let data = scratch.join("live");
     let (events, start) = (seconds * RATE, micros_now()?.div_ceil(1_000_000) + BEFORE_FIRST.as_secs());
-    let (count, rate, begins) = (events.to_string(), RATE.to_string(), rfc3339(start)?);
-    let words = ["simulate", "--rate", &rate, "--events", &count, "--start", &begins, "--listen", "127.0.0.1:0"];
-    let upstream = Process::start(binary, &words)?;
+    let (rate, begins) = (RATE.to_string(), rfc3339(start)?);
+    // It goes on after the events that are measured: at its end the last few would wait for more to make a block with.
+    let words = ["simulate", "--rate", &rate, "--start", &begins, "--listen", "127.0.0.1:0"];
+    let mut upstream = Process::start(binary, &words)?;
     let url = format!("http://{}/v2/stream/{STREAM}", upstream.address);
     let views: Vec<View> = TEN.into_iter().chain([VISIBLE]).collect();
     let pipeline = pipelines::write(scratch, "live", Some(&url), &views)?;
     let words = ["run", &text(&pipeline)?, "--data", &text(&data)?, "--listen", "127.0.0.1:0"];
     let mut lakehead = Process::start(binary, &words)?;
     let watched = watch(&mut lakehead, start * 1_000_000, events)?;
+    upstream.kill()?;
     check(&lakehead, start * 1_000_000, events)?;
     lakehead.finish()?;
     scratch::clear(&data)?;
@@ -138,7 +140,8 @@ fn ask(address: &str, sql: &str) -> Result<Value> {
 fn check(lakehead: &Process, start_micros: u64, events: u64) -> Result<()> {
     let sql = format!(
         "SELECT count(*) AS events, min(before) AS least, max(before) AS greatest FROM (SELECT {start_micros} \
-         + CAST(event_offset AS BIGINT) * {MICROS_EACH} - CAST(meta_dt AS BIGINT) AS before FROM {STREAM})"
+         + CAST(event_offset AS BIGINT) * {MICROS_EACH} - CAST(meta_dt AS BIGINT) AS before FROM {STREAM} \
+         WHERE event_offset < {events})"
     );
     let answer = ask(&lakehead.address, &sql)?;
     let number = |key: &str| answer[0][key].as_i64().with_context(|| format!("no {key} in {answer}"));
