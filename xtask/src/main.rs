@@ -34,6 +34,9 @@ usage: cargo xtask <command>
   bench store   measures the store alone, from memory: append, scan, the cost per event as it grows, opening
           [--events N, default 2000000] [--flat N, default 50000000; 0 leaves it out]
           [--segments N, default 10000; 0 leaves it out] [--sync always|off|SPAN, default always]
+  bench views   measures what views cost and how fast they are, with DuckDB, Polars and ClickHouse beside them
+          [--events N, default 3000000] [--view-events N, default 50000000; 0 leaves it out]
+          [--live-seconds N, default 60; 0 leaves it out]
   torture kills the running binary again and again, and checks that nothing was lost or doubled
           [--kills N, default 100] [--seed S, default 1] [--minutes M, default no limit]
           [--points all|NAME,…, default all that can be reached] [--binary PATH, default a build of this checkout]
