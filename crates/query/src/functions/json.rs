@@ -10,7 +10,8 @@ use std::sync::Arc;
 use datafusion::{
     arrow::{
         array::{
-            ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, ListBuilder, StringViewArray, StringViewBuilder,
+            Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, ListBuilder, StringViewArray,
+            StringViewBuilder,
         },
         compute::cast,
         datatypes::{DataType, Field},
