@@ -8,6 +8,7 @@ mod export;
 mod fsck;
 mod import;
 mod query;
+mod reload;
 mod retention;
 mod run;
 mod simulate;
@@ -15,6 +16,7 @@ mod streams;
 mod table;
 mod tail;
 mod verify;
+mod view;
 mod views;
 
 use clap::{Parser, Subcommand};
@@ -37,6 +39,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs a pipeline; without a file, Wikimedia's live recent changes with the default views.
     Run(run::Arguments),
+    /// Makes a running `lakehead run FILE` read its file again, without a restart. Exits 2 when the file is refused.
+    Reload(reload::Arguments),
     /// Serves simulated or recorded events as Wikimedia's EventStreams does, for tests.
     Simulate(simulate::Arguments),
     /// Answers SQL over streams and views, whether Lakehead is running or not.
@@ -55,6 +59,8 @@ enum Command {
     Streams(streams::Arguments),
     /// The views and how far they are; with a name, its SQL.
     Views(views::Arguments),
+    /// One view: the events behind its rows, a new SQL compared, built and put in place.
+    View(view::Arguments),
     /// Prints a stream's last events, and those that come.
     Tail(tail::Arguments),
     /// Checks every byte of the log, says what is damaged and what a repair would do, and repairs. Exits 3 on damage.
@@ -71,6 +77,7 @@ impl Cli {
         match self.command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Run(arguments) => run::run(arguments).await,
+            Command::Reload(arguments) => reload::run(arguments).await,
             Command::Simulate(arguments) => simulate::run(arguments).await,
             Command::Query(arguments) => query::run(arguments).await,
             Command::Check(arguments) => check::run(arguments).await,
@@ -80,6 +87,7 @@ impl Cli {
             Command::Backup(arguments) => backup::run(arguments).await,
             Command::Streams(arguments) => streams::run(arguments).await,
             Command::Views(arguments) => views::run(arguments).await,
+            Command::View(arguments) => view::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
             Command::Fsck(arguments) => fsck::run(arguments).await,
             Command::Retention(arguments) => retention::run(arguments).await,

@@ -20,7 +20,7 @@ use lakehead_connector_api::SourceSpec;
 use lakehead_engine::{
     Pipeline,
     audit::AuditSettings,
-    pipeline::{SourceConfig, StreamConfig, Token, ViewConfig},
+    pipeline::{SourceConfig, StreamConfig, Swap, Token, ViewConfig},
     schemas,
 };
 use lakehead_model::{ByteSize, Name, Span};
@@ -53,6 +53,9 @@ const TOP: [&str; 9] = ["data", "listen", "listen_anyone", "token", "store", "ve
 /// Names of streams that are always there.
 const BUILT_IN: [&str; 2] = ["rejects", "gaps"];
 
+/// Gives the value of `${NAME}`.
+pub(crate) type Environment<'a> = dyn Fn(&str) -> Option<String> + Sync + 'a;
+
 /// What the command line says over the file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overrides {
@@ -69,7 +72,7 @@ pub(crate) async fn read(
     file: &str,
     text: &str,
     sources: &[SourceSpec],
-    environment: &dyn Fn(&str) -> Option<String>,
+    environment: &Environment<'_>,
     overrides: Overrides,
 ) -> Result<Pipeline, Problems> {
     let wrong = |mut found: Vec<Problem>| {
@@ -98,6 +101,26 @@ pub(crate) async fn read(
     let streams = streams.into_iter().filter_map(|(name, stream)| Some((name, stream?))).collect();
     let data = overrides.data.unwrap_or_else(|| Path::new(data.as_deref().unwrap_or(DATA)).to_owned());
     Ok(Pipeline { data, listen, token, streams, sources, views, store, verify })
+}
+
+/// What is wrong with a file that is good by itself: each of `found` is a key and why its value cannot be used now.
+pub(crate) fn in_the_way(
+    file: &str,
+    text: &str,
+    environment: &Environment<'_>,
+    found: impl IntoIterator<Item = (String, String)>,
+) -> Problems {
+    let document = Document::parse(text, environment).ok();
+    let place = |(key, what): (String, String)| {
+        let path: Vec<&str> = key.split('.').collect();
+        match &document {
+            Some(document) => document.problem(&path, what),
+            None => Problem { line: 0, key, what },
+        }
+    };
+    let mut found: Vec<Problem> = found.into_iter().map(place).collect();
+    found.sort();
+    Problems { file: file.to_owned(), found }
 }
 
 fn keep<T>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
@@ -214,6 +237,8 @@ async fn views(
         watermark_delay: Option<Span>,
         lateness: Option<Span>,
         late: Option<Late>,
+        state_max: Option<ByteSize>,
+        swap: Option<Swap>,
     }
     let whole: BTreeMap<_, _> =
         streams.iter().filter_map(|(name, stream)| Some((name.clone(), stream.clone()?))).collect();
@@ -225,20 +250,27 @@ async fn views(
             problems.push(document.problem(&["view", key], what));
         }
         let Some(keys) = keep(document.read::<Keys>(&["view", key]), problems) else { continue };
-        // With a broken stream the SQL cannot be judged: the stream's own problem comes first.
-        if whole.len() == streams.len()
-            && let Err(error) = lakehead_query::check_view(&keys.sql, &schemas).await
-        {
-            problems.push(document.problem(&["view", key, "sql"], error.to_string().replace('\n', " ")));
-        }
         let default = ViewConfig::new(keys.sql);
         let view = ViewConfig {
             watermark_delay: keys.watermark_delay.map_or(default.watermark_delay, |span| span.0),
             lateness: keys.lateness.map_or(default.lateness, |span| span.0),
             late: keys.late.unwrap_or(default.late),
+            state_max: keys.state_max.unwrap_or(default.state_max),
+            swap: keys.swap.unwrap_or(default.swap),
             ..default
         };
         views.insert(name, view);
+    }
+    // With a broken stream the SQL cannot be judged: the stream's own problem comes first.
+    if whole.len() == streams.len() {
+        let texts = views.iter().map(|(name, view)| (name.clone(), view.sql.clone())).collect();
+        match lakehead_query::check_views(&texts, &schemas).await {
+            Ok(plans) => problems.extend(plans.into_iter().filter_map(|(name, plan)| {
+                let error = plan.err()?.to_string().replace('\n', " ");
+                Some(document.problem(&["view", name.as_str(), "sql"], error))
+            })),
+            Err(error) => problems.push(document.problem(&["view"], error.to_string())),
+        }
     }
     views
 }

@@ -10,6 +10,7 @@ mod config;
 mod outcome;
 mod output;
 mod patience;
+mod reload;
 mod service;
 
 use std::process::ExitCode;

@@ -48,7 +48,7 @@ pub(crate) fn report(outcome: Outcome) -> ExitCode {
 }
 
 /// An error with its causes, each said once: many messages carry their cause's words already.
-fn told(error: &anyhow::Error) -> String {
+pub(crate) fn told(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
         if told.is_empty() {
             cause

@@ -1,4 +1,4 @@
-//! A running pipeline as a service: bind, start, serve, wait for Ctrl-C, finish in order.
+//! A running pipeline as a service: bind, start, serve, reload on SIGHUP, wait for Ctrl-C, finish in order.
 //!
 //! Shared by `run` and `demo`. The address is bound before anything else, so a port in use costs nothing; the HTTP
 //! server stops before the engine, so whoever is being answered gets the answer.
@@ -19,7 +19,11 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{VERSION, clock::SystemClock};
+use crate::{
+    VERSION,
+    clock::SystemClock,
+    reload::{Origin, Reloader},
+};
 
 /// How often a person at a terminal is told how it goes.
 const TELL_EVERY: Duration = Duration::from_secs(30);
@@ -47,31 +51,62 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// The signals that ask to finish: Ctrl-C and SIGTERM.
-pub(crate) struct Stop {
+/// The signals that ask for something.
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hang_up: Signal,
+    /// How many of the three standard channels were a terminal at the start.
+    terminals: usize,
 }
 
-impl Stop {
+/// What a signal asks for.
+enum Asked {
+    /// Ctrl-C, SIGTERM, or a terminal that was closed.
+    Finish,
+    /// SIGHUP.
+    Reload,
+}
+
+impl Signals {
     /// From now on these signals no longer end the process by themselves.
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("listening for signals");
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hang_up: listen(SignalKind::hangup())?,
+            terminals: terminals(),
+        })
     }
 
-    /// Waits for one.
-    pub(crate) async fn wait(&mut self) {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Asked::Finish,
+            _ = self.terminate.recv() => Asked::Finish,
+            // The same signal says that the terminal was closed: who closes it means the program in it.
+            _ = self.hang_up.recv() => if terminals() < self.terminals { Asked::Finish } else { Asked::Reload },
         }
     }
+
+    /// Waits until it is asked to finish.
+    pub(crate) async fn finish(&mut self) {
+        while !matches!(self.next().await, Asked::Finish) {}
+    }
+}
+
+/// How many of the standard channels are a terminal that is open.
+fn terminals() -> usize {
+    [io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()]
+        .into_iter()
+        .filter(|is| *is)
+        .count()
 }
 
 /// A pipeline that runs and is served.
 pub(crate) struct Service {
     engine: Arc<Engine>,
+    reloader: Arc<Reloader>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
     serving: JoinHandle<Result<(), lakehead_serve::Error>>,
@@ -79,8 +114,8 @@ pub(crate) struct Service {
 
 impl Service {
     /// Opens `pipeline` and serves it on `listener`. Its sources are connected by [`until`](Self::until), so that whoever
-    /// starts it speaks first.
-    pub(crate) async fn start(pipeline: Pipeline, listener: TcpListener) -> anyhow::Result<Self> {
+    /// starts it speaks first. `origin` is where the pipeline comes from, for when it is to be read again.
+    pub(crate) async fn start(pipeline: Pipeline, origin: Origin, listener: TcpListener) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("asking for the address that was bound")?;
         let parts = Parts { clock: Arc::new(SystemClock), sources: lakehead_connectors::SOURCES, version: VERSION };
         let engine = Arc::new(Engine::open(pipeline, parts).await?);
@@ -92,8 +127,10 @@ impl Service {
             // An error means that the service itself is gone: that is a reason to stop, too.
             let _ = stopping.wait_for(|stop| *stop).await;
         };
-        let serving = tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), shutdown));
-        Ok(Self { engine, address, stop, serving })
+        let reloader = Arc::new(Reloader::new(Arc::clone(&engine), origin));
+        let serving =
+            tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), Arc::clone(&reloader) as _, shutdown));
+        Ok(Self { engine, reloader, address, stop, serving })
     }
 
     /// Where the dashboard is.
@@ -102,13 +139,17 @@ impl Service {
     }
 
     /// Connects the sources and runs until a signal comes or the server fails; then finishes in order and says so.
-    pub(crate) async fn until(mut self, mut stop: Stop) -> anyhow::Result<()> {
+    pub(crate) async fn until(mut self, mut signals: Signals) -> anyhow::Result<()> {
         self.engine.connect();
         let mut telling = tokio::time::interval_at(tokio::time::Instant::now() + TELL_FIRST, TELL_EVERY);
         let terminal = io::stderr().is_terminal();
         let failed = loop {
             tokio::select! {
-                () = stop.wait() => break None,
+                asked = signals.next() => match asked {
+                    Asked::Finish => break None,
+                    // What comes of it is told by the engine.
+                    Asked::Reload => drop(tokio::spawn(Arc::clone(&self.reloader).on_signal())),
+                },
                 served = &mut self.serving => break Some(match served {
                     Ok(Ok(())) => anyhow!("the server ended by itself"),
                     Ok(Err(error)) => error.into(),
@@ -127,7 +168,7 @@ impl Service {
                 finished?;
                 failed.map_or(Ok(()), Err)
             }
-            () = stop.wait() => Err(anyhow!("stopped at once; the next start cuts what was not finished and goes on from there")),
+            () = signals.finish() => Err(anyhow!("stopped at once; the next start cuts what was not finished and goes on from there")),
         }
     }
 

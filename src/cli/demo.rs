@@ -23,7 +23,8 @@ use crate::{
     clock::SystemClock,
     config::Overrides,
     outcome::{Failure, Outcome},
-    service::{Service, Stop, bind},
+    reload::Origin,
+    service::{Service, Signals, bind},
 };
 
 /// Where the demo's events are kept: apart from `./data`, so that simulated events never mix with real ones.
@@ -84,8 +85,8 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     };
     let pipeline = load(None, Some(format!("http://{address}/v2/stream/recentchange")), overrides).await?;
     let listener = bind(pipeline.listen).await?;
-    let stop = Stop::listen()?;
-    let service = Service::start(pipeline, listener).await?;
+    let signals = Signals::listen()?;
+    let service = Service::start(pipeline, Origin::BuiltIn("the demo"), listener).await?;
     // Kept before the first event can arrive, so that no event is without its timeline.
     if begun_now {
         keep(&path, &timeline).with_context(|| format!("writing {}", path.display()))?;
@@ -97,7 +98,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         timeline.rate,
         arguments.data.display()
     );
-    Ok(service.until(stop).await?)
+    Ok(service.until(signals).await?)
 }
 
 /// The directory's timeline, or a new one that begins now; and whether it is new.

@@ -40,7 +40,7 @@ use crate::{
     config,
     outcome::{Failure, Outcome},
     patience::with_progress,
-    service::{Stop, grouped},
+    service::{Signals, grouped},
 };
 
 /// Lines in one append: as many as make a block by themselves.
@@ -157,7 +157,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let mut reads = start(input, stand, if request { REQUEST_BYTES } else { RUN_BYTES }, Arc::clone(&read))?;
     let begun = Instant::now();
     let mut imported = Imported::default();
-    let mut stop = Stop::listen()?;
+    let mut stop = Signals::listen()?;
     let outcome = with_progress("importing", async |bar| {
         if let Some(total) = total {
             bar.set_length(total);
@@ -165,7 +165,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         loop {
             let next = tokio::select! {
                 next = reads.recv() => next,
-                () = stop.wait() => return Ok(false),
+                () = stop.finish() => return Ok(false),
             };
             match next {
                 None => return Ok(true),

@@ -2,14 +2,14 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 use lakehead_engine::Pipeline;
 
 use crate::{
     VERSION, config,
     outcome::{Failure, Outcome},
-    service::{Service, Stop, bind},
+    reload::{Origin, environment, text},
+    service::{Service, Signals, bind},
 };
 
 /// The source of the default pipeline.
@@ -36,13 +36,17 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let overrides =
         config::Overrides { data: arguments.data, listen: arguments.listen, listen_anyone: arguments.listen_anyone };
+    let origin = match &arguments.pipeline {
+        Some(file) => Origin::File(file.clone(), overrides.clone()),
+        None => Origin::BuiltIn(config::DEFAULT_NAME),
+    };
     let pipeline = load(arguments.pipeline, arguments.upstream, overrides).await?;
     let listener = bind(pipeline.listen).await?;
-    let stop = Stop::listen()?;
+    let signals = Signals::listen()?;
     let data = pipeline.data.display().to_string();
-    let service = Service::start(pipeline, listener).await?;
+    let service = Service::start(pipeline, origin, listener).await?;
     println!("Lakehead {VERSION} keeps everything in {data}; open {}", service.url());
-    Ok(service.until(stop).await?)
+    Ok(service.until(signals).await?)
 }
 
 /// Reads the pipeline file, or the default pipeline, with what the command line says over it.
@@ -51,13 +55,9 @@ pub(crate) async fn load(
     upstream: Option<String>,
     overrides: config::Overrides,
 ) -> Result<Pipeline, Failure> {
-    let environment = |name: &str| std::env::var(name).ok();
     let (name, text) = match file {
         None => (config::DEFAULT_NAME.to_owned(), config::DEFAULT.to_owned()),
-        Some(file) => {
-            let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()));
-            (file.display().to_string(), text.map_err(|error| Failure::Usage(format!("{error:#}")))?)
-        }
+        Some(file) => (file.display().to_string(), text(&file).map_err(|error| Failure::Usage(format!("{error:#}")))?),
     };
     let sources = lakehead_connectors::SOURCES;
     let mut pipeline = config::read(&name, &text, sources, &environment, overrides).await?;

@@ -10,7 +10,7 @@ use lakehead_simulator::{Faults, Options, Simulator};
 use crate::{
     clock::SystemClock,
     outcome::{Failure, Outcome},
-    service::{Stop, bind, grouped},
+    service::{Signals, bind, grouped},
 };
 
 #[derive(Debug, Args)]
@@ -52,10 +52,10 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         .map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))?;
     let listener = bind(listen).await?;
     let address = listener.local_addr().context("asking for the address that was bound")?;
-    let mut stop = Stop::listen()?;
+    let mut stop = Signals::listen()?;
     println!("listening on http://{address}");
     println!("for example: curl -N http://{address}/v2/stream/recentchange");
-    Arc::clone(&simulator).serve(listener, async move { stop.wait().await }).await?;
+    Arc::clone(&simulator).serve(listener, async move { stop.finish().await }).await?;
     eprintln!("stopped: {} events were sent", grouped(simulator.stats().events));
     Ok(())
 }

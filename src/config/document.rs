@@ -12,7 +12,10 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::problem::{Problem, instead};
+use super::{
+    Environment,
+    problem::{Problem, instead},
+};
 
 /// Where a value stands: the keys that lead to it.
 pub(crate) type Place<'a> = &'a [&'a str];
@@ -30,7 +33,7 @@ pub(crate) struct Document {
 
 impl Document {
     /// Parses `text`; `environment` gives the value of a `${NAME}`.
-    pub(crate) fn parse(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn parse(text: &str, environment: &Environment<'_>) -> Result<Self, Vec<Problem>> {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         let mut document = Self { tree: Value::Null, places: BTreeMap::new(), lines, secrets: Vec::new() };
         let table = DeTable::parse(text).map_err(|error| {
@@ -131,7 +134,7 @@ impl Document {
         &mut self,
         table: &DeTable<'_>,
         path: &mut Vec<String>,
-        environment: &dyn Fn(&str) -> Option<String>,
+        environment: &Environment<'_>,
         problems: &mut Vec<Problem>,
     ) -> Value {
         let mut object = serde_json::Map::new();
@@ -149,7 +152,7 @@ impl Document {
         &mut self,
         value: &Spanned<DeValue<'_>>,
         path: &mut Vec<String>,
-        environment: &dyn Fn(&str) -> Option<String>,
+        environment: &Environment<'_>,
         problems: &mut Vec<Problem>,
     ) -> Value {
         match value.get_ref() {
@@ -188,7 +191,7 @@ impl Document {
     }
 
     /// `text` with each `${NAME}` replaced; `$${` stands for `${` itself.
-    fn substitute(&mut self, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    fn substitute(&mut self, text: &str, environment: &Environment<'_>) -> Result<String, String> {
         let mut rest = text;
         let mut whole = String::with_capacity(text.len());
         while let Some(at) = rest.find("${") {

@@ -231,11 +231,11 @@ fn is_edit(event: &Value) -> bool {
 }
 
 /// Pseudo-random moments, the same in every run: xorshift (Marsaglia, 2003).
-struct Moments(u64);
+pub(crate) struct Moments(pub(crate) u64);
 
 impl Moments {
     /// Waits up to five milliseconds: a few blocks' time at full speed.
-    fn wait(&mut self) {
+    pub(crate) fn wait(&mut self) {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

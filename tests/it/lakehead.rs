@@ -176,6 +176,12 @@ impl Lakehead {
         http::push(&self.address, stream, body).unwrap_or_else(|error| panic!("{error}: {}", self.said()))
     }
 
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        let asked = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().expect("kill is there");
+        assert!(asked.success(), "it was running");
+    }
+
     /// SIGKILL, and waits until it is gone.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it was running");

@@ -19,6 +19,7 @@ mod lakehead;
 mod push;
 mod readers;
 mod recording;
+mod reload;
 mod segments;
 mod upkeep;
 mod verify;

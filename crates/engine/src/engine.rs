@@ -7,13 +7,12 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
 use bytes::Bytes;
 use lakehead_connector_api::SourceSpec;
-use lakehead_json::EventTimes;
 use lakehead_model::{Clock, Name, StreamSchema, Timestamp};
 use lakehead_query::{Lake, Limits};
 use lakehead_store::{Appender, RetentionPlan, Store, Stream};
@@ -22,27 +21,22 @@ use tracing::warn;
 
 use crate::{
     Error, Pipeline, Pushed, Status,
-    audit::{self, Auditor, Effort, Report, Scope, Throttle},
+    audit::{self, Auditor, Effort, Report, Scope, Throttle, watchman::Watched},
     catalog::Catalog,
+    current::Current,
     disk, gaps, import,
-    ingest::Ingest,
     pipeline::StreamConfig,
-    push::Gateway,
-    rates::{Rate, SAMPLE_EVERY, SPAN_MAX},
+    plan::Plan,
+    rates::SAMPLE_EVERY,
     rejects,
-    status::{AuditStatus, DiskStatus, StreamStatus},
-    supervise::supervise,
-    upkeep::{self, Upkeep, UpkeepStatus},
-    views::{self, Needs},
-    watch::SourceWatch,
+    sources::{STOP_WITHIN, Sources},
+    status::{AuditStatus, DiskStatus, ReloadStatus, ViewStatus},
+    upkeep::{self, Needed, Upkeep},
+    views,
 };
 
 /// How often the disk is measured: a walk over the views' files, so not often.
 const DISK_EVERY: Duration = Duration::from_secs(10);
-
-/// How long sources get to finish what is under way; the store commits within a quarter of a second, so past this the
-/// disk is in trouble and waiting does not help.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 /// What a pipeline runs with: the components, apart from the settings.
 #[derive(Clone)]
@@ -59,55 +53,46 @@ pub struct Parts {
 #[must_use]
 pub fn schemas(streams: &BTreeMap<Name, StreamConfig>) -> BTreeMap<Name, StreamSchema> {
     let own = streams.iter().map(|(name, config)| (name.clone(), config.schema.clone()));
-    own.chain([(built_in(rejects::STREAM), rejects::schema()), (built_in(gaps::STREAM), gaps::schema())]).collect()
+    own.chain([(rejects::name(), rejects::schema()), (gaps::name(), gaps::schema())]).collect()
 }
 
-fn built_in(name: &str) -> Name {
-    Name::new(name).expect("a constant that is a name")
+/// The views of one stream.
+pub(crate) enum Group {
+    /// They run.
+    Running(views::Running),
+    /// They are being replaced, or could not be started: how they were, and what is wrong, if something is. Their last results
+    /// can be read.
+    Resting(Vec<(Name, ViewStatus)>),
 }
 
-struct Kept {
-    stream: Stream,
-    gateway: Option<Gateway>,
-    rate: Mutex<Rate>,
-}
-
-struct Shared {
-    streams: BTreeMap<Name, Kept>,
+pub(crate) struct Shared {
+    current: RwLock<Arc<Current>>,
     disk: Mutex<DiskStatus>,
     audit: Arc<Mutex<AuditStatus>>,
+    pub(crate) reloads: Mutex<ReloadStatus>,
     begun: Instant,
 }
 
 /// A running pipeline. Dropping it without [`shutdown`](Self::shutdown) is like pulling the plug: nothing that was
 /// acknowledged is lost, and the next start picks up where the log ends.
 pub struct Engine {
-    pipeline: Pipeline,
-    parts: Parts,
+    pub(crate) parts: Parts,
     started: Timestamp,
-    schemas: BTreeMap<Name, StreamSchema>,
-    shared: Arc<Shared>,
-    lake: Lake,
-    sources: Watches,
-    /// Sources that are not connected yet.
-    waiting: Mutex<Vec<Waiting>>,
-    views: Mutex<Vec<views::Running>>,
-    upkeep: Mutex<Upkeep>,
-    stop: watch::Sender<bool>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) lake: Lake,
+    pub(crate) sources: Sources,
+    /// By stream.
+    pub(crate) views: Mutex<BTreeMap<Name, Group>>,
+    pub(crate) upkeep: Upkeep,
+    /// What the audit in the background looks at; nothing while that is being replaced.
+    pub(crate) watched: watch::Sender<Option<Watched>>,
+    pub(crate) stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
-    store: Mutex<Option<Store>>,
+    pub(crate) store: Mutex<Option<Store>>,
     /// One import writes at a time: each compares its cursor with the committed one.
     importing: tokio::sync::Mutex<()>,
-}
-
-/// What each source's task tells.
-type Watches = BTreeMap<Name, Arc<SourceWatch>>;
-
-/// A source that is ready to be connected.
-struct Waiting {
-    ingest: Ingest,
-    spec: SourceSpec,
-    settings: serde_json::Value,
+    /// One reload at a time, and none during a shutdown.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -128,34 +113,43 @@ impl Engine {
     /// By kind: `Invalid` for a data directory that is another's, or in use, or of a newer format, and for a pipeline
     /// that does not fit together; `Unavailable` when the disk says no; `Corrupt` when the log is damaged.
     pub async fn open(pipeline: Pipeline, parts: Parts) -> Result<Self, Error> {
-        let schemas = schemas(&pipeline.streams);
+        let plan = Plan::check(pipeline, &parts).await?;
+        let pipeline = Arc::clone(&plan.pipeline);
         let (dir, options, clock) = (pipeline.data.clone(), pipeline.store.clone(), Arc::clone(&parts.clock));
         let store = blocking(move || Store::open(&dir, options, clock)).await??;
-        let mut streams = BTreeMap::new();
-        for name in schemas.keys() {
-            streams.insert(name.clone(), store.stream(name)?);
-        }
         let lake = Lake::new(Limits::default())?;
-        for (name, schema) in &schemas {
-            lake.add_stream(schema.clone(), streams[name].clone());
+        let mut opened = BTreeMap::new();
+        for (name, schema) in &plan.schemas {
+            let stream = store.stream(name)?;
+            lake.add_stream(schema.clone(), stream.clone());
+            opened.insert(name.clone(), stream);
         }
+        let current = Current::new(plan, &BTreeMap::new(), &opened);
+        let (mut groups, mut needed) = (BTreeMap::new(), BTreeMap::new());
+        for stream in current.plan.views.keys() {
+            let running = start_views(&lake, &current, stream).await?;
+            needed.insert(stream.clone(), Needed::by(&running));
+            groups.insert(stream.clone(), Group::Running(running));
+        }
+        save_catalog(&pipeline);
         let (stop, stopping) = watch::channel(false);
-        let views = start_views(&pipeline, &lake, &schemas, &streams).await?;
-        if let Err(error) = Catalog::of(&pipeline).save(&pipeline.data) {
-            // A full disk, perhaps: what is there can be read and served all the same.
-            warn!("queries without a running process may not know every table: {error}");
+        let seal = pipeline.store.seal.clone();
+        let upkeep = Upkeep::start(current.upkept(), needed, seal, Arc::clone(&parts.clock), stopping.clone())?;
+        let sources = Sources::default();
+        for name in pipeline.sources.keys() {
+            sources.add(current.source(name, &parts)?);
         }
-        let upkeep = start_upkeep(&pipeline, &parts, &streams, Needs::new(&views), stop.subscribe())?;
-        let (sources, waiting) = prepare_sources(&pipeline, &parts, &schemas, &streams)?;
+        let (watched, watching) = watch::channel(Some(current.watched()));
         let shared = Arc::new(Shared {
-            streams: with_gateways(&pipeline, &schemas, streams),
+            current: RwLock::new(Arc::new(current)),
             disk: Mutex::default(),
             audit: Arc::default(),
+            reloads: Mutex::default(),
             begun: Instant::now(),
         });
         let watchman = audit::watchman::watch(
-            shared.auditor(&lake, Effort::Background),
-            pipeline.verify,
+            lake.clone(),
+            watching,
             Arc::clone(&parts.clock),
             Arc::clone(&shared.audit),
             stopping.clone(),
@@ -163,39 +157,34 @@ impl Engine {
         let observer = observe(Arc::clone(&shared), pipeline.data.clone(), stopping);
         let tasks = vec![tokio::spawn(observer), tokio::spawn(watchman)];
         let started = parts.clock.now();
-        let waiting = Mutex::new(waiting);
-        let upkeep = Mutex::new(upkeep);
-        let (views, tasks, store) = (Mutex::new(views), Mutex::new(tasks), Mutex::new(Some(store)));
+        let (views, tasks, store) = (Mutex::new(groups), Mutex::new(tasks), Mutex::new(Some(store)));
+        let (importing, reloading) = Default::default();
         Ok(Self {
-            pipeline,
             parts,
             started,
-            schemas,
             shared,
             lake,
             sources,
-            waiting,
             views,
             upkeep,
+            watched,
             stop,
             tasks,
             store,
-            importing: tokio::sync::Mutex::default(),
+            importing,
+            reloading,
         })
     }
 
     /// Starts the sources, each on its own: one that is away does not hold up another. A second call does nothing.
     pub fn connect(&self) {
-        let waiting = std::mem::take(&mut *lock(&self.waiting));
-        let start =
-            |Waiting { ingest, spec, settings }| tokio::spawn(supervise(ingest, spec, settings, self.stop.subscribe()));
-        lock(&self.tasks).extend(waiting.into_iter().map(start));
+        self.sources.connect();
     }
 
-    /// The settings it was started with.
+    /// The settings that it runs with.
     #[must_use]
-    pub fn pipeline(&self) -> &Pipeline {
-        &self.pipeline
+    pub fn pipeline(&self) -> Arc<Pipeline> {
+        Arc::clone(&self.shared.current().plan.pipeline)
     }
 
     /// The streams and views as tables.
@@ -207,13 +196,13 @@ impl Engine {
     /// A stream, for those who follow it.
     #[must_use]
     pub fn stream(&self, name: &str) -> Option<Stream> {
-        self.shared.streams.get(name).map(|kept| kept.stream.clone())
+        self.shared.current().streams.get(name).map(|kept| kept.stream.clone())
     }
 
     /// A stream's columns.
     #[must_use]
-    pub fn schema(&self, name: &str) -> Option<&StreamSchema> {
-        self.schemas.get(name)
+    pub fn schema(&self, name: &str) -> Option<StreamSchema> {
+        self.shared.current().plan.schemas.get(name).cloned()
     }
 
     /// Writes into the data directory where this process listens, so that `lakehead query` finds it.
@@ -245,9 +234,10 @@ impl Engine {
         if *self.stop.borrow() {
             return Err(Error::Stopping);
         }
-        match self.shared.streams.get(stream).and_then(|kept| kept.gateway.as_ref()) {
+        let current = self.shared.current();
+        match current.streams.get(stream).and_then(|kept| kept.gateway.as_ref()) {
             Some(gateway) => gateway.push(body, content_type, key).await,
-            None => Err(self.unknown(stream)),
+            None => Err(current.unknown(stream)),
         }
     }
 
@@ -270,7 +260,7 @@ impl Engine {
         if held.as_deref() != expected {
             return Err(Error::CursorMoved { source_name: source.clone(), held });
         }
-        let importer = import::Importer::new(&stream, rejects, schema, event_time, source.clone());
+        let importer = import::Importer::new(&stream, rejects, &schema, event_time, source.clone());
         let under_way = importer.hand_over(run).await?;
         under_way.committed().await
     }
@@ -283,24 +273,18 @@ impl Engine {
         self.importable(stream, source).map(|(stream, ..)| import::held(&stream, source))
     }
 
-    fn importable(&self, stream: &str, source: &Name) -> Result<(Stream, &StreamSchema, Appender), Error> {
+    fn importable(&self, stream: &str, source: &Name) -> Result<(Stream, StreamSchema, Appender), Error> {
         if *self.stop.borrow() {
             return Err(Error::Stopping);
         }
-        if !source.as_str().starts_with(import::PREFIX) || self.pipeline.sources.contains_key(source) {
+        let current = self.shared.current();
+        if !source.as_str().starts_with(import::PREFIX) || current.plan.pipeline.sources.contains_key(source) {
             return Err(Error::Pipeline(format!("{source} is no import: its name begins with {}", import::PREFIX)));
         }
-        let kept = self.shared.streams.get(stream).filter(|kept| kept.gateway.is_some());
-        let kept = kept.ok_or_else(|| self.unknown(stream))?;
-        let rejects = self.shared.streams[rejects::STREAM].stream.appender();
-        Ok((kept.stream.clone(), &self.schemas[stream], rejects))
-    }
-
-    fn unknown(&self, stream: &str) -> Error {
-        Error::UnknownStream {
-            name: stream.chars().take(80).collect(),
-            known: self.pipeline.streams.keys().map(Name::as_str).collect::<Vec<_>>().join(", "),
-        }
+        let kept = current.streams.get(stream).filter(|kept| kept.gateway.is_some());
+        let kept = kept.ok_or_else(|| current.unknown(stream))?;
+        let rejects = current.streams[rejects::STREAM].stream.appender();
+        Ok((kept.stream.clone(), current.plan.schemas[stream].clone(), rejects))
     }
 
     /// Audits `scope` as fast as it goes, whatever the audit in the background has found. It ends when the future is
@@ -323,8 +307,9 @@ impl Engine {
     #[must_use]
     pub fn status(&self) -> Status {
         let now = self.parts.clock.now();
-        let upkeep = |name| lock(&self.upkeep).status(name);
-        let streams = self.shared.streams.iter().map(|(name, kept)| (name.clone(), kept.status(now, upkeep(name))));
+        let current = self.shared.current();
+        let streams =
+            current.streams.iter().map(|(name, kept)| (name.clone(), kept.status(now, self.upkeep.status(name))));
         Status {
             version: self.parts.version,
             now,
@@ -332,10 +317,11 @@ impl Engine {
             uptime_seconds: self.shared.begun.elapsed().as_secs(),
             stopping: *self.stop.borrow(),
             streams: streams.collect(),
-            sources: self.sources.iter().map(|(name, watch)| (name.clone(), watch.status())).collect(),
-            views: lock(&self.views).iter().flat_map(views::Running::status).collect(),
+            sources: self.sources.status(),
+            views: lock(&self.views).values().flat_map(Group::status).collect(),
             disk: lock(&self.shared.disk).clone(),
             audit: lock(&self.shared.audit).clone(),
+            reloads: lock(&self.shared.reloads).clone(),
         }
     }
 
@@ -344,24 +330,24 @@ impl Engine {
     /// # Errors
     /// As the store's, when a segment cannot be read.
     pub fn retention(&self) -> Result<BTreeMap<Name, RetentionPlan>, Error> {
-        lock(&self.upkeep).plans()
+        self.upkeep.plans()
     }
 
     /// Pauses sealing, or lets it go on.
     pub fn pause_sealing(&self, paused: bool) {
-        lock(&self.upkeep).pause(paused);
+        self.upkeep.pause(paused);
     }
 
     /// Whether sealing is paused.
     #[must_use]
     pub fn sealing_is_paused(&self) -> bool {
-        lock(&self.upkeep).is_paused()
+        self.upkeep.is_paused()
     }
 
     /// What a source's task tells.
     #[cfg(test)]
-    pub(crate) fn watch_of(&self, source: &str) -> &SourceWatch {
-        &self.sources[source]
+    pub(crate) fn watch_of(&self, source: &str) -> Arc<crate::watch::SourceWatch> {
+        self.sources.watch_of(source)
     }
 
     /// Whether a shutdown has begun; for those who serve long answers.
@@ -376,19 +362,22 @@ impl Engine {
     /// The store's, when its last write fails. Nothing that was acknowledged is lost by it.
     pub async fn shutdown(&self) -> Result<(), Error> {
         self.stop.send_replace(true);
+        // One that is under way is finished; none begins after it.
+        let _last = self.reloading.lock().await;
+        self.sources.stop_all().await;
         let tasks = std::mem::take(&mut *lock(&self.tasks));
         let deadline = Instant::now() + STOP_WITHIN;
         for task in tasks {
             if tokio::time::timeout_at(deadline, task).await.is_err() {
-                warn!("a source did not finish within {STOP_WITHIN:?}; going on without it");
+                warn!("the audit did not stop within {STOP_WITHIN:?}; going on without it");
             }
         }
-        let views = std::mem::take(&mut *lock(&self.views));
-        for views in views {
-            views.stop().await;
+        let groups: Vec<Name> = lock(&self.views).keys().cloned().collect();
+        for stream in &groups {
+            self.rest_views(stream).await;
         }
         // It notices the stop within one large frame; the store is closed after it.
-        let upkeep = lock(&self.upkeep).thread();
+        let upkeep = self.upkeep.thread();
         blocking(move || upkeep.map(upkeep::join)).await?;
         let store = lock(&self.store).take();
         match store {
@@ -396,126 +385,66 @@ impl Engine {
             None => Ok(()),
         }
     }
+
+    /// Stops the views of `stream`: what is under way is absorbed and committed. How they were still shows.
+    pub(crate) async fn rest_views(&self, stream: &Name) {
+        let running = {
+            let mut views = lock(&self.views);
+            let Some(group) = views.get_mut(stream) else { return };
+            let were = Group::Resting(group.status());
+            std::mem::replace(group, were)
+        };
+        if let Group::Running(running) = running {
+            running.stop().await;
+        }
+    }
 }
 
 impl Shared {
+    /// The pipeline that runs.
+    pub(crate) fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on this one runs.
+    pub(crate) fn set_current(&self, current: Arc<Current>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+    }
+
     fn auditor(&self, lake: &Lake, effort: Effort) -> Auditor {
-        let streams = self.streams.iter().map(|(name, kept)| (name.clone(), kept.stream.clone()));
-        Auditor::new(lake.clone(), streams.collect(), effort)
+        Auditor::new(lake.clone(), self.current().only_streams(), effort)
+    }
+}
+
+impl Group {
+    pub(crate) fn status(&self) -> Vec<(Name, ViewStatus)> {
+        match self {
+            Self::Running(running) => running.status(),
+            Self::Resting(were) => were.clone(),
+        }
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
         self.stop.send_replace(true);
+        self.sources.halt();
     }
 }
 
-impl Kept {
-    fn status(&self, now: Timestamp, upkeep: UpkeepStatus) -> StreamStatus {
-        let (head, stats) = (self.stream.head(), self.stream.stats());
-        let (pushed, push_rejects) = self.gateway.as_ref().map_or((0, 0), Gateway::counts);
-        let rate = lock(&self.rate);
-        StreamStatus {
-            start: head.start,
-            end: head.end,
-            events: head.end.since(head.start),
-            rate_now: rate.over(Duration::from_secs(1)),
-            rate_10s: rate.over(SPAN_MAX),
-            raw_bytes: stats.raw_bytes,
-            stored_bytes: stats.stored_bytes,
-            segments: stats.segments,
-            last_received: head.received_time,
-            freshness_seconds: head.received_time.map(|received| now.since(received).as_secs_f64()),
-            pushed,
-            push_rejects,
-            rebuildable_since: self.stream.kept_since(),
-            upkeep,
-            cannot_write: match &*self.stream.health().borrow() {
-                lakehead_store::Health::CannotWrite(reason) => Some(reason.to_string()),
-                lakehead_store::Health::Ok => None,
-            },
-            epoch: head.epoch,
-        }
-    }
+/// Starts the views of `stream`.
+pub(crate) async fn start_views(lake: &Lake, current: &Current, stream: &Name) -> Result<views::Running, Error> {
+    let configs = current.plan.views.get(stream).cloned().unwrap_or_default().into_iter().collect();
+    let kept = current.streams.get(stream).ok_or_else(|| Error::Internal(format!("no stream {stream}")))?;
+    views::start(lake, kept.stream.clone(), &current.plan.schemas, configs, &current.plan.pipeline.data).await
 }
 
-/// Views are run by stream: each block is decoded once for all views of its stream.
-async fn start_views(
-    pipeline: &Pipeline,
-    lake: &Lake,
-    schemas: &BTreeMap<Name, StreamSchema>,
-    streams: &BTreeMap<Name, Stream>,
-) -> Result<Vec<views::Running>, Error> {
-    let mut by_stream: BTreeMap<Name, Vec<_>> = BTreeMap::new();
-    for (name, config) in &pipeline.views {
-        let plan = lakehead_query::check_view(&config.sql, schemas)
-            .await
-            .map_err(|source| Error::View { view: name.clone(), source })?;
-        by_stream.entry(plan.stream().clone()).or_default().push((name.clone(), config.clone()));
+/// Says in the data directory what tables there are.
+pub(crate) fn save_catalog(pipeline: &Pipeline) {
+    if let Err(error) = Catalog::of(pipeline).save(&pipeline.data) {
+        // A full disk, perhaps: what is there can be read and served all the same.
+        warn!("queries without a running process may not know every table: {error}");
     }
-    let mut running = Vec::new();
-    for (stream, views) in by_stream {
-        running.push(views::start(lake, streams[&stream].clone(), schemas, views, &pipeline.data).await?);
-    }
-    Ok(running)
-}
-
-fn start_upkeep(
-    pipeline: &Pipeline,
-    parts: &Parts,
-    streams: &BTreeMap<Name, Stream>,
-    needs: Needs,
-    stop: watch::Receiver<bool>,
-) -> Result<Upkeep, Error> {
-    let kept = streams.iter().map(|(name, stream)| {
-        let retention = pipeline.streams.get(name).map(|config| config.retention).unwrap_or_default();
-        (name.clone(), upkeep::Kept { stream: stream.clone(), retention })
-    });
-    Upkeep::start(kept.collect(), needs, pipeline.store.seal.clone(), Arc::clone(&parts.clock), stop)
-}
-
-fn prepare_sources(
-    pipeline: &Pipeline,
-    parts: &Parts,
-    schemas: &BTreeMap<Name, StreamSchema>,
-    streams: &BTreeMap<Name, Stream>,
-) -> Result<(Watches, Vec<Waiting>), Error> {
-    let (mut watches, mut waiting) = (BTreeMap::new(), Vec::new());
-    for (name, config) in &pipeline.sources {
-        let spec = parts.sources.iter().find(|spec| spec.name == config.kind);
-        let spec = spec.ok_or_else(|| Error::Pipeline(format!("source {name}: no kind {:?}", config.kind)))?;
-        let stream = streams.get(&config.stream);
-        let stream =
-            stream.ok_or_else(|| Error::Pipeline(format!("source {name}: no stream {:?}", config.stream.as_str())))?;
-        let watch = Arc::new(SourceWatch::new(name.clone(), spec.name, config.stream.clone()));
-        let ingest = Ingest {
-            source: name.clone(),
-            stream: stream.clone(),
-            rejects: streams[rejects::STREAM].appender(),
-            gaps: streams[gaps::STREAM].appender(),
-            times: EventTimes::new(&schemas[&config.stream]),
-            watch: Arc::clone(&watch),
-            clock: Arc::clone(&parts.clock),
-        };
-        waiting.push(Waiting { ingest, spec: *spec, settings: config.settings.clone() });
-        watches.insert(name.clone(), watch);
-    }
-    Ok((watches, waiting))
-}
-
-fn with_gateways(
-    pipeline: &Pipeline,
-    schemas: &BTreeMap<Name, StreamSchema>,
-    streams: BTreeMap<Name, Stream>,
-) -> BTreeMap<Name, Kept> {
-    let rejects = streams[rejects::STREAM].clone();
-    let kept = streams.into_iter().map(|(name, stream)| {
-        let own = pipeline.streams.contains_key(&name);
-        let gateway = own.then(|| Gateway::new(stream.clone(), &schemas[&name], rejects.appender()));
-        (name, Kept { stream, gateway, rate: Mutex::default() })
-    });
-    kept.collect()
 }
 
 /// Looks at the streams' ends and at the disk, so that a status needs no history and no I/O.
@@ -528,7 +457,8 @@ async fn observe(shared: Arc<Shared>, data: std::path::PathBuf, mut stop: watch:
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }
-        for kept in shared.streams.values() {
+        let current = shared.current();
+        for kept in current.streams.values() {
             lock(&kept.rate).observe(shared.begun.elapsed(), kept.stream.head().end.0);
         }
         if measured.is_none_or(|at| at.elapsed() >= DISK_EVERY) {
@@ -536,7 +466,7 @@ async fn observe(shared: Arc<Shared>, data: std::path::PathBuf, mut stop: watch:
             let dir = data.clone();
             let found =
                 tokio::task::spawn_blocking(move || (disk::size_below(&dir.join("views")), disk::free_bytes(&dir)));
-            let logs: u64 = shared.streams.values().map(|kept| kept.stream.stats().stored_bytes).sum();
+            let logs: u64 = current.streams.values().map(|kept| kept.stream.stats().stored_bytes).sum();
             if let Ok((views, Ok(free_bytes))) = found.await {
                 *lock(&shared.disk) = DiskStatus { data_bytes: logs + views, free_bytes };
             }
@@ -544,10 +474,10 @@ async fn observe(shared: Arc<Shared>, data: std::path::PathBuf, mut stop: watch:
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(error.to_string()))
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,6 +2,8 @@
 
 use lakehead_model::{ByteSize, Kind, Name};
 
+use crate::Fixed;
+
 /// The engine's error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -23,6 +25,12 @@ pub enum Error {
     /// The pipeline asks for what is not there. The binary's check finds these first and names the line.
     #[error("{0}")]
     Pipeline(String),
+    /// A reload asks for what only a restart can change. Nothing of it was applied.
+    #[error("{}", lines(.0))]
+    TakesRestart(Vec<Fixed>),
+    /// A reload was applied, but for what stands here; the next one tries that again.
+    #[error("{}; all else is as the new pipeline says; reload again when this is mended", .0.join("; "))]
+    PartlyReloaded(Vec<String>),
     /// No stream of this name takes events.
     #[error("there is no stream {name:?} to push to; this pipeline has: {known}")]
     UnknownStream {
@@ -73,6 +81,10 @@ pub enum Error {
     Internal(String),
 }
 
+fn lines(fixed: &[Fixed]) -> String {
+    fixed.iter().map(Fixed::to_string).collect::<Vec<_>>().join("\n")
+}
+
 impl Error {
     /// What the caller does next.
     #[must_use]
@@ -81,11 +93,14 @@ impl Error {
             Self::Store(error) => error.kind(),
             Self::Query(error) | Self::View { source: error, .. } => error.kind(),
             Self::Pipeline(_)
+            | Self::TakesRestart(_)
             | Self::UnknownStream { .. }
             | Self::BodyTooLarge { .. }
             | Self::EmptyBody
             | Self::BadKey { .. } => Kind::Invalid,
-            Self::KeyInFlight | Self::CursorMoved { .. } | Self::Io { .. } => Kind::Unavailable,
+            Self::KeyInFlight | Self::CursorMoved { .. } | Self::Io { .. } | Self::PartlyReloaded(_) => {
+                Kind::Unavailable
+            }
             Self::Stopping => Kind::Closed,
             Self::Internal(_) => Kind::Internal,
         }

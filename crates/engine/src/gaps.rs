@@ -11,6 +11,11 @@ use serde::Serialize;
 /// The stream's name.
 pub(crate) const STREAM: &str = "gaps";
 
+/// The same, as a name.
+pub(crate) fn name() -> Name {
+    Name::new(STREAM).expect("a constant that is a name")
+}
+
 /// Its columns: `missing` events, `[from_offset, to_offset)` of `partition`; with 0 `missing` offsets that go on at
 /// `to_offset` where `from_offset` was expected, which may be the greater one.
 pub(crate) fn schema() -> StreamSchema {

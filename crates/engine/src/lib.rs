@@ -1,4 +1,4 @@
-//! Running pipelines: sources into streams, streams into views, pushes, supervision, shutdown.
+//! Running pipelines: sources into streams, streams into views, pushes, supervision, reload, shutdown.
 //!
 //! One event's way through here: a source's chunk, or a pushed body → rejects and gaps committed → the event appended
 //! with its cursor → committed, and so visible → the views of its stream. The engine names no kind of source: it is
@@ -9,6 +9,8 @@ pub mod audit;
 mod backoff;
 mod body;
 pub mod catalog;
+mod changes;
+mod current;
 mod disk;
 mod engine;
 mod error;
@@ -17,9 +19,13 @@ pub mod import;
 mod ingest;
 pub mod offline;
 pub mod pipeline;
+mod plan;
 mod push;
 mod rates;
+mod rebuild;
 mod rejects;
+mod reload;
+mod sources;
 pub mod status;
 mod supervise;
 mod tail;
@@ -29,6 +35,7 @@ pub mod upkeep;
 mod views;
 mod watch;
 
+pub use changes::{Changes, Fixed, Reloaded};
 pub use engine::{Engine, Parts, schemas};
 pub use error::Error;
 pub use pipeline::Pipeline;

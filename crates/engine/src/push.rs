@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -56,7 +56,7 @@ pub(crate) struct Gateway {
     stream: Stream,
     appender: Appender,
     rejects: Appender,
-    times: EventTimes,
+    times: RwLock<Arc<EventTimes>>,
     name: Name,
     in_flight: Mutex<BTreeSet<String>>,
     pushed: AtomicU64,
@@ -72,12 +72,18 @@ impl Gateway {
             appender: stream.appender(),
             stream,
             rejects,
-            times: EventTimes::new(schema),
+            times: RwLock::new(Arc::new(EventTimes::new(schema))),
             name: Name::new(Self::NAME).expect("a constant that is a name"),
             in_flight: Mutex::default(),
             pushed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }
+    }
+
+    /// Reads the event times of what is pushed from now on by `schema`. Keys and counts stay, so that a push that is under
+    /// way is known to the next one with its key.
+    pub(crate) fn set_schema(&self, schema: &StreamSchema) {
+        *self.times.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(EventTimes::new(schema));
     }
 
     /// Events accepted, and events refused, since the start.
@@ -123,11 +129,11 @@ impl Gateway {
 
     /// Takes the body apart and finds the event times.
     async fn read(&self, body: Bytes, content_type: Option<&str>) -> Result<Body, Error> {
+        let times = Arc::clone(&self.times.read().unwrap_or_else(PoisonError::into_inner));
         if body.len() <= INLINE_BYTES_MAX {
-            return Ok(read(&body, content_type, &self.times));
+            return Ok(read(&body, content_type, &times));
         }
         let content_type = content_type.map(str::to_owned);
-        let times = self.times.clone();
         tokio::task::spawn_blocking(move || read(&body, content_type.as_deref(), &times))
             .await
             .map_err(|error| Error::Internal(format!("taking a body apart: {error}")))

@@ -11,6 +11,11 @@ use crate::Error;
 /// The stream's name.
 pub(crate) const STREAM: &str = "rejects";
 
+/// The same, as a name.
+pub(crate) fn name() -> Name {
+    Name::new(STREAM).expect("a constant that is a name")
+}
+
 /// Its columns.
 pub(crate) fn schema() -> StreamSchema {
     StreamSchema::builtin(STREAM).expect("the model has a schema of this name")

@@ -35,6 +35,8 @@ pub struct Status {
     pub disk: DiskStatus,
     /// What the standing audit found.
     pub audit: AuditStatus,
+    /// Reloads of the pipeline file.
+    pub reloads: ReloadStatus,
 }
 
 /// One stream.
@@ -157,6 +159,12 @@ pub enum SourceState {
 pub struct ViewStatus {
     /// The stream it reads.
     pub stream: String,
+    /// The view whose rows it reads, if it is a view over another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reads: Option<String>,
+    /// What it is doing. In JSON its fields stand beside the others: `"state": "building", "fraction": 0.42, …`.
+    #[serde(flatten)]
+    pub state: ViewState,
     /// Up to this offset its results count every event.
     pub offset: Offset,
     /// Committed events it has not counted yet.
@@ -166,17 +174,69 @@ pub struct ViewStatus {
     pub watermark: Option<Timestamp>,
     /// Rows in its results, open windows included, as far as known.
     pub rows: u64,
+    /// Result files.
+    pub files: u64,
+    /// Memory of its open windows, in bytes.
+    pub open_bytes: u64,
     /// Late events that corrected a window.
     pub late_corrected: u64,
     /// Late events beyond `lateness`, or dropped by `late = "drop"`.
     pub late_dropped: u64,
+    /// All late events by how long after the end of their window they came.
+    pub late_by: BTreeMap<&'static str, u64>,
     /// Events without event time, left out of event-time windows.
     pub without_time: u64,
     /// The offset of its last checkpoint.
     pub checkpoint: Option<Offset>,
-    /// Why it stands still, if it does. Its last results can still be read.
+    /// What is wrong, if anything is: why it stands still, or that it cannot be committed for now. Its last results can still
+    /// be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// The one that is built to take its place, since its SQL was changed or a rebuild was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextView>,
+}
+
+/// A view that is built to take another's place.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct NextView {
+    /// What it is doing.
+    #[serde(flatten)]
+    pub state: ViewState,
+    /// Up to this offset its results count every event.
+    pub offset: Offset,
+    /// It is built, and waits for `lakehead view swap`.
+    pub waits: bool,
+    /// What is wrong, if anything is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// What a view is doing.
+///
+/// ```text
+/// building ──→ live
+///     └──→ failed ←─┘
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum ViewState {
+    /// Far behind its stream, and coming up beside those that are live. Queries answer with what it has counted so far.
+    Building {
+        /// Where its stream ends now.
+        end: Offset,
+        /// How much of the log it has read, from 0 to 1.
+        fraction: f64,
+        /// How fast, over the last ten seconds.
+        events_per_second: f64,
+        /// About how long it takes from here; `None` while that is not known.
+        seconds_left: Option<f64>,
+    },
+    /// At the head of its stream.
+    #[default]
+    Live,
+    /// It stands still.
+    Failed,
 }
 
 /// Space on the disk that holds the data directory.
@@ -253,6 +313,51 @@ pub struct ViewAudited {
     pub explained: u64,
     /// How many things do not add up.
     pub differences: u64,
+}
+
+/// Reloads of the pipeline file since the start.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ReloadStatus {
+    /// Those that were applied, also where nothing had changed.
+    pub done: u64,
+    /// Those that were refused since the file was not good, or asked for what takes a restart: the old pipeline went on.
+    pub refused: u64,
+    /// Those that could not be applied as a whole.
+    pub failed: u64,
+    /// The last one.
+    pub last: Option<LastReload>,
+}
+
+/// One reload.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastReload {
+    /// When it was over.
+    #[serde(serialize_with = "time")]
+    pub at: Timestamp,
+    /// What came of it. In JSON its fields stand beside: `"outcome": "done", "changes": …`.
+    #[serde(flatten)]
+    pub outcome: ReloadOutcome,
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum ReloadOutcome {
+    /// The new pipeline runs.
+    Done {
+        /// What it changed, in words.
+        changes: Vec<String>,
+    },
+    /// The old pipeline goes on as it was.
+    Refused {
+        /// Everything that is in the way.
+        why: String,
+    },
+    /// The new pipeline runs, but for what stands here.
+    Failed {
+        /// What went wrong, and what stands still.
+        why: String,
+    },
 }
 
 fn time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

@@ -24,11 +24,11 @@ use crate::{
 };
 
 /// Longer than anything here takes, on a machine that is busy with other things.
-const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// A clock that goes on a millisecond whenever it is asked.
 #[derive(Debug)]
-struct Ticking(AtomicI64);
+pub(crate) struct Ticking(pub(crate) AtomicI64);
 
 impl Clock for Ticking {
     fn now(&self) -> Timestamp {
@@ -39,7 +39,7 @@ impl Clock for Ticking {
 /// One step of a scripted source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Step {
+pub(crate) enum Step {
     /// An event `{"step": N}`.
     Event,
     /// The connection is lost, the first time it comes here.
@@ -117,20 +117,26 @@ impl Source for Scripted {
     }
 }
 
-const SOURCES: &[SourceSpec] = &[SourceSpec::of::<Scripted>()];
+pub(crate) const SOURCES: &[SourceSpec] = &[SourceSpec::of::<Scripted>()];
 
-fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     Name::new(text).expect("a name")
 }
 
 async fn start(data: &Path, sources: &[(&str, &[Step])]) -> Engine {
+    let clock = Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000)));
+    Engine::start(pipeline(data, sources), Parts { clock, sources: SOURCES, version: "test" }).await.expect("it starts")
+}
+
+/// One stream `s`, and these sources of it.
+pub(crate) fn pipeline(data: &Path, sources: &[(&str, &[Step])]) -> Pipeline {
     let stream = StreamConfig { schema: StreamSchema::builtin("json").expect("built in"), ..StreamConfig::default() };
     let source = |steps: &[Step]| SourceConfig {
         kind: "scripted".into(),
         stream: name("s"),
         settings: serde_json::json!({ "steps": steps.iter().map(|s| format!("{s:?}").to_lowercase()).collect::<Vec<_>>() }),
     };
-    let pipeline = Pipeline {
+    Pipeline {
         data: data.to_owned(),
         listen: ([127, 0, 0, 1], 0).into(),
         token: None,
@@ -139,9 +145,7 @@ async fn start(data: &Path, sources: &[(&str, &[Step])]) -> Engine {
         views: [].into(),
         store: lakehead_store::Options::default(),
         verify: crate::audit::AuditSettings::default(),
-    };
-    let clock = Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000)));
-    Engine::start(pipeline, Parts { clock, sources: SOURCES, version: "test" }).await.expect("it starts")
+    }
 }
 
 /// Every event of a stream, once `count` of them are committed.
@@ -156,12 +160,12 @@ async fn events(stream: &Stream, count: u64) -> Vec<serde_json::Value> {
     events
 }
 
-async fn steps(engine: &Engine, count: u64) -> Vec<u64> {
+pub(crate) async fn steps(engine: &Engine, count: u64) -> Vec<u64> {
     let events = events(&engine.stream("s").expect("a stream"), count).await;
     events.iter().map(|event| event["step"].as_u64().expect("a step")).collect()
 }
 
-async fn until(engine: &Engine, source: &str, done: impl Fn(&SourceState) -> bool) {
+pub(crate) async fn until(engine: &Engine, source: &str, done: impl Fn(&SourceState) -> bool) {
     let mut watch = engine.watch_of(source).subscribe();
     let found = tokio::time::timeout(SOON, watch.wait_for(|status| done(&status.state))).await;
     found.unwrap_or_else(|_| panic!("{source} stays {:?}", engine.status().sources)).expect("it is watched");

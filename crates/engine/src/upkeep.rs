@@ -9,19 +9,25 @@
 //! within one large frame when Lakehead does.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::ControlFlow,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use lakehead_model::{Clock, Name};
+use lakehead_model::{Clock, Name, Offset};
 use lakehead_store::{Need, Retention, RetentionPlan, SealOptions, Stream};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::{Error, views::Needs};
+use crate::{
+    Error,
+    views::{Needs, Running},
+};
 
 /// How often it is looked for something to seal: a segment ends once an hour, or every few seconds under full load.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -68,15 +74,40 @@ pub struct Held {
     pub by: Vec<String>,
 }
 
+/// What the views of one stream need of its log.
+pub(crate) enum Needed {
+    /// This.
+    By(Needs),
+    /// All that is there: they are being replaced, and where the next ones begin is not known yet.
+    Everything,
+}
+
+impl Needed {
+    /// What these views need.
+    pub(crate) fn by(running: &Running) -> Self {
+        Self::By(Needs::new(std::slice::from_ref(running)))
+    }
+
+    fn of(&self, stream: &Name) -> Vec<Need> {
+        match self {
+            Self::By(needs) => needs.of(stream),
+            Self::Everything => vec![Need { by: "views that are being replaced".to_owned(), from: Offset(0) }],
+        }
+    }
+}
+
 /// The thread, and what it shares.
 pub(crate) struct Upkeep {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
-    streams: BTreeMap<Name, Kept>,
-    needs: Needs,
+    streams: RwLock<Arc<BTreeMap<Name, Kept>>>,
+    /// By stream. Held for reading from a plan to its end, so that who writes here knows that no older plan is under way.
+    needs: RwLock<BTreeMap<Name, Needed>>,
+    /// The streams were replaced since the thread looked.
+    replaced: AtomicBool,
     seal: SealOptions,
     clock: Arc<dyn Clock>,
     status: Mutex<BTreeMap<Name, UpkeepStatus>>,
@@ -87,29 +118,46 @@ impl Upkeep {
     /// Starts the thread; it ends when `stop` turns true.
     pub(crate) fn start(
         streams: BTreeMap<Name, Kept>,
-        needs: Needs,
+        needs: BTreeMap<Name, Needed>,
         seal: SealOptions,
         clock: Arc<dyn Clock>,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
-        let (status, paused) = (Mutex::default(), watch::Sender::new(false));
-        let shared = Arc::new(Shared { streams, needs, seal, clock, status, paused });
+        let (streams, needs) = (RwLock::new(Arc::new(streams)), RwLock::new(needs));
+        let (status, paused, replaced) = (Mutex::default(), watch::Sender::new(false), AtomicBool::new(false));
+        let shared = Arc::new(Shared { streams, needs, replaced, seal, clock, status, paused });
         let working = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("upkeep".to_owned())
             .spawn(move || working.run(&stop))
             .map_err(|source| Error::Io { what: "starting the upkeep's thread".into(), source })?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
     /// The thread, to be waited for after the stop was given; once.
-    pub(crate) fn thread(&mut self) -> Option<JoinHandle<()>> {
-        self.thread.take()
+    pub(crate) fn thread(&self) -> Option<JoinHandle<()>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// From now on these streams are kept in shape, by these rules; retention is looked at soon.
+    pub(crate) fn set_streams(&self, streams: BTreeMap<Name, Kept>) {
+        *self.shared.streams.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(streams);
+        self.shared.replaced.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on the views of `stream` need this; `None` when it has none. Waits while retention removes something, so it
+    /// may block for as long as that takes.
+    pub(crate) fn set_needed(&self, stream: &Name, needed: Option<Needed>) {
+        let mut needs = self.shared.needs.write().unwrap_or_else(PoisonError::into_inner);
+        match needed {
+            Some(needed) => needs.insert(stream.clone(), needed),
+            None => needs.remove(stream),
+        };
     }
 
     pub(crate) fn status(&self, stream: &Name) -> UpkeepStatus {
         let known = self.shared.status().get(stream).cloned().unwrap_or_default();
-        let unsealed = self.shared.streams.get(stream).map_or(0, |kept| kept.stream.unsealed() as u64);
+        let unsealed = self.shared.streams().get(stream).map_or(0, |kept| kept.stream.unsealed() as u64);
         UpkeepStatus { unsealed, ..known }
     }
 
@@ -123,8 +171,10 @@ impl Upkeep {
 
     /// What retention would do now, for each stream that has a rule.
     pub(crate) fn plans(&self) -> Result<BTreeMap<Name, RetentionPlan>, Error> {
-        let ruled = self.shared.streams.iter().filter(|(_, kept)| kept.retention != Retention::default());
-        ruled.map(|(name, kept)| Ok((name.clone(), self.shared.plan(kept)?))).collect()
+        let streams = self.shared.streams();
+        let needs = self.shared.needs.read().unwrap_or_else(PoisonError::into_inner);
+        let ruled = streams.iter().filter(|(_, kept)| kept.retention != Retention::default());
+        ruled.map(|(name, kept)| Ok((name.clone(), self.shared.plan(kept, &needs)?))).collect()
     }
 }
 
@@ -132,6 +182,10 @@ impl Shared {
     // Every change under the lock is one assignment, so a panic elsewhere leaves it whole.
     fn status(&self) -> MutexGuard<'_, BTreeMap<Name, UpkeepStatus>> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn streams(&self) -> Arc<BTreeMap<Name, Kept>> {
+        Arc::clone(&self.streams.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn note(&self, name: &Name, change: impl FnOnce(&mut UpkeepStatus)) {
@@ -143,32 +197,43 @@ impl Shared {
         if let Err(error) = rustix::process::setpriority_process(None, NICE) {
             tracing::debug!(%error, "upkeep runs at the usual priority");
         }
-        for (name, kept) in &self.streams {
-            match kept.stream.check_inventory() {
-                Ok(None) => {}
-                Ok(Some(said)) => tracing::warn!(stream = %name, "{said}"),
-                Err(error) => self.trouble(name, &format!("comparing the inventory with the files: {error}")),
-            }
-        }
+        let mut compared: BTreeSet<Name> = BTreeSet::new();
         let mut retained: Option<Instant> = None;
         while !*stop.borrow() {
+            if self.replaced.swap(false, Ordering::Relaxed) {
+                retained = None;
+            }
+            let streams = self.streams();
+            for (name, kept) in &*streams {
+                if compared.insert(name.clone()) {
+                    self.compare(name, kept);
+                }
+            }
             // First: what goes need not be sealed. And between any two segments: where sealing has fallen behind, it is
             // never through, and the disk must not fill up for that.
             if retained.is_none_or(|at| at.elapsed() >= RETAIN_EVERY) {
                 retained = Some(Instant::now());
-                for (name, kept) in &self.streams {
+                for (name, kept) in &*streams {
                     self.retain(name, kept);
                 }
             }
             let mut sealed = false;
             if self.seal.enabled {
-                for (name, kept) in &self.streams {
+                for (name, kept) in &*streams {
                     sealed |= self.seal(name, kept, stop);
                 }
             }
             if !sealed {
-                rest(LOOK_EVERY, stop);
+                rest(LOOK_EVERY, || *stop.borrow() || self.replaced.load(Ordering::Relaxed));
             }
+        }
+    }
+
+    fn compare(&self, name: &Name, kept: &Kept) {
+        match kept.stream.check_inventory() {
+            Ok(None) => {}
+            Ok(Some(said)) => tracing::warn!(stream = %name, "{said}"),
+            Err(error) => self.trouble(name, &format!("comparing the inventory with the files: {error}")),
         }
     }
 
@@ -180,7 +245,7 @@ impl Shared {
         let mut since = Instant::now();
         let mut pace = |_: u64| {
             let (worked, share) = (since.elapsed(), self.seal.cpu_percent.clamp(1, 100));
-            rest(worked * (100 - share) / share, stop);
+            rest(worked * (100 - share) / share, || *stop.borrow());
             while !*stop.borrow() && (kept.stream.has_backlog() || *self.paused.borrow()) {
                 std::thread::sleep(SLEEP_MAX);
             }
@@ -202,8 +267,9 @@ impl Shared {
         }
     }
 
-    fn plan(&self, kept: &Kept) -> Result<RetentionPlan, Error> {
-        let needs = self.needs.of(kept.stream.name());
+    fn plan(&self, kept: &Kept, needs: &BTreeMap<Name, Needed>) -> Result<RetentionPlan, Error> {
+        let stream = kept.stream.name();
+        let needs = needs.get(stream).map(|needed| needed.of(stream)).unwrap_or_default();
         Ok(kept.stream.plan_retention(&kept.retention, self.clock.now(), &needs)?)
     }
 
@@ -211,7 +277,10 @@ impl Shared {
         if kept.retention == Retention::default() {
             return;
         }
-        let done = self.plan(kept).and_then(|plan| Ok((kept.stream.retain(&plan)?, plan)));
+        let done = {
+            let needs = self.needs.read().unwrap_or_else(PoisonError::into_inner);
+            self.plan(kept, &needs).and_then(|plan| Ok((kept.stream.retain(&plan)?, plan)))
+        };
         match done {
             Ok((removed, plan)) => {
                 if let (Some(first), Some(last)) = (removed.first(), removed.last()) {
@@ -257,10 +326,10 @@ pub(crate) fn held(plan: &RetentionPlan) -> Option<Held> {
     (!plan.held.is_empty()).then(|| Held { bytes, by: plan.needs.iter().map(by).collect() })
 }
 
-/// Sleeps, and wakes early for a stop.
-fn rest(time: Duration, stop: &watch::Receiver<bool>) {
+/// Sleeps, and wakes early when `wanted` says so.
+fn rest(time: Duration, wanted: impl Fn() -> bool) {
     let until = Instant::now() + time;
-    while !*stop.borrow() {
+    while !wanted() {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return;

@@ -37,6 +37,14 @@ impl SourceWatch {
         Self { name, activity: Mutex::new(Activity::Live), status: watch::Sender::new(status) }
     }
 
+    /// Goes on counting where the source that had this name before has stopped.
+    pub(crate) fn goes_on(&self, before: &SourceStatus) {
+        self.update(|status| {
+            let SourceStatus { events, duplicates, rejects, gaps, opened, .. } = *before;
+            *status = SourceStatus { events, duplicates, rejects, gaps, opened, ..status.clone() };
+        });
+    }
+
     pub(crate) fn status(&self) -> SourceStatus {
         self.status.borrow().clone()
     }

@@ -22,24 +22,27 @@ use std::{
     fmt,
     ops::Range,
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use datafusion::arrow::{
-    array::{AsArray, RecordBatch},
-    datatypes::Int64Type,
-};
+use datafusion::arrow::array::RecordBatch;
 use futures::future::BoxFuture;
 use lakehead_model::{Name, Offset, TimeRange, Timestamp};
+use lakehead_window::{ResultPeriod, Tumble};
 use serde::{Deserialize, Serialize};
 
-use self::{
-    compare::{Comparison, Differing, Side},
-    recount::Recount,
+pub(crate) use self::compare::{Comparison, Side};
+use self::{compare::Differing, recount::Recount};
+use crate::{
+    Error, Lake, Snapshot, ViewHandle, ViewPlan,
+    cells::{self, Cells},
+    derived, files,
+    plan::{Kind, Windowed},
+    snapshot::{Listed, finished},
+    view_table::ViewTable,
 };
-use crate::{Error, Lake, Snapshot, TimeColumn, ViewHandle, files, snapshot::Listed, state};
 
 /// What an audit says that was told to stop.
 pub(crate) const STOPPED: &str = "the audit was stopped";
@@ -215,7 +218,7 @@ type Windows = BTreeMap<Timestamp, u64>;
 impl<'a> Audit<'a> {
     async fn new(lake: &Lake, view: &'a ViewHandle, extent: &'a Extent) -> Result<Self, Error> {
         let snapshot = view.snapshot();
-        let plan = view.plan();
+        let plan = snapshot.plan();
         let name = plan.stream();
         let Some((schema, stream)) = lake.stream(name) else {
             return Err(Error::Sql(format!("there is no stream {name}")));
@@ -223,10 +226,10 @@ impl<'a> Audit<'a> {
         let head = stream.head();
         let start = head.start.min(snapshot.next_offset);
         let whole = if start.0 == 0 { None } else { first_whole(stream.clone(), start).await? };
-        let fresh = if extent.known.is_empty() { None } else { first_unknown(view, &snapshot, extent) };
+        let fresh = if extent.known.is_empty() { None } else { first_unknown(&snapshot, extent) };
         let from = [whole, extent.since, fresh].into_iter().flatten().max();
         let range = Range { start, end: snapshot.next_offset };
-        let recount = Recount::new(view.plan(), stream, schema, range, extent).await?;
+        let recount = Recount::new(plan, stream, schema, range, extent).await?;
         let counts = snapshot.counts;
         let found = ViewAudit {
             stream: name.to_string(),
@@ -234,21 +237,112 @@ impl<'a> Audit<'a> {
             compared_from: from.map(|from| from.to_string()),
             ..ViewAudit::default()
         };
-        let left_out = counts.late_dropped + counts.too_late;
+        let left_out = counts.late_dropped + counts.too_late + counts.partly;
         Ok(Self { view, extent, snapshot, recount, from, left_out, found })
     }
 
     async fn run(mut self) -> Result<ViewAudit, Error> {
+        let plan = Arc::clone(self.snapshot.plan());
+        let comparison = Arc::new(Comparison::new(&plan, plan.shape()));
+        match plan.kind() {
+            Kind::Windowed(_) => {}
+            Kind::Rows(_) => return self.run_rows(&comparison).await,
+            Kind::Derived(_) => return self.run_derived(&comparison).await,
+        }
         let (windows, without_window) = self.recount.windows(self.from).await?;
         if self.from.is_none() && self.extent.known.is_empty() {
             self.strike_balance(&windows, without_window);
         }
         let counted = self.view_windows().await?;
         self.compare_windows(&windows, &counted);
-        let comparison = Arc::new(Comparison::new(self.view.plan(), self.recount.shape()));
         for pass in self.passes(&windows) {
             self.compare_pass(&pass, &comparison, &windows, &counted).await?;
         }
+        Ok(self.found)
+    }
+
+    /// A projection: its rows hour by hour against the query over what was received then. It has no windows, so there is
+    /// no balance of events but only rows.
+    async fn run_rows(mut self, comparison: &Arc<Comparison>) -> Result<ViewAudit, Error> {
+        let snapshot = Arc::clone(&self.snapshot);
+        let mut finished: BTreeMap<Timestamp, Vec<&Listed>> = BTreeMap::new();
+        for listed in &snapshot.results.files {
+            if self.is_in(listed.range.start) && !self.extent.known.contains(&file_name(listed)) {
+                finished.entry(listed.range.start).or_default().push(listed);
+            }
+        }
+        let last = snapshot.results.files.iter().map(|listed| listed.range).max_by_key(|range| range.start);
+        for (start, files) in finished {
+            let Some(range) = files.first().map(|listed| listed.range) else { continue };
+            let mut rows = Vec::new();
+            let mut compared = Vec::new();
+            let before = self.found.differences;
+            for listed in files {
+                let path = listed.file.path.clone();
+                rows.extend(blocking(move || files::read_parquet(&path)).await??);
+                if !listed.is_part {
+                    self.compare_public(listed).await?;
+                }
+                compared.push(file_name(listed));
+            }
+            // What is in memory is of the newest hour, or of later ones.
+            let is_last = last.is_some_and(|last| last.start == start);
+            let end = if is_last { Timestamp(i64::MAX) } else { range.end };
+            if is_last {
+                rows.extend(snapshot.open.iter().cloned());
+            }
+            self.compare_rows(comparison, TimeRange { start: range.start, end }, rows).await?;
+            self.found.files += compared.len() as u64;
+            if before == self.found.differences && !is_last {
+                self.found.compared.extend(compared);
+            }
+        }
+        if last.is_none() {
+            let all = TimeRange { start: self.from.unwrap_or(Timestamp(i64::MIN)), end: Timestamp(i64::MAX) };
+            self.compare_rows(comparison, all, snapshot.open.clone()).await?;
+        }
+        Ok(self.found)
+    }
+
+    async fn compare_rows(
+        &mut self,
+        comparison: &Arc<Comparison>,
+        range: TimeRange,
+        rows: Vec<RecordBatch>,
+    ) -> Result<(), Error> {
+        let log = self.recount.rows(range, &[range]).await?;
+        self.found.rows += log.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+        let differing = compare(comparison, rows, log).await?;
+        self.tell(differing, |_| range.start.to_string());
+        Ok(())
+    }
+
+    fn tell(&mut self, differing: Vec<Differing>, window: impl Fn(&Differing) -> String) {
+        for differing in differing {
+            let shown = |row: Option<String>| row.unwrap_or_else(|| "no such row".to_owned());
+            let window = differing.window.map_or_else(|| window(&differing), |window| window.to_string());
+            let (view, log) = (shown(differing.view), shown(differing.log));
+            self.found.differs(Difference { window, what: differing.key, view, log });
+        }
+    }
+
+    /// A view over another view: all of its rows against its query over all of the other's. The other is audited by
+    /// itself.
+    async fn run_derived(mut self, comparison: &Arc<Comparison>) -> Result<ViewAudit, Error> {
+        let snapshot = Arc::clone(&self.snapshot);
+        let Some((name, upstream)) = &snapshot.upstream else { return Ok(self.found) };
+        let plan = snapshot.plan();
+        let again = derived::run(plan, name, ViewTable::pinned(Arc::clone(upstream))).await?;
+        let mut rows = snapshot.rest().await?.to_vec();
+        for listed in &snapshot.results.files {
+            let path = listed.file.path.clone();
+            rows.extend(blocking(move || files::read_parquet(&path)).await??);
+            self.compare_public(listed).await?;
+            self.found.files += 1;
+        }
+        self.found.rows += again.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+        let differing = compare(comparison, rows, again).await?;
+        self.tell(differing, |_| String::new());
         Ok(self.found)
     }
 
@@ -283,29 +377,18 @@ impl<'a> Audit<'a> {
         self.found.balance = Some(balance);
     }
 
-    /// How many events the view's partial rows have in each window, as far as they are still kept.
+    /// How many events the view's partial rows have in each cell, as far as they are still kept.
     async fn view_windows(&mut self) -> Result<Windows, Error> {
         let mut windows = Windows::new();
-        self.add_events(&mut windows, &self.snapshot.open);
-        for listed in self.snapshot.results.files.iter().filter(|listed| listed.correctable) {
-            if let Some(rows) = partial_rows(listed).await? {
-                self.add_events(&mut windows, &rows);
+        let snapshot = Arc::clone(&self.snapshot);
+        let Some(windowed) = snapshot.plan.windowed() else { return Ok(windows) };
+        add_events(windowed, &mut windows, &snapshot.open)?;
+        for paths in snapshot.results.partials.values() {
+            if let Some(rows) = partial_rows(paths).await? {
+                add_events(windowed, &mut windows, &rows)?;
             }
         }
         Ok(windows)
-    }
-
-    fn add_events(&self, windows: &mut Windows, batches: &[RecordBatch]) {
-        let plan = self.view.plan();
-        for batch in batches {
-            let Some(starts) = state::window_starts(plan, batch) else { continue };
-            let events = batch.column(plan.events_column()).as_primitive::<Int64Type>();
-            for (start, events) in starts.iter().zip(events.iter()) {
-                if let (Some(start), Some(events)) = (start, events) {
-                    *windows.entry(Timestamp(start)).or_default() += u64::try_from(events).unwrap_or(0);
-                }
-            }
-        }
     }
 
     /// Where the partial rows are kept, the events of each window are compared: a lost event is found even where no
@@ -336,18 +419,20 @@ impl<'a> Audit<'a> {
 
     /// The result periods that view or log have anything in, in order, a few at a time.
     fn passes(&self, windows: &Windows) -> Vec<Pass> {
-        let plan = self.view.plan();
+        let plan = Arc::clone(self.snapshot.plan());
         let mut rows: BTreeMap<Timestamp, (TimeRange, u64)> = BTreeMap::new();
         let mut add = |range: TimeRange, count: u64| {
             rows.entry(range.start).or_insert((range, 0)).1 += count;
         };
         for (window, events) in windows {
             // Never more rows than events; mostly far fewer, which the files then say.
-            add(plan.period_at(*window), (*events).min(1));
+            for period in periods_over(&plan, *window) {
+                add(period, (*events).min(1));
+            }
         }
-        for batch in &self.snapshot.open {
-            for start in state::window_starts(plan, batch).into_iter().flatten().flatten() {
-                add(plan.period_at(Timestamp(start)), 1);
+        for cell in open_cells(&self.snapshot) {
+            for period in periods_over(&plan, cell) {
+                add(period, 1);
             }
         }
         for listed in &self.snapshot.results.files {
@@ -379,9 +464,12 @@ impl<'a> Audit<'a> {
     }
 
     fn open_periods(&self) -> BTreeSet<Timestamp> {
-        let plan = self.view.plan();
-        let starts = self.snapshot.open.iter().filter_map(|batch| state::window_starts(plan, batch));
-        starts.flat_map(|starts| starts.iter().flatten()).map(|start| plan.period_at(Timestamp(start)).start).collect()
+        let plan = self.snapshot.plan();
+        open_cells(&self.snapshot)
+            .into_iter()
+            .flat_map(|cell| periods_over(plan, cell))
+            .map(|period| period.start)
+            .collect()
     }
 
     async fn compare_pass(
@@ -417,7 +505,7 @@ impl<'a> Audit<'a> {
                     *explained_in.entry(window).or_insert(lacks)
                 }
                 _ => {
-                    let may = self.left_out > 0 && (differing.log.is_some() || self.recount.shape().has_having);
+                    let may = self.left_out > 0 && (differing.log.is_some() || self.snapshot.plan().shape().has_having);
                     self.left_out -= u64::from(may);
                     may
                 }
@@ -443,15 +531,14 @@ impl<'a> Audit<'a> {
 
     /// The rows of open windows in these periods.
     async fn open_rows(&self, periods: &HashSet<Timestamp>) -> Result<Vec<RecordBatch>, Error> {
-        let plan = self.view.plan();
-        let mut rows = Vec::new();
-        for batch in &self.snapshot.open {
-            rows.push(state::split(plan, batch, |start, _| {
-                start.is_some_and(|start| periods.contains(&plan.period_at(start).start))
-            })?);
-        }
-        rows.retain(|batch| batch.num_rows() > 0);
-        self.view.finished(rows).await
+        let (snapshot, plan) = (&self.snapshot, self.snapshot.plan());
+        let Some(windowed) = plan.windowed() else { return Ok(Vec::new()) };
+        let filed: HashSet<Timestamp> = snapshot.results.files.iter().map(|listed| listed.range.start).collect();
+        finished(plan, windowed, snapshot.open.clone(), |window| {
+            let period = windowed.period.range(window.start).start;
+            periods.contains(&period) && (window.end > snapshot.closed_until || !filed.contains(&period))
+        })
+        .await
     }
 
     /// The rows of a result file, which is compared with its count, its partial rows and its public name on the way.
@@ -471,10 +558,13 @@ impl<'a> Audit<'a> {
             self.found.differs(Difference { view, ..about(format!("the result file {}", file_name(listed))) });
         }
         self.compare_public(listed).await?;
-        if listed.correctable
-            && let Some(partial) = partial_rows(listed).await?
+        let paths = self.snapshot.results.partials.get(&listed.range.start).cloned().unwrap_or_default();
+        let plan = Arc::clone(self.snapshot.plan());
+        if let (true, Some(windowed), Some(partial)) = (listed.correctable, plan.windowed(), partial_rows(&paths).await?)
+            // The panes of hopping windows are shared between periods.
+            && !matches!(windowed.windows, lakehead_window::Windows::Hop(_))
         {
-            let partial = self.view.finished(partial).await?;
+            let partial = finished(&plan, windowed, partial, |_| true).await?;
             for differing in compare(comparison, partial, rows.clone()).await? {
                 let shown = |row: Option<String>| row.unwrap_or_else(|| "no such row".to_owned());
                 self.found.differs(Difference {
@@ -513,12 +603,64 @@ impl<'a> Audit<'a> {
 }
 
 /// The start of the first result period that was not compared before.
-fn first_unknown(view: &ViewHandle, snapshot: &Snapshot, extent: &Extent) -> Option<Timestamp> {
-    let plan = view.plan();
+fn first_unknown(snapshot: &Snapshot, extent: &Extent) -> Option<Timestamp> {
+    let plan = snapshot.plan();
     let files = snapshot.results.files.iter().filter(|listed| !extent.known.contains(&file_name(listed)));
-    let open = snapshot.open.iter().filter_map(|batch| state::window_starts(plan, batch));
-    let open = open.flat_map(|starts| starts.iter().flatten()).map(|start| plan.period_at(Timestamp(start)).start);
+    let open = open_cells(snapshot).into_iter().flat_map(|cell| periods_over(plan, cell)).map(|period| period.start);
     files.map(|listed| listed.range.start).chain(open).min().or(snapshot.watermark)
+}
+
+/// The starts of the cells that the state has something in, each once.
+fn open_cells(snapshot: &Snapshot) -> BTreeSet<Timestamp> {
+    let Some(windowed) = snapshot.plan.windowed() else { return BTreeSet::new() };
+    let mut cells = BTreeSet::new();
+    for batch in &snapshot.open {
+        let Ok(found) = Cells::of(windowed, batch) else { continue };
+        cells.extend(found.iter().filter_map(|(cell, _)| cell).map(|cell| cell.start));
+    }
+    cells
+}
+
+/// The result periods of the windows over a cell.
+fn periods_over(plan: &ViewPlan, cell: Timestamp) -> Vec<TimeRange> {
+    let Some(windowed) = plan.windowed() else { return Vec::new() };
+    let cell = cells::Cell { start: cell, last: cell, events: 0 };
+    let mut periods: Vec<TimeRange> = Vec::new();
+    for window in cells::windows_over(&windowed.windows, cell) {
+        let period = windowed.period.range(window.start);
+        if !periods.contains(&period) {
+            periods.push(period);
+        }
+    }
+    periods
+}
+
+/// What the events of log and view are counted by, where it is not the window itself: the panes of hopping windows, and
+/// stretches of time that no session's events straddle.
+pub(crate) fn counted_by(plan: &Windowed) -> Option<Tumble> {
+    match (&plan.windows, &plan.period) {
+        (lakehead_window::Windows::Hop(hop), _) => Some(hop.pane()),
+        (lakehead_window::Windows::Session(_), ResultPeriod::Window(cells)) => Some(*cells),
+        (lakehead_window::Windows::Session(_), _) => Tumble::new(Duration::from_secs(3600)).ok(),
+        _ => None,
+    }
+}
+
+/// Under which time the events of a cell are counted.
+fn counted_under(plan: &Windowed, cell: Timestamp) -> Timestamp {
+    match plan.windows {
+        lakehead_window::Windows::Session(_) => plan.period.range(cell).start,
+        _ => cell,
+    }
+}
+
+fn add_events(plan: &Windowed, windows: &mut Windows, batches: &[RecordBatch]) -> Result<(), Error> {
+    for batch in batches {
+        for cell in Cells::of(plan, batch)?.iter().filter_map(|(cell, _)| cell) {
+            *windows.entry(counted_under(plan, cell.start)).or_default() += cell.events;
+        }
+    }
+    Ok(())
 }
 
 fn is_same_file(own: &Path, public: &Path) -> bool {
@@ -536,13 +678,17 @@ fn file_name(listed: &Listed) -> String {
     listed.file.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The partial rows beside a result file; `None` when a commit has just replaced them.
-async fn partial_rows(listed: &Listed) -> Result<Option<Vec<RecordBatch>>, Error> {
-    let path = listed.file.path.with_extension("partial");
-    match blocking(move || files::read_partial(&path)).await? {
-        Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        read => read.map(Some),
+/// The partial rows in these files; `None` when a commit has just replaced them.
+async fn partial_rows(paths: &[PathBuf]) -> Result<Option<Vec<RecordBatch>>, Error> {
+    let mut rows = Vec::new();
+    for path in paths {
+        let path = path.clone();
+        match blocking(move || files::read_partial(&path)).await? {
+            Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => rows.extend(read?),
+        }
     }
+    Ok(Some(rows))
 }
 
 /// The first moment from which on windows are wholly in a log that begins at `start`.
@@ -563,14 +709,6 @@ async fn compare(
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::Engine(error.to_string()))
-}
-
-/// The name of the column that a view's windows are over.
-fn time_name(time: TimeColumn) -> &'static str {
-    match time {
-        TimeColumn::EventTime => lakehead_decode::EVENT_TIME,
-        TimeColumn::ReceivedTime => lakehead_decode::RECEIVED_TIME,
-    }
 }
 
 /// A view by name.

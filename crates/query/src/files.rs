@@ -1,11 +1,14 @@
 //! The files of a view: result files and partial rows for each result period, written once and never changed.
 //!
 //! ```text
-//!   views/<view>/2026-11-23T10.parquet        what other programs read: always exactly one file for a period
-//!   views/<view>/.state/checkpoint.json       what is true, see checkpoint.rs
-//!   views/<view>/.state/2026-11-23T10.7.result   the same file by generation (a hard link), which queries pin
-//!   views/<view>/.state/2026-11-23T10.7.partial  the period's partial rows, for as long as late events may come
-//!   views/<view>/.state/open.7.partial           the partial rows of open windows
+//!   views/<view>/2026-11-23T10.parquet          what other programs read: always exactly one file for a period
+//!   views/<view>/.state/checkpoint.json         what is true, see checkpoint.rs
+//!   views/<view>/.state/next.json               the same of a view that is built beside it, to take its place
+//!   views/<view>/.state/2026-11-23T10.0.7.result   the result file by build and generation, which queries pin
+//!   views/<view>/.state/2026-11-23T10.0.7.partial  partial rows of the period, for as long as late events may come
+//!   views/<view>/.state/2026-11-23T10.0.7.part     rows of a projection in a period that is not over
+//!   views/<view>/.state/state.0.7.2.partial        a run of the state: partial rows of open windows
+//!   views/<view>/.state/changes.0.7.arrow          what the commit changed in the results
 //! ```
 //!
 //! A result file that a newer one replaces is deleted when the last query that reads it is done.
@@ -30,19 +33,28 @@ use datafusion::{
     parquet::{
         arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
         basic::{Compression, ZstdLevel},
-        file::properties::WriterProperties,
+        file::{metadata::SortingColumn, properties::WriterProperties},
     },
 };
 use lakehead_model::{TimeRange, Timestamp};
 use lakehead_store::crash;
 
-use crate::Error;
+use crate::{Error, state::RunFile};
 
 /// The folder of one view.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
     public: PathBuf,
     state: PathBuf,
+}
+
+/// Which of a view's checkpoints: the one that is answered from, or the one that is built to take its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// What is answered from.
+    Current,
+    /// What is built beside it.
+    Next,
 }
 
 /// A result file, pinned for as long as somebody holds it.
@@ -91,20 +103,31 @@ impl Folder {
         Ok(())
     }
 
-    pub(crate) fn checkpoint(&self) -> PathBuf {
-        self.state.join("checkpoint.json")
+    pub(crate) fn checkpoint(&self, slot: Slot) -> PathBuf {
+        self.state.join(match slot {
+            Slot::Current => "checkpoint.json",
+            Slot::Next => "next.json",
+        })
     }
 
-    pub(crate) fn result(&self, period: TimeRange, generation: u64) -> PathBuf {
-        self.state.join(format!("{}.{generation}.result", label(period)))
+    pub(crate) fn result(&self, period: TimeRange, build: u64, generation: u64) -> PathBuf {
+        self.state.join(format!("{}.{build}.{generation}.result", label(period)))
     }
 
-    pub(crate) fn partial(&self, period: TimeRange, generation: u64) -> PathBuf {
-        self.state.join(format!("{}.{generation}.partial", label(period)))
+    pub(crate) fn partial(&self, period: TimeRange, build: u64, generation: u64) -> PathBuf {
+        self.state.join(format!("{}.{build}.{generation}.partial", label(period)))
     }
 
-    pub(crate) fn open(&self, generation: u64) -> PathBuf {
-        self.state.join(format!("open.{generation}.partial"))
+    pub(crate) fn part(&self, period: TimeRange, build: u64, generation: u64) -> PathBuf {
+        self.state.join(format!("{}.{build}.{generation}.part", label(period)))
+    }
+
+    pub(crate) fn run(&self, build: u64, run: RunFile) -> PathBuf {
+        self.state.join(format!("state.{build}.{}.{}.partial", run.generation, run.number))
+    }
+
+    pub(crate) fn changes(&self, build: u64, generation: u64) -> PathBuf {
+        self.state.join(format!("changes.{build}.{generation}.arrow"))
     }
 
     fn public(&self, period: TimeRange) -> PathBuf {
@@ -126,18 +149,15 @@ impl Folder {
         sync_folder(&self.state)
     }
 
-    /// Deletes everything that is not in `keep`: what a crash left half done. The results are rebuilt from the log, so
-    /// nothing here is anybody's only copy.
+    /// Deletes every file of the state that is not in `keep`: what a crash left half done. The results are rebuilt from the
+    /// log, so nothing here is anybody's only copy.
     pub(crate) fn sweep(&self, keep: &HashSet<PathBuf>) -> Result<(), Error> {
-        for folder in [&self.state, &self.public] {
-            for entry in fs::read_dir(folder).map_err(Error::file(folder))? {
-                let path = entry.map_err(Error::file(folder))?.path();
-                if path.is_file() && !keep.contains(&path) {
-                    fs::remove_file(&path).map_err(Error::file(&path))?;
-                }
-            }
-        }
-        Ok(())
+        sweep(&self.state, keep)
+    }
+
+    /// Deletes what other programs would see and should not.
+    pub(crate) fn sweep_public(&self, keep: &HashSet<PathBuf>) -> Result<(), Error> {
+        sweep(&self.public, keep)
     }
 
     /// Moves the results that other programs see into the quarantine of the data directory; answers where, or `None` when
@@ -171,28 +191,82 @@ impl Folder {
     }
 }
 
-/// `2026-11-23T10` for an hour, `2026-11-23` for a day, both ends for anything else.
+fn sweep(folder: &Path, keep: &HashSet<PathBuf>) -> Result<(), Error> {
+    for entry in fs::read_dir(folder).map_err(Error::file(folder))? {
+        let path = entry.map_err(Error::file(folder))?.path();
+        if path.is_file() && !keep.contains(&path) {
+            fs::remove_file(&path).map_err(Error::file(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// `2026-11-23T10` for an hour of UTC, `2026-11-23` for a day of UTC, both ends for anything else, such as a day elsewhere.
 fn label(period: TimeRange) -> String {
     let text = |time: Timestamp| time.to_string().replace(':', "");
     let start = period.start.to_string();
-    match period.end.since(period.start).as_secs() {
-        3_600 => start.get(..13).unwrap_or(&start).to_owned(),
-        86_400 => start.get(..10).unwrap_or(&start).to_owned(),
+    let is_whole = |seconds: i64| {
+        let micros = seconds * 1_000_000;
+        period.start.0.rem_euclid(micros) == 0 && period.end.0.saturating_sub(period.start.0) == micros
+    };
+    match (is_whole(3_600), is_whole(86_400)) {
+        (true, _) => start.get(..13).unwrap_or(&start).to_owned(),
+        (_, true) => start.get(..10).unwrap_or(&start).to_owned(),
         _ => format!("{}_{}", text(period.start), text(period.end)),
     }
 }
 
-/// Writes rows as Parquet and syncs the file.
-pub(crate) fn write_parquet(path: &Path, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<u64, Error> {
-    let level = ZstdLevel::try_new(3).unwrap_or_default();
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
-    let file = File::create(path).map_err(Error::file(path))?;
-    let mut writer = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(properties))?;
-    for batch in batches {
-        writer.write(&batch.clone().with_schema(SchemaRef::clone(schema))?)?;
+/// Rows in one row group: a query for a day of a great period reads only the groups that have some of it.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+
+/// Writes rows as Parquet and syncs the file. `sorted_by` are the columns that the rows are sorted by, ascending.
+pub(crate) fn write_parquet(
+    path: &Path,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    sorted_by: &[usize],
+) -> Result<u64, Error> {
+    let mut writer = ParquetWriter::create(path, schema, sorted_by)?;
+    batches.iter().try_for_each(|batch| writer.write(batch))?;
+    writer.finish()
+}
+
+/// A Parquet file under way.
+pub(crate) struct ParquetWriter {
+    path: PathBuf,
+    schema: SchemaRef,
+    writer: ArrowWriter<File>,
+}
+
+impl ParquetWriter {
+    pub(crate) fn create(path: &Path, schema: &SchemaRef, sorted_by: &[usize]) -> Result<Self, Error> {
+        let level = ZstdLevel::try_new(3).unwrap_or_default();
+        let sorting = sorted_by.iter().map(|column| SortingColumn {
+            column_idx: i32::try_from(*column).unwrap_or(i32::MAX),
+            descending: false,
+            nulls_first: true,
+        });
+        // Sorting columns are numbered by leaves: where a column before them has several, saying nothing is right.
+        let flat = schema.fields().iter().all(|field| !field.data_type().is_nested());
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(level))
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_sorting_columns((flat && !sorted_by.is_empty()).then(|| sorting.collect()))
+            .build();
+        let file = File::create(path).map_err(Error::file(path))?;
+        let writer = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(properties))?;
+        Ok(Self { path: path.to_owned(), schema: SchemaRef::clone(schema), writer })
     }
-    let file = writer.into_inner()?;
-    finish(path, &file)
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        Ok(self.writer.write(&batch.clone().with_schema(SchemaRef::clone(&self.schema))?)?)
+    }
+
+    /// Syncs the file; answers its size.
+    pub(crate) fn finish(self) -> Result<u64, Error> {
+        let file = self.writer.into_inner()?;
+        finish(&self.path, &file)
+    }
 }
 
 /// Writes partial rows as Arrow IPC and syncs the file.
@@ -219,9 +293,14 @@ pub(crate) fn read_partial(path: &Path) -> Result<Vec<RecordBatch>, Error> {
 
 /// Reads the rows of a result file back.
 pub(crate) fn read_parquet(path: &Path) -> Result<Vec<RecordBatch>, Error> {
+    parquet_batches(path)?.collect()
+}
+
+/// Reads the rows of a result file back, bit by bit.
+pub(crate) fn parquet_batches(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<>, Error> {
     let file = File::open(path).map_err(Error::file(path))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.build()?;
-    Ok(reader.collect::<Result<_, _>>()?)
+    Ok(reader.map(|batch| batch.map_err(Error::from)))
 }
 
 /// Where other programs see the result file of `period` that lies at `result`.
@@ -238,6 +317,14 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     crash::point("checkpoint.written");
     fs::rename(&step, path).map_err(Error::file(path))?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Puts the checkpoint that was built beside in the place of the other: the change of a view's SQL, in one step.
+pub(crate) fn swap(folder: &Folder) -> Result<(), Error> {
+    let (next, current) = (folder.checkpoint(Slot::Next), folder.checkpoint(Slot::Current));
+    crash::point("view.swap");
+    fs::rename(&next, &current).map_err(Error::file(&current))?;
+    folder.sync()
 }
 
 fn sync_folder(folder: &Path) -> Result<(), Error> {
@@ -264,6 +351,11 @@ mod tests {
         assert_eq!(
             label(range("2026-11-19T00:00:00Z", "2026-11-26T00:00:00Z")),
             "2026-11-19T000000Z_2026-11-26T000000Z"
+        );
+        // A day in Berlin is none of UTC, though it may be as long.
+        assert_eq!(
+            label(range("2026-11-22T23:00:00Z", "2026-11-23T23:00:00Z")),
+            "2026-11-22T230000Z_2026-11-23T230000Z"
         );
     }
 }

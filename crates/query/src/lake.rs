@@ -118,6 +118,16 @@ impl Lake {
         self.inner.views.write().unwrap_or_else(PoisonError::into_inner).insert(view.name().clone(), view);
     }
 
+    /// Makes a stream a table no more. Queries that have begun go on.
+    pub fn remove_stream(&self, name: &Name) {
+        self.inner.streams.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Makes a view a table no more. Queries that have begun go on.
+    pub fn remove_view(&self, name: &Name) {
+        self.inner.views.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
     /// The views, by name.
     #[must_use]
     pub fn views(&self) -> Vec<ViewHandle> {
@@ -194,9 +204,19 @@ impl Lake {
         Error::Sql(format!("there is no stream or view {missing:?}; there are: {}", known.join(", ")))
     }
 
+    /// What queries may use.
+    pub(crate) fn limits(&self) -> Limits {
+        self.inner.limits
+    }
+
     fn context(&self) -> Result<SessionContext, Error> {
+        self.context_with(self.inner.limits.threads.max(1))
+    }
+
+    /// Every stream and view as a table, at this moment, for queries of so many threads.
+    pub(crate) fn context_with(&self, threads: usize) -> Result<SessionContext, Error> {
         let config = functions::config()
-            .with_target_partitions(self.inner.limits.threads.max(1))
+            .with_target_partitions(threads)
             .with_information_schema(true)
             .with_default_catalog_and_schema("lakehead", "public");
         let state = SessionStateBuilder::new()
@@ -212,7 +232,7 @@ impl Lake {
         }
         for view in self.views() {
             let name = view.name().clone();
-            context.register_table(name.as_str(), Arc::new(ViewTable::new(view)))?;
+            context.register_table(name.as_str(), Arc::new(ViewTable::pinned(view.snapshot())))?;
         }
         Ok(context)
     }

@@ -6,8 +6,13 @@
 //! engine drives it.
 
 mod audit;
+mod bounds;
+mod cells;
 mod checkpoint;
+mod derived;
+mod difference;
 mod error;
+mod explain;
 mod files;
 pub mod format;
 mod functions;
@@ -22,11 +27,19 @@ mod view;
 mod view_table;
 
 pub use audit::{Balance, Difference, Extent, Pace, ViewAudit};
+pub use checkpoint::Kept;
+pub use difference::{ChangedRow, ViewDifference};
 pub use error::Error;
+pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question};
+pub use files::Slot;
 pub use lake::{Answer, Lake, Limits, Rows};
-pub use plan::{TimeColumn, ViewPlan, check_view};
+pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
 pub use snapshot::{Snapshot, ViewHandle};
-pub use view::{Counts, Late, Round, View, ViewSettings};
+pub use view::{
+    Counts, Digest, Late, LateBy, Round, View, ViewSettings, begin_next,
+    changes::{Changes, Position},
+    forget_next, kept, kept_next,
+};
 
 /// The DataFusion release whose aggregation state checkpoints hold; another one rebuilds its views from the log.
 pub const DATAFUSION_VERSION: &str = datafusion::DATAFUSION_VERSION;

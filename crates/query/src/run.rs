@@ -32,6 +32,11 @@ impl Piece {
         self.plan.schema()
     }
 
+    /// What goes in.
+    pub(crate) fn input(&self) -> SchemaRef {
+        Arc::clone(&self.input)
+    }
+
     /// Runs over `batches`, which have the leaf's schema.
     pub(crate) async fn run(&self, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, Error> {
         let leaf = MemorySourceConfig::try_new_exec(&[batches], Arc::clone(&self.input), None)?;

@@ -7,51 +7,76 @@
 //! ```
 //!
 //! Merging everything for every block would be quadratic; so each row is merged once for each tier it climbs. The rows
-//! are plain Arrow batches, so showing them (a snapshot) is a matter of sharing them.
+//! are plain Arrow batches, so showing them (a snapshot) is a matter of sharing them; and a run never changes, so a
+//! commit writes only the runs that came since the last one.
 
-use datafusion::arrow::{
-    array::{Array, AsArray, BooleanArray, RecordBatch},
-    compute::{filter_record_batch, kernels::aggregate},
-    datatypes::{Int64Type, TimestampMicrosecondType},
-};
+use datafusion::arrow::array::RecordBatch;
 use lakehead_model::Timestamp;
+use lakehead_window::Windows;
+use serde::{Deserialize, Serialize};
 
-use crate::{Error, ViewPlan};
+use crate::{
+    Error,
+    cells::{self, Cells},
+    plan::Windowed,
+};
 
 /// How many runs of one tier become one of the next. Four keeps at most a dozen runs for a million rounds and merges
 /// a row about log4 of that often.
 const FAN_IN: usize = 4;
 
-struct Run {
-    tier: u32,
-    batches: Vec<RecordBatch>,
+/// A run in a file of its own: the commit that wrote it, and which of its runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct RunFile {
+    pub(crate) generation: u64,
+    pub(crate) number: u32,
+    pub(crate) tier: u32,
 }
 
-/// The partial rows of all windows that no result file holds.
-#[derive(Default)]
+/// Partial rows that never change.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) tier: u32,
+    pub(crate) batches: Vec<RecordBatch>,
+    /// Where they are kept, once a commit has written them.
+    pub(crate) file: Option<RunFile>,
+}
+
+/// The partial rows of all cells that have left for no file of a result period.
+#[derive(Debug, Default)]
 pub(crate) struct State {
     runs: Vec<Run>,
-    /// No window of these rows starts before this.
+    /// No cell of these rows starts before this.
     earliest: Option<Timestamp>,
 }
 
 impl State {
+    /// The state as a checkpoint names it.
+    pub(crate) fn restored(plan: &Windowed, runs: Vec<Run>) -> Result<Self, Error> {
+        let mut state = Self { runs, earliest: None };
+        for batch in state.runs.iter().flat_map(|run| &run.batches) {
+            let least = Cells::of(plan, batch)?.earliest();
+            state.earliest = [state.earliest, least].into_iter().flatten().min();
+        }
+        Ok(state)
+    }
+
     /// Adds partial rows, merging tiers that are full.
-    pub(crate) async fn push(&mut self, plan: &ViewPlan, batches: Vec<RecordBatch>) -> Result<(), Error> {
+    pub(crate) async fn push(&mut self, plan: &Windowed, batches: Vec<RecordBatch>) -> Result<(), Error> {
         let batches: Vec<_> = batches.into_iter().filter(|batch| batch.num_rows() > 0).collect();
         for batch in &batches {
-            let least = window_starts(plan, batch).and_then(aggregate::min).map(Timestamp);
+            let least = Cells::of(plan, batch)?.earliest();
             self.earliest = [self.earliest, least].into_iter().flatten().min();
         }
         if batches.is_empty() {
             return Ok(());
         }
-        self.runs.push(Run { tier: 0, batches });
+        self.runs.push(Run { tier: 0, batches, file: None });
         while let Some(tier) = self.full_tier() {
             let from = self.runs.len() - FAN_IN;
             let batches = self.runs.drain(from..).flat_map(|run| run.batches).collect();
-            let batches = plan.reduce.run(batches).await?;
-            self.runs.push(Run { tier: tier + 1, batches });
+            let batches = reduce(plan, batches).await?;
+            self.runs.push(Run { tier: tier + 1, batches, file: None });
         }
         Ok(())
     }
@@ -62,11 +87,31 @@ impl State {
         (alike >= FAN_IN).then_some(tier)
     }
 
-    /// Takes everything out, reduced to one row for each window and group.
-    pub(crate) async fn take(&mut self, plan: &ViewPlan) -> Result<Vec<RecordBatch>, Error> {
-        self.earliest = None;
-        let batches: Vec<_> = std::mem::take(&mut self.runs).into_iter().flat_map(|run| run.batches).collect();
-        if batches.is_empty() { Ok(batches) } else { plan.reduce.run(batches).await }
+    /// Everything, reduced to one row for each cell and group. The state stays as it is.
+    pub(crate) async fn reduced(&self, plan: &Windowed) -> Result<Vec<RecordBatch>, Error> {
+        match self.runs.as_slice() {
+            [] => Ok(Vec::new()),
+            _ => reduce(plan, self.batches()).await,
+        }
+    }
+
+    /// Puts `rows`, reduced, in the place of everything.
+    pub(crate) fn replace(&mut self, plan: &Windowed, rows: Vec<RecordBatch>) -> Result<(), Error> {
+        let batches: Vec<_> = rows.into_iter().filter(|batch| batch.num_rows() > 0).collect();
+        let tier = self.runs.iter().map(|run| run.tier).max().unwrap_or(0);
+        let runs = if batches.is_empty() { Vec::new() } else { vec![Run { tier, batches, file: None }] };
+        *self = Self::restored(plan, runs)?;
+        Ok(())
+    }
+
+    /// The runs, oldest first.
+    pub(crate) fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// The same, to note where they are kept.
+    pub(crate) fn runs_mut(&mut self) -> &mut [Run] {
+        &mut self.runs
     }
 
     /// The partial rows as they lie: shared, not copied.
@@ -74,7 +119,7 @@ impl State {
         self.runs.iter().flat_map(|run| run.batches.iter().cloned()).collect()
     }
 
-    /// No window in here starts before this; `None` when there is none.
+    /// No cell in here starts before this; `None` when there is none.
     pub(crate) fn earliest(&self) -> Option<Timestamp> {
         self.earliest
     }
@@ -83,32 +128,18 @@ impl State {
     pub(crate) fn rows(&self) -> usize {
         self.runs.iter().flat_map(|run| &run.batches).map(RecordBatch::num_rows).sum()
     }
+
+    /// Memory that they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.runs.iter().flat_map(|run| &run.batches).map(RecordBatch::get_array_memory_size).sum()
+    }
 }
 
-/// The starts of the windows in a batch of partial rows.
-pub(crate) fn window_starts<'a>(
-    plan: &ViewPlan,
-    batch: &'a RecordBatch,
-) -> Option<&'a datafusion::arrow::array::TimestampMicrosecondArray> {
-    batch.column(plan.window_column()).as_primitive_opt::<TimestampMicrosecondType>()
-}
-
-/// The rows of `batch` whose window satisfies `keep`, the number of events in the others, and whether any row is left.
-/// A row without a window is handed to `keep` as `None`.
-pub(crate) fn split(
-    plan: &ViewPlan,
-    batch: &RecordBatch,
-    mut keep: impl FnMut(Option<Timestamp>, u64) -> bool,
-) -> Result<RecordBatch, Error> {
-    let Some(starts) = window_starts(plan, batch) else {
-        return Err(Error::Engine("a partial row's window is not a time".into()));
+/// Partial rows reduced to one for each cell and group; the rows of a session are made one.
+pub(crate) async fn reduce(plan: &Windowed, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, Error> {
+    let batches = match &plan.windows {
+        Windows::Session(session) => cells::join_sessions(plan, session, batches)?,
+        _ => batches,
     };
-    let events = batch.column(plan.events_column()).as_primitive::<Int64Type>();
-    let kept: BooleanArray = (0..batch.num_rows())
-        .map(|row| {
-            let start = starts.is_valid(row).then(|| Timestamp(starts.value(row)));
-            Some(keep(start, u64::try_from(events.value(row)).unwrap_or(0)))
-        })
-        .collect();
-    if kept.true_count() == batch.num_rows() { Ok(batch.clone()) } else { Ok(filter_record_batch(batch, &kept)?) }
+    plan.reduce.run(batches).await
 }

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use datafusion::{
     arrow::{array::RecordBatch, datatypes::SchemaRef},
     catalog::{Session, TableProvider},
-    common::{Result, ScalarValue, exec_datafusion_err},
+    common::{Result, exec_datafusion_err},
     execution::{SendableRecordBatchStream, TaskContext},
-    logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType},
+    logical_expr::{Expr, TableProviderFilterPushDown, TableType},
     physical_plan::{
         ExecutionPlan,
         stream::RecordBatchReceiverStreamBuilder,
@@ -23,7 +23,7 @@ use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Offset, StreamSchema, TimeRange, Timestamp};
 use lakehead_store::{Block, Only, Stream};
 
-use crate::audit::Pace;
+use crate::{audit::Pace, bounds::TimeBounds};
 
 /// Batches under way between the thread that reads and the query: enough to overlap, few enough to bound memory.
 const BATCHES_UNDER_WAY: usize = 2;
@@ -105,8 +105,8 @@ impl TableProvider for StreamTable {
         let offset = |bound: i64| u64::try_from(bound).unwrap_or(0);
         let only = bounds.only();
         let (wanted_from, wanted_to) = self.stream.narrow(&only);
-        let start = self.start.0.max(offset(bounds.offset.0)).max(wanted_from.0);
-        let end = self.end.0.min(offset(bounds.offset.1).saturating_add(1)).min(wanted_to.0).max(start);
+        let start = self.start.0.max(offset(bounds.offset.least.0)).max(wanted_from.0);
+        let end = self.end.0.min(offset(bounds.offset.greatest.0).saturating_add(1)).min(wanted_to.0).max(start);
         let parts = state.config().target_partitions().max(1) as u64;
         let step = (end - start).div_ceil(parts).max(1);
         let parts = (start..end.max(start + 1)).step_by(usize::try_from(step).unwrap_or(usize::MAX)).map(|from| {
@@ -186,90 +186,38 @@ pub(crate) fn decode(decoder: &Decoder, block: &Block) -> Result<RecordBatch, la
     })
 }
 
-/// What a query's filters say of offset and time: closed ranges, everything by default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a query's filters say of offset and time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Bounds {
-    offset: (i64, i64),
-    event_time: (i64, i64),
-    received_time: (i64, i64),
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        let all = (i64::MIN, i64::MAX);
-        Self { offset: all, event_time: all, received_time: all }
-    }
+    offset: TimeBounds,
+    event_time: TimeBounds,
+    received_time: TimeBounds,
 }
 
 impl Bounds {
     /// Takes note of `filter` where it bounds one of the three columns; anything else says nothing here.
     fn narrow(&mut self, filter: &Expr) {
-        match filter {
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-                self.narrow(left);
-                self.narrow(right);
-            }
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (left.as_ref(), right.as_ref()) {
-                (Expr::Column(column), Expr::Literal(value, _)) => self.bound(&column.name, *op, value),
-                (Expr::Literal(value, _), Expr::Column(column)) => {
-                    if let Some(op) = op.swap() {
-                        self.bound(&column.name, op, value);
-                    }
-                }
-                _ => {}
-            },
-            Expr::Between(between) if !between.negated => {
-                if let (Expr::Column(column), Expr::Literal(low, _), Expr::Literal(high, _)) =
-                    (between.expr.as_ref(), between.low.as_ref(), between.high.as_ref())
-                {
-                    self.bound(&column.name, Operator::GtEq, low);
-                    self.bound(&column.name, Operator::LtEq, high);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn bound(&mut self, column: &str, op: Operator, value: &ScalarValue) {
-        let range = match column {
-            "event_offset" => &mut self.offset,
-            "event_time" => &mut self.event_time,
-            "received_time" => &mut self.received_time,
-            _ => return,
-        };
-        let value = match value {
-            ScalarValue::Int64(Some(value)) | ScalarValue::TimestampMicrosecond(Some(value), _) => *value,
-            _ => return,
-        };
-        match op {
-            Operator::Eq => *range = (range.0.max(value), range.1.min(value)),
-            Operator::Gt => range.0 = range.0.max(value.saturating_add(1)),
-            Operator::GtEq => range.0 = range.0.max(value),
-            Operator::Lt => range.1 = range.1.min(value.saturating_sub(1)),
-            Operator::LtEq => range.1 = range.1.min(value),
-            _ => {}
-        }
+        self.offset.narrow(lakehead_decode::EVENT_OFFSET, filter);
+        self.event_time.narrow(lakehead_decode::EVENT_TIME, filter);
+        self.received_time.narrow(lakehead_decode::RECEIVED_TIME, filter);
     }
 
     /// The bounds on time, for the log. Events without event time are outside every bound on it.
     fn only(&self) -> Only {
-        let all = Self::default();
         // Closed here, half-open there; the greatest time there is has none after it and bounds nothing.
-        let range = |(least, greatest): (i64, i64)| TimeRange {
-            start: Timestamp(least),
-            end: Timestamp(greatest.saturating_add(1)),
-        };
-        let bounded = |bounds: (i64, i64), all: (i64, i64)| (bounds != all).then(|| range(bounds));
-        Only {
-            received_time: bounded(self.received_time, all.received_time),
-            event_time: bounded(self.event_time, all.event_time),
-        }
+        let range =
+            |bounds: TimeBounds| TimeRange { start: bounds.least, end: Timestamp(bounds.greatest.0.saturating_add(1)) };
+        let bounded = |bounds: TimeBounds| (!bounds.everything()).then(|| range(bounds));
+        Only { received_time: bounded(self.received_time), event_time: bounded(self.event_time) }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use datafusion::prelude::{col, lit};
+    use datafusion::{
+        common::ScalarValue,
+        prelude::{col, lit},
+    };
 
     use super::*;
 
@@ -279,11 +227,15 @@ mod tests {
         bounds
     }
 
+    fn closed(bounds: TimeBounds) -> (i64, i64) {
+        (bounds.least.0, bounds.greatest.0)
+    }
+
     #[test]
     fn bounds_are_taken_from_either_side_and_from_both_ends() {
         let filter = col("event_offset").gt_eq(lit(10_i64)).and(lit(20_i64).gt(col("event_offset")));
-        assert_eq!(narrowed(&filter).offset, (10, 19));
-        assert_eq!(narrowed(&col("event_offset").between(lit(3_i64), lit(4_i64))).offset, (3, 4));
+        assert_eq!(closed(narrowed(&filter).offset), (10, 19));
+        assert_eq!(closed(narrowed(&col("event_offset").between(lit(3_i64), lit(4_i64))).offset), (3, 4));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! GET  /assets/{hash}/{name}      its files             GET  /v1/live     the same pushed, with the panels' rows
 //! POST /v1/sql                    a query               GET  /healthz     200, or 503 with reasons
 //! POST /v1/streams/{name}/events  the push gateway      GET  /metrics     Prometheus
-//! POST /v1/verify                 the audit, now
+//! POST /v1/verify                 the audit, now        POST /v1/reload   the pipeline file, read again
+//! POST /v1/views/{name}/…         the events behind its rows, what has changed, what would change; see views.rs
 //! GET  /v1/streams/{name}/import  where an import stands, and POST, its next lines
 //! ```
 //!
@@ -24,13 +25,14 @@ use lakehead_engine::{Engine, pipeline::Token, status::Status};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    assets, assets::Assets, guard, headers, health, import, live, live::Live, metrics, push, refusal::Refusal, sign_in,
-    sql, upkeep, verify,
+    assets, assets::Assets, guard, headers, health, import, live, live::Live, metrics, push, refusal::Refusal, reload,
+    reload::Reload, sign_in, sql, upkeep, verify, views,
 };
 
 /// What the routes share.
 pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) reload: Arc<dyn Reload>,
     pub(crate) token: Option<Token>,
     pub(crate) assets: Assets,
     pub(crate) live: Live,
@@ -41,10 +43,11 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(engine: Arc<Engine>, stopping: Stopping) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, reload: Arc<dyn Reload>, stopping: Stopping) -> Self {
         Self {
             token: engine.pipeline().token.clone(),
             engine,
+            reload,
             assets: Assets::new(),
             live: Live::new(),
             queries: Semaphore::new(sql::QUERIES_MAX),
@@ -89,7 +92,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/live", get(live::get))
         .route("/v1/sql", post(sql::post))
         .route("/v1/verify", post(verify::post))
+        .route("/v1/reload", post(reload::post))
         .route("/v1/streams/{name}/events", post(push::post))
+        .route("/v1/views/{name}/explain", post(views::explain))
+        .route("/v1/views/{name}/changes", get(views::changes))
+        .route("/v1/views/{name}/diff", get(views::diff))
+        .route("/v1/views/{name}/{what}", post(views::act))
         .route("/v1/retention", get(upkeep::retention))
         .route("/v1/sealing/{what}", post(upkeep::sealing))
         .route("/v1/streams/{name}/import", get(import::get).post(import::post))
@@ -109,8 +117,9 @@ async fn status(State(app): State<Arc<App>>) -> Json<Status> {
 }
 
 async fn no_such_route(uri: Uri) -> Refusal {
-    let known = "/, /v1/status, /v1/live, /v1/sql, /v1/verify, /v1/streams/{name}/events, /v1/streams/{name}/import, \
-                 /v1/retention, /v1/sealing/pause, /v1/sealing/resume, /healthz, /metrics";
+    let known = "/, /v1/status, /v1/live, /v1/sql, /v1/verify, /v1/reload, /v1/streams/{name}/events, \
+                 /v1/streams/{name}/import, /v1/views/{name}/explain, changes, diff, rebuild and swap, /v1/retention, \
+                 /v1/sealing/pause, /v1/sealing/resume, /healthz, /metrics";
     Refusal::new(StatusCode::NOT_FOUND, format!("nothing is served at {}; there are {known}", uri.path()))
 }
 

@@ -12,7 +12,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use lakehead_engine::status::{SourceState, Status};
+use lakehead_engine::status::{ReloadOutcome, SourceState, Status};
 use serde_json::json;
 
 use crate::app::App;
@@ -61,6 +61,14 @@ impl Health {
         if let Some(last) = status.audit.last.as_ref().filter(|last| last.differences > 0) {
             let first = last.told.first().map_or("", String::as_str);
             health.notes.push(format!("the audit of {} found {} differences: {first}", last.at, last.differences));
+        }
+        if let Some(last) = &status.reloads.last {
+            match &last.outcome {
+                ReloadOutcome::Done { .. } => {}
+                ReloadOutcome::Refused { why } | ReloadOutcome::Failed { why } => {
+                    health.notes.push(format!("the pipeline was not reloaded at {}: {why}", last.at));
+                }
+            }
         }
         health.notes.extend(status.audit.failed.iter().map(|why| format!("the audit could not be done: {why}")));
         health

@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use lakehead_engine::status::{SourceState, Status};
+use lakehead_engine::status::{ReloadOutcome, SourceState, Status};
 use lakehead_model::Timestamp;
 
 use crate::app::App;
@@ -82,6 +82,7 @@ impl Page {
         self.sources(status);
         self.views(status);
         self.audit(status);
+        self.reloads(status);
     }
 
     fn streams(&mut self, status: &Status) {
@@ -187,6 +188,19 @@ impl Page {
         }
         self.family("lakehead_audit_duration_seconds", "gauge", "What the last audit took.");
         self.value(&[], last.took_seconds);
+    }
+
+    fn reloads(&mut self, status: &Status) {
+        let reloads = &status.reloads;
+        self.family("lakehead_reloads_total", "counter", "Reloads of the pipeline file, by what came of them.");
+        for (outcome, count) in [("done", reloads.done), ("refused", reloads.refused), ("failed", reloads.failed)] {
+            self.value(&[("outcome", outcome)], count as f64);
+        }
+        let Some(last) = &reloads.last else { return };
+        self.family("lakehead_reload_last_timestamp_seconds", "gauge", "When the pipeline file was last reloaded.");
+        self.value(&[], seconds(last.at));
+        self.family("lakehead_reload_last_successful", "gauge", "1 when the last reload was done, else 0.");
+        self.value(&[], f64::from(u8::from(matches!(last.outcome, ReloadOutcome::Done { .. }))));
     }
 }
 

@@ -14,6 +14,7 @@ use lakehead_engine::{
     pipeline::{StreamConfig, Token, ViewConfig},
 };
 use lakehead_model::{Clock, Name, StreamSchema, Timestamp};
+use lakehead_serve::{NotReloaded, Reload, Reloading};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -46,6 +47,21 @@ struct Served {
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<Result<(), lakehead_serve::Error>>,
     _data: tempfile::TempDir,
+}
+
+/// Reads in place of a file what runs, with one view more.
+struct Second(Arc<Engine>);
+
+impl Reload for Second {
+    fn reload(&self) -> Reloading<'_> {
+        let mut pipeline = Pipeline::clone(&self.0.pipeline());
+        if pipeline.views.contains_key("second") {
+            return Box::pin(async { Err(NotReloaded::File("p.toml:3: view.second.sql: not SQL".into())) });
+        }
+        let sql = pipeline.views["events_per_type"].sql.clone();
+        pipeline.views.insert(name("second"), ViewConfig::new(sql));
+        Box::pin(async { Ok(self.0.reload(pipeline).await?) })
+    }
 }
 
 #[derive(Debug)]
@@ -86,7 +102,8 @@ impl Served {
         let shutdown = async {
             let _ = stopped.await;
         };
-        let serving = tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), shutdown));
+        let reload = Arc::new(Second(Arc::clone(&engine)));
+        let serving = tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), reload, shutdown));
         Self { address: address.to_string(), engine, stop: Some(stop), serving, _data: data }
     }
 
@@ -381,6 +398,26 @@ async fn an_audit_on_demand_tells_what_it_counted_and_refuses_what_is_no_scope()
         let answer = ask(body).await;
         assert_eq!(answer.status, 400);
         assert!(answer.json()["error"].as_str().is_some_and(|error| error.contains(word)), "{}", answer.text());
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_answers_what_changed_or_what_is_in_the_way_and_a_foreign_page_may_not_ask() {
+    let served = Served::start().await;
+    let foreign = served.ask("POST", "/v1/reload", &[("Origin", "http://evil.example")], b"").await;
+    assert_eq!(foreign.status, 403);
+    assert_eq!(served.get("/v1/reload").await.status, 405);
+    let answer = served.ask("POST", "/v1/reload", &[], b"").await;
+    assert_eq!((answer.status, answer.json()["views"]["added"].clone()), (200, json!(["second"])), "{}", answer.text());
+    let status = served.get("/v1/status").await.json();
+    assert_eq!(status["reloads"]["last"]["changes"], json!(["view second added"]));
+    assert!(status["views"]["second"].is_object(), "{status:#}");
+    let refused = served.ask("POST", "/v1/reload", &[], b"").await;
+    assert_eq!((refused.status, &refused.json()["error"]), (422, &json!("p.toml:3: view.second.sql: not SQL")));
+    let metrics = served.get("/metrics").await.text();
+    for line in ["lakehead_reloads_total{outcome=\"done\"} 1", "lakehead_reload_last_successful 1"] {
+        assert!(metrics.lines().any(|l| l == line), "{line} is missing in\n{metrics}");
     }
     served.stop().await;
 }

@@ -10,8 +10,8 @@
 //! segment   files, layout, segment, sealed,   files, where they lie, walking them by their footers or their index;
 //!           seal, inventory                   making the second out of the first; what the finished ones hold
 //! stream    recovery, published, commit,      opening; what readers see; one thread writes, one syncs
-//!           writer, aside, reader, append,    and publishes; blocking readers; the way in;
-//!           queue, retention, upkeep          what leaves the log; sealing and removing beside the live path
+//!           writer, aside, reader, packed,    and publishes; blocking readers, and what they have found and not read;
+//!           append, queue, retention, upkeep  the way in; what leaves the log; sealing and removing beside the live path
 //! store     marker, lock, store, fsck         one data directory, one writer; checking and repairing it
 //! beside    crash                             where a test can end the process
 //! ```
@@ -50,6 +50,7 @@ mod mark;
 mod marker;
 mod only;
 mod options;
+mod packed;
 mod published;
 mod quarantine;
 mod queue;
@@ -75,6 +76,7 @@ pub use fsck::{Checked, Finding, Severity};
 pub use lock::{Holder, holder};
 pub use only::Only;
 pub use options::{Options, SealOptions, Sync};
+pub use packed::{Packed, Unpacker};
 pub use published::{Head, SegmentFile, Stats};
 pub use reader::Reader;
 pub use retention::{Expired, Need, Retention, RetentionPlan};

@@ -11,10 +11,10 @@ use std::{
 use lakehead_model::Offset;
 
 use crate::{
-    Block, Error, Only,
-    data_frame::Decompressor,
+    Block, Error, Only, Packed, Unpacker,
     files::Access,
     layout::SegmentPath,
+    packed::Content,
     published::{Kept, Whereabouts},
     recovery::{end_before, first_block},
     sealed::Sealed,
@@ -38,8 +38,7 @@ pub struct Reader {
     walk: Option<Walk>,
     /// The finished segment that has been read to its end.
     read_through: Option<SegmentPath>,
-    decompressor: Option<Decompressor>,
-    buffer: Vec<u8>,
+    unpacker: Unpacker,
 }
 
 /// Where an open reader is; it needs the log from there on.
@@ -85,8 +84,7 @@ impl Reader {
             number: None,
             walk: None,
             read_through: None,
-            decompressor: None,
-            buffer: Vec::new(),
+            unpacker: Unpacker::default(),
         }
     }
 
@@ -112,7 +110,30 @@ impl Reader {
     // Not an Iterator: `None` is not its end.
     #[expect(clippy::should_implement_trait, reason = "None means not yet, and it can fail")]
     pub fn next(&mut self) -> Result<Option<Arc<Block>>, Error> {
-        let next = self.find_next();
+        let next = self.find(Take::Block).and_then(|found| {
+            let Some(packed) = found else { return Ok(None) };
+            let mut unpacked = None;
+            self.unpacker.unpack(&packed, |block| unpacked = Some(block))?;
+            self.pass(packed.ends());
+            Ok(unpacked)
+        });
+        self.found(next)
+    }
+
+    /// As [`next`](Self::next), without reading: what is next is unpacked by an [`Unpacker`], on any thread. Of a sealed
+    /// segment it is all that is left of one large frame, whatever [`only`](Self::only) says of single blocks in it.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next), as far as that shows without reading the block.
+    pub fn next_packed(&mut self) -> Result<Option<Packed>, Error> {
+        let next = self.find(Take::Frame);
+        if let Ok(Some(packed)) = &next {
+            self.pass(packed.ends());
+        }
+        self.found(next)
+    }
+
+    fn found<T>(&mut self, next: Result<T, Error>) -> Result<T, Error> {
         if next.is_err() {
             self.walk = None;
         }
@@ -120,10 +141,10 @@ impl Reader {
         next
     }
 
-    fn find_next(&mut self) -> Result<Option<Arc<Block>>, Error> {
+    fn find(&mut self, take: Take) -> Result<Option<Packed>, Error> {
         loop {
-            if let Some(block) = self.next_of_walk()? {
-                return self.give(Arc::new(block)).map(Some);
+            if let Some(content) = self.next_of_walk(take) {
+                return self.check(content).map(Some);
             }
             let whereabouts = {
                 let published = self.stream.published();
@@ -143,7 +164,7 @@ impl Reader {
                     self.walk = None;
                     let received = (block.received_time, block.received_time);
                     if self.only.admits(received, block.event_time_least.zip(block.event_time_greatest)) {
-                        return self.give(block).map(Some);
+                        return self.check(Content::Memory(block)).map(Some);
                     }
                     self.skip(Border { number: block.number + 1, offset: block.end_offset() });
                 }
@@ -167,46 +188,47 @@ impl Reader {
         self.position = self.position.max(to.offset);
     }
 
-    fn next_of_walk(&mut self) -> Result<Option<Block>, Error> {
+    /// Goes on at `to`, after what was found there was given.
+    fn pass(&mut self, to: Border) {
+        self.number = Some(to.number);
+        self.position = to.offset;
+    }
+
+    fn next_of_walk(&mut self, take: Take) -> Option<Content> {
         loop {
-            let Some(walk) = &mut self.walk else { return Ok(None) };
-            let decompressor = match &mut self.decompressor {
-                Some(decompressor) => decompressor,
-                none => {
-                    let failed = Error::io("decompress", &walk.segment().at.path);
-                    none.insert(Decompressor::new().map_err(failed)?)
-                }
-            };
-            let to = match walk {
+            let to = match self.walk.as_mut()? {
                 Walk::Open { segment, places, chain, is_finished } => {
                     let Some(place) = places.next() else {
                         if *is_finished {
                             self.read_through = Some(segment.at.clone());
                             self.walk = None;
                         }
-                        return Ok(None);
+                        return None;
                     };
+                    let chain_before = std::mem::replace(chain, place.chain);
                     let received = (place.received_time, place.received_time);
                     if self.only.admits(received, place.event_times) {
-                        let block = segment.block(&place, *chain, decompressor, &mut self.buffer)?;
-                        *chain = place.chain;
-                        return Ok(Some(block));
+                        return Some(Content::Open { segment: segment.clone(), place, chain_before });
                     }
-                    *chain = place.chain;
                     place.ends()
                 }
                 Walk::Sealed { sealed, next } => {
                     let Some(entry) = sealed.index.blocks.get(*next) else {
                         self.read_through = Some(sealed.segment.at.clone());
                         self.walk = None;
-                        return Ok(None);
+                        return None;
                     };
                     let at = *next;
-                    *next += 1;
                     if self.only.admits((entry.received_time, entry.received_time), entry.event_times) {
-                        return sealed.block(at, decompressor, &mut self.buffer);
+                        let places = match take {
+                            Take::Block => at..at + 1,
+                            Take::Frame => sealed.rest_of_frame(at),
+                        };
+                        *next = places.end;
+                        return Some(Content::Sealed { sealed: sealed.clone(), places });
                     }
-                    Border { number: sealed.index.first_number + *next as u64, offset: entry.end_offset() }
+                    *next = at + 1;
+                    sealed.border(at + 1)
                 }
             };
             self.skip(to);
@@ -276,22 +298,28 @@ impl Reader {
         Segment::open(&*self.stream.files, &self.stream.name, at, Access::Read)
     }
 
-    fn give(&mut self, block: Arc<Block>) -> Result<Arc<Block>, Error> {
-        let in_order = self.number.is_none_or(|number| number == block.number)
-            && block.first_offset <= self.position
-            && block.end_offset() >= self.position;
-        if !in_order {
-            let expected = self.number.unwrap_or(block.number);
-            let what = format!(
-                "block {expected} with offset {} was expected, and block {} from offset {} is there",
-                self.position, block.number, block.first_offset
-            );
-            let path = self.walk.as_ref().map(|walk| walk.segment().at.path.clone()).unwrap_or_default();
-            return Err(Error::corrupt(&path, 0, what));
+    /// Whether that is what must come next.
+    fn check(&self, content: Content) -> Result<Packed, Error> {
+        let packed = Packed { content, from: self.position };
+        let (begins, ends) = (packed.begins(), packed.ends());
+        let in_order = self.number.is_none_or(|number| number == begins.number)
+            && begins.offset <= self.position
+            && ends.offset >= self.position;
+        if in_order {
+            return Ok(packed);
         }
-        self.number = Some(block.number + 1);
-        let block = if block.first_offset < self.position { Arc::new(block.slice_from(self.position)) } else { block };
-        self.position = block.end_offset();
-        Ok(block)
+        let expected = self.number.unwrap_or(begins.number);
+        let what = format!("block {expected} with offset {} was expected, and {begins} is there", self.position);
+        let path = self.walk.as_ref().map(|walk| walk.segment().at.path.clone()).unwrap_or_default();
+        Err(Error::corrupt(&path, 0, what))
     }
+}
+
+/// How much is taken at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Take {
+    /// One block.
+    Block,
+    /// All blocks of a sealed segment's large frame.
+    Frame,
 }

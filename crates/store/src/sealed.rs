@@ -3,7 +3,7 @@
 //! The blocks of one frame share its memory. What the index says is checked against what the frames hold: checksum,
 //! size, number of lines.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
@@ -12,44 +12,69 @@ use crate::{
     checksum::Running,
     data_frame::{self, Decompressor},
     index::{Entry, Frame, Index},
-    segment::Segment,
+    segment::{Border, Segment},
 };
 
-/// An open sealed segment.
-#[derive(Debug)]
+/// An open sealed segment. Cheap to clone.
+#[derive(Clone, Debug)]
 pub(crate) struct Sealed {
     pub(crate) segment: Segment,
     pub(crate) index: Arc<Index>,
-    /// The frame that was decompressed last, by its place in the index.
-    open: Option<(usize, Bytes)>,
+}
+
+/// A large frame that was decompressed.
+#[derive(Debug)]
+pub(crate) struct OpenFrame {
+    /// The index it stands in, which tells the segments apart.
+    index: Arc<Index>,
+    /// Its place there.
+    at: usize,
+    payload: Bytes,
 }
 
 impl Sealed {
     pub(crate) fn new(segment: Segment, index: Index) -> Self {
-        Self { segment, index: Arc::new(index), open: None }
+        Self { segment, index: Arc::new(index) }
     }
 
-    /// The original block at this place in the index; `None` after the last. `buffer` is used again.
+    /// The places in the index of the blocks that share a frame with the one at `at`, from that one on.
+    pub(crate) fn rest_of_frame(&self, at: usize) -> Range<usize> {
+        let next = self.index.frame_of(at).and_then(|frame| self.index.frames.get(frame + 1));
+        at..next.map_or(self.index.blocks.len(), |next| next.first_block)
+    }
+
+    /// What begins at this place in the index.
+    pub(crate) fn border(&self, at: usize) -> Border {
+        let number = self.index.first_number + at as u64;
+        match self.index.blocks.get(at) {
+            Some(entry) => Border { number, offset: entry.first_offset },
+            None => self.index.ends(),
+        }
+    }
+
+    /// The original block at this place in the index; `None` after the last. `open` is the frame that was needed last, and
+    /// `buffer` is used again.
     ///
     /// # Errors
     /// `Corrupt` when its frame is not as it was written.
     pub(crate) fn block(
-        &mut self,
+        &self,
         at: usize,
+        open: &mut Option<OpenFrame>,
         decompressor: &mut Decompressor,
         buffer: &mut Vec<u8>,
     ) -> Result<Option<Block>, Error> {
-        let index = Arc::clone(&self.index);
+        let index = &self.index;
         let (Some(entry), Some(frame_at)) = (index.blocks.get(at), index.frame_of(at)) else { return Ok(None) };
         let Some(frame) = index.frames.get(frame_at) else { return Ok(None) };
-        let payload = match &self.open {
-            Some((open, payload)) if *open == frame_at => payload.clone(),
+        let payload = match open {
+            Some(open) if open.at == frame_at && Arc::ptr_eq(&open.index, index) => open.payload.clone(),
             _ => {
                 // The memory of the frame before it, when nobody reads in that any more.
                 let memory =
-                    self.open.take().and_then(|(_, old)| old.try_into_mut().ok()).map_or_else(Vec::new, Vec::from);
+                    open.take().and_then(|old| old.payload.try_into_mut().ok()).map_or_else(Vec::new, Vec::from);
                 let payload = read_frame(&self.segment, frame, memory, decompressor, buffer)?;
-                self.open.insert((frame_at, payload)).1.clone()
+                open.insert(OpenFrame { index: Arc::clone(index), at: frame_at, payload }).payload.clone()
             }
         };
         let before = index.blocks.get(frame.first_block..at).unwrap_or(&[]);

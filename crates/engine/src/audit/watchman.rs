@@ -1,4 +1,5 @@
-//! The audit in the background: now and then, at a pace, only what is new; once a day everything.
+//! The audit in the background: now and then, at a pace, only what is new; once a day everything. A reload breaks it off,
+//! and it begins anew with what there is then.
 
 use std::{
     collections::BTreeMap,
@@ -10,10 +11,12 @@ use std::{
 };
 
 use lakehead_model::{ByteSize, Clock, Name};
+use lakehead_query::Lake;
+use lakehead_store::Stream;
 use tokio::{sync::watch, time::Instant};
 use tracing::{error, info, warn};
 
-use super::{Auditor, Report, Scope, Throttle};
+use super::{Auditor, Effort, Report, Scope, Throttle};
 use crate::{
     Error,
     status::{AuditOutcome, AuditStatus, StreamAudited, ViewAudited},
@@ -45,72 +48,119 @@ impl Default for AuditSettings {
     }
 }
 
-/// Audits until `stop` turns true, and writes into `status` what it finds.
+/// What it looks at.
+#[derive(Clone)]
+pub(crate) struct Watched {
+    /// Every stream, and so the views of each.
+    pub(crate) streams: BTreeMap<Name, Stream>,
+    /// When.
+    pub(crate) settings: AuditSettings,
+}
+
+/// Audits what is `watched` until `stop` turns true, and writes into `status` what it finds. While there is nothing to
+/// watch, it rests.
 pub(crate) async fn watch(
-    mut auditor: Auditor,
-    settings: AuditSettings,
+    lake: Lake,
+    mut watched: watch::Receiver<Option<Watched>>,
     clock: Arc<dyn Clock>,
     status: Arc<Mutex<AuditStatus>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let Some(every) = settings.every else { return };
-    let set = |change: &dyn Fn(&mut AuditStatus)| change(&mut status.lock().unwrap_or_else(PoisonError::into_inner));
-    set(&|status| status.every_seconds = Some(every.as_secs()));
-    let mut due = Instant::now() + every.min(FIRST_AFTER);
-    let mut whole_due = Instant::now();
+    let mut watchman = Watchman { clock, status, audited: None, begun: Instant::now() };
     loop {
-        tokio::select! {
+        let found = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep_until(due) => {}
-        }
-        let begun = Instant::now();
-        let whole = begun >= whole_due;
-        if whole {
-            auditor.forget();
-            whole_due = begun + WHOLE_EVERY;
-        }
-        set(&|status| status.running = true);
-        let stopped = Arc::new(AtomicBool::new(false));
-        let throttle = Arc::new(Throttle::limited(settings.bytes_per_second.0, Arc::clone(&stopped)));
-        let scope = Scope::default();
-        let audit = auditor.audit(&scope, &throttle);
-        tokio::pin!(audit);
-        let audited = tokio::select! {
-            audited = &mut audit => Some(audited),
-            _ = stop.wait_for(|stop| *stop) => None,
+            found = watched.wait_for(Option::is_some) => match found {
+                Ok(found) => found.clone(),
+                Err(_) => return,
+            },
         };
-        let Some(audited) = audited else {
-            stopped.store(true, Ordering::Relaxed);
-            // Its readers stop within a block; after that nothing holds a file of a view.
-            let _ = audit.await;
-            return;
+        let Some(Watched { streams, settings }) = found else { continue };
+        let auditor = Auditor::new(lake.clone(), streams, Effort::Background);
+        let interrupted = async {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => {}
+                _ = watched.changed() => {}
+            }
         };
-        let now = clock.now();
-        match audited {
-            Ok(report) => {
-                let took = begun.elapsed();
-                let outcome = outcome(&report, now, took, whole);
-                tell(&outcome);
-                set(&|status| {
-                    status.running = false;
-                    status.failed = None;
-                    if outcome.differences == 0 {
-                        status.last_success = Some(now);
-                    }
-                    status.last = Some(outcome.clone());
-                });
+        watchman.audit(auditor, settings, interrupted).await;
+    }
+}
+
+/// What stays over a reload.
+struct Watchman {
+    clock: Arc<dyn Clock>,
+    status: Arc<Mutex<AuditStatus>>,
+    begun: Instant,
+    /// When the last audit came to its end.
+    audited: Option<Instant>,
+}
+
+impl Watchman {
+    /// Audits again and again until it is interrupted.
+    async fn audit(&mut self, mut auditor: Auditor, settings: AuditSettings, interrupted: impl Future<Output = ()>) {
+        tokio::pin!(interrupted);
+        self.set(|status| status.every_seconds = settings.every.map(|every| every.as_secs()));
+        let Some(every) = settings.every else { return interrupted.await };
+        let mut whole_due = Instant::now();
+        loop {
+            let due = self.audited.map_or(self.begun + every.min(FIRST_AFTER), |audited| audited + every);
+            tokio::select! {
+                () = &mut interrupted => return,
+                () = tokio::time::sleep_until(due) => {}
             }
-            Err(Error::Stopping) => return,
-            Err(error) => {
-                warn!("the audit could not be done: {error}");
-                set(&|status| {
-                    status.running = false;
-                    status.failed = Some(error.to_string());
-                });
-                whole_due = Instant::now();
+            let begun = Instant::now();
+            let whole = begun >= whole_due;
+            if whole {
+                auditor.forget();
+                whole_due = begun + WHOLE_EVERY;
             }
+            self.set(|status| status.running = true);
+            let stopped = Arc::new(AtomicBool::new(false));
+            let throttle = Arc::new(Throttle::limited(settings.bytes_per_second.0, Arc::clone(&stopped)));
+            let scope = Scope::default();
+            let audit = auditor.audit(&scope, &throttle);
+            tokio::pin!(audit);
+            let audited = tokio::select! {
+                audited = &mut audit => Some(audited),
+                () = &mut interrupted => None,
+            };
+            let Some(audited) = audited else {
+                stopped.store(true, Ordering::Relaxed);
+                // Its readers stop within a block; after that nothing holds a file of a view.
+                let _ = audit.await;
+                return self.set(|status| status.running = false);
+            };
+            let now = self.clock.now();
+            match audited {
+                Ok(report) => {
+                    let outcome = outcome(&report, now, begun.elapsed(), whole);
+                    tell(&outcome);
+                    self.set(|status| {
+                        status.running = false;
+                        status.failed = None;
+                        if outcome.differences == 0 {
+                            status.last_success = Some(now);
+                        }
+                        status.last = Some(outcome);
+                    });
+                }
+                Err(Error::Stopping) => return self.set(|status| status.running = false),
+                Err(error) => {
+                    warn!("the audit could not be done: {error}");
+                    self.set(|status| {
+                        status.running = false;
+                        status.failed = Some(error.to_string());
+                    });
+                    whole_due = Instant::now();
+                }
+            }
+            self.audited = Some(Instant::now());
         }
-        due = Instant::now() + every;
+    }
+
+    fn set(&self, change: impl FnOnce(&mut AuditStatus)) {
+        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 

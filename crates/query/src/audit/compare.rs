@@ -14,8 +14,7 @@ use datafusion::arrow::{
 };
 use lakehead_model::Timestamp;
 
-use super::recount::Shape;
-use crate::{Error, ViewPlan};
+use crate::{Error, ViewPlan, plan::Shape};
 
 /// Sums of floats depend on the order of the events; this is far above what that makes (2^-52 each), and far below
 /// what anybody counts.
@@ -26,7 +25,7 @@ const FLOAT_TOLERANCE: f64 = 1e-9;
 const ROUGH_TOLERANCE: f64 = 1e-6;
 
 /// How the rows of a view are compared.
-pub(super) struct Comparison {
+pub(crate) struct Comparison {
     schema: SchemaRef,
     keys: Vec<usize>,
     values: Vec<usize>,
@@ -35,20 +34,20 @@ pub(super) struct Comparison {
 }
 
 /// Rows of one side, by key.
-pub(super) struct Side {
+pub(crate) struct Side {
     rows: RecordBatch,
     by_key: HashMap<Box<[u8]>, Vec<usize>>,
 }
 
 /// A row that is not the same on both sides.
 #[derive(Debug)]
-pub(super) struct Differing {
-    pub(super) window: Option<Timestamp>,
+pub(crate) struct Differing {
+    pub(crate) window: Option<Timestamp>,
     /// The columns that name it.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// The other columns, where there is such a row.
-    pub(super) view: Option<String>,
-    pub(super) log: Option<String>,
+    pub(crate) view: Option<String>,
+    pub(crate) log: Option<String>,
 }
 
 fn is_float(data_type: &DataType) -> bool {
@@ -56,8 +55,12 @@ fn is_float(data_type: &DataType) -> bool {
 }
 
 impl Comparison {
-    pub(super) fn new(plan: &ViewPlan, shape: &Shape) -> Self {
-        let schema = plan.schema();
+    pub(crate) fn new(plan: &ViewPlan, shape: &Shape) -> Self {
+        Self::over(plan.schema(), shape)
+    }
+
+    /// Of rows with these columns.
+    pub(crate) fn over(schema: SchemaRef, shape: &Shape) -> Self {
         let compared = |column: &usize| !shape.approximate.contains(column);
         let all = (0..schema.fields().len()).filter(compared);
         let keys: Vec<usize> = if shape.keys_are_whole {
@@ -70,7 +73,7 @@ impl Comparison {
     }
 
     /// The rows that differ, in no order.
-    pub(super) fn compare(&self, view: &Side, log: &Side) -> Result<Vec<Differing>, Error> {
+    pub(crate) fn compare(&self, view: &Side, log: &Side) -> Result<Vec<Differing>, Error> {
         let mut differing = Vec::new();
         let none = Vec::new();
         for (key, in_view) in &view.by_key {
@@ -180,7 +183,7 @@ fn is_near(a: Option<f64>, b: Option<f64>, is_rough: bool) -> bool {
 
 impl Side {
     /// Takes rows of whatever batches, brought to the view's own column types.
-    pub(super) fn new(comparison: &Comparison, batches: Vec<RecordBatch>) -> Result<Self, Error> {
+    pub(crate) fn new(comparison: &Comparison, batches: Vec<RecordBatch>) -> Result<Self, Error> {
         let schema = &comparison.schema;
         let mut brought = Vec::with_capacity(batches.len());
         for batch in batches {

@@ -9,22 +9,29 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 use datafusion::{
     arrow::{
         array::{AsArray, RecordBatch},
-        datatypes::{Int64Type, TimestampMicrosecondType},
+        datatypes::{Int64Type, IntervalMonthDayNano, TimestampMicrosecondType},
     },
     common::{
         Column, ScalarValue,
-        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+        tree_node::{Transformed, TreeNode},
     },
     execution::{SessionStateBuilder, memory_pool::GreedyMemoryPool, runtime_env::RuntimeEnvBuilder},
     functions_aggregate::expr_fn::count,
-    logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, lit},
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit},
     prelude::SessionContext,
 };
 use lakehead_model::{Offset, StreamSchema, TimeRange, Timestamp};
 use lakehead_store::Stream;
+use lakehead_window::Tumble;
 
-use super::{Extent, STOPPED, Windows, time_name};
-use crate::{Error, ViewPlan, functions, rewrite, stream_table::StreamTable};
+use super::{Extent, STOPPED, Windows};
+use crate::{
+    Error, ViewPlan, functions,
+    plan::{find_aggregate, is_window},
+    rewrite,
+    stream_table::StreamTable,
+    view::windowed::last_end,
+};
 
 /// Memory of one audit, as far as DataFusion accounts for it: four times what the rows of one pass are expected to take.
 const MEMORY_BYTES_MAX: usize = 512 << 20;
@@ -33,36 +40,12 @@ const MEMORY_BYTES_MAX: usize = 512 << 20;
 pub(super) struct Recount {
     context: SessionContext,
     logical: LogicalPlan,
-    shape: Shape,
-    plan: ViewPlan,
+    plan: Arc<ViewPlan>,
 }
-
-/// What the columns of a view's rows are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Shape {
-    /// Columns that are groups, as they stand in the output.
-    pub(super) keys: Vec<usize>,
-    /// Whether every group is among them, so that they name one row.
-    pub(super) keys_are_whole: bool,
-    /// The column with the window's start, if it is shown.
-    pub(super) window: Option<usize>,
-    /// Whether rows can vanish by what is in them.
-    pub(super) has_having: bool,
-    /// Columns that are made of an approximation, which depends on how the events were split up.
-    pub(super) approximate: Vec<usize>,
-    /// Columns that are made of a moment of second order, in which rounding errors grow.
-    pub(super) rough: Vec<usize>,
-}
-
-/// Aggregates whose answer depends on how the events were split up: their digests are merged in another order.
-const APPROXIMATE: [&str; 3] = ["approx_percentile_cont", "approx_percentile_cont_with_weight", "approx_median"];
-
-/// Beginnings of the names of aggregates that subtract great numbers from each other.
-const ROUGH: [&str; 5] = ["stddev", "var", "covar", "corr", "regr_"];
 
 impl Recount {
     pub(super) async fn new(
-        plan: &ViewPlan,
+        plan: &Arc<ViewPlan>,
         stream: Stream,
         schema: StreamSchema,
         range: Range<Offset>,
@@ -78,25 +61,29 @@ impl Recount {
         let table = StreamTable::paced(stream, schema, range, Arc::clone(&extent.pace));
         context.register_table(plan.stream().as_str(), Arc::new(table))?;
         let logical = context.state().create_logical_plan(plan.sql()).await?;
-        let shape = Shape::of(&logical)?;
-        Ok(Self { context, logical, shape, plan: plan.clone() })
+        Ok(Self { context, logical, plan: Arc::clone(plan) })
     }
 
-    pub(super) fn shape(&self) -> &Shape {
-        &self.shape
-    }
-
-    /// How many events pass the view's WHERE, by window, and how many of them have no window.
+    /// How many events pass the view's WHERE, by the cell that `Windowed::counted_by` says, and how many of them have no
+    /// time. For a projection and a view over a view there is nothing to count by.
     pub(super) async fn windows(&self, from: Option<Timestamp>) -> Result<(Windows, u64), Error> {
-        let aggregate = find_aggregate(&self.logical)?;
-        let window = aggregate.group_expr.iter().find(|group| is_window(group)).cloned();
-        let window = window.ok_or_else(|| Error::Engine("the view has no window among its groups".into()))?;
+        let (Some(windowed), Some(aggregate)) = (self.plan.windowed(), find_aggregate(&self.logical)?) else {
+            return Ok(Default::default());
+        };
+        let window = aggregate.group_expr.iter().find(|group| is_window(group)).cloned().map(Expr::unalias);
+        let Some(Expr::ScalarFunction(call)) = window else {
+            return Err(Error::Engine("the view has no window among its groups".into()));
+        };
+        let by = match (super::counted_by(windowed), call.args.first()) {
+            (Some(size), Some(time)) => functions::tumble().call(vec![time.clone(), size_literal(size)]),
+            _ => Expr::ScalarFunction(call),
+        };
         let input = match from {
             Some(from) => self.within(aggregate.input.as_ref().clone(), from, Timestamp(i64::MAX))?,
             None => aggregate.input.as_ref().clone(),
         };
         let plan = LogicalPlanBuilder::from(input)
-            .aggregate([window.unalias().alias("opened")], [count(lit(1_i64)).alias("events")])?
+            .aggregate([by.alias("opened")], [count(lit(1_i64)).alias("events")])?
             .build()?;
         let (mut windows, mut without) = (BTreeMap::new(), 0);
         for batch in self.collect(plan).await? {
@@ -105,7 +92,9 @@ impl Recount {
             for (start, events) in starts.iter().zip(events.iter()) {
                 let events = u64::try_from(events.unwrap_or(0)).unwrap_or(0);
                 match start {
-                    Some(start) => *windows.entry(Timestamp(start)).or_default() += events,
+                    Some(start) => {
+                        *windows.entry(super::counted_under(windowed, Timestamp(start))).or_default() += events
+                    }
                     None => without += events,
                 }
             }
@@ -113,31 +102,30 @@ impl Recount {
         Ok((windows, without))
     }
 
-    /// The rows of the windows that begin in `periods`, all of which lie in `range`.
+    /// The rows of the windows that begin in `periods`, all of which lie in `range`. Of a projection, the rows received
+    /// then.
     pub(super) async fn rows(&self, range: TimeRange, periods: &[TimeRange]) -> Result<Vec<RecordBatch>, Error> {
         let contiguous = periods.windows(2).all(|pair| matches!(pair, [a, b] if a.end == b.start));
         let runs = if contiguous { vec![range] } else { joined(periods) };
         let mut rows = Vec::new();
         for run in runs {
-            // A window belongs to the period that it begins in, so the events of a run begin with its first window.
-            let plan = self.within(self.logical.clone(), self.first_window(run.start), self.first_window(run.end))?;
+            let plan = match self.plan.windowed() {
+                Some(windowed) => {
+                    let plan = windows_in(self.logical.clone(), run)?;
+                    self.within(plan, run.start, last_end(windowed, run))?
+                }
+                None => self.within(self.logical.clone(), run.start, run.end)?,
+            };
             rows.extend(self.collect(rewrite::executable(plan)?).await?);
         }
         Ok(rows)
     }
 
-    /// The start of the first window that begins at or after `time`.
-    fn first_window(&self, time: Timestamp) -> Timestamp {
-        let window = self.plan.window_at(time);
-        if window.start < time { window.end } else { window.start }
-    }
-
     /// `plan` over the events of `[start, end)` only.
     fn within(&self, plan: LogicalPlan, start: Timestamp, end: Timestamp) -> Result<LogicalPlan, Error> {
-        let time = |time: Timestamp| lit(ScalarValue::TimestampMicrosecond(Some(time.0), Some("UTC".into())));
         let narrowed = plan.transform_up(|node| {
             let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
-            let column = Expr::Column(Column::new(Some(scan.table_name.clone()), time_name(self.plan.time())));
+            let column = Expr::Column(Column::new(Some(scan.table_name.clone()), self.plan.time().name()));
             let bounds = column.clone().gt_eq(time(start)).and(column.lt(time(end)));
             Ok(Transformed::yes(LogicalPlanBuilder::from(node).filter(bounds)?.build()?))
         })?;
@@ -165,95 +153,24 @@ fn joined(periods: &[TimeRange]) -> Vec<TimeRange> {
     runs
 }
 
-fn is_window(group: &Expr) -> bool {
-    matches!(group.clone().unalias(), Expr::ScalarFunction(call) if call.func.name() == functions::TUMBLE)
+fn time(time: Timestamp) -> Expr {
+    lit(ScalarValue::TimestampMicrosecond(Some(time.0), Some("UTC".into())))
 }
 
-fn find_aggregate(plan: &LogicalPlan) -> Result<Aggregate, Error> {
-    let mut found = None;
-    plan.apply(|node| {
-        if let LogicalPlan::Aggregate(aggregate) = node {
-            found = Some(aggregate.clone());
-            return Ok(TreeNodeRecursion::Stop);
-        }
-        Ok(TreeNodeRecursion::Continue)
+fn size_literal(size: Tumble) -> Expr {
+    let nanoseconds = i64::try_from(size.size().as_nanos()).unwrap_or(i64::MAX);
+    lit(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano { months: 0, days: 0, nanoseconds })))
+}
+
+/// `plan` with only those windows that begin in `range`: a filter right above the aggregation.
+fn windows_in(plan: LogicalPlan, range: TimeRange) -> Result<LogicalPlan, Error> {
+    let narrowed = plan.transform_up(|node| {
+        let LogicalPlan::Aggregate(aggregate) = &node else { return Ok(Transformed::no(node)) };
+        let Some(group) = aggregate.group_expr.iter().position(is_window) else { return Ok(Transformed::no(node)) };
+        let (qualifier, field) = aggregate.schema.qualified_field(group);
+        let window = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+        let bounds = window.clone().gt_eq(time(range.start)).and(window.lt(time(range.end)));
+        Ok(Transformed::yes(LogicalPlanBuilder::from(node).filter(bounds)?.build()?))
     })?;
-    found.ok_or_else(|| Error::Engine("the view has no aggregation".into()))
-}
-
-impl Shape {
-    /// Follows each column of the output down to the aggregation.
-    fn of(plan: &LogicalPlan) -> Result<Self, Error> {
-        let aggregate = find_aggregate(plan)?;
-        let mut shape = Self::default();
-        let mut groups = Vec::new();
-        for column in 0..plan.schema().fields().len() {
-            let (group, has_having) = follow(plan, column);
-            shape.has_having |= has_having;
-            let Some(group) = group else {
-                let made_of = made_of(plan, column);
-                let any = |is: &dyn Fn(&str) -> bool| made_of.iter().any(|name| is(name));
-                if any(&|name| APPROXIMATE.contains(&name)) {
-                    shape.approximate.push(column);
-                } else if any(&|name| ROUGH.iter().any(|rough| name.starts_with(rough))) {
-                    shape.rough.push(column);
-                }
-                continue;
-            };
-            shape.keys.push(column);
-            groups.push(group);
-            if aggregate.group_expr.get(group).is_some_and(is_window) {
-                shape.window = shape.window.or(Some(column));
-            }
-        }
-        shape.keys_are_whole = (0..aggregate.group_expr.len()).all(|group| groups.contains(&group));
-        Ok(shape)
-    }
-}
-
-/// Which group the column is, if it is one as it stands, and whether rows are filtered on the way.
-fn follow(plan: &LogicalPlan, column: usize) -> (Option<usize>, bool) {
-    match plan {
-        LogicalPlan::Projection(projection) => match projection.expr.get(column).cloned().map(Expr::unalias) {
-            Some(Expr::Column(below)) => match projection.input.schema().index_of_column(&below) {
-                Ok(index) => follow(&projection.input, index),
-                Err(_) => (None, is_filtered(&projection.input)),
-            },
-            _ => (None, is_filtered(&projection.input)),
-        },
-        LogicalPlan::Filter(filter) => (follow(&filter.input, column).0, true),
-        LogicalPlan::SubqueryAlias(alias) => follow(&alias.input, column),
-        LogicalPlan::Aggregate(aggregate) => ((column < aggregate.group_expr.len()).then_some(column), false),
-        _ => (None, false),
-    }
-}
-
-/// The aggregates that a column is made of.
-fn made_of(plan: &LogicalPlan, column: usize) -> Vec<String> {
-    match plan {
-        LogicalPlan::Projection(projection) => {
-            let below = projection.expr.get(column).map(Expr::column_refs).unwrap_or_default();
-            let below = below.into_iter().filter_map(|below| projection.input.schema().index_of_column(below).ok());
-            below.flat_map(|index| made_of(&projection.input, index)).collect()
-        }
-        LogicalPlan::Filter(filter) => made_of(&filter.input, column),
-        LogicalPlan::SubqueryAlias(alias) => made_of(&alias.input, column),
-        LogicalPlan::Aggregate(aggregate) => {
-            let call = column.checked_sub(aggregate.group_expr.len()).and_then(|call| aggregate.aggr_expr.get(call));
-            match call.cloned().map(Expr::unalias) {
-                Some(Expr::AggregateFunction(call)) => vec![call.func.name().to_owned()],
-                _ => Vec::new(),
-            }
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn is_filtered(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Filter(_) => true,
-        LogicalPlan::Projection(projection) => is_filtered(&projection.input),
-        LogicalPlan::SubqueryAlias(alias) => is_filtered(&alias.input),
-        _ => false,
-    }
+    Ok(narrowed.data)
 }

@@ -8,7 +8,7 @@ use super::{
     memory::{Fate, Memory, Op},
     rig::{ManualClock, append, batch, cursor, hand_over, name, open_for, options, read, segments, try_open, try_read},
 };
-use crate::{Append, Block, Error, Options, SealOptions, SealedSegment, Stream, Sync, files::Access};
+use crate::{Append, Block, Error, Options, SealOptions, SealedSegment, Stream, Sync, Unpacker, files::Access};
 
 pub(super) fn small() -> Options {
     Options {
@@ -59,6 +59,34 @@ fn filled(files: &Memory, clock: &Arc<ManualClock>) -> Stream {
         clock.advance(180_000_000);
     }
     stream
+}
+
+#[test]
+fn blocks_that_are_found_first_and_unpacked_later_are_those_that_a_reader_gives() {
+    let (files, clock) = (Memory::default(), ManualClock::new());
+    let stream = filled(&files, &clock);
+    for _ in 0..2 {
+        for from in [0, 1, 17, stream.head().end.0] {
+            let mut reader = stream.reader(Offset(from));
+            let expected: Vec<_> = std::iter::from_fn(|| reader.next().expect("reads")).collect();
+            let mut reader = stream.reader(Offset(from));
+            let mut found = Vec::new();
+            while let Some(packed) = reader.next_packed().expect("finds") {
+                assert_eq!(packed.end_offset(), reader.position());
+                found.push(packed);
+            }
+            // Each with another's memory, and the last first: they stand for themselves.
+            let mut unpackers = [Unpacker::default(), Unpacker::default()];
+            let mut unpacked = Vec::new();
+            for (n, packed) in found.iter().enumerate().rev() {
+                let mut blocks = Vec::new();
+                unpackers[n % 2].unpack(packed, |block| blocks.push(block)).expect("unpacks");
+                unpacked.splice(0..0, blocks);
+            }
+            assert_eq!(unpacked, expected, "from {from}");
+        }
+        seal_all(&stream).expect("seals");
+    }
 }
 
 #[test]

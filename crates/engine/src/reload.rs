@@ -1,0 +1,256 @@
+//! Another pipeline in the place of the one that runs, without a restart.
+//!
+//! ```text
+//! check all of it ─▶ open new streams ─▶ stop sources ─▶ streams, views ─▶ start sources ─▶ done
+//!    └ refused          └ refused         from here on it is applied; what fails is said and tried again by the next
+//! ```
+//! What did not change is not touched: its streams take events, its sources bring them, its views count them. What changed is
+//! stopped as at a shutdown, so that what is under way is committed, and started as at a start, so that it goes on from there.
+//! A view that is gone keeps its files and a stream its log; if they come back they go on.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use lakehead_model::{Kind, Name};
+use tracing::{error, info, warn};
+
+use crate::{
+    Engine, Error, Pipeline,
+    changes::{Reloaded, fixed},
+    current::Current,
+    engine::{Group, blocking, lock, save_catalog, start_views},
+    plan::Plan,
+    status::{LastReload, ReloadOutcome, ViewStatus},
+    upkeep::Needed,
+};
+
+impl Engine {
+    /// Makes `pipeline` the one that runs: all of it or, where it is refused, nothing. Comes to its end even when the future is
+    /// dropped.
+    ///
+    /// # Errors
+    /// `Invalid` when it does not fit together, or changes what takes a restart; `Closed` while stopping. Nothing has changed
+    /// then. [`Error::PartlyReloaded`] when a view could not be opened, most likely for want of room on the disk: it
+    /// stands still, and all else is as `pipeline` says.
+    pub async fn reload(self: &Arc<Self>, pipeline: Pipeline) -> Result<Reloaded, Error> {
+        let engine = Arc::clone(self);
+        let whole = async move {
+            let _alone = engine.reloading.lock().await;
+            let outcome = engine.replace(pipeline).await;
+            engine.note(match &outcome {
+                Ok(reloaded) => ReloadOutcome::Done { changes: reloaded.in_words() },
+                Err(error) if matches!(error.kind(), Kind::Internal) || matches!(error, Error::PartlyReloaded(_)) => {
+                    ReloadOutcome::Failed { why: error.to_string() }
+                }
+                Err(error) => ReloadOutcome::Refused { why: error.to_string() },
+            });
+            outcome
+        };
+        tokio::spawn(whole).await.map_err(|error| Error::Internal(format!("reloading: {error}")))?
+    }
+
+    /// Notes that a pipeline was to be reloaded and could not even be read.
+    pub fn reload_refused(&self, why: String) {
+        self.note(ReloadOutcome::Refused { why });
+    }
+
+    fn note(&self, outcome: ReloadOutcome) {
+        let mut reloads = lock(&self.shared.reloads);
+        match &outcome {
+            ReloadOutcome::Done { changes } => {
+                reloads.done += 1;
+                info!(
+                    "reloaded: {}",
+                    if changes.is_empty() { "nothing has changed".into() } else { changes.join(", ") }
+                );
+            }
+            ReloadOutcome::Refused { why } => {
+                reloads.refused += 1;
+                warn!("not reloaded, and the pipeline goes on as it was: {why}");
+            }
+            ReloadOutcome::Failed { why } => {
+                reloads.failed += 1;
+                error!("reloaded, but not as a whole: {why}");
+            }
+        }
+        reloads.last = Some(LastReload { at: self.parts.clock.now(), outcome });
+    }
+
+    async fn replace(self: &Arc<Self>, mut pipeline: Pipeline) -> Result<Reloaded, Error> {
+        if *self.stop.borrow() {
+            return Err(Error::Stopping);
+        }
+        let before = self.shared.current();
+        if let (Ok(old), Ok(new)) = (before.plan.pipeline.data.canonicalize(), pipeline.data.canonicalize())
+            && old == new
+        {
+            // Written otherwise, it is the same directory.
+            pipeline.data.clone_from(&before.plan.pipeline.data);
+        }
+        let in_the_way = fixed(&before.plan.pipeline, &pipeline);
+        if !in_the_way.is_empty() {
+            return Err(Error::TakesRestart(in_the_way));
+        }
+        let plan = Plan::check(pipeline, &self.parts).await?;
+        let reloaded = Reloaded::between(&before.plan.pipeline, &plan.pipeline);
+        let standing = self.standing();
+        if reloaded.is_empty() && standing.is_empty() {
+            return Ok(reloaded);
+        }
+        let opened = self.open_streams(&before, &plan).await?;
+        let now = Arc::new(Current::new(plan, &before.streams, &opened));
+
+        // From here on it is applied.
+        self.watched.send_replace(None);
+        let Touched { leave, join, mut groups } = Touched::by(&reloaded, &before, &now);
+        groups.extend(standing);
+        self.sources.stop(&leave).await;
+        self.show_streams(&reloaded, &now);
+        let stand_still = self.replace_views(&groups, &before, &now).await?;
+        for stream in &reloaded.streams.removed {
+            self.lake.remove_stream(stream);
+        }
+        self.upkeep.set_streams(now.upkept());
+        self.replace_sources(&leave, &join, &now)?;
+        let pipeline = Arc::clone(&now.plan.pipeline);
+        blocking(move || save_catalog(&pipeline)).await?;
+        self.watched.send_replace(Some(now.watched()));
+        if stand_still.is_empty() { Ok(reloaded) } else { Err(Error::PartlyReloaded(stand_still)) }
+    }
+
+    /// The streams whose views an earlier reload could not start.
+    fn standing(&self) -> Vec<Name> {
+        let views = lock(&self.views);
+        views.iter().filter(|(_, group)| matches!(group, Group::Resting(_))).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Opens what only `plan` has.
+    async fn open_streams(
+        self: &Arc<Self>,
+        before: &Current,
+        plan: &Plan,
+    ) -> Result<BTreeMap<Name, lakehead_store::Stream>, Error> {
+        let added: Vec<Name> =
+            plan.schemas.keys().filter(|name| !before.streams.contains_key(*name)).cloned().collect();
+        let engine = Arc::clone(self);
+        blocking(move || {
+            let store = lock(&engine.store);
+            let store = store.as_ref().ok_or(Error::Stopping)?;
+            added.into_iter().map(|name| Ok((name.clone(), store.stream(&name)?))).collect()
+        })
+        .await?
+    }
+
+    /// New streams and columns become tables and can be pushed to.
+    fn show_streams(&self, reloaded: &Reloaded, now: &Arc<Current>) {
+        for name in reloaded.streams.added.iter().chain(&reloaded.streams.changed) {
+            let (Some(kept), Some(schema)) = (now.streams.get(name), now.plan.schemas.get(name)) else { continue };
+            if let Some(gateway) = &kept.gateway {
+                gateway.set_schema(schema);
+            }
+            self.lake.add_stream(schema.clone(), kept.stream.clone());
+        }
+        self.shared.set_current(Arc::clone(now));
+    }
+
+    /// Replaces the views of these streams. All are stopped before any is started: a view may move from one stream to another,
+    /// and its files are one group's alone. Answers what could not be started, in words.
+    async fn replace_views(
+        self: &Arc<Self>,
+        groups: &BTreeSet<Name>,
+        before: &Current,
+        now: &Arc<Current>,
+    ) -> Result<Vec<String>, Error> {
+        for stream in groups {
+            // Nothing leaves the log between the stop of the old ones and the first look of the new ones.
+            self.set_needed(stream, Some(Needed::Everything)).await?;
+            self.rest_views(stream).await;
+        }
+        let gone = before.plan.pipeline.views.keys().filter(|view| !now.plan.pipeline.views.contains_key(*view));
+        gone.for_each(|view| self.lake.remove_view(view));
+        let mut stand_still = Vec::new();
+        for stream in groups {
+            if !now.plan.views.contains_key(stream) {
+                lock(&self.views).remove(stream);
+                self.set_needed(stream, None).await?;
+                continue;
+            }
+            match start_views(&self.lake, now, stream).await {
+                Ok(running) => {
+                    self.set_needed(stream, Some(Needed::by(&running))).await?;
+                    lock(&self.views).insert(stream.clone(), Group::Running(running));
+                }
+                // What they need of the log is not known, so all of it stays.
+                Err(error) => {
+                    let why = format!("the views of stream {stream} could not be started: {error}");
+                    let were = now.plan.views[stream].keys().map(|view| (view.clone(), still(stream, &why)));
+                    lock(&self.views).insert(stream.clone(), Group::Resting(were.collect()));
+                    stand_still.push(why);
+                }
+            }
+        }
+        Ok(stand_still)
+    }
+
+    /// Waits, off the threads that serve everyone, while retention removes something.
+    async fn set_needed(self: &Arc<Self>, stream: &Name, needed: Option<Needed>) -> Result<(), Error> {
+        let (engine, stream) = (Arc::clone(self), stream.clone());
+        blocking(move || engine.upkeep.set_needed(&stream, needed)).await
+    }
+
+    fn replace_sources(&self, leave: &[Name], join: &[Name], now: &Current) -> Result<(), Error> {
+        let mut told: BTreeMap<_, _> =
+            leave.iter().filter_map(|name| Some((name, self.sources.remove(name)?))).collect();
+        for name in join {
+            let ready = now.source(name, &self.parts)?;
+            if let Some(before) = told.remove(name) {
+                ready.ingest.watch.goes_on(&before);
+            }
+            self.sources.add(ready);
+        }
+        Ok(())
+    }
+}
+
+/// How a view is told that could not be started.
+fn still(stream: &Name, why: &str) -> ViewStatus {
+    ViewStatus { stream: stream.to_string(), failed: Some(why.to_owned()), ..ViewStatus::default() }
+}
+
+/// What a reload has to stop and to start.
+struct Touched {
+    /// Sources that stop.
+    leave: Vec<Name>,
+    /// Sources that start.
+    join: Vec<Name>,
+    /// Streams whose views are replaced.
+    groups: BTreeSet<Name>,
+}
+
+impl Touched {
+    fn by(reloaded: &Reloaded, before: &Current, now: &Current) -> Self {
+        // What reads a stream holds its columns, and what writes it where the event time stands.
+        let (old, new) = (&before.plan, &now.plan);
+        let columns = |name: &&Name| old.schemas.get(*name) != new.schemas.get(*name);
+        let groups = old.views.keys().chain(new.views.keys()).filter(|stream| {
+            old.views.get(*stream) != new.views.get(*stream) || old.schemas.get(*stream) != new.schemas.get(*stream)
+        });
+        let retimed: BTreeSet<&Name> = reloaded.streams.changed.iter().filter(columns).collect();
+        let changed = |name: &&Name| {
+            reloaded.sources.changed.contains(*name)
+                || new.pipeline.sources.get(*name).is_some_and(|source| retimed.contains(&source.stream))
+        };
+        let both = new.pipeline.sources.keys().filter(|name| old.pipeline.sources.contains_key(*name));
+        let changed: Vec<Name> = both.filter(changed).cloned().collect();
+        Self {
+            leave: reloaded.sources.removed.iter().chain(&changed).cloned().collect(),
+            join: reloaded.sources.added.iter().chain(&changed).cloned().collect(),
+            groups: groups.cloned().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! How much views take at once, and how far is near. In one place, so that a test can make everything small.
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use lakehead_model::Offset;
+
+/// The bounds under which the views of a stream are kept.
+#[derive(Clone)]
+pub(crate) struct Bounds {
+    /// Raw events in one round, where there are so many: below this the fixed cost of a partial aggregation shows, above it
+    /// memory does (our measurement).
+    pub(crate) round_bytes: u64,
+    /// Threads that decode and digest the rounds of one feed. Default: as many as there are cores, at most
+    /// [`WORKERS_MAX`].
+    pub(crate) workers: usize,
+    /// A view that has at most so many bytes of events ahead of it is near: those who are live can wait while it is brought
+    /// along.
+    pub(crate) near_bytes: u64,
+    /// The same in events, for those that are small.
+    pub(crate) near_events: u64,
+    /// The longest that a crash makes the views count again, in time and in events.
+    pub(crate) commit_every: Duration,
+    pub(crate) commit_events: u64,
+    /// Told by a build where it stands, after each round. It may wait there.
+    pub(crate) on_build: Option<Arc<dyn Fn(Offset) + Send + Sync>>,
+}
+
+/// Beyond this many, taking rounds in, one after the other, is what takes the time.
+const WORKERS_MAX: usize = 16;
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            round_bytes: 4 << 20,
+            workers: cores.min(WORKERS_MAX),
+            near_bytes: 16 << 20,
+            near_events: 20_000,
+            commit_every: Duration::from_secs(10),
+            commit_events: 4_000_000,
+            on_build: None,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! One view under the engine's care: it takes in what comes for it, catches up when it is behind, commits, and may fail
+//! without touching the others.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lakehead_decode::Decoder;
+use lakehead_model::{Name, Offset, StreamSchema};
+use lakehead_query::{Digest, Round, View, ViewPlan, ViewSettings};
+use lakehead_store::{Reader, Stream};
+
+use super::{
+    Id,
+    feed::{self, Digested},
+    progress::Build,
+};
+use crate::{Error, pipeline::Swap};
+
+/// What a view's snapshot does not tell. Its thread writes it, a status reads it.
+#[derive(Default)]
+pub(crate) struct Note {
+    /// The offset of its last commit.
+    pub(super) checkpoint: Option<Offset>,
+    /// What is wrong.
+    pub(super) failed: Option<String>,
+    /// It goes no further.
+    pub(super) stands_still: bool,
+    /// How its build goes, while it is built.
+    pub(super) build: Option<Build>,
+    /// It is built, and waits to be told to take the old one's place.
+    pub(super) waits: bool,
+}
+
+/// A note that is shared.
+pub(super) type Noted = Arc<Mutex<Note>>;
+
+pub(super) fn lock(note: &Noted) -> MutexGuard<'_, Note> {
+    note.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The log that views read.
+#[derive(Clone)]
+pub(super) struct Log {
+    pub(super) stream: Stream,
+    pub(super) schema: Arc<StreamSchema>,
+}
+
+/// A view and what is known of it beside its own state.
+pub(super) struct Kept {
+    /// Its place among the views of its stream: each stands after those that it reads, and is committed after them.
+    pub(super) id: Id,
+    pub(super) view: View,
+    pub(super) note: Noted,
+    /// It is built to take the place of another of its name.
+    pub(super) next: Option<Next>,
+    _witness: Witness,
+}
+
+/// What happens when a view takes the place of another.
+pub(super) struct Next {
+    pub(super) swap: Swap,
+    /// Views over it that read what it has and the old one has not: they are opened anew, in this order.
+    pub(super) renew: Vec<Renewal>,
+}
+
+/// A view over another view, as it is to be from a swap on.
+pub(super) struct Renewal {
+    pub(super) id: Id,
+    pub(super) name: Name,
+    pub(super) plan: Arc<ViewPlan>,
+    pub(super) settings: ViewSettings,
+}
+
+impl Kept {
+    pub(super) fn new(id: Id, view: View, note: Noted, next: Option<Next>) -> Self {
+        let witness = Witness(Arc::clone(&note));
+        Self { id, view, note, next, _witness: witness }
+    }
+
+    /// Its parts: it is no longer cared for here.
+    pub(super) fn apart(self) -> (Id, View, Noted) {
+        (self.id, self.view, self.note)
+    }
+
+    /// Whether it still goes on.
+    pub(super) fn goes_on(&self) -> bool {
+        !lock(&self.note).stands_still
+    }
+
+    /// Takes in what `round` holds for it. Where the round does not begin with the view's offset, or was not digested for it
+    /// yet, the view reads for itself up to the round's end; what it has already is passed over.
+    pub(super) async fn take(&mut self, round: &mut Digested, log: &Log, round_bytes: u64) {
+        // A view over another view has seen what that one has.
+        if !self.goes_on() || self.view.next_offset() > round.end || self.view.plan().reads().is_some() {
+            return;
+        }
+        let digest = round.digests.remove(&self.id);
+        if self.view.next_offset() == round.from
+            && let Some(digest) = digest
+        {
+            self.absorb(digest).await;
+        } else {
+            self.bring(round.end, log, round_bytes).await;
+        }
+    }
+
+    async fn absorb(&mut self, digest: Result<Digest, lakehead_query::Error>) {
+        let absorbed = match digest {
+            Ok(digest) => self.view.absorb(digest).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = absorbed {
+            self.fail(&format!("cannot take events in: {error}"));
+        }
+    }
+
+    /// Reads the log for this view alone, up to `to`, which is a border between two blocks.
+    pub(super) async fn bring(&mut self, to: Offset, log: &Log, round_bytes: u64) {
+        if !self.goes_on() || self.view.next_offset() >= to || self.view.plan().reads().is_some() {
+            return;
+        }
+        if let Err(error) = catch_up(&mut self.view, &log.stream, &log.schema, to, round_bytes, &mut |_| {}).await {
+            self.fail(&match error {
+                Error::Query(error) => format!("cannot take events in: {error}"),
+                other => format!("cannot read the log: {other}"),
+            });
+        }
+    }
+
+    /// Commits what it has taken in since the last commit.
+    pub(super) async fn commit(&mut self) {
+        let offset = self.view.next_offset();
+        if !self.goes_on() || lock(&self.note).checkpoint == Some(offset) {
+            return;
+        }
+        let outcome = self.view.commit().await;
+        let mut note = lock(&self.note);
+        match outcome {
+            Ok(()) => {
+                note.checkpoint = Some(offset);
+                note.failed = None;
+            }
+            // The last commit stands and queries go on; the next one is tried in a while.
+            Err(error) => {
+                if note.failed.is_none() {
+                    tracing::warn!(view = %self.view.handle().name(), "cannot commit, trying again: {error}");
+                }
+                note.failed = Some(format!("cannot commit, trying again: {error}"));
+            }
+        }
+    }
+
+    /// It goes no further; its last results can still be read.
+    pub(super) fn fail(&self, why: &str) {
+        let mut note = lock(&self.note);
+        if note.stands_still {
+            return;
+        }
+        tracing::error!(view = %self.view.handle().name(), "the view stands still: {why}");
+        note.stands_still = true;
+        note.failed = Some(why.to_owned());
+        note.build = None;
+    }
+}
+
+/// Says that a view stands still, when its thread is stopped by a defect: nobody would go on with it, and nobody would say
+/// so.
+struct Witness(Noted);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut note = lock(&self.0);
+            if !note.stands_still {
+                note.stands_still = true;
+                note.failed = Some("its thread was stopped by a defect; see the log".to_owned());
+                note.build = None;
+            }
+        }
+    }
+}
+
+/// Brings `view` up to `to`, or to where the log ends before that, on this thread. `progress` is told where it stands.
+///
+/// # Errors
+/// `Corrupt` when the log is damaged; else what the view says.
+pub(crate) async fn catch_up(
+    view: &mut View,
+    stream: &Stream,
+    schema: &StreamSchema,
+    to: Offset,
+    round_bytes: u64,
+    progress: &mut (dyn FnMut(Offset) + Send),
+) -> Result<(), Error> {
+    let decoder = Decoder::new(schema, view.plan().wanted()).map_err(|error| Error::Internal(error.to_string()))?;
+    let mut reader = stream.reader_for(&format!("the view {}", view.handle().name()), view.next_offset());
+    while view.next_offset() < to {
+        let Some(round) = round(&mut reader, &decoder, to, round_bytes)? else { break };
+        let digest = view.plan().digest(&round).await?;
+        view.absorb(digest).await?;
+        progress(view.next_offset());
+    }
+    Ok(())
+}
+
+fn round(reader: &mut Reader, decoder: &Decoder, to: Offset, round_bytes: u64) -> Result<Option<Round>, Error> {
+    let mut round = Round { batches: Vec::new(), events: 0, end: reader.position(), times: Vec::new() };
+    let mut bytes = 0;
+    while bytes < round_bytes && reader.position() < to {
+        let Some(block) = reader.next()? else { break };
+        feed::add(&mut round, decoder, &block).map_err(Error::Internal)?;
+        bytes += block.payload.len() as u64;
+    }
+    round.end = reader.position();
+    Ok((!round.times.is_empty()).then_some(round))
+}

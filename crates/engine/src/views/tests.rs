@@ -1,0 +1,1 @@
+//! Views of a real stream: live ones, and builds beside them.

@@ -1,0 +1,164 @@
+//! Partial rows by their cells: which windows a row is in, which rows make one session.
+//!
+//! A partial row belongs to a *cell*: a tumbling window, a pane of a hopping window, or the span from a session's first
+//! event to its last. Everything here is a pass over a few columns; rows are picked by index and copied once.
+
+use datafusion::arrow::{
+    array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array},
+    compute::{concat_batches, filter_record_batch, take_record_batch},
+    datatypes::{Int64Type, TimestampMicrosecondType},
+    row::{RowConverter, SortField},
+};
+use lakehead_model::{TimeRange, Timestamp};
+use lakehead_window::{Session, Windows};
+use std::sync::Arc;
+
+use crate::{Error, plan::Windowed};
+
+/// A partial row's place in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cell {
+    /// The cell's start.
+    pub(crate) start: Timestamp,
+    /// The time of the last event, in a session; elsewhere the same as `start`.
+    pub(crate) last: Timestamp,
+    /// The number of events in the row.
+    pub(crate) events: u64,
+}
+
+/// The cells of a batch of partial rows, in order; `None` for a row of events without time.
+pub(crate) struct Cells<'a> {
+    starts: &'a TimestampMicrosecondArray,
+    lasts: &'a TimestampMicrosecondArray,
+    events: &'a datafusion::arrow::array::Int64Array,
+}
+
+impl<'a> Cells<'a> {
+    pub(crate) fn of(plan: &Windowed, batch: &'a RecordBatch) -> Result<Self, Error> {
+        let times = |column: usize| {
+            let times = batch.column(column).as_primitive_opt::<TimestampMicrosecondType>();
+            times.ok_or_else(|| Error::Engine("a partial row's cell is not a time".into()))
+        };
+        let starts = times(plan.cell)?;
+        let lasts = plan.last.map_or(Ok(starts), times)?;
+        let events = batch.column(plan.events).as_primitive_opt::<Int64Type>();
+        let events = events.ok_or_else(|| Error::Engine("a partial row does not count its events".into()))?;
+        Ok(Self { starts, lasts, events })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Option<Cell>, u64)> {
+        (0..self.starts.len()).map(|row| {
+            let events = u64::try_from(self.events.value(row)).unwrap_or(0);
+            let cell = self.starts.is_valid(row).then(|| Cell {
+                start: Timestamp(self.starts.value(row)),
+                last: Timestamp(self.lasts.value(row)),
+                events,
+            });
+            (cell, events)
+        })
+    }
+
+    /// The earliest start.
+    pub(crate) fn earliest(&self) -> Option<Timestamp> {
+        datafusion::arrow::compute::kernels::aggregate::min(self.starts).map(Timestamp)
+    }
+}
+
+/// The rows of `batch` whose cell satisfies `keep`. Rows without a cell are left out.
+pub(crate) fn filter(
+    plan: &Windowed,
+    batch: &RecordBatch,
+    mut keep: impl FnMut(Cell) -> bool,
+) -> Result<RecordBatch, Error> {
+    let kept: BooleanArray =
+        Cells::of(plan, batch)?.iter().map(|(cell, _)| Some(cell.is_some_and(&mut keep))).collect();
+    if kept.true_count() == batch.num_rows() { Ok(batch.clone()) } else { Ok(filter_record_batch(batch, &kept)?) }
+}
+
+/// The windows that a cell is in, ascending.
+pub(crate) fn windows_over(windows: &Windows, cell: Cell) -> Vec<TimeRange> {
+    match windows {
+        Windows::Tumble(tumble) => vec![tumble.window(cell.start)],
+        Windows::Calendar(calendar) => vec![calendar.window(cell.start)],
+        Windows::Hop(hop) => hop.windows_over(cell.start).collect(),
+        Windows::Session(session) => vec![TimeRange { start: cell.start, end: session.end(cell.last) }],
+    }
+}
+
+/// The partial rows by window: each row once for every window that its cell is in and that satisfies `wanted`, with the
+/// window's start in the place of the cell's. Sessions must have been made whole before.
+pub(crate) fn by_window(
+    plan: &Windowed,
+    batch: &RecordBatch,
+    mut wanted: impl FnMut(TimeRange) -> bool,
+) -> Result<RecordBatch, Error> {
+    let Windows::Hop(hop) = &plan.windows else {
+        let windows = &plan.windows;
+        let mut last: Option<(TimeRange, bool)> = None;
+        return filter(plan, batch, |cell| {
+            // Rows come in runs of one window, and calendars are not cheap.
+            match last {
+                Some((window, is_wanted)) if window.start == cell.start && plan.last.is_none() => is_wanted,
+                _ => {
+                    let window = windows_over(windows, cell).first().copied();
+                    let is_wanted = window.is_some_and(&mut wanted);
+                    last = window.map(|window| (window, is_wanted));
+                    is_wanted
+                }
+            }
+        });
+    };
+    let (mut rows, mut starts) = (Vec::new(), Vec::new());
+    for (row, (cell, _)) in (0_u32..).zip(Cells::of(plan, batch)?.iter()) {
+        let Some(cell) = cell else { continue };
+        for window in hop.windows_over(cell.start).filter(|window| wanted(*window)) {
+            rows.push(row);
+            starts.push(window.start.0);
+        }
+    }
+    let taken = take_record_batch(batch, &UInt32Array::from(rows))?;
+    with_cells(plan, &taken, starts)
+}
+
+/// The batch with other starts of its cells.
+fn with_cells(plan: &Windowed, batch: &RecordBatch, starts: Vec<i64>) -> Result<RecordBatch, Error> {
+    let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+    if let Some(column) = columns.get_mut(plan.cell) {
+        *column = Arc::new(TimestampMicrosecondArray::from(starts).with_timezone("UTC"));
+    }
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
+}
+
+/// Gives the rows of one session one start: that of its first event. Afterwards rows of one session are alike in their
+/// groups, so that reducing makes them one.
+pub(crate) fn join_sessions(
+    plan: &Windowed,
+    session: &Session,
+    batches: Vec<RecordBatch>,
+) -> Result<Vec<RecordBatch>, Error> {
+    let Some(first) = batches.first() else { return Ok(batches) };
+    let batch = concat_batches(&first.schema(), &batches)?;
+    let others: Vec<usize> = plan.keys.iter().copied().filter(|key| *key != plan.cell).collect();
+    let fields = others.iter().map(|key| SortField::new(batch.column(*key).data_type().clone())).collect();
+    let keys: Vec<ArrayRef> = others.iter().map(|key| Arc::clone(batch.column(*key))).collect();
+    let rows = if keys.is_empty() { None } else { Some(RowConverter::new(fields)?.convert_columns(&keys)?) };
+    let cells: Vec<Option<Cell>> = Cells::of(plan, &batch)?.iter().map(|(cell, _)| cell).collect();
+    let key = |row: usize| rows.as_ref().map(|rows| rows.row(row));
+    let mut order: Vec<usize> = (0..cells.len()).filter(|row| cells[*row].is_some()).collect();
+    order.sort_unstable_by(|a, b| {
+        let time = |row: usize| cells[row].map(|cell| cell.start);
+        key(*a).cmp(&key(*b)).then_with(|| time(*a).cmp(&time(*b)))
+    });
+    let mut starts: Vec<i64> = cells.iter().map(|cell| cell.map_or(0, |cell| cell.start.0)).collect();
+    let mut current: Option<(usize, Timestamp, Timestamp)> = None;
+    for row in order {
+        let Some(cell) = cells[row] else { continue };
+        let joined = current.filter(|(of, _, last)| {
+            key(*of) == key(row) && (cell.start <= *last || session.follows(*last, cell.start))
+        });
+        let (start, last) = joined.map_or((cell.start, cell.last), |(_, start, last)| (start, last.max(cell.last)));
+        current = Some((row, start, last));
+        starts[row] = start.0;
+    }
+    Ok(vec![with_cells(plan, &batch, starts)?])
+}

@@ -1,0 +1,236 @@
+//! A view over another view's rows: its result files are made from the other's, and hold for as long as those do.
+//!
+//! ```text
+//!   upstream   ▤ 10h.7   ▤ 11h.9   ▤ 12h.3     open windows
+//!                └───────┬──────┘      │            │
+//!   derived        ▥ day, made of      └──────┬─────┘
+//!                    10h.7, 11h.9             the rest, computed when asked
+//! ```
+//!
+//! A file says what it was made of. When the upstream view has corrected one of those, the file does not hold any more: a
+//! query computes those windows from the upstream's rows, and the next commit makes the file anew. So at every moment the
+//! answer is that of the query over the upstream view at that moment, and a crash can lose nothing but work.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use datafusion::{
+    arrow::{
+        array::{Array, AsArray, BooleanArray, RecordBatch},
+        compute::filter_record_batch,
+        datatypes::TimestampMicrosecondType,
+    },
+    execution::SessionStateBuilder,
+    prelude::SessionContext,
+};
+use lakehead_model::{Name, TimeRange, Timestamp};
+use lakehead_window::Windows;
+use tokio::sync::OnceCell;
+
+use crate::{
+    Error, ViewPlan,
+    checkpoint::MadeOf,
+    functions,
+    plan::{Derived, Kind},
+    rewrite,
+    snapshot::{Listed, Results, Snapshot},
+    view_table::ViewTable,
+};
+
+/// What a result file is to be made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Task {
+    pub(crate) period: TimeRange,
+    pub(crate) made_of: MadeOf,
+}
+
+fn derived(plan: &ViewPlan) -> Option<&Derived> {
+    match plan.kind() {
+        Kind::Derived(derived) => Some(derived),
+        _ => None,
+    }
+}
+
+/// The span of time whose rows the windows that start in `period` are made of.
+fn span(derived: &Derived, period: TimeRange) -> TimeRange {
+    match &derived.windows {
+        Some((Windows::Hop(hop), _)) => TimeRange { start: period.start, end: period.end.plus(hop.size()) },
+        Some(_) | None => period,
+    }
+}
+
+fn overlaps(a: TimeRange, b: TimeRange) -> bool {
+    a.start < b.end && b.start < a.end
+}
+
+/// The upstream's files that rows of `[span.start, until)` lie in.
+fn files(upstream: &Snapshot, span: TimeRange, until: Timestamp) -> Vec<(Timestamp, u64, u64)> {
+    let span = TimeRange { start: span.start, end: span.end.min(until) };
+    let files = upstream.results.files.iter().filter(|listed| overlaps(listed.range, span));
+    files.map(|listed| (listed.range.start, upstream.build, listed.generation)).collect()
+}
+
+/// The result files that should be there, as of `upstream`.
+pub(crate) fn tasks(plan: &ViewPlan, upstream: &Snapshot) -> BTreeMap<Timestamp, Task> {
+    let mut tasks = BTreeMap::new();
+    let Some(derived) = derived(plan) else { return tasks };
+    let complete = upstream.complete_before();
+    for listed in &upstream.results.files {
+        let Some((windows, _)) = &derived.windows else {
+            let files = vec![(listed.range.start, upstream.build, listed.generation)];
+            let made_of = MadeOf { before: listed.range.end, until: listed.range.end, files };
+            tasks.insert(listed.range.start, Task { period: listed.range, made_of });
+            continue;
+        };
+        let before = windows.complete_before(complete);
+        let first = match windows {
+            Windows::Hop(hop) => hop.first_over(listed.range.start).start,
+            _ => windows.cell(listed.range.start),
+        };
+        let mut period = plan.period_at(first);
+        while period.start < listed.range.end {
+            let closed = before.min(period.end);
+            if closed > period.start && !tasks.contains_key(&period.start) {
+                let span = span(derived, period);
+                let until = complete.min(span.end);
+                let made_of = MadeOf { before: closed, until, files: files(upstream, span, until) };
+                tasks.insert(period.start, Task { period, made_of });
+            }
+            if period.end <= period.start {
+                break;
+            }
+            period = plan.period_at(period.end);
+        }
+    }
+    tasks
+}
+
+/// The view's snapshot together with one of its upstream view: files that do not hold any more are left out.
+pub(crate) fn pinned(own: &Snapshot, name: Name, upstream: Arc<Snapshot>) -> Snapshot {
+    let holds = |listed: &&Listed| {
+        let (Some(made_of), Some(derived)) = (&listed.made_of, derived(&own.plan)) else { return false };
+        match derived.windows {
+            Some(_) => made_of.files == files(&upstream, span(derived, listed.range), made_of.until),
+            None => upstream
+                .results
+                .files
+                .iter()
+                .any(|file| made_of.files.first() == Some(&(file.range.start, upstream.build, file.generation))),
+        }
+    };
+    let files: Vec<Listed> = own.results.files.iter().filter(holds).cloned().collect();
+    let results = Results {
+        rows: files.iter().map(|listed| listed.rows).sum(),
+        bytes: files.iter().map(|listed| listed.file.size).sum(),
+        files,
+        partials: BTreeMap::new(),
+        changes: own.results.changes.clone(),
+        changes_after: own.results.changes_after,
+        folder: own.results.folder.clone(),
+    };
+    Snapshot {
+        next_offset: upstream.next_offset,
+        watermark: upstream.watermark,
+        counts: upstream.counts,
+        open_rows: 0,
+        open_bytes: 0,
+        plan: Arc::clone(&own.plan),
+        build: own.build,
+        generation: own.generation,
+        closed_until: upstream.closed_until,
+        results: Arc::new(results),
+        open: Vec::new(),
+        upstream: Some((name, upstream)),
+        rest: OnceCell::new(),
+    }
+}
+
+/// The rows that no file of the view holds.
+pub(crate) async fn rest(own: &Snapshot) -> Result<Vec<RecordBatch>, Error> {
+    let (Some((name, upstream)), Some(derived)) = (&own.upstream, derived(&own.plan)) else { return Ok(Vec::new()) };
+    if derived.windows.is_none() {
+        let held = |listed: &Listed| own.results.files.iter().any(|own| own.range.start == listed.range.start);
+        let table = ViewTable::pinned(Arc::clone(upstream)).only(|listed| !held(listed), true);
+        return run(&own.plan, name, table).await;
+    }
+    let covered = own.results.files.iter().filter_map(|listed| {
+        listed.made_of.as_ref().map(|made_of| TimeRange { start: listed.range.start, end: made_of.before })
+    });
+    let covered: Vec<TimeRange> = covered.collect();
+    // A file of the upstream is needed unless all windows over all of it are covered.
+    let needed = |listed: &Listed| match &derived.windows {
+        Some((Windows::Hop(hop), _)) => {
+            let first = hop.first_over(listed.range.start).start;
+            !is_covered(&covered, TimeRange { start: first, end: listed.range.end })
+        }
+        Some((windows, _)) => {
+            let first = windows.cell(listed.range.start);
+            !is_covered(&covered, TimeRange { start: first, end: listed.range.end })
+        }
+        None => true,
+    };
+    let table = ViewTable::pinned(Arc::clone(upstream)).only(needed, true);
+    let rows = run(&own.plan, name, table).await?;
+    windows_where(&own.plan, rows, |start| !covered.iter().any(|covered| covered.contains(start)))
+}
+
+/// Whether `range` lies in ranges that touch each other.
+fn is_covered(covered: &[TimeRange], range: TimeRange) -> bool {
+    let mut at = range.start;
+    // They are in order.
+    for one in covered {
+        if one.contains(at) {
+            at = one.end;
+        }
+    }
+    at >= range.end
+}
+
+/// The rows of one result file.
+pub(crate) async fn make(
+    plan: &ViewPlan,
+    name: &Name,
+    upstream: &Arc<Snapshot>,
+    task: &Task,
+) -> Result<Vec<RecordBatch>, Error> {
+    let Some(derived) = derived(plan) else { return Ok(Vec::new()) };
+    let span = span(derived, task.period);
+    let wanted = |listed: &Listed| match derived.windows {
+        Some(_) => overlaps(listed.range, span),
+        None => listed.range.start == task.period.start,
+    };
+    let table = ViewTable::pinned(Arc::clone(upstream)).only(wanted, false);
+    let rows = run(plan, name, table).await?;
+    if derived.windows.is_none() {
+        return Ok(rows);
+    }
+    windows_where(plan, rows, |start| task.period.start <= start && start < task.made_of.before)
+}
+
+/// The rows whose window's start satisfies `keep`.
+fn windows_where(
+    plan: &ViewPlan,
+    rows: Vec<RecordBatch>,
+    keep: impl Fn(Timestamp) -> bool,
+) -> Result<Vec<RecordBatch>, Error> {
+    let column = plan.shape().window.ok_or_else(|| Error::Engine("a view over a view shows no window".into()))?;
+    let kept = |batch: RecordBatch| -> Result<RecordBatch, Error> {
+        let starts = batch.column(column).as_primitive_opt::<TimestampMicrosecondType>();
+        let starts = starts.ok_or_else(|| Error::Engine("a window's start is not a time".into()))?;
+        let keep = (0..starts.len()).map(|row| Some(starts.is_valid(row) && keep(Timestamp(starts.value(row)))));
+        Ok(filter_record_batch(&batch, &keep.collect::<BooleanArray>())?)
+    };
+    rows.into_iter().map(kept).collect()
+}
+
+/// Runs the view's SQL over a part of the upstream view's rows.
+pub(crate) async fn run(plan: &ViewPlan, upstream: &Name, table: ViewTable) -> Result<Vec<RecordBatch>, Error> {
+    let config = functions::config().with_target_partitions(1);
+    let context =
+        SessionContext::new_with_state(SessionStateBuilder::new().with_config(config).with_default_features().build());
+    functions::register(&context)?;
+    context.register_table(upstream.as_str(), Arc::new(table))?;
+    let logical = rewrite::executable(context.state().create_logical_plan(plan.sql()).await?)?;
+    let rows = context.execute_logical_plan(logical).await?.collect().await?;
+    let schema = plan.schema();
+    Ok(rows.into_iter().map(|batch| batch.with_schema(Arc::clone(&schema))).collect::<Result<_, _>>()?)
+}

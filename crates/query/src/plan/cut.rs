@@ -1,0 +1,196 @@
+//! Cuts a physical plan into the pieces that keep a view up to date.
+//!
+//! ```text
+//!   SELECT … HAVING …          finish:  final aggregation, then what stands above it
+//!     GROUP BY tumble(…), …    reduce:  partial rows → fewer partial rows
+//!       WHERE …                partial: events → partial rows, by cell and group
+//!         FROM stream
+//! ```
+//!
+//! DataFusion plans the whole query once; the plan is cut at its one aggregation, which becomes `Partial` below the
+//! cut and `PartialReduce` and `Final` above it. Partial rows are the view's state. The window among the groups is
+//! replaced by its *cell* before: the window itself when it tumbles, the pane of a hopping window, the event's time of a
+//! session. Every partial row also has hidden columns: the number of events in it, so that late and left-out events are
+//! counted exactly, and for sessions the time of the last of them.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::IntervalMonthDayNano;
+use datafusion::{
+    arrow::datatypes::SchemaRef,
+    common::tree_node::{Transformed, TreeNode},
+    execution::TaskContext,
+    functions_aggregate::{count::count_udaf, min_max::max_udaf},
+    logical_expr::{Aggregate, Expr, LogicalPlan, expr::ScalarFunction, lit},
+    physical_expr::{PhysicalExpr, aggregate::AggregateExprBuilder, expressions},
+    physical_plan::{
+        ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions,
+        aggregates::{AggregateExec, AggregateMode},
+        projection::ProjectionExec,
+    },
+    scalar::ScalarValue,
+};
+use lakehead_window::Windows;
+
+use super::{Rows, Windowed};
+use crate::{Error, functions, run, run::Piece};
+
+/// The hidden count of events in a partial row.
+const EVENTS: &str = "__events";
+
+/// The hidden time of the last event of a session.
+const LAST: &str = "__last";
+
+/// Replaces the window among the groups of the aggregation by its cell, under the same name.
+pub(super) fn by_cell(plan: LogicalPlan, group: usize, windows: &Windows) -> Result<LogicalPlan, Error> {
+    let replaced = plan.transform_down(|node| {
+        let LogicalPlan::Aggregate(aggregate) = node else { return Ok(Transformed::no(node)) };
+        let mut groups = aggregate.group_expr.clone();
+        if let Some(expression) = groups.get_mut(group) {
+            let name = expression.schema_name().to_string();
+            *expression = cell(expression.clone(), windows).alias(name);
+        }
+        let aggregate = Aggregate::try_new(aggregate.input, groups, aggregate.aggr_expr)?;
+        Ok(Transformed::new(
+            LogicalPlan::Aggregate(aggregate),
+            true,
+            datafusion::common::tree_node::TreeNodeRecursion::Jump,
+        ))
+    })?;
+    Ok(replaced.data)
+}
+
+fn cell(window: Expr, windows: &Windows) -> Expr {
+    let Expr::ScalarFunction(call) = window.clone().unalias() else { return window };
+    let Some(time) = call.args.first().cloned() else { return window };
+    match windows {
+        Windows::Tumble(_) | Windows::Calendar(_) => Expr::ScalarFunction(call),
+        Windows::Session(_) => time,
+        Windows::Hop(hop) => {
+            let nanoseconds = i64::try_from(hop.pane().size().as_nanos()).unwrap_or(i64::MAX);
+            let size = IntervalMonthDayNano { months: 0, days: 0, nanoseconds };
+            let size = lit(ScalarValue::IntervalMonthDayNano(Some(size)));
+            Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(functions::tumble()), vec![time, size]))
+        }
+    }
+}
+
+/// A piece without an aggregation: every event by itself.
+pub(super) fn rows(root: Arc<dyn ExecutionPlan>, task: Arc<TaskContext>) -> Rows {
+    let leaf = bottom(&root).schema();
+    Rows { piece: Piece::new(root, leaf, task) }
+}
+
+/// The leaf of a chain of operators.
+pub(super) fn bottom(root: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    let mut bottom = Arc::clone(root);
+    while let Some(child) = bottom.children().first().map(|child| Arc::clone(child)) {
+        bottom = child;
+    }
+    bottom
+}
+
+/// Cuts the physical plan at its aggregation. `window` is the name of the window among the groups.
+pub(super) fn windowed(
+    root: Arc<dyn ExecutionPlan>,
+    windows: Windows,
+    window: &str,
+    task: Arc<TaskContext>,
+) -> Result<Windowed, Error> {
+    let strange = |what: &str| Error::Engine(format!("the plan of this view has {what}; please report its SQL"));
+    let mut above = Vec::new();
+    let mut node = root;
+    let aggregate = loop {
+        if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+            match aggregate.mode() {
+                AggregateMode::Single | AggregateMode::SinglePartitioned | AggregateMode::Partial => {
+                    break aggregate.clone();
+                }
+                // The final half of a pair: its input is the partial half, which has all that is needed.
+                _ => node = Arc::clone(aggregate.input()),
+            }
+            continue;
+        }
+        let [child] = node.children()[..] else { return Err(strange("no aggregation in one line")) };
+        let child = Arc::clone(child);
+        above.push(std::mem::replace(&mut node, child));
+    };
+
+    let input = Arc::clone(aggregate.input());
+    let input_schema = aggregate.input_schema();
+    let groups = aggregate.group_expr().clone();
+    let (cell, (time, _)) = groups
+        .expr()
+        .iter()
+        .enumerate()
+        .find(|(_, (_, name))| name == window)
+        .ok_or_else(|| strange("no window among its groups"))?;
+
+    let mut functions = aggregate.aggr_expr().to_vec();
+    let mut filters = aggregate.filter_expr().to_vec();
+    let mut hidden = |builder: AggregateExprBuilder, name: &str| -> Result<(), Error> {
+        functions.push(Arc::new(builder.schema(Arc::clone(&input_schema)).alias(name).build()?));
+        filters.push(None);
+        Ok(())
+    };
+    let is_session = matches!(windows, Windows::Session(_));
+    if is_session {
+        hidden(AggregateExprBuilder::new(max_udaf(), vec![Arc::clone(time)]), LAST)?;
+    }
+    let one: Arc<dyn PhysicalExpr> = expressions::lit(1_i64);
+    hidden(AggregateExprBuilder::new(count_udaf(), vec![one]), EVENTS)?;
+    let hidden = 1 + usize::from(is_session);
+
+    let merged = groups.as_final();
+    let key_count = groups.expr().len();
+    let unfiltered = vec![None; functions.len()];
+    let bottom = bottom(&input);
+    let partial = AggregateExec::try_new(
+        AggregateMode::Partial,
+        groups.clone(),
+        functions.clone(),
+        filters,
+        input,
+        Arc::clone(&input_schema),
+    )?;
+    let rows = partial.schema();
+    let above_rows = |mode| -> Result<AggregateExec, Error> {
+        let leaf = run::leaf(Arc::clone(&rows))?;
+        let functions = functions.clone();
+        Ok(AggregateExec::try_new(
+            mode,
+            merged.clone(),
+            functions,
+            unfiltered.clone(),
+            leaf,
+            Arc::clone(&input_schema),
+        )?)
+    };
+    let reduce = above_rows(AggregateMode::PartialReduce)?;
+    let last: Arc<dyn ExecutionPlan> = Arc::new(above_rows(AggregateMode::Final)?);
+    // What stands above the aggregation must not see the hidden columns.
+    let shown = last.schema().fields().len() - hidden;
+    let visible = (0..shown).map(|i| {
+        let name = last.schema().field(i).name().clone();
+        (Arc::new(expressions::Column::new(&name, i)) as Arc<dyn PhysicalExpr>, name)
+    });
+    let mut finish: Arc<dyn ExecutionPlan> =
+        Arc::new(ProjectionExec::try_new(visible.collect::<Vec<_>>(), Arc::clone(&last))?);
+    for node in above.into_iter().rev() {
+        finish = node.replace_children(vec![finish], ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))?;
+    }
+
+    let leaf: SchemaRef = bottom.schema();
+    let events = rows.fields().len() - 1;
+    Ok(Windowed {
+        period: windows.period(),
+        windows,
+        cell,
+        last: is_session.then(|| events - 1),
+        events,
+        keys: (0..key_count).collect(),
+        partial: Piece::new(Arc::new(partial), leaf, Arc::clone(&task)),
+        reduce: Piece::new(Arc::new(reduce), Arc::clone(&rows), Arc::clone(&task)),
+        finish: Piece::new(finish, rows, task),
+    })
+}

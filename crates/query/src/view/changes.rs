@@ -1,0 +1,221 @@
+//! What a commit changes in a view's rows: what is new, what is different, what is gone.
+//!
+//! A change is a row with an operation before it: `insert`, `update`, or `delete`. An update carries the new values; rows
+//! are told apart by the view's groups where it shows all of them, and by everything in them where it does not (then a row
+//! that is different is one that is gone and one that is new).
+
+use std::{collections::HashMap, fmt, str::FromStr, sync::Arc};
+
+use datafusion::arrow::{
+    array::{ArrayRef, RecordBatch, StringArray, UInt32Array},
+    compute::{concat_batches, take_record_batch},
+    datatypes::{DataType, Field, Schema, SchemaRef},
+    row::{RowConverter, Rows, SortField},
+};
+
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::{Answer, Error, Snapshot, ViewHandle, ViewPlan, files};
+
+/// The column of the operation.
+pub(crate) const OPERATION: &str = "_op";
+
+/// The columns of a change.
+pub(crate) fn schema(plan: &ViewPlan) -> SchemaRef {
+    let operation = Arc::new(Field::new(OPERATION, DataType::Utf8, false));
+    let fields: Vec<_> = std::iter::once(operation).chain(plan.schema().fields().iter().cloned()).collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// A place in the changes of a view: a commit of one of its lives. As text `build.generation`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Position {
+    build: u64,
+    generation: u64,
+}
+
+impl FromStr for Position {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('.').and_then(|(build, generation)| {
+            Some(Self { build: build.parse().ok()?, generation: generation.parse().ok()? })
+        });
+        parsed.ok_or_else(|| format!("{text:?} is no position in a view's changes: take one from an answer before"))
+    }
+}
+
+impl TryFrom<String> for Position {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Position> for String {
+    fn from(position: Position) -> Self {
+        position.to_string()
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.build, self.generation)
+    }
+}
+
+/// What has changed in a view's closed windows since a position.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Where to go on.
+    pub position: Position,
+    /// The rows are all that there are, rather than what has changed: the position was none, or of another life of the
+    /// view, or too old.
+    pub is_reset: bool,
+    /// The rows, each with its operation in the column `_op`: `insert`, `update` or `delete`; in the order in which they
+    /// came about.
+    pub answer: Answer,
+}
+
+impl ViewHandle {
+    /// What has changed since `after`; everything that there is without it. Open windows are in neither: they change with
+    /// every event.
+    ///
+    /// # Errors
+    /// [`Error::File`] when a file cannot be read: a commit may have taken it away, and asking again helps.
+    pub fn changes<'a>(&'a self, after: Option<Position>) -> BoxFuture<'a, Result<Changes, Error>> {
+        Box::pin(async move {
+            let snapshot = self.snapshot();
+            tokio::task::spawn_blocking(move || since(&snapshot, after))
+                .await
+                .map_err(|error| Error::Engine(error.to_string()))?
+        })
+    }
+}
+
+fn since(snapshot: &Snapshot, after: Option<Position>) -> Result<Changes, Error> {
+    let plan = snapshot.plan();
+    let position = Position { build: snapshot.build, generation: snapshot.generation };
+    let known = after.filter(|after| {
+        after.build == position.build
+            && after.generation <= position.generation
+            && after.generation >= snapshot.results.changes_after
+    });
+    let mut batches = Vec::new();
+    match (known, &snapshot.results.folder) {
+        (Some(after), Some(folder)) => {
+            for file in snapshot.results.changes.iter().filter(|file| file.generation > after.generation) {
+                batches.extend(files::read_partial(&folder.changes(snapshot.build, file.generation))?);
+            }
+        }
+        _ => {
+            for listed in &snapshot.results.files {
+                batches.extend(inserted(plan, &files::read_parquet(&listed.file.path)?)?);
+            }
+        }
+    }
+    let answer = Answer { schema: schema(plan), batches, truncated: false };
+    Ok(Changes { position, is_reset: known.is_none(), answer })
+}
+
+/// All rows as inserted.
+pub(crate) fn inserted(plan: &ViewPlan, rows: &[RecordBatch]) -> Result<Vec<RecordBatch>, Error> {
+    rows.iter().filter(|batch| batch.num_rows() > 0).map(|batch| marked(plan, batch, "insert")).collect()
+}
+
+fn marked(plan: &ViewPlan, rows: &RecordBatch, operation: &str) -> Result<RecordBatch, Error> {
+    let operations: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(operation, rows.num_rows())));
+    let columns = std::iter::once(operations).chain(rows.columns().iter().cloned()).collect();
+    let changes = schema(plan);
+    let columns: Vec<ArrayRef> = columns;
+    let cast = |(field, column): (&Arc<Field>, ArrayRef)| datafusion::arrow::compute::cast(&column, field.data_type());
+    let columns = changes.fields().iter().zip(columns).map(cast).collect::<Result<_, _>>()?;
+    Ok(RecordBatch::try_new(changes, columns)?)
+}
+
+/// What leads from the rows `before` to the rows `after`.
+pub(crate) fn between(
+    plan: &ViewPlan,
+    before: Vec<RecordBatch>,
+    after: Vec<RecordBatch>,
+) -> Result<Vec<RecordBatch>, Error> {
+    let schema = plan.schema();
+    let with_schema = |batches: Vec<RecordBatch>| -> Result<RecordBatch, Error> {
+        let batches = batches.into_iter().map(|batch| batch.with_schema(Arc::clone(&schema)));
+        Ok(concat_batches(&schema, &batches.collect::<Result<Vec<_>, _>>()?)?)
+    };
+    let (before, after) = (with_schema(before)?, with_schema(after)?);
+    let all: Vec<usize> = (0..schema.fields().len()).collect();
+    let keys = if plan.shape().keys_are_whole { plan.shape().keys.clone() } else { all.clone() };
+    let ([old_keys, new_keys], [old_rows, new_rows]) =
+        (converted(&schema, &keys, [&before, &after])?, converted(&schema, &all, [&before, &after])?);
+    let mut old: HashMap<&[u8], Vec<u32>> = HashMap::new();
+    for row in 0..before.num_rows() {
+        old.entry(old_keys.row(row).data()).or_default().push(u32::try_from(row).unwrap_or(u32::MAX));
+    }
+    let (mut inserted, mut updated) = (Vec::new(), Vec::new());
+    for row in 0..after.num_rows() {
+        let index = u32::try_from(row).unwrap_or(u32::MAX);
+        match old.get_mut(new_keys.row(row).data()).and_then(Vec::pop) {
+            None => inserted.push(index),
+            Some(was) if old_rows.row(was as usize) != new_rows.row(row) => updated.push(index),
+            Some(_) => {}
+        }
+    }
+    let mut deleted: Vec<u32> = old.into_values().flatten().collect();
+    deleted.sort_unstable();
+    let mut changes = Vec::new();
+    for (rows, of, operation) in
+        [(deleted, &before, "delete"), (updated, &after, "update"), (inserted, &after, "insert")]
+    {
+        if !rows.is_empty() {
+            changes.push(marked(plan, &take_record_batch(of, &UInt32Array::from(rows))?, operation)?);
+        }
+    }
+    Ok(changes)
+}
+
+fn converted(schema: &SchemaRef, columns: &[usize], of: [&RecordBatch; 2]) -> Result<[Rows; 2], Error> {
+    let fields = columns.iter().map(|column| SortField::new(schema.field(*column).data_type().clone())).collect();
+    let converter = RowConverter::new(fields)?;
+    let convert = |batch: &RecordBatch| {
+        let columns: Vec<ArrayRef> = columns.iter().map(|column| Arc::clone(batch.column(*column))).collect();
+        if columns.is_empty() {
+            Ok(converter.empty_rows(batch.num_rows(), 0))
+        } else {
+            converter.convert_columns(&columns)
+        }
+    };
+    Ok([convert(of[0])?, convert(of[1])?])
+}
+
+/// The rows in the order of the view's groups, the window first, as one batch.
+pub(crate) fn sorted(plan: &ViewPlan, rows: Vec<RecordBatch>) -> Result<RecordBatch, Error> {
+    let schema = plan.schema();
+    let rows = rows.into_iter().map(|batch| batch.with_schema(Arc::clone(&schema)));
+    let rows = concat_batches(&schema, &rows.collect::<Result<Vec<_>, _>>()?)?;
+    let columns = order(plan);
+    if columns.is_empty() || rows.num_rows() < 2 {
+        return Ok(rows);
+    }
+    let [sorted_by, _] = converted(&schema, &columns, [&rows, &rows.slice(0, 0)])?;
+    let mut order: Vec<u32> = (0..u32::try_from(rows.num_rows()).unwrap_or(u32::MAX)).collect();
+    order.sort_unstable_by(|a, b| sorted_by.row(*a as usize).cmp(&sorted_by.row(*b as usize)).then(a.cmp(b)));
+    Ok(take_record_batch(&rows, &UInt32Array::from(order))?)
+}
+
+/// The columns that the rows of a result file are sorted by: the window, then the other groups.
+pub(crate) fn order(plan: &ViewPlan) -> Vec<usize> {
+    let shape = plan.shape();
+    let others = shape.keys.iter().copied().filter(|key| Some(*key) != shape.window);
+    let mut columns: Vec<usize> = shape.window.into_iter().chain(others).collect();
+    let mut seen = Vec::new();
+    columns.retain(|column| {
+        !seen.contains(column) && {
+            seen.push(*column);
+            true
+        }
+    });
+    columns
+}

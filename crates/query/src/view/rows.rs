@@ -1,0 +1,111 @@
+//! The body of a projection: rows as the log has them, gathered into one file for each received hour.
+//!
+//! Between commits rows are in memory; each commit adds them as a part of their hour, and when the hour is over its parts
+//! become one file, which other programs see. Nothing is ever late, since received time never runs back.
+
+use std::collections::BTreeMap;
+
+use datafusion::arrow::{
+    array::{Array, ArrayRef, AsArray, RecordBatch},
+    datatypes::DataType,
+};
+use lakehead_model::{TimeRange, Timestamp};
+use std::sync::Arc;
+
+use super::{Committing, Live, changes};
+use crate::{
+    Error, ViewPlan,
+    checkpoint::{Part, Parts},
+    files::{self, ParquetWriter},
+};
+
+/// How many parts an hour may have before they are made one.
+const PARTS_MAX: usize = 32;
+
+/// What came since the last commit, by the hour's start.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    pub(super) pending: BTreeMap<Timestamp, Vec<RecordBatch>>,
+}
+
+impl Body {
+    /// Takes rows of the hour that begins at `start`.
+    pub(super) fn absorb(&mut self, start: Timestamp, rows: RecordBatch) {
+        if rows.num_rows() > 0 {
+            self.pending.entry(start).or_default().push(compact(&rows));
+        }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.pending.values().flatten().map(RecordBatch::num_rows).sum()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.pending.values().flatten().map(RecordBatch::get_array_memory_size).sum()
+    }
+
+    pub(super) fn batches(&self) -> Vec<RecordBatch> {
+        self.pending.values().flatten().cloned().collect()
+    }
+
+    pub(super) fn commit(&self, plan: &ViewPlan, next: &mut Committing) -> Result<(), Error> {
+        let (build, generation) = (next.checkpoint.build, next.checkpoint.generation);
+        for (start, rows) in &self.pending {
+            let range = plan.period_at(*start);
+            let mut parts = next.checkpoint.parts.remove(start).unwrap_or(Parts { end: range.end, files: Vec::new() });
+            let older = if parts.files.len() < PARTS_MAX { Vec::new() } else { std::mem::take(&mut parts.files) };
+            let path = next.folder.part(range, build, generation);
+            parts.files.push(write(plan, next, range, &older, rows, &path)?);
+            next.checkpoint.parts.insert(*start, parts);
+            next.changes.extend(changes::inserted(plan, rows)?);
+        }
+        let watermark = next.watermark;
+        let over: Vec<Timestamp> =
+            next.checkpoint.parts.iter().filter(|(_, parts)| parts.end <= watermark).map(|(start, _)| *start).collect();
+        for start in over {
+            let Some(parts) = next.checkpoint.parts.remove(&start) else { continue };
+            let range = TimeRange { start, end: parts.end };
+            let path = next.folder.result(range, build, generation);
+            let part = write(plan, next, range, &parts.files, &[], &path)?;
+            next.add(Live::new(range, generation, part.rows, part.bytes, path, None));
+        }
+        Ok(())
+    }
+}
+
+/// Makes one file of several parts and `rows` after them, bit by bit.
+fn write(
+    plan: &ViewPlan,
+    next: &Committing,
+    range: TimeRange,
+    parts: &[Part],
+    rows: &[RecordBatch],
+    path: &std::path::Path,
+) -> Result<Part, Error> {
+    let mut writer = ParquetWriter::create(path, &plan.schema(), &[])?;
+    let mut count = 0;
+    let mut add = |batch: &RecordBatch| {
+        count += batch.num_rows() as u64;
+        writer.write(batch)
+    };
+    for part in parts {
+        for batch in files::parquet_batches(&next.folder.part(range, next.checkpoint.build, part.generation))? {
+            add(&batch?)?;
+        }
+    }
+    rows.iter().try_for_each(&mut add)?;
+    Ok(Part { generation: next.checkpoint.generation, rows: count, bytes: writer.finish()? })
+}
+
+/// The same rows with their text copied out of the events' blocks: a view into one would keep all of it in memory.
+fn compact(rows: &RecordBatch) -> RecordBatch {
+    let own = |column: &ArrayRef| -> ArrayRef {
+        match column.data_type() {
+            DataType::Utf8View => Arc::new(column.as_string_view().gc()),
+            DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+            _ => Arc::clone(column),
+        }
+    };
+    let columns = rows.columns().iter().map(own).collect();
+    RecordBatch::try_new(rows.schema(), columns).unwrap_or_else(|_| rows.clone())
+}

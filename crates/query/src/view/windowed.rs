@@ -1,0 +1,378 @@
+//! The body of a view with windows: takes partial rows in, closes windows as the watermark passes, corrects what comes
+//! late.
+//!
+//! ```text
+//!   events ─ digest ─▶ state (partial rows by cell)
+//!                        │  commit: windows that end at or before the watermark
+//!                        ├─────────────▶ result period: finished rows ─▶ Parquet
+//!                        │  commit: cells whose last window has closed
+//!                        └─────────────▶ partial rows, filed by period, for as long as late events may come
+//!   a late event takes the period's partial rows back into the state; the next commit writes its file anew
+//! ```
+//!
+//! So at every offset a window's rows are in exactly one place: in its period's file if that is there and the window ended
+//! at or before the last commit's watermark, and in the state otherwise. A tumbling window or a session is one cell, and
+//! leaves the state when it is closed; a pane of a hopping window stays until its last window is.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use datafusion::arrow::{
+    array::{BooleanArray, RecordBatch},
+    compute::filter_record_batch,
+};
+use lakehead_model::{TimeRange, Timestamp};
+use lakehead_window::{Timeliness, Windows, classify};
+
+use super::{Committing, Counts, Late, Live, ViewSettings, changes};
+use crate::{
+    Error, ViewPlan,
+    cells::{self, Cell, Cells},
+    checkpoint::{Checkpoint, Partials},
+    files::{self, Folder, ResultFile},
+    plan::Windowed,
+    snapshot,
+    state::{Run, RunFile, State},
+};
+
+/// How many files of partial rows one period may have before they are made one.
+const PARTIAL_FILES_MAX: usize = 16;
+
+/// The state and what else changes between commits.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    pub(super) state: State,
+    /// The files of partial rows, as the next commit will name them but for what it writes itself.
+    pub(super) partials: BTreeMap<Timestamp, Partials>,
+    /// Periods that were taken back: the next commit writes them anew. What their rows were.
+    pub(super) reopened: BTreeMap<Timestamp, Option<Arc<ResultFile>>>,
+}
+
+/// What a commit has made of the body, to be taken over when it stands.
+pub(super) struct Draft {
+    /// The state after it, where it changes.
+    state: Option<State>,
+    /// The runs that the state's own now lie in.
+    fresh: Vec<(usize, RunFile)>,
+}
+
+impl Body {
+    pub(super) fn restore(plan: &Windowed, checkpoint: &Checkpoint, folder: &Folder) -> Result<Self, Error> {
+        let read = |run: &RunFile| -> Result<Run, Error> {
+            let batches = files::read_partial(&folder.run(checkpoint.build, *run))?;
+            Ok(Run { tier: run.tier, batches, file: Some(*run) })
+        };
+        let runs = checkpoint.runs.iter().map(read).collect::<Result<_, _>>()?;
+        let state = State::restored(plan, runs)?;
+        for (start, partials) in &checkpoint.partials {
+            for generation in &partials.generations {
+                let range = TimeRange { start: *start, end: partials.end };
+                let path = folder.partial(range, checkpoint.build, *generation);
+                std::fs::metadata(&path).map_err(Error::file(&path))?;
+            }
+        }
+        Ok(Self { state, partials: checkpoint.partials.clone(), reopened: BTreeMap::new() })
+    }
+
+    /// Takes partial rows in. Answers the result periods that have to be corrected.
+    pub(super) async fn absorb(
+        &mut self,
+        plan: &Windowed,
+        settings: &ViewSettings,
+        checkpoint: &mut Checkpoint,
+        rows: Vec<RecordBatch>,
+    ) -> Result<HashSet<Timestamp>, Error> {
+        let mut judge = Judge {
+            plan,
+            settings,
+            closed_until: checkpoint.closed_until,
+            watermark: checkpoint.watermark.current().unwrap_or(Timestamp(i64::MIN)),
+            counts: &mut checkpoint.counts,
+            touched: HashSet::new(),
+        };
+        let mut kept = Vec::with_capacity(rows.len());
+        for batch in rows {
+            let cells = Cells::of(plan, &batch)?;
+            let keeps: BooleanArray = cells.iter().map(|(cell, events)| Some(judge.keeps(cell, events))).collect();
+            let all = keeps.true_count() == batch.num_rows();
+            kept.push(if all { batch } else { filter_record_batch(&batch, &keeps)? });
+        }
+        let touched = judge.touched;
+        self.state.push(plan, kept).await?;
+        Ok(touched)
+    }
+
+    /// Takes the partial rows that a result period is made of back into the state. `file` is its result file.
+    pub(super) async fn reopen(
+        &mut self,
+        plan: &Windowed,
+        range: TimeRange,
+        file: Option<Arc<ResultFile>>,
+        folder: &Folder,
+        build: u64,
+    ) -> Result<(), Error> {
+        let span = TimeRange { start: range.start, end: last_end(plan, range) };
+        let needed: Vec<Timestamp> = self
+            .partials
+            .iter()
+            .filter(|(start, partials)| **start < span.end && span.start < partials.end)
+            .map(|(start, _)| *start)
+            .collect();
+        for start in needed {
+            let Some(partials) = self.partials.get(&start) else { continue };
+            let rows = read(folder, build, start, partials)?;
+            // Only after it was read: a failure must not lose it.
+            self.partials.remove(&start);
+            self.state.push(plan, rows).await?;
+        }
+        self.reopened.entry(range.start).or_insert(file);
+        Ok(())
+    }
+
+    /// Writes what a commit at `watermark` closes.
+    pub(super) async fn commit(
+        &self,
+        plan: &ViewPlan,
+        windowed: &Windowed,
+        settings: &ViewSettings,
+        live: &BTreeMap<Timestamp, Live>,
+        next: &mut Committing,
+    ) -> Result<Draft, Error> {
+        let watermark = next.watermark;
+        let mut draft = Draft { state: None, fresh: Vec::new() };
+        next.checkpoint.partials = self.partials.clone();
+        let earliest = self.state.earliest().map(|start| windowed.windows.first_end(start, start));
+        if earliest.is_some_and(|end| end <= watermark) {
+            self.close(plan, windowed, settings, live, next, &mut draft).await?;
+        }
+        let state = draft.state.as_ref().unwrap_or(&self.state);
+        let mut runs = Vec::new();
+        for (index, run) in state.runs().iter().enumerate() {
+            let file = match run.file {
+                Some(file) => file,
+                None => {
+                    let number = u32::try_from(index).unwrap_or(u32::MAX);
+                    let file = RunFile { generation: next.checkpoint.generation, number, tier: run.tier };
+                    let path = next.folder.run(next.checkpoint.build, file);
+                    files::write_partial(&path, &windowed.partial.schema(), &run.batches)?;
+                    draft.fresh.push((index, file));
+                    file
+                }
+            };
+            runs.push(file);
+        }
+        next.checkpoint.runs = runs;
+        let keeps = |end: Timestamp| watermark < end.plus(settings.lateness);
+        next.checkpoint
+            .partials
+            .retain(|start, partials| keeps(last_end(windowed, TimeRange { start: *start, end: partials.end })));
+        Ok(draft)
+    }
+
+    async fn close(
+        &self,
+        plan: &ViewPlan,
+        windowed: &Windowed,
+        settings: &ViewSettings,
+        live: &BTreeMap<Timestamp, Live>,
+        next: &mut Committing,
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        let watermark = next.watermark;
+        let was_closed_until = next.checkpoint.closed_until;
+        let rows = self.state.reduced(windowed).await?;
+        let windows = &windowed.windows;
+        // The windows that close now, by result period.
+        let closes = |window: TimeRange| {
+            let is_filed =
+                window.end <= was_closed_until && live.contains_key(&windowed.period.range(window.start).start);
+            window.end <= watermark && !is_filed
+        };
+        let mut periods: BTreeMap<Timestamp, TimeRange> = BTreeMap::new();
+        for batch in &rows {
+            let mut last = None;
+            for cell in Cells::of(windowed, batch)?.iter().filter_map(|(cell, _)| cell) {
+                if last == Some(cell.start) && windowed.last.is_none() {
+                    continue;
+                }
+                last = Some(cell.start);
+                for window in cells::windows_over(windows, cell).into_iter().filter(|window| closes(*window)) {
+                    let period = windowed.period.range(window.start);
+                    periods.insert(period.start, period);
+                }
+            }
+        }
+        for period in periods.into_values() {
+            let in_it = |window: TimeRange| closes(window) && period.contains(window.start);
+            let by_window = rows.iter().map(|batch| cells::by_window(windowed, batch, in_it));
+            let by_window: Vec<RecordBatch> = by_window.collect::<Result<_, _>>()?;
+            let fresh = snapshot::finish(plan, windowed, by_window).await?;
+            let mut results = match live.get(&period.start) {
+                Some(live) => files::read_parquet(&live.file.path)?,
+                None => Vec::new(),
+            };
+            match self.reopened.get(&period.start) {
+                Some(Some(old)) => {
+                    let before = files::read_parquet(&old.path)?;
+                    next.changes.extend(changes::between(plan, before, fresh.clone())?);
+                }
+                _ => next.changes.extend(changes::inserted(plan, &fresh)?),
+            }
+            results.extend(fresh);
+            next.write(plan, period, results, None)?;
+        }
+        // Periods that were taken back and have no rows any more cannot be: late events only add rows.
+        let (mut leaving, mut staying) = (BTreeMap::<Timestamp, (TimeRange, Vec<RecordBatch>)>::new(), Vec::new());
+        let leaves = |cell: Cell| windows.last_end(cell.start, cell.last) <= watermark;
+        for batch in &rows {
+            staying.push(cells::filter(windowed, batch, |cell| !leaves(cell))?);
+            if settings.late == Late::Drop {
+                continue;
+            }
+            for period in self.periods_of(windowed, batch, leaves)? {
+                let of = cells::filter(windowed, batch, |cell| leaves(cell) && period.contains(cell.start))?;
+                leaving.entry(period.start).or_insert((period, Vec::new())).1.push(of);
+            }
+        }
+        for (start, (period, mut rows)) in leaving {
+            let generation = next.checkpoint.generation;
+            let partials =
+                next.checkpoint.partials.entry(start).or_insert(Partials { end: period.end, generations: Vec::new() });
+            if partials.generations.len() >= PARTIAL_FILES_MAX {
+                rows.extend(read(&next.folder, next.checkpoint.build, start, partials)?);
+                partials.generations.clear();
+            }
+            let path = next.folder.partial(period, next.checkpoint.build, generation);
+            files::write_partial(&path, &windowed.partial.schema(), &rows)?;
+            partials.generations.push(generation);
+        }
+        let mut state = State::default();
+        state.replace(windowed, staying)?;
+        draft.state = Some(state);
+        Ok(())
+    }
+
+    /// The periods of the cells that satisfy `which`.
+    fn periods_of(
+        &self,
+        plan: &Windowed,
+        batch: &RecordBatch,
+        which: impl Fn(Cell) -> bool,
+    ) -> Result<Vec<TimeRange>, Error> {
+        let mut periods: BTreeMap<Timestamp, TimeRange> = BTreeMap::new();
+        let mut last: Option<TimeRange> = None;
+        for cell in Cells::of(plan, batch)?.iter().filter_map(|(cell, _)| cell).filter(|cell| which(*cell)) {
+            if last.is_some_and(|last| last.contains(cell.start)) {
+                continue;
+            }
+            let period = plan.period.range(cell.start);
+            periods.insert(period.start, period);
+            last = Some(period);
+        }
+        Ok(periods.into_values().collect())
+    }
+
+    /// Takes over what a commit made, now that it stands.
+    pub(super) fn adopt(&mut self, draft: Draft, checkpoint: &Checkpoint) {
+        if let Some(state) = draft.state {
+            self.state = state;
+        }
+        for (index, file) in draft.fresh {
+            if let Some(run) = self.state.runs_mut().get_mut(index) {
+                run.file = Some(file);
+            }
+        }
+        self.partials = checkpoint.partials.clone();
+        self.reopened.clear();
+    }
+}
+
+fn read(folder: &Folder, build: u64, start: Timestamp, partials: &Partials) -> Result<Vec<RecordBatch>, Error> {
+    let range = TimeRange { start, end: partials.end };
+    let mut rows = Vec::new();
+    for generation in &partials.generations {
+        rows.extend(files::read_partial(&folder.partial(range, build, *generation))?);
+    }
+    Ok(rows)
+}
+
+/// The end of the last window that starts in `period`.
+pub(crate) fn last_end(plan: &Windowed, period: TimeRange) -> Timestamp {
+    let last = Timestamp(period.end.0.saturating_sub(1));
+    match &plan.windows {
+        Windows::Tumble(tumble) => tumble.window(last).end,
+        Windows::Calendar(calendar) => calendar.window(last).end,
+        Windows::Hop(hop) => hop.last_over(last).end,
+        Windows::Session(session) => session.end(last),
+    }
+}
+
+/// Says of each partial row whether it is taken in, and counts.
+struct Judge<'a> {
+    plan: &'a Windowed,
+    settings: &'a ViewSettings,
+    closed_until: Timestamp,
+    watermark: Timestamp,
+    counts: &'a mut Counts,
+    touched: HashSet<Timestamp>,
+}
+
+impl Judge<'_> {
+    fn keeps(&mut self, cell: Option<Cell>, events: u64) -> bool {
+        let Some(cell) = cell else {
+            self.counts.without_time += events;
+            return false;
+        };
+        let windows = &self.plan.windows;
+        let last_end = windows.last_end(cell.start, cell.last);
+        let first_end = match windows {
+            // An event at or after what was closed can join no session that was: those ended a gap before.
+            Windows::Session(_) => Timestamp(cell.start.0.saturating_add(1)),
+            _ => windows.first_end(cell.start, cell.last),
+        };
+        if self.closed_until < first_end {
+            self.counts.in_view += events;
+            return true;
+        }
+        let behind = self.watermark.since(first_end);
+        self.counts.late_by.count(behind, events);
+        let is_too_late =
+            classify(last_end, self.closed_until, self.settings.lateness, self.watermark) == Timeliness::TooLate;
+        if is_too_late {
+            self.counts.too_late += events;
+            return false;
+        }
+        if self.settings.late == Late::Drop {
+            if self.closed_until < last_end && !matches!(windows, Windows::Session(_)) {
+                // In the windows that are still open, and not in those that are not.
+                self.counts.in_view += events;
+                self.counts.partly += events;
+                return true;
+            }
+            self.counts.late_dropped += events;
+            return false;
+        }
+        self.counts.in_view += events;
+        self.counts.late += events;
+        let mut is_partly = false;
+        for window in cells::windows_over(windows, cell) {
+            let period = self.plan.period.range(window.start);
+            let is_closed = match windows {
+                Windows::Session(_) => true,
+                _ => window.end <= self.closed_until,
+            };
+            if !is_closed {
+                continue;
+            }
+            if self.watermark < self::last_end(self.plan, period).plus(self.settings.lateness) {
+                self.touched.insert(period.start);
+            } else {
+                is_partly = true;
+            }
+        }
+        self.counts.partly += if is_partly { events } else { 0 };
+        true
+    }
+}
