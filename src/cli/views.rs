@@ -11,7 +11,7 @@ use crate::{
     ask::{Source, directory},
     outcome::Outcome,
     output::say,
-    service::grouped,
+    service::{build, grouped},
 };
 
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
                     number("behind"),
                     text("watermark", "-"),
                     number("rows"),
-                    text("failed", "good"),
+                    state(view),
                 ]);
             }
             say(table)?;
@@ -62,4 +62,28 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// What the view is doing, from its status.
+fn state(view: &serde_json::Value) -> String {
+    match (view["failed"].as_str(), view["state"].as_str()) {
+        (Some(failed), _) => failed.to_owned(),
+        (None, Some("building")) => build(view["fraction"].as_f64().unwrap_or_default(), view["seconds_left"].as_f64()),
+        (None, state) => state.unwrap_or("-").to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_view_says_what_it_is_doing() {
+        assert_eq!(state(&json!({ "state": "live" })), "live");
+        assert_eq!(state(&json!({ "state": "live", "failed": "cannot commit" })), "cannot commit");
+        let building = json!({ "state": "building", "fraction": 0.4299, "seconds_left": 125.0 });
+        assert_eq!(state(&building), "building 42 %, about 2 min left");
+    }
 }

@@ -14,9 +14,11 @@ use lakehead_model::Offset;
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    bounds::Step,
     feed::{Digested, Feed},
     group::Group,
     kept::{Kept, lock},
+    told_to_stop,
 };
 use crate::Error;
 
@@ -61,8 +63,7 @@ impl Live {
                     Some(views) => self.join(views, stopping).await,
                     None => nobody_joins = true,
                 },
-                // An error means that nobody can say stop any more.
-                _ = stopped.wait_for(|stopped| *stopped), if !stopping => {
+                () = told_to_stop(&mut stopped), if !stopping => {
                     stopping = true;
                     self.feed.iter().for_each(Feed::halt);
                 }
@@ -99,6 +100,7 @@ impl Live {
                     self.renew_crew();
                 }
                 self.position.set(end);
+                self.group.bounds.step(Step::Live(end));
             }
             Some(Err(why)) => {
                 self.group.fail(&format!("cannot read the log: {why}"));
@@ -115,7 +117,7 @@ impl Live {
 
     /// Takes in views that were built and have come near.
     async fn join(&mut self, views: Vec<Kept>, stopping: bool) {
-        for kept in &views {
+        for kept in views.iter().filter(|kept| kept.goes_on()) {
             lock(&kept.note).build = None;
             let (view, at) = (kept.view.handle(), kept.view.next_offset());
             tracing::info!(view = %view.name(), offset = %at, "built; it is live from now on");
@@ -132,6 +134,7 @@ impl Live {
         } else {
             self.bring_along().await;
         }
+        self.group.bounds.step(Step::Joined);
     }
 
     /// Tells the feed who is there now.

@@ -223,6 +223,12 @@ fn spawn(
     std::thread::Builder::new().name(name.clone()).spawn(run).map_err(failed)
 }
 
+/// Returns when it is time to stop.
+async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+    // An error means that nobody can say so any more.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
 impl Running {
     /// Each view's status.
     pub(crate) fn status(&self) -> Vec<(Name, ViewStatus)> {
