@@ -22,7 +22,7 @@ use crate::{
     current::Current,
     engine::{Group, blocking, lock, save_catalog, start_views},
     plan::Plan,
-    status::{LastReload, ReloadOutcome, ViewStatus},
+    status::{LastReload, ReloadOutcome, ViewState, ViewStatus},
     upkeep::Needed,
 };
 
@@ -185,7 +185,7 @@ impl Engine {
                 // What they need of the log is not known, so all of it stays.
                 Err(error) => {
                     let why = format!("the views of stream {stream} could not be started: {error}");
-                    let were = now.plan.views[stream].keys().map(|view| (view.clone(), still(stream, &why)));
+                    let were = now.plan.views[stream].iter().map(|(view, _)| (view.clone(), still(stream, &why)));
                     lock(&self.views).insert(stream.clone(), Group::Resting(were.collect()));
                     stand_still.push(why);
                 }
@@ -216,7 +216,8 @@ impl Engine {
 
 /// How a view is told that could not be started.
 fn still(stream: &Name, why: &str) -> ViewStatus {
-    ViewStatus { stream: stream.to_string(), failed: Some(why.to_owned()), ..ViewStatus::default() }
+    let state = ViewState::Failed;
+    ViewStatus { stream: stream.to_string(), state, failed: Some(why.to_owned()), ..ViewStatus::default() }
 }
 
 /// What a reload has to stop and to start.
