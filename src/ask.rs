@@ -20,7 +20,7 @@ use lakehead_engine::{
     offline,
 };
 use lakehead_model::Name;
-use lakehead_query::{Answer, Lake, Limits};
+use lakehead_query::{Answer, Explanation, Lake, Limits, Question, ViewDifference};
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -31,6 +31,9 @@ const TOKEN: &str = "LAKEHEAD_TOKEN";
 
 /// The header by which the server says that an answer was cut.
 const TRUNCATED: &str = "lakehead-truncated";
+
+/// The header with the place from which a view's changes go on.
+const POSITION: &str = "lakehead-position";
 
 /// How long to wait for a connection: the other process is on this machine.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -114,6 +117,25 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Explains rows of a view.
+    pub(crate) async fn explain(
+        &self,
+        view: &Name,
+        question: &Question,
+        progress: &ProgressBar,
+    ) -> anyhow::Result<Explanation> {
+        let data = match self {
+            Self::Files(data) => data,
+            Self::Process(process) => match process.explain(view, question).await {
+                Err(error) if process.is_gone(&error).await => &process.data,
+                explanation => return explanation,
+            },
+        };
+        Ok(lake(data, view.as_str(), progress).await?.explain_view(view, question).await?)
+    }
+}
+
 async fn lake(data: &Path, sql: &str, progress: &ProgressBar) -> anyhow::Result<Lake> {
     let mut show = |reached: offline::Progress<'_>| {
         progress.set_length(reached.end.0);
@@ -148,6 +170,35 @@ impl Process {
     async fn verify(&self, scope: &Scope) -> anyhow::Result<Report> {
         let request = self.client.post(format!("{}/v1/verify", self.base)).body(serde_json::to_vec(scope)?);
         self.send(request).await?.json().await.context("reading the report")
+    }
+
+    async fn explain(&self, view: &Name, question: &Question) -> anyhow::Result<Explanation> {
+        let url = format!("{}/v1/views/{view}/explain", self.base);
+        let request = self.client.post(url).body(serde_json::to_vec(question)?);
+        let bytes = self.send(request).await?.bytes().await.context("reading the explanation")?;
+        serde_json::from_slice(&bytes).context("reading the explanation")
+    }
+
+    /// What the view that is built beside `view` changes.
+    pub(crate) async fn difference(&self, view: &Name) -> anyhow::Result<ViewDifference> {
+        let request = self.client.get(format!("{}/v1/views/{view}/diff", self.base));
+        self.send(request).await?.json().await.context("reading the difference")
+    }
+
+    /// Tells the process to do `what` with a view.
+    pub(crate) async fn act(&self, view: &Name, what: &str) -> anyhow::Result<()> {
+        self.send(self.client.post(format!("{}/v1/views/{view}/{what}", self.base))).await?;
+        Ok(())
+    }
+
+    /// What has changed in a view since a position: JSON lines, and where to go on.
+    pub(crate) async fn changes(&self, view: &Name, after: Option<&str>) -> anyhow::Result<(Vec<u8>, String)> {
+        let base = format!("{}/v1/views/{view}/changes", self.base);
+        let url = reqwest::Url::parse_with_params(&base, after.map(|after| ("after", after)))?;
+        let response = self.send(self.client.get(url)).await?;
+        let position = response.headers().get(POSITION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let position = position.to_owned();
+        Ok((response.bytes().await.context("reading the changes")?.to_vec(), position))
     }
 
     /// Where the import `source` stands.

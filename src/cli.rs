@@ -16,6 +16,7 @@ mod streams;
 mod table;
 mod tail;
 mod verify;
+mod view;
 mod views;
 
 use clap::{Parser, Subcommand};
@@ -58,6 +59,8 @@ enum Command {
     Streams(streams::Arguments),
     /// The views and how far they are; with a name, its SQL.
     Views(views::Arguments),
+    /// One view: the events behind its rows, a new SQL compared, built and put in place.
+    View(view::Arguments),
     /// Prints a stream's last events, and those that come.
     Tail(tail::Arguments),
     /// Checks every byte of the log, says what is damaged and what a repair would do, and repairs. Exits 3 on damage.
@@ -84,6 +87,7 @@ impl Cli {
             Command::Backup(arguments) => backup::run(arguments).await,
             Command::Streams(arguments) => streams::run(arguments).await,
             Command::Views(arguments) => views::run(arguments).await,
+            Command::View(arguments) => view::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
             Command::Fsck(arguments) => fsck::run(arguments).await,
             Command::Retention(arguments) => retention::run(arguments).await,

@@ -20,7 +20,7 @@ use lakehead_connector_api::SourceSpec;
 use lakehead_engine::{
     Pipeline,
     audit::AuditSettings,
-    pipeline::{SourceConfig, StreamConfig, Token, ViewConfig},
+    pipeline::{SourceConfig, StreamConfig, Swap, Token, ViewConfig},
     schemas,
 };
 use lakehead_model::{ByteSize, Name, Span};
@@ -237,6 +237,8 @@ async fn views(
         watermark_delay: Option<Span>,
         lateness: Option<Span>,
         late: Option<Late>,
+        state_max: Option<ByteSize>,
+        swap: Option<Swap>,
     }
     let whole: BTreeMap<_, _> =
         streams.iter().filter_map(|(name, stream)| Some((name.clone(), stream.clone()?))).collect();
@@ -248,20 +250,27 @@ async fn views(
             problems.push(document.problem(&["view", key], what));
         }
         let Some(keys) = keep(document.read::<Keys>(&["view", key]), problems) else { continue };
-        // With a broken stream the SQL cannot be judged: the stream's own problem comes first.
-        if whole.len() == streams.len()
-            && let Err(error) = lakehead_query::check_view(&keys.sql, &schemas).await
-        {
-            problems.push(document.problem(&["view", key, "sql"], error.to_string().replace('\n', " ")));
-        }
         let default = ViewConfig::new(keys.sql);
         let view = ViewConfig {
             watermark_delay: keys.watermark_delay.map_or(default.watermark_delay, |span| span.0),
             lateness: keys.lateness.map_or(default.lateness, |span| span.0),
             late: keys.late.unwrap_or(default.late),
+            state_max: keys.state_max.unwrap_or(default.state_max),
+            swap: keys.swap.unwrap_or(default.swap),
             ..default
         };
         views.insert(name, view);
+    }
+    // With a broken stream the SQL cannot be judged: the stream's own problem comes first.
+    if whole.len() == streams.len() {
+        let texts = views.iter().map(|(name, view)| (name.clone(), view.sql.clone())).collect();
+        match lakehead_query::check_views(&texts, &schemas).await {
+            Ok(plans) => problems.extend(plans.into_iter().filter_map(|(name, plan)| {
+                let error = plan.err()?.to_string().replace('\n', " ");
+                Some(document.problem(&["view", name.as_str(), "sql"], error))
+            })),
+            Err(error) => problems.push(document.problem(&["view"], error.to_string())),
+        }
     }
     views
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 use lakehead_engine::catalog::Catalog;
+use serde_json::Value;
 
 use super::table::Table;
 use crate::{
@@ -35,18 +36,26 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     match Source::find(&data)? {
         Source::Process(process) => {
             let status = process.status().await?;
-            let mut table = Table::new(["view", "of", "counted to", "behind", "watermark", "rows", "state"]);
+            let mut table = Table::new(["view", "of", "counted to", "behind", "watermark", "rows", "late", "state"]);
             for (name, view) in status["views"].as_object().into_iter().flatten() {
                 let number = |key: &str| grouped(view[key].as_u64().unwrap_or(0));
                 let text = |key: &str, instead: &str| view[key].as_str().unwrap_or(instead).to_owned();
                 table.row([
                     name.clone(),
-                    text("stream", "-"),
+                    text("reads", view["stream"].as_str().unwrap_or("-")),
                     number("offset"),
                     number("behind"),
                     text("watermark", "-"),
                     number("rows"),
-                    text("failed", "good"),
+                    grouped(
+                        view["late_by"]
+                            .as_object()
+                            .into_iter()
+                            .flat_map(|by| by.values())
+                            .filter_map(Value::as_u64)
+                            .sum(),
+                    ),
+                    state(view),
                 ]);
             }
             say(table)?;
@@ -62,4 +71,52 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// What a view is doing, and the one that is built to take its place.
+fn state(view: &Value) -> String {
+    let own = match view["failed"].as_str() {
+        Some(failed) => failed.to_owned(),
+        None => building(view).unwrap_or_else(|| "good".to_owned()),
+    };
+    match &view["next"] {
+        Value::Null => own,
+        next if next["waits"] == true => format!("{own}; a new one is built: `lakehead view diff`, then `swap`"),
+        next => match next["failed"].as_str() {
+            Some(failed) => format!("{own}; the new one: {failed}"),
+            None => format!("{own}; the new one: {}", building(next).unwrap_or_else(|| "ready".to_owned())),
+        },
+    }
+}
+
+/// `building 42 %, about 3 min left`, of one that is being built.
+fn building(view: &Value) -> Option<String> {
+    if view["state"] != "building" {
+        return None;
+    }
+    let percent = (view["fraction"].as_f64().unwrap_or(0.0) * 100.0).floor();
+    let left = match view["seconds_left"].as_f64() {
+        None => String::new(),
+        Some(seconds) if seconds < 90.0 => format!(", about {} s left", seconds.ceil()),
+        Some(seconds) if seconds < 5_400.0 => format!(", about {} min left", (seconds / 60.0).ceil()),
+        Some(seconds) => format!(", about {:.1} h left", seconds / 3_600.0),
+    };
+    Some(format!("building {percent} %{left}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_build_is_told_with_what_is_left() {
+        assert_eq!(state(&json!({"state": "live"})), "good");
+        let view = json!({"state": "building", "fraction": 0.429, "seconds_left": 170.0});
+        assert_eq!(state(&view), "building 42 %, about 3 min left");
+        let view = json!({"state": "live", "next": {"state": "building", "fraction": 0.0, "seconds_left": null}});
+        assert_eq!(state(&view), "good; the new one: building 0 %");
+        assert_eq!(state(&json!({"state": "failed", "failed": "no room"})), "no room");
+    }
 }

@@ -11,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-use lakehead_model::{Name, StreamSchema};
+use lakehead_model::{ByteSize, Name, StreamSchema};
 use lakehead_query::Late;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Pipeline,
-    pipeline::{StreamConfig, ViewConfig},
+    pipeline::{StreamConfig, Swap, ViewConfig},
 };
 
 const FILE: &str = "catalog.json";
@@ -42,6 +42,17 @@ pub struct CatalogView {
     pub lateness: Duration,
     /// [`ViewConfig::late`].
     pub late: Late,
+    /// [`ViewConfig::state_max`].
+    #[serde(default = "state_max")]
+    pub state_max: ByteSize,
+    /// [`ViewConfig::swap`].
+    #[serde(default)]
+    pub swap: Swap,
+}
+
+/// Of a catalog that was written before there was such a setting.
+fn state_max() -> ByteSize {
+    ViewConfig::new("").state_max
 }
 
 impl Catalog {
@@ -50,8 +61,8 @@ impl Catalog {
     pub fn of(pipeline: &Pipeline) -> Self {
         let streams = pipeline.streams.iter().map(|(name, stream)| (name.clone(), stream.schema.clone()));
         let views = pipeline.views.iter().map(|(name, view)| {
-            let ViewConfig { sql, watermark_delay, lateness, late } = view.clone();
-            (name.clone(), CatalogView { sql, watermark_delay, lateness, late })
+            let ViewConfig { sql, watermark_delay, lateness, late, state_max, swap } = view.clone();
+            (name.clone(), CatalogView { sql, watermark_delay, lateness, late, state_max, swap })
         });
         Self { streams: streams.collect(), views: views.collect() }
     }
@@ -98,8 +109,8 @@ impl Catalog {
 }
 
 impl From<CatalogView> for ViewConfig {
-    fn from(CatalogView { sql, watermark_delay, lateness, late }: CatalogView) -> Self {
-        Self { sql, watermark_delay, lateness, late }
+    fn from(CatalogView { sql, watermark_delay, lateness, late, state_max, swap }: CatalogView) -> Self {
+        Self { sql, watermark_delay, lateness, late, state_max, swap }
     }
 }
 

@@ -434,7 +434,7 @@ impl Drop for Engine {
 
 /// Starts the views of `stream`.
 pub(crate) async fn start_views(lake: &Lake, current: &Current, stream: &Name) -> Result<views::Running, Error> {
-    let configs = current.plan.views.get(stream).cloned().unwrap_or_default();
+    let configs = current.plan.views.get(stream).cloned().unwrap_or_default().into_iter().collect();
     let kept = current.streams.get(stream).ok_or_else(|| Error::Internal(format!("no stream {stream}")))?;
     views::start(lake, kept.stream.clone(), &current.plan.schemas, configs, &current.plan.pipeline.data).await
 }

@@ -22,6 +22,7 @@ pub mod pipeline;
 mod plan;
 mod push;
 mod rates;
+mod rebuild;
 mod rejects;
 mod reload;
 mod sources;

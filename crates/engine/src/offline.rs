@@ -1,10 +1,14 @@
 //! A data directory read without running it: the log as it lies, the views from their checkpoints, brought up to date
 //! in memory. Nothing on disk changes.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use lakehead_model::{Name, Offset, StreamSchema};
-use lakehead_query::{Lake, Limits, View, check_view};
+use lakehead_query::{Lake, Limits, View, ViewHandle, ViewPlan};
 use lakehead_store::{Need, Store, Stream};
 
 use crate::{
@@ -96,27 +100,49 @@ async fn open_all(
         lake.add_stream(schema, stream.clone());
         streams.insert(name, stream);
     }
-    for (name, config) in catalog.views {
-        if !wanted(name.as_str()) {
-            continue;
+    let plans = plans(&catalog, &schemas).await?;
+    // A view that is wanted wants those that it reads.
+    let mut needed: BTreeSet<Name> =
+        plans.iter().map(|(name, _)| name).filter(|name| wanted(name.as_str())).cloned().collect();
+    for (name, plan) in plans.iter().rev() {
+        if needed.contains(name) {
+            needed.extend(plan.reads().cloned());
         }
+    }
+    let mut handles: BTreeMap<Name, ViewHandle> = BTreeMap::new();
+    for (name, plan) in plans.into_iter().filter(|(name, _)| needed.contains(name)) {
         let failed = |source| Error::View { view: name.clone(), source };
-        let config = ViewConfig::from(config);
-        let plan = Arc::new(check_view(&config.sql, &schemas).await.map_err(failed)?);
+        let settings = catalog.views.get(&name).cloned().map(ViewConfig::from).map(|config| config.settings());
+        let upstream = plan.reads().and_then(|read| handles.get(read).cloned());
         let (stream, schema) = (store.stream(plan.stream())?, schemas[plan.stream()].clone());
         let (mut view, damage) =
-            View::open_read_only(data, name.clone(), plan, config.settings(), None).await.map_err(failed)?;
-        if view.next_offset() > stream.head().end {
-            view.restart().map_err(failed)?;
+            View::open_read_only(data, name.clone(), Arc::clone(&plan), settings.unwrap_or_default(), upstream)
+                .await
+                .map_err(failed)?;
+        if plan.reads().is_none() {
+            if view.next_offset() > stream.head().end {
+                view.restart().map_err(failed)?;
+            }
+            view.begin_at(view.next_offset().max(stream.head().start));
+            let end = stream.head().end;
+            let mut told = |at| progress(Progress { view: name.as_str(), at, end });
+            catch_up(&mut view, &stream, &schema, end, ROUND_BYTES, &mut told).await?;
         }
-        view.begin_at(view.next_offset().max(stream.head().start));
-        let end = stream.head().end;
-        let progress = &mut |at| progress(Progress { view: name.as_str(), at, end });
-        catch_up(&mut view, &stream, &schema, end, ROUND_BYTES, progress).await?;
+        handles.insert(name.clone(), view.handle());
         lake.add_view(view.handle());
         damaged.extend(damage.map(|why| (name, why)));
     }
     Ok(Opened { lake, streams, damaged })
+}
+
+/// The views of a catalog, compiled, each after those that it reads.
+async fn plans(catalog: &Catalog, schemas: &BTreeMap<Name, StreamSchema>) -> Result<Vec<(Name, Arc<ViewPlan>)>, Error> {
+    let texts = catalog.views.iter().map(|(name, view)| (name.clone(), view.sql.clone())).collect();
+    let plans = lakehead_query::check_views(&texts, schemas).await?;
+    plans
+        .into_iter()
+        .map(|(view, plan)| Ok((view.clone(), plan.map_err(|source| Error::View { view, source })?)))
+        .collect()
 }
 
 /// What the views on disk need of `stream`, whose log ends at `end`.
@@ -127,12 +153,12 @@ pub async fn needs(data: &Path, stream: &Name, end: Offset) -> Result<Vec<Need>,
     let catalog = Catalog::load(data)?;
     let schemas = schemas(&catalog.stream_configs());
     let mut needs = Vec::new();
-    for (name, config) in catalog.views {
+    for (name, plan) in plans(&catalog, &schemas).await? {
         let failed = |source| Error::View { view: name.clone(), source };
-        let config = ViewConfig::from(config);
-        let plan = Arc::new(check_view(&config.sql, &schemas).await.map_err(failed)?);
-        if plan.stream() == stream {
-            let view = View::open_read_only(data, name.clone(), plan, config.settings(), None).await.map_err(failed)?;
+        if plan.stream() == stream && plan.reads().is_none() {
+            let settings = catalog.views.get(&name).cloned().map(ViewConfig::from).map(|config| config.settings());
+            let view = View::open_read_only(data, name.clone(), plan, settings.unwrap_or_default(), None);
+            let view = view.await.map_err(failed)?;
             needs.push(Need { by: format!("view {name}"), from: view.0.next_offset().min(end) });
         }
     }

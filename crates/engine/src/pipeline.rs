@@ -5,9 +5,10 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use lakehead_model::{Name, StreamSchema};
+use lakehead_model::{ByteSize, Name, StreamSchema};
 use lakehead_query::{Late, ViewSettings};
 use lakehead_store::Retention;
+use serde::{Deserialize, Serialize};
 
 use crate::audit::AuditSettings;
 
@@ -64,14 +65,30 @@ pub struct ViewConfig {
     pub lateness: Duration,
     /// What a late event does. Default: it corrects its window.
     pub late: Late,
+    /// Most memory that its open windows may take. Default: 1 GiB.
+    pub state_max: ByteSize,
+    /// When a view whose SQL was changed takes the old one's place. Default: as soon as it is built.
+    pub swap: Swap,
+}
+
+/// When a view that was built beside another takes its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Swap {
+    /// As soon as it is built.
+    #[default]
+    Auto,
+    /// When `lakehead view swap` says so.
+    Ask,
 }
 
 impl ViewConfig {
     /// A view of this SQL, all else by default.
     #[must_use]
     pub fn new(sql: impl Into<String>) -> Self {
-        let ViewSettings { watermark_delay, lateness, late, .. } = ViewSettings::default();
-        Self { sql: sql.into(), watermark_delay, lateness, late }
+        let ViewSettings { watermark_delay, lateness, late, state_bytes_max, .. } = ViewSettings::default();
+        let state_max = ByteSize(state_bytes_max as u64);
+        Self { sql: sql.into(), watermark_delay, lateness, late, state_max, swap: Swap::Auto }
     }
 
     /// These settings, as the view takes them.
@@ -81,6 +98,7 @@ impl ViewConfig {
             watermark_delay: self.watermark_delay,
             lateness: self.lateness,
             late: self.late,
+            state_bytes_max: usize::try_from(self.state_max.0).unwrap_or(usize::MAX),
             ..ViewSettings::default()
         }
     }

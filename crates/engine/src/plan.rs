@@ -17,8 +17,8 @@ pub(crate) struct Plan {
     pub(crate) pipeline: Arc<Pipeline>,
     /// Of every stream, the built-in ones among them.
     pub(crate) schemas: BTreeMap<Name, StreamSchema>,
-    /// The views, by the stream that they read, be it by way of other views; each after those that it reads.
-    pub(crate) views: BTreeMap<Name, Vec<(Name, ViewConfig)>>,
+    /// The views, by the stream that they read, be it by way of other views.
+    pub(crate) views: BTreeMap<Name, BTreeMap<Name, ViewConfig>>,
     /// The kind of each source.
     pub(crate) specs: BTreeMap<Name, SourceSpec>,
 }
@@ -30,12 +30,12 @@ impl Plan {
     /// `Invalid`, with everything that is wrong, a line each.
     pub(crate) async fn check(pipeline: Pipeline, parts: &Parts) -> Result<Self, Error> {
         let schemas = schemas(&pipeline.streams);
-        let (mut views, mut specs, mut wrong) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::new(), Vec::new());
+        let (mut views, mut specs, mut wrong) = (BTreeMap::<_, BTreeMap<_, _>>::new(), BTreeMap::new(), Vec::new());
         let texts = pipeline.views.iter().map(|(name, config)| (name.clone(), config.sql.clone())).collect();
         for (name, plan) in lakehead_query::check_views(&texts, &schemas).await? {
             match (plan, pipeline.views.get(&name)) {
                 (Ok(plan), Some(config)) => {
-                    views.entry(plan.stream().clone()).or_default().push((name, config.clone()));
+                    views.entry(plan.stream().clone()).or_default().insert(name, config.clone());
                 }
                 (Err(error), _) => wrong.push(format!("view {name}: {error}")),
                 (Ok(_), None) => {}

@@ -185,7 +185,7 @@ impl Engine {
                 // What they need of the log is not known, so all of it stays.
                 Err(error) => {
                     let why = format!("the views of stream {stream} could not be started: {error}");
-                    let were = now.plan.views[stream].iter().map(|(view, _)| (view.clone(), still(stream, &why)));
+                    let were = now.plan.views[stream].keys().map(|view| (view.clone(), still(stream, &why)));
                     lock(&self.views).insert(stream.clone(), Group::Resting(were.collect()));
                     stand_still.push(why);
                 }

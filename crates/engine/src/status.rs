@@ -159,6 +159,9 @@ pub enum SourceState {
 pub struct ViewStatus {
     /// The stream it reads.
     pub stream: String,
+    /// The view whose rows it reads, if it is a view over another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reads: Option<String>,
     /// What it is doing. In JSON its fields stand beside the others: `"state": "building", "fraction": 0.42, …`.
     #[serde(flatten)]
     pub state: ViewState,
@@ -171,16 +174,40 @@ pub struct ViewStatus {
     pub watermark: Option<Timestamp>,
     /// Rows in its results, open windows included, as far as known.
     pub rows: u64,
+    /// Result files.
+    pub files: u64,
+    /// Memory of its open windows, in bytes.
+    pub open_bytes: u64,
     /// Late events that corrected a window.
     pub late_corrected: u64,
     /// Late events beyond `lateness`, or dropped by `late = "drop"`.
     pub late_dropped: u64,
+    /// All late events by how long after the end of their window they came.
+    pub late_by: BTreeMap<&'static str, u64>,
     /// Events without event time, left out of event-time windows.
     pub without_time: u64,
     /// The offset of its last checkpoint.
     pub checkpoint: Option<Offset>,
     /// What is wrong, if anything is: why it stands still, or that it cannot be committed for now. Its last results can still
     /// be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+    /// The one that is built to take its place, since its SQL was changed or a rebuild was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextView>,
+}
+
+/// A view that is built to take another's place.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct NextView {
+    /// What it is doing.
+    #[serde(flatten)]
+    pub state: ViewState,
+    /// Up to this offset its results count every event.
+    pub offset: Offset,
+    /// It is built, and waits for `lakehead view swap`.
+    pub waits: bool,
+    /// What is wrong, if anything is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
 }

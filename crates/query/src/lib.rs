@@ -36,9 +36,9 @@ pub use lake::{Answer, Lake, Limits, Rows};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
 pub use snapshot::{Snapshot, ViewHandle};
 pub use view::{
-    Counts, Digest, Late, LateBy, Round, View, ViewSettings,
+    Counts, Digest, Late, LateBy, Round, View, ViewSettings, begin_next,
     changes::{Changes, Position},
-    forget_next, kept,
+    forget_next, kept, kept_next,
 };
 
 /// The DataFusion release whose aggregation state checkpoints hold; another one rebuilds its views from the log.

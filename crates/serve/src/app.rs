@@ -96,6 +96,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/streams/{name}/events", post(push::post))
         .route("/v1/views/{name}/explain", post(views::explain))
         .route("/v1/views/{name}/changes", get(views::changes))
+        .route("/v1/views/{name}/diff", get(views::diff))
+        .route("/v1/views/{name}/{what}", post(views::act))
         .route("/v1/retention", get(upkeep::retention))
         .route("/v1/sealing/{what}", post(upkeep::sealing))
         .route("/v1/streams/{name}/import", get(import::get).post(import::post))
@@ -116,7 +118,7 @@ async fn status(State(app): State<Arc<App>>) -> Json<Status> {
 
 async fn no_such_route(uri: Uri) -> Refusal {
     let known = "/, /v1/status, /v1/live, /v1/sql, /v1/verify, /v1/reload, /v1/streams/{name}/events, \
-                 /v1/streams/{name}/import, /v1/views/{name}/explain, /v1/views/{name}/changes, /v1/retention, \
+                 /v1/streams/{name}/import, /v1/views/{name}/explain, changes, diff, rebuild and swap, /v1/retention, \
                  /v1/sealing/pause, /v1/sealing/resume, /healthz, /metrics";
     Refusal::new(StatusCode::NOT_FOUND, format!("nothing is served at {}; there are {known}", uri.path()))
 }

@@ -21,6 +21,7 @@ use axum::{
 use lakehead_model::Name;
 use lakehead_query::{Position, Question, ViewHandle, format, format::Format};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::{
     app::App,
@@ -102,4 +103,31 @@ pub(crate) async fn changes(
     }
     response.headers_mut().insert(RESET, HeaderValue::from_static(if is_reset { "true" } else { "false" }));
     Ok(response)
+}
+
+/// `GET /v1/views/{name}/diff`
+pub(crate) async fn diff(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Refusal> {
+    let (name, _) = named(&app, &name)?;
+    let _turn = app.queries.acquire().await;
+    let found = app.engine.view_difference(&name).await;
+    let found = found.map_err(|error| Refusal::new(status_of(error.kind()), error.to_string()))?;
+    Ok(Json(found).into_response())
+}
+
+/// `POST /v1/views/{name}/rebuild` and `POST /v1/views/{name}/swap`
+pub(crate) async fn act(
+    State(app): State<Arc<App>>,
+    Path((name, what)): Path<(String, String)>,
+) -> Result<Json<Value>, Refusal> {
+    let (name, _) = named(&app, &name)?;
+    let done = match what.as_str() {
+        "rebuild" => app.engine.rebuild_view(&name).await,
+        "swap" => app.engine.swap_view(&name).await,
+        _ => {
+            let what = "a view can be asked to explain, for its changes and diff, and told to rebuild and to swap";
+            return Err(Refusal::new(StatusCode::NOT_FOUND, what));
+        }
+    };
+    done.map_err(|error| Refusal::new(status_of(error.kind()), error.to_string()))?;
+    Ok(Json(json!({ "view": name, "done": what })))
 }

@@ -1,5 +1,7 @@
 //! Views that go on together: every round goes to each of them, and they are committed one after the other.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use super::{
@@ -41,8 +43,8 @@ impl Group {
 
     /// What a feed has to do for those that go on.
     pub(super) fn crew(&self) -> Result<Crew, Error> {
-        let going = self.views.iter().filter(|kept| kept.goes_on());
-        Crew::new(&self.log.schema, going.map(|kept| (kept.id, kept.view.plan().clone())).collect())
+        let going = self.views.iter().filter(|kept| kept.goes_on() && kept.view.plan().reads().is_none());
+        Crew::new(&self.log.schema, going.map(|kept| (kept.id, Arc::clone(kept.view.plan()))).collect())
     }
 
     /// Takes a round in. Answers whether a view has failed by it.

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lakehead_decode::Decoder;
-use lakehead_model::{Offset, StreamSchema};
-use lakehead_query::{Digest, Round, View};
+use lakehead_model::{Name, Offset, StreamSchema};
+use lakehead_query::{Digest, Round, View, ViewPlan, ViewSettings};
 use lakehead_store::{Reader, Stream};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     feed::{self, Digested},
     progress::Build,
 };
-use crate::Error;
+use crate::{Error, pipeline::Swap};
 
 /// What a view's snapshot does not tell. Its thread writes it, a status reads it.
 #[derive(Default)]
@@ -26,6 +26,8 @@ pub(crate) struct Note {
     pub(super) stands_still: bool,
     /// How its build goes, while it is built.
     pub(super) build: Option<Build>,
+    /// It is built, and waits to be told to take the old one's place.
+    pub(super) waits: bool,
 }
 
 /// A note that is shared.
@@ -48,9 +50,37 @@ pub(super) struct Kept {
     pub(super) id: Id,
     pub(super) view: View,
     pub(super) note: Noted,
+    /// It is built to take the place of another of its name.
+    pub(super) next: Option<Next>,
+    _witness: Witness,
+}
+
+/// What happens when a view takes the place of another.
+pub(super) struct Next {
+    pub(super) swap: Swap,
+    /// Views over it that read what it has and the old one has not: they are opened anew, in this order.
+    pub(super) renew: Vec<Renewal>,
+}
+
+/// A view over another view, as it is to be from a swap on.
+pub(super) struct Renewal {
+    pub(super) id: Id,
+    pub(super) name: Name,
+    pub(super) plan: Arc<ViewPlan>,
+    pub(super) settings: ViewSettings,
 }
 
 impl Kept {
+    pub(super) fn new(id: Id, view: View, note: Noted, next: Option<Next>) -> Self {
+        let witness = Witness(Arc::clone(&note));
+        Self { id, view, note, next, _witness: witness }
+    }
+
+    /// Its parts: it is no longer cared for here.
+    pub(super) fn apart(self) -> (Id, View, Noted) {
+        (self.id, self.view, self.note)
+    }
+
     /// Whether it still goes on.
     pub(super) fn goes_on(&self) -> bool {
         !lock(&self.note).stands_still
@@ -59,7 +89,8 @@ impl Kept {
     /// Takes in what `round` holds for it. Where the round does not begin with the view's offset, or was not digested for it
     /// yet, the view reads for itself up to the round's end; what it has already is passed over.
     pub(super) async fn take(&mut self, round: &mut Digested, log: &Log, round_bytes: u64) {
-        if !self.goes_on() || self.view.next_offset() > round.end {
+        // A view over another view has seen what that one has.
+        if !self.goes_on() || self.view.next_offset() > round.end || self.view.plan().reads().is_some() {
             return;
         }
         let digest = round.digests.remove(&self.id);
@@ -84,7 +115,7 @@ impl Kept {
 
     /// Reads the log for this view alone, up to `to`, which is a border between two blocks.
     pub(super) async fn bring(&mut self, to: Offset, log: &Log, round_bytes: u64) {
-        if !self.goes_on() || self.view.next_offset() >= to {
+        if !self.goes_on() || self.view.next_offset() >= to || self.view.plan().reads().is_some() {
             return;
         }
         if let Err(error) = catch_up(&mut self.view, &log.stream, &log.schema, to, round_bytes, &mut |_| {}).await {
@@ -131,11 +162,19 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
-    /// Nobody would go on with it, and nobody would say so.
+/// Says that a view stands still, when its thread is stopped by a defect: nobody would go on with it, and nobody would say
+/// so.
+struct Witness(Noted);
+
+impl Drop for Witness {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.fail("its thread was stopped by a defect; see the log");
+            let mut note = lock(&self.0);
+            if !note.stands_still {
+                note.stands_still = true;
+                note.failed = Some("its thread was stopped by a defect; see the log".to_owned());
+                note.build = None;
+            }
         }
     }
 }

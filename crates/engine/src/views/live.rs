@@ -5,21 +5,26 @@
 //! knew of it have no digest for it, and it reads those for itself, too ([`Kept::take`](super::kept::Kept::take)). So it
 //! sees each event once, whatever was under way.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use lakehead_model::Offset;
-use tokio::sync::{mpsc, watch};
+use lakehead_model::{Name, Offset};
+use lakehead_query::{Lake, Slot, View, ViewHandle};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     feed::{Digested, Feed},
     group::Group,
-    kept::{Kept, lock},
+    kept::{Kept, Noted, Renewal, lock},
+    shown::Shown,
     told,
 };
-use crate::Error;
+use crate::{Error, pipeline::Swap};
 
 /// Where the live views stand, for those who are to join; `None` while there are none.
 #[derive(Clone, Default)]
@@ -40,19 +45,44 @@ pub(super) struct Live {
     group: Group,
     feed: Option<Feed>,
     position: Position,
+    shown: Shown,
+    lake: Lake,
+    data: PathBuf,
 }
+
+/// What the live views' thread is asked for.
+pub(crate) enum Asked {
+    /// The view of this name that waits shall take the old one's place.
+    Swap(Name, oneshot::Sender<Result<(), String>>),
+}
+
+/// How many rows two views may have together for their difference to be told when one takes the other's place: comparing
+/// them keeps the live views waiting.
+const TOLD_ROWS_MAX: u64 = 300_000;
 
 impl Live {
     /// Begins with these views, which are near the head, if there are any.
-    pub(super) fn start(group: Group, position: Position) -> Result<Self, Error> {
-        let mut live = Self { group, feed: None, position };
+    pub(super) fn start(
+        group: Group,
+        position: Position,
+        shown: Shown,
+        lake: Lake,
+        data: PathBuf,
+    ) -> Result<Self, Error> {
+        let mut live = Self { group, feed: None, position, shown, lake, data };
         live.feed()?;
         Ok(live)
     }
 
     /// Goes on until `stopped` turns true and nobody is left who could join; then commits.
-    pub(super) async fn run(mut self, mut joining: mpsc::Receiver<Vec<Kept>>, mut stopped: watch::Receiver<bool>) {
+    pub(super) async fn run(
+        mut self,
+        mut joining: mpsc::Receiver<Vec<Kept>>,
+        mut asked: mpsc::Receiver<Asked>,
+        mut stopped: watch::Receiver<bool>,
+    ) {
         self.bring_along().await;
+        self.swap_all().await;
         let (mut stopping, mut nobody_joins) = (false, false);
         while !(stopping && nobody_joins && self.feed.is_none()) {
             let due = self.group.due;
@@ -62,6 +92,9 @@ impl Live {
                     Some(views) => self.join(views, stopping).await,
                     None => nobody_joins = true,
                 },
+                Some(Asked::Swap(name, answer)) = asked.recv(), if !stopping => {
+                    let _ = answer.send(self.swap(&name).await);
+                }
                 // An error means that nobody can say stop any more.
                 () = told(&mut stopped), if !stopping => {
                     stopping = true;
@@ -132,6 +165,92 @@ impl Live {
             self.group.fail(&error.to_string());
         } else {
             self.bring_along().await;
+        }
+        self.swap_all().await;
+    }
+
+    /// Lets every view that was built beside another, and is here, take its place, or notes that it waits to be told.
+    async fn swap_all(&mut self) {
+        let built = |kept: &Kept| kept.next.as_ref().map(|next| (kept.view.handle().name().clone(), next.swap));
+        for (name, swap) in self.group.views.iter().filter_map(built).collect::<Vec<_>>() {
+            if swap == Swap::Ask {
+                let waits =
+                    self.group.views.iter().find(|kept| kept.next.is_some() && *kept.view.handle().name() == name);
+                if let Some(kept) = waits {
+                    lock(&kept.note).waits = true;
+                }
+            } else if let Err(why) = self.swap(&name).await {
+                tracing::warn!(view = %name, "its new SQL does not take its place yet: {why}");
+            }
+        }
+    }
+
+    /// Lets the view that was built beside `name` take its place, at one offset.
+    async fn swap(&mut self, name: &Name) -> Result<(), String> {
+        let place = |views: &[Kept], is_next: bool| {
+            views.iter().position(|kept| kept.next.is_some() == is_next && kept.view.handle().name() == name)
+        };
+        let Some(next_at) = place(&self.group.views, true) else {
+            return Err(format!("no view that was built beside {name} is ready to take its place"));
+        };
+        let Some(old_at) = place(&self.group.views, false) else {
+            return Err(format!("the view {name} itself is still being built"));
+        };
+        self.tell_difference(old_at, next_at).await;
+        let mut next = self.group.views.remove(next_at);
+        let old_at = if old_at > next_at { old_at - 1 } else { old_at };
+        let old = self.group.views.remove(old_at);
+        let (id, view, old_note) = old.apart();
+        if let Err((view, error)) = next.view.take_over(view).await {
+            self.group.add(vec![next, Kept::new(id, *view, old_note, None)]);
+            return Err(error.to_string());
+        }
+        tracing::info!(view = %name, offset = %next.view.next_offset(), "its new SQL is what it answers with from now on");
+        let renew = next.next.take().map(|next| next.renew).unwrap_or_default();
+        {
+            let mut note = lock(&next.note);
+            note.waits = false;
+            note.checkpoint = Some(next.view.next_offset());
+        }
+        self.shown.swapped(name, &next.note);
+        next.id = id;
+        self.group.add(vec![next]);
+        for renewal in renew {
+            self.renew(renewal).await;
+        }
+        self.renew_crew();
+        Ok(())
+    }
+
+    /// Opens a view over another view anew, which reads what that one has become.
+    async fn renew(&mut self, renewal: Renewal) {
+        let Renewal { id, name, plan, settings } = renewal;
+        self.group.views.retain(|kept| kept.view.handle().name() != &name);
+        let read = plan.reads().cloned();
+        let upstream =
+            self.group.views.iter().map(|kept| kept.view.handle()).find(|handle| Some(handle.name()) == read.as_ref());
+        match View::open(&self.data, name.clone(), plan, settings, Slot::Current, upstream).await {
+            Ok((view, _)) => {
+                let note: Noted = Arc::default();
+                self.lake.add_view(view.handle());
+                self.shown.add(view.handle(), Arc::clone(&note));
+                self.group.add(vec![Kept::new(id, view, note, None)]);
+            }
+            Err(error) => tracing::error!(view = %name, "the view stands still: it cannot be opened anew: {error}"),
+        }
+    }
+
+    /// Says in the log what a swap changes, where that is quickly found out.
+    async fn tell_difference(&self, old: usize, next: usize) {
+        let handle = |at: usize| self.group.views.get(at).map(|kept| kept.view.handle());
+        let (Some(old), Some(next)) = (handle(old), handle(next)) else { return };
+        let rows = |handle: &ViewHandle| handle.snapshot().result_rows();
+        if rows(&old) + rows(&next) > TOLD_ROWS_MAX {
+            return;
+        }
+        if let Ok(found) = old.difference(&next).await {
+            let lakehead_query::ViewDifference { added, removed, changed, .. } = found;
+            tracing::info!(view = %old.name(), added, removed, changed, "rows that change with its new SQL");
         }
     }
 

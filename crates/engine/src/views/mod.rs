@@ -16,39 +16,39 @@ mod feed;
 mod group;
 mod kept;
 mod live;
+mod opening;
 mod priority;
 mod progress;
+mod shown;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::BTreeMap,
-    path::Path,
-    sync::{Arc, Mutex},
+    path::{Path, PathBuf},
+    sync::Arc,
     thread::JoinHandle,
     time::Instant,
 };
 
 use lakehead_model::{Name, Offset, StreamSchema};
-use lakehead_query::{Lake, Slot, View, ViewHandle, ViewSettings, check_view};
+use lakehead_query::{Lake, ViewHandle};
 use lakehead_store::{Need, Stream};
 use tokio::sync::{mpsc, watch};
 
-pub(crate) use self::kept::catch_up;
 use self::{
     bounds::Bounds,
     build::Builder,
     feed::Feed,
     group::Group,
-    kept::{Kept, Log, Note, Noted, lock},
+    kept::{Kept, Log, lock},
     live::{Live, Position},
+    opening::{Opened, Opening},
     progress::Build,
+    shown::Shown,
 };
-use crate::{
-    Error,
-    pipeline::ViewConfig,
-    status::{ViewState, ViewStatus},
-};
+pub(crate) use self::{kept::catch_up, live::Asked};
+use crate::{Error, pipeline::ViewConfig, status::ViewStatus};
 
 /// A view's place among those of its stream, as they were given.
 type Id = usize;
@@ -56,32 +56,26 @@ type Id = usize;
 /// The views of one stream, running.
 pub(crate) struct Running {
     stream: Stream,
-    views: Vec<(ViewHandle, Noted)>,
+    shown: Shown,
+    asking: mpsc::Sender<Asked>,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 /// What the views need of the logs: from the offset of their last checkpoint on.
 #[derive(Clone, Default)]
-pub(crate) struct Needs(BTreeMap<Name, Vec<(Name, Noted)>>);
+pub(crate) struct Needs(BTreeMap<Name, Shown>);
 
 impl Needs {
     /// Of all these.
     pub(crate) fn new(running: &[Running]) -> Self {
-        let of = |running: &Running| {
-            let views = running.views.iter().map(|(handle, note)| (handle.name().clone(), Arc::clone(note)));
-            (running.stream.name().clone(), views.collect())
-        };
-        Self(running.iter().map(of).collect())
+        Self(running.iter().map(|running| (running.stream.name().clone(), running.shown.clone())).collect())
     }
 
     /// Of `stream`.
     pub(crate) fn of(&self, stream: &Name) -> Vec<Need> {
-        let need = |(view, note): &(Name, Noted)| Need {
-            by: format!("view {view}"),
-            from: lock(note).checkpoint.unwrap_or_default(),
-        };
-        self.0.get(stream).into_iter().flatten().map(need).collect()
+        let needs = self.0.get(stream).map(Shown::needs).unwrap_or_default();
+        needs.into_iter().map(|(view, from)| Need { by: format!("view {view}"), from }).collect()
     }
 }
 
@@ -107,16 +101,9 @@ async fn start_within(
     configs: Vec<(Name, ViewConfig)>,
     data: &Path,
 ) -> Result<Running, Error> {
-    let mut views = Vec::with_capacity(configs.len());
-    let mut lost = false;
-    for (id, (name, config)) in configs.into_iter().enumerate() {
-        let (view, was_beyond) = open(&stream, schemas, name, &config, data).await?;
-        lost |= was_beyond;
-        lake.add_view(view.handle());
-        let note = Note { checkpoint: Some(view.next_offset()), ..Note::default() };
-        views.push(Kept { id, view, note: Arc::new(Mutex::new(note)) });
-    }
-
+    let opening = Opening { lake, stream: &stream, data, shown: Shown::default() };
+    let Opened { views, lost } = opening.open_all(&configs.into_iter().collect(), schemas).await?;
+    let shown = opening.shown.clone();
     if lost {
         match stream.raise_epoch().await {
             Ok(epoch) => {
@@ -130,42 +117,25 @@ async fn start_within(
     }
 
     let schema = schemas.get(stream.name()).cloned().unwrap_or_default();
-    run(&bounds, stream, schema, views)
+    run(&bounds, stream.clone(), schema, views, Surroundings { shown, lake: lake.clone(), data: data.to_owned() })
 }
 
-/// Opens one view where it can go on; answers whether it had seen events beyond the log.
-async fn open(
-    stream: &Stream,
-    schemas: &BTreeMap<Name, StreamSchema>,
-    name: Name,
-    config: &ViewConfig,
-    data: &Path,
-) -> Result<(View, bool), Error> {
-    let failed = |source| Error::View { view: name.clone(), source };
-    let plan = Arc::new(check_view(&config.sql, schemas).await.map_err(failed)?);
-    let head = stream.head();
-    let settings = ViewSettings { whole_log: head.start == Offset(0), ..config.settings() };
-    let (mut view, rebuild) =
-        View::open(data, name.clone(), plan, settings, Slot::Current, None).await.map_err(failed)?;
-    let beyond = view.next_offset() > head.end;
-    let rebuild = rebuild.or_else(|| beyond.then(|| "it has seen events beyond the log".into()));
-    if let Some(why) = rebuild {
-        tracing::warn!(view = %name, "rebuilding from the log: {why}");
-        view.restart().map_err(failed)?;
-    }
-    if view.next_offset() < head.start {
-        if view.next_offset() > Offset(0) {
-            let missed = head.start.since(view.next_offset());
-            tracing::warn!(view = %name, missed, "the log begins after what the view has seen; it goes on there");
-        }
-        view.begin_at(head.start);
-    }
-    Ok((view, beyond))
+/// What the live views' thread needs beside the views.
+struct Surroundings {
+    shown: Shown,
+    lake: Lake,
+    data: PathBuf,
 }
 
 /// Starts the live views, and a build for each run of others that stand together.
-fn run(bounds: &Bounds, stream: Stream, schema: StreamSchema, views: Vec<Kept>) -> Result<Running, Error> {
-    let notes = views.iter().map(|kept| (kept.view.handle(), Arc::clone(&kept.note))).collect();
+fn run(
+    bounds: &Bounds,
+    stream: Stream,
+    schema: StreamSchema,
+    views: Vec<Kept>,
+    surroundings: Surroundings,
+) -> Result<Running, Error> {
+    let Surroundings { shown, lake, data } = surroundings;
     let log = Log { stream: stream.clone(), schema: Arc::new(schema) };
     let head = stream.head();
     let (live, mut behind): (Vec<_>, Vec<_>) =
@@ -177,8 +147,11 @@ fn run(bounds: &Bounds, stream: Stream, schema: StreamSchema, views: Vec<Kept>) 
     let position = Position::default();
     // Where nothing is live, whoever is foremost is what people wait for.
     let mut lowered = !live.is_empty();
-    let live = Live::start(Group::new(log.clone(), bounds.clone(), live), position.clone())?;
-    let mut threads = vec![spawn(format!("views-{}", stream.name()), false, live.run(joining, stopped.clone()))?];
+    let group = Group::new(log.clone(), bounds.clone(), live);
+    let live = Live::start(group, position.clone(), shown.clone(), lake, data)?;
+    let (asking, asked) = mpsc::channel(1);
+    let work = live.run(joining, asked, stopped.clone());
+    let mut threads = vec![spawn(format!("views-{}", stream.name()), false, work)?];
     while let Some(foremost) = behind.last().map(|kept| kept.view.next_offset()) {
         let together = behind.partition_point(|kept| !near(&stream, kept.view.next_offset(), foremost, bounds));
         let views = behind.split_off(together);
@@ -195,7 +168,7 @@ fn run(bounds: &Bounds, stream: Stream, schema: StreamSchema, views: Vec<Kept>) 
         threads.push(spawn(format!("build-{}", stream.name()), lowered, work)?);
         lowered = true;
     }
-    Ok(Running { stream, views: notes, stop, threads })
+    Ok(Running { stream, shown, asking, stop, threads })
 }
 
 /// Whether the events of `stream` in `[at, to)` are so few that they are read in a moment.
@@ -231,31 +204,17 @@ fn spawn(
 impl Running {
     /// Each view's status.
     pub(crate) fn status(&self) -> Vec<(Name, ViewStatus)> {
-        let end = self.stream.head().end;
-        let one = |(handle, note): &(ViewHandle, Noted)| {
-            let snapshot = handle.snapshot();
-            let note = lock(note);
-            let state = match &note.build {
-                _ if note.stands_still => ViewState::Failed,
-                Some(build) => build.state(snapshot.next_offset, end),
-                None => ViewState::Live,
-            };
-            let status = ViewStatus {
-                stream: handle.plan().stream().to_string(),
-                state,
-                offset: snapshot.next_offset,
-                behind: end.since(snapshot.next_offset),
-                watermark: snapshot.watermark,
-                rows: snapshot.result_rows() + snapshot.open_rows as u64,
-                late_corrected: snapshot.counts.late,
-                late_dropped: snapshot.counts.late_dropped + snapshot.counts.too_late,
-                without_time: snapshot.counts.without_time,
-                checkpoint: note.checkpoint,
-                failed: note.failed.clone(),
-            };
-            (handle.name().clone(), status)
-        };
-        self.views.iter().map(one).collect()
+        self.shown.status(self.stream.head().end)
+    }
+
+    /// The view of this name, and the one that is built to take its place.
+    pub(crate) fn find(&self, name: &Name) -> Option<(ViewHandle, Option<ViewHandle>)> {
+        self.shown.find(name)
+    }
+
+    /// Asks the live views' thread; for those who cannot hold on to this while they wait.
+    pub(crate) fn asking(&self) -> mpsc::Sender<Asked> {
+        self.asking.clone()
     }
 
     /// Lets the views absorb what is under way, commits them, and waits for the threads to end.

@@ -302,7 +302,8 @@ impl ViewPlan {
     }
 
     /// Its SQL and that of every view that it reads: what its results depend on.
-    pub(crate) fn definition(&self) -> &str {
+    #[must_use]
+    pub fn definition(&self) -> &str {
         &self.definition
     }
 

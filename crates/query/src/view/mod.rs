@@ -314,6 +314,23 @@ pub fn kept(data: &Path, name: &Name) -> Option<Kept> {
     Checkpoint::load(&folder.checkpoint(Slot::Current)).ok().map(|checkpoint| checkpoint.kept())
 }
 
+/// What stands in the checkpoint of the view that is built beside `name`, if there is one.
+#[must_use]
+pub fn kept_next(data: &Path, name: &Name) -> Option<Kept> {
+    let folder = Folder::new(data, name.as_str());
+    Checkpoint::load(&folder.checkpoint(Slot::Next)).ok().map(|checkpoint| checkpoint.kept())
+}
+
+/// Begins a view that is built beside `name`, with nothing in it yet, so that the next opening finds it.
+///
+/// # Errors
+/// [`Error::File`] when it cannot be written.
+pub fn begin_next(data: &Path, name: &Name, plan: &ViewPlan, settings: &ViewSettings) -> Result<(), Error> {
+    let folder = Folder::new(data, name.as_str());
+    folder.create()?;
+    Checkpoint::empty(plan, watermark_of(plan, settings)).write(&folder.checkpoint(Slot::Next))
+}
+
 /// Gives up the view that is built beside `name`, if there is one. Its files go at the next opening.
 ///
 /// # Errors
@@ -875,7 +892,7 @@ impl View {
                     kept.extend(other.files(&self.folder));
                     kept.insert(path);
                 }
-                _ if own && self.checkpoint.generation > 0 => {
+                Ok(found) if found.generation == self.checkpoint.generation => {
                     kept.insert(path);
                 }
                 _ => {}

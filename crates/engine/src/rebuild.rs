@@ -1,0 +1,93 @@
+//! A view built anew beside the one that answers: asked for, compared, and put in its place.
+
+use std::sync::Arc;
+
+use lakehead_model::Name;
+use lakehead_query::ViewDifference;
+use tokio::sync::oneshot;
+
+use crate::{
+    Engine, Error,
+    engine::{Group, lock, start_views},
+    upkeep::Needed,
+    views::Asked,
+};
+
+impl Engine {
+    /// What changes when the view that is built beside `name` takes its place.
+    ///
+    /// # Errors
+    /// `Invalid` for an unknown view, one beside which none is built, or one with too many rows to compare.
+    pub async fn view_difference(&self, name: &Name) -> Result<ViewDifference, Error> {
+        let found = {
+            let views = lock(&self.views);
+            views.values().find_map(|group| match group {
+                Group::Running(running) => running.find(name),
+                Group::Resting(_) => None,
+            })
+        };
+        match found {
+            None => Err(self.no_view(name)),
+            Some((_, None)) => Err(Error::Pipeline(format!(
+                "no view is built beside {name}: change its SQL in the pipeline and reload, with swap = \"ask\" to look \
+                 before it takes its place, or ask for `lakehead view rebuild {name}`"
+            ))),
+            Some((now, Some(next))) => Ok(now.difference(&next).await?),
+        }
+    }
+
+    /// Lets the view that was built beside `name` take its place.
+    ///
+    /// # Errors
+    /// `Invalid` when there is none that is ready; `Closed` while stopping.
+    pub async fn swap_view(&self, name: &Name) -> Result<(), Error> {
+        let asking = {
+            let views = lock(&self.views);
+            views.values().find_map(|group| match group {
+                Group::Running(running) => running.find(name).map(|_| running.asking()),
+                Group::Resting(_) => None,
+            })
+        };
+        let asking = asking.ok_or_else(|| self.no_view(name))?;
+        let (answer, answered) = oneshot::channel();
+        asking.send(Asked::Swap(name.clone(), answer)).await.map_err(|_| Error::Stopping)?;
+        answered.await.map_err(|_| Error::Stopping)?.map_err(Error::Pipeline)
+    }
+
+    /// Begins to build the view `name` anew from the log, beside the one that answers; it takes its place when it is built.
+    /// Late events that came beyond `lateness` are in the new one.
+    ///
+    /// # Errors
+    /// `Invalid` for an unknown view, or one over another view, which has nothing of its own to rebuild; `Unavailable` when
+    /// the disk says no.
+    pub async fn rebuild_view(self: &Arc<Self>, name: &Name) -> Result<(), Error> {
+        let _alone = self.reloading.lock().await;
+        let current = self.shared.current();
+        let plan = self.lake.view(name).map(|view| view.plan()).ok_or_else(|| self.no_view(name))?;
+        if let Some(read) = plan.reads() {
+            return Err(Error::Pipeline(format!(
+                "the view {name} is made of the rows of {read}, and follows them: rebuild that one"
+            )));
+        }
+        let stream = plan.stream().clone();
+        let Some(config) = current.plan.views.get(&stream).and_then(|views| views.get(name)) else {
+            return Err(self.no_view(name));
+        };
+        let (data, settings) = (current.plan.pipeline.data.clone(), config.settings());
+        let failed = |source| Error::View { view: name.clone(), source };
+        self.rest_views(&stream).await;
+        let begun = lakehead_query::begin_next(&data, name, &plan, &settings).map_err(failed);
+        let running = start_views(&self.lake, &current, &stream).await?;
+        let (engine, needed, of) = (Arc::clone(self), Needed::by(&running), stream.clone());
+        lock(&self.views).insert(stream, Group::Running(running));
+        tokio::task::spawn_blocking(move || engine.upkeep.set_needed(&of, Some(needed)))
+            .await
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        begun
+    }
+
+    fn no_view(&self, name: &Name) -> Error {
+        let known = self.lake.views().iter().map(|view| view.name().to_string()).collect::<Vec<_>>().join(", ");
+        Error::Pipeline(format!("there is no view {name}; there are: {known}"))
+    }
+}

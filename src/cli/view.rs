@@ -1,0 +1,231 @@
+//! `lakehead view …`: what can be asked of one view and done with it.
+
+use std::{io::Write, path::PathBuf};
+
+use anyhow::{Context, anyhow};
+use clap::{Args, Subcommand, ValueEnum};
+use lakehead_model::Name;
+use lakehead_query::{ExplainedRow, Explanation, Question, ViewDifference};
+
+use crate::{
+    ask::{Process, Source, directory},
+    outcome::{Failure, Outcome},
+    output::{output, say},
+    patience::with_progress,
+    service::grouped,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The raw events behind rows of a view, whose recount is that row.
+    Explain(Explain),
+    /// What changes when the view that is built beside NAME takes its place.
+    Diff(Diff),
+    /// Builds a view anew from the log, beside the one that answers; late events beyond `lateness` are in it then.
+    Rebuild(Named),
+    /// Lets a view that was built beside NAME and waits (swap = "ask") take its place.
+    Swap(Named),
+    /// What has changed in closed windows, as JSON lines; the position to go on from goes to standard error.
+    Changes(Changes),
+}
+
+#[derive(Debug, Args)]
+struct Named {
+    /// The view.
+    name: Name,
+    /// The data directory; without it ./data, or the demo's.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Explain {
+    #[command(flatten)]
+    named: Named,
+    /// Which rows, as in SQL: "wiki = 'enwiki' AND minute = '2026-11-24T10:00:00Z'".
+    #[arg(long = "where", value_name = "CONDITION", default_value = "")]
+    filter: String,
+    /// Most rows.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    rows: usize,
+    /// Most events shown for each row; all are counted.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    events: usize,
+    /// How it is written.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Form,
+}
+
+#[derive(Debug, Args)]
+struct Diff {
+    #[command(flatten)]
+    named: Named,
+    /// How it is written.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Form,
+}
+
+#[derive(Debug, Args)]
+struct Changes {
+    #[command(flatten)]
+    named: Named,
+    /// The position that an answer before has told; without it everything that there is.
+    #[arg(long, value_name = "POSITION")]
+    after: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people.
+    Text,
+    /// Everything, as JSON.
+    Json,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Outcome {
+    match arguments.command {
+        Command::Explain(arguments) => explain(arguments).await,
+        Command::Diff(arguments) => diff(arguments).await,
+        Command::Rebuild(Named { name, data }) => {
+            process(data, "rebuilds a view")?.act(&name, "rebuild").await?;
+            Ok(say(format_args!(
+                "{name} is built anew beside the one that answers; `lakehead views` tells how far it is\n"
+            ))?)
+        }
+        Command::Swap(Named { name, data }) => {
+            process(data, "swaps a view")?.act(&name, "swap").await?;
+            Ok(say(format_args!("{name} answers with its new SQL\n"))?)
+        }
+        Command::Changes(Changes { named, after }) => {
+            let (lines, position) =
+                process(named.data, "tells changes")?.changes(&named.name, after.as_deref()).await?;
+            let mut out = output();
+            out.write_all(&lines)?;
+            out.flush()?;
+            eprintln!("go on with --after {position}");
+            Ok(())
+        }
+    }
+}
+
+/// The process on a data directory: what is asked for takes one.
+fn process(data: Option<PathBuf>, does: &str) -> Result<Process, Failure> {
+    let data = directory(data)?;
+    match Source::find(&data)? {
+        Source::Process(process) => Ok(process),
+        Source::Files(data) => {
+            Err(Failure::Failed(anyhow!("no process runs on {}, and it is the process that {does}", data.display())))
+        }
+    }
+}
+
+async fn explain(arguments: Explain) -> Outcome {
+    let Explain { named, filter, rows, events, format } = arguments;
+    let source = Source::find(&directory(named.data)?)?;
+    let question = Question { filter, rows: Some(rows), events: Some(events) };
+    let explanation =
+        with_progress("counting", async |progress| source.explain(&named.name, &question, &progress).await).await?;
+    let mut out = output();
+    match format {
+        Form::Json => {
+            serde_json::to_writer_pretty(&mut out, &explanation)?;
+            writeln!(out)?;
+        }
+        Form::Text => write!(out, "{}", told(&explanation))?,
+    }
+    out.flush()?;
+    match explanation.rows.iter().filter(|row| !row.agrees).count() {
+        0 => Ok(()),
+        rows => Err(Failure::Differs(format!("{rows} of the rows are not what their events give"))),
+    }
+}
+
+fn told(explanation: &Explanation) -> String {
+    let mut text = format!("{} as of offset {} of {}\n", explanation.view, explanation.offset, explanation.stream);
+    if explanation.rows.is_empty() {
+        text.push_str("no row is as asked for\n");
+    }
+    for row in &explanation.rows {
+        text.push_str(&told_row(row));
+    }
+    if explanation.more {
+        text.push_str("there are more rows; name fewer with --where, or ask for more with --rows\n");
+    }
+    text
+}
+
+fn told_row(row: &ExplainedRow) -> String {
+    let mut text = format!("\n{}\n", row.row);
+    let way = row.by_way_of.map(|rows| format!(" by way of {} rows", grouped(rows))).unwrap_or_default();
+    let recount = match (&row.recount, row.agrees) {
+        (_, true) => "counted again they give this row".to_owned(),
+        (Some(again), false) => format!("counted again they give {again}"),
+        (None, false) => "counted again they give no row".to_owned(),
+    };
+    text.push_str(&format!("  {} events{way}; {recount}\n", grouped(row.events)));
+    if let Some(note) = &row.note {
+        text.push_str(&format!("  {note}\n"));
+    }
+    for event in &row.shown {
+        text.push_str(&format!("  {:>10}  {}\n", event.offset, event.event));
+    }
+    let hidden = row.events.saturating_sub(row.shown.len() as u64);
+    if hidden > 0 {
+        text.push_str(&format!("  … and {} more (--events N shows them)\n", grouped(hidden)));
+    }
+    text
+}
+
+async fn diff(arguments: Diff) -> Outcome {
+    let Diff { named, format } = arguments;
+    let found = process(named.data, "holds both views")?.difference(&named.name).await?;
+    let mut out = output();
+    match format {
+        Form::Json => {
+            serde_json::to_writer_pretty(&mut out, &found)?;
+            writeln!(out)?;
+        }
+        Form::Text => write!(out, "{}", told_difference(&found))?,
+    }
+    Ok(out.flush().context("writing")?)
+}
+
+fn told_difference(found: &ViewDifference) -> String {
+    let mut text = String::new();
+    let columns = |names: &[String]| names.join(", ");
+    if !found.columns_added.is_empty() {
+        text.push_str(&format!("new columns: {}\n", columns(&found.columns_added)));
+    }
+    if !found.columns_removed.is_empty() {
+        text.push_str(&format!("columns that go: {}\n", columns(&found.columns_removed)));
+    }
+    let until = found.until.as_ref().map(|until| format!(" in windows that end by {until}")).unwrap_or_default();
+    text.push_str(&format!(
+        "{} rows now, {} with the new SQL{until}: {} added, {} removed, {} changed (built to offset {})\n",
+        grouped(found.old_rows),
+        grouped(found.new_rows),
+        grouped(found.added),
+        grouped(found.removed),
+        grouped(found.changed),
+        found.built_to,
+    ));
+    for row in &found.shown {
+        let (sign, values) = match (&row.old, &row.new) {
+            (Some(old), Some(new)) => ('~', format!("{old}  →  {new}")),
+            (Some(old), None) => ('-', old.clone()),
+            (None, new) => ('+', new.clone().unwrap_or_default()),
+        };
+        text.push_str(&format!("  {sign} {}  {values}\n", row.key));
+    }
+    let hidden = (found.added + found.removed + found.changed).saturating_sub(found.shown.len() as u64);
+    if hidden > 0 {
+        text.push_str(&format!("  … and {} more\n", grouped(hidden)));
+    }
+    text
+}
