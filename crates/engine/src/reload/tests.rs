@@ -69,7 +69,10 @@ async fn number(engine: &Engine, sql: &str) -> u64 {
 
 async fn counted(engine: &Engine, view: &str, events: u64) -> u64 {
     eventually(engine, "the view", |status| {
-        status.views.get(view).is_some_and(|view| view.offset == Offset(events) && view.failed.is_none())
+        status
+            .views
+            .get(view)
+            .is_some_and(|view| view.offset == Offset(events) && view.next.is_none() && view.failed.is_none())
     })
     .await;
     number(engine, &format!("SELECT sum(events) FROM {view}")).await
