@@ -91,7 +91,11 @@ pub(crate) fn skip(test: &str, why: &str) {
 impl Lakehead {
     /// Starts a process that serves, and waits until it says where.
     pub(crate) fn start(words: &[&str]) -> Self {
-        let mut child = binary().args(words).spawn().expect("the binary starts");
+        Self::start_as(binary(), words)
+    }
+
+    fn start_as(mut binary: Command, words: &[&str]) -> Self {
+        let mut child = binary.args(words).spawn().expect("the binary starts");
         let said = Arc::new(Said::default());
         listen(child.stdout.take(), &said);
         listen(child.stderr.take(), &said);
@@ -109,6 +113,13 @@ impl Lakehead {
     /// Starts `run` on a pipeline file.
     pub(crate) fn run_pipeline(pipeline: &Path, data: &Path) -> Self {
         Self::start(&["run", text(pipeline), "--data", text(data), "--listen", "127.0.0.1:0"])
+    }
+
+    /// Starts `run` on a pipeline file, to be ended at a named point of its code.
+    pub(crate) fn run_pipeline_to_its_end(pipeline: &Path, data: &Path, point: &str) -> Self {
+        let mut binary = binary();
+        binary.env("LAKEHEAD_CRASH_AT", point);
+        Self::start_as(binary, &["run", text(pipeline), "--data", text(data), "--listen", "127.0.0.1:0"])
     }
 
     fn wait_for_address(&mut self, words: &[&str]) -> String {
@@ -186,6 +197,12 @@ impl Lakehead {
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it was running");
         self.child.wait().expect("it is our child");
+    }
+
+    /// Waits until it has come to the `point` where it ends.
+    pub(crate) fn ended_by(mut self, point: &str) {
+        let status = ended(&mut self.child).unwrap_or_else(|| panic!("it never came to {point}:\n{}", self.said()));
+        assert!(!status.success(), "it ended in good order before {point}:\n{}", self.said());
     }
 
     /// Ctrl-C, and waits until it has ended by itself.

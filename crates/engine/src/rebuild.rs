@@ -8,8 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Engine, Error,
-    engine::{Group, lock, start_views},
-    upkeep::Needed,
+    engine::{Group, lock},
     views::Asked,
 };
 
@@ -55,13 +54,22 @@ impl Engine {
     }
 
     /// Begins to build the view `name` anew from the log, beside the one that answers; it takes its place when it is built.
-    /// Late events that came beyond `lateness` are in the new one.
+    /// Late events that came beyond `lateness` are in the new one. What was begun comes to its end even when the future is dropped.
     ///
     /// # Errors
     /// `Invalid` for an unknown view, or one over another view, which has nothing of its own to rebuild; `Unavailable` when
     /// the disk says no.
     pub async fn rebuild_view(self: &Arc<Self>, name: &Name) -> Result<(), Error> {
+        let (engine, name) = (Arc::clone(self), name.clone());
+        let whole = tokio::spawn(async move { engine.begin_rebuild(&name).await });
+        whole.await.map_err(|error| Error::Internal(format!("rebuilding: {error}")))?
+    }
+
+    async fn begin_rebuild(self: &Arc<Self>, name: &Name) -> Result<(), Error> {
         let _alone = self.reloading.lock().await;
+        if *self.stop.borrow() {
+            return Err(Error::Stopping);
+        }
         let current = self.shared.current();
         let plan = self.lake.view(name).map(|view| view.plan()).ok_or_else(|| self.no_view(name))?;
         if let Some(read) = plan.reads() {
@@ -75,14 +83,9 @@ impl Engine {
         };
         let (data, settings) = (current.plan.pipeline.data.clone(), config.settings());
         let failed = |source| Error::View { view: name.clone(), source };
-        self.rest_views(&stream).await;
+        self.stop_group(&stream).await;
         let begun = lakehead_query::begin_next(&data, name, &plan, &settings).map_err(failed);
-        let running = start_views(&self.lake, &current, &stream).await?;
-        let (engine, needed, of) = (Arc::clone(self), Needed::by(&running), stream.clone());
-        lock(&self.views).insert(stream, Group::Running(running));
-        tokio::task::spawn_blocking(move || engine.upkeep.set_needed(&of, Some(needed)))
-            .await
-            .map_err(|error| Error::Internal(error.to_string()))?;
+        self.start_group(&stream, &current).await?;
         begun
     }
 

@@ -22,7 +22,7 @@ use crate::{
     current::Current,
     engine::{Group, blocking, lock, save_catalog, start_views},
     plan::Plan,
-    status::{LastReload, ReloadOutcome, ViewStatus},
+    status::{LastReload, ReloadOutcome, ViewState, ViewStatus},
     upkeep::Needed,
 };
 
@@ -108,7 +108,7 @@ impl Engine {
         groups.extend(standing);
         self.sources.stop(&leave).await;
         self.show_streams(&reloaded, &now);
-        let stand_still = self.replace_views(&groups, &before, &now).await?;
+        let stand_still = self.replace_views(&groups, &before, &now).await;
         for stream in &reloaded.streams.removed {
             self.lake.remove_stream(stream);
         }
@@ -162,42 +162,54 @@ impl Engine {
         groups: &BTreeSet<Name>,
         before: &Current,
         now: &Arc<Current>,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Vec<String> {
         for stream in groups {
-            // Nothing leaves the log between the stop of the old ones and the first look of the new ones.
-            self.set_needed(stream, Some(Needed::Everything)).await?;
-            self.rest_views(stream).await;
+            self.stop_group(stream).await;
         }
         let gone = before.plan.pipeline.views.keys().filter(|view| !now.plan.pipeline.views.contains_key(*view));
         gone.for_each(|view| self.lake.remove_view(view));
         let mut stand_still = Vec::new();
         for stream in groups {
-            if !now.plan.views.contains_key(stream) {
-                lock(&self.views).remove(stream);
-                self.set_needed(stream, None).await?;
-                continue;
+            stand_still.extend(self.start_group(stream, now).await.err().map(|error| error.to_string()));
+        }
+        stand_still
+    }
+
+    /// Stops the views of `stream`. Nothing leaves its log until they are started again.
+    pub(crate) async fn stop_group(self: &Arc<Self>, stream: &Name) {
+        self.set_needed(stream, Some(Needed::Everything)).await;
+        self.rest_views(stream).await;
+    }
+
+    /// Starts the views that `now` has of `stream`, if any. Where that fails they stand still, and say why.
+    pub(crate) async fn start_group(self: &Arc<Self>, stream: &Name, now: &Current) -> Result<(), Error> {
+        let Some(configs) = now.plan.views.get(stream) else {
+            lock(&self.views).remove(stream);
+            self.set_needed(stream, None).await;
+            return Ok(());
+        };
+        match start_views(&self.lake, now, stream).await {
+            Ok(running) => {
+                self.set_needed(stream, Some(Needed::by(&running))).await;
+                lock(&self.views).insert(stream.clone(), Group::Running(running));
+                Ok(())
             }
-            match start_views(&self.lake, now, stream).await {
-                Ok(running) => {
-                    self.set_needed(stream, Some(Needed::by(&running))).await?;
-                    lock(&self.views).insert(stream.clone(), Group::Running(running));
-                }
-                // What they need of the log is not known, so all of it stays.
-                Err(error) => {
-                    let why = format!("the views of stream {stream} could not be started: {error}");
-                    let were = now.plan.views[stream].keys().map(|view| (view.clone(), still(stream, &why)));
-                    lock(&self.views).insert(stream.clone(), Group::Resting(were.collect()));
-                    stand_still.push(why);
-                }
+            // What they need of the log is not known, so all of it stays.
+            Err(error) => {
+                let why = format!("the views of stream {stream} could not be started: {error}");
+                let were = configs.keys().map(|view| (view.clone(), still(stream, &why)));
+                lock(&self.views).insert(stream.clone(), Group::Resting(were.collect()));
+                Err(Error::StandStill(why))
             }
         }
-        Ok(stand_still)
     }
 
     /// Waits, off the threads that serve everyone, while retention removes something.
-    async fn set_needed(self: &Arc<Self>, stream: &Name, needed: Option<Needed>) -> Result<(), Error> {
-        let (engine, stream) = (Arc::clone(self), stream.clone());
-        blocking(move || engine.upkeep.set_needed(&stream, needed)).await
+    async fn set_needed(self: &Arc<Self>, stream: &Name, needed: Option<Needed>) {
+        let (engine, of) = (Arc::clone(self), stream.clone());
+        if let Err(error) = blocking(move || engine.upkeep.set_needed(&of, needed)).await {
+            error!("retention of {stream} does not know what its views need: {error}");
+        }
     }
 
     fn replace_sources(&self, leave: &[Name], join: &[Name], now: &Current) -> Result<(), Error> {
@@ -216,7 +228,8 @@ impl Engine {
 
 /// How a view is told that could not be started.
 fn still(stream: &Name, why: &str) -> ViewStatus {
-    ViewStatus { stream: stream.to_string(), failed: Some(why.to_owned()), ..ViewStatus::default() }
+    let state = ViewState::Failed;
+    ViewStatus { stream: stream.to_string(), state, failed: Some(why.to_owned()), ..ViewStatus::default() }
 }
 
 /// What a reload has to stop and to start.

@@ -33,6 +33,9 @@ pub const POINTS: &[&str] = &[
     "checkpoint.written",
     "checkpoint.renamed",
     "checkpoint.published",
+    // A view takes the place of the one beside which it was built: all of it is committed; its checkpoint is in place.
+    "view.swap",
+    "view.swapped",
 ];
 
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use lakehead_model::{ByteSize, Column, ColumnType, Kind, Offset};
+use lakehead_model::{ByteSize, Column, ColumnType, EventTimeRule, Kind, Offset, TimeFormat};
 use lakehead_store::Retention;
 use tokio::time::Instant;
 
@@ -69,7 +69,10 @@ async fn number(engine: &Engine, sql: &str) -> u64 {
 
 async fn counted(engine: &Engine, view: &str, events: u64) -> u64 {
     eventually(engine, "the view", |status| {
-        status.views.get(view).is_some_and(|view| view.offset == Offset(events) && view.failed.is_none())
+        status
+            .views
+            .get(view)
+            .is_some_and(|view| view.offset == Offset(events) && view.next.is_none() && view.failed.is_none())
     })
     .await;
     number(engine, &format!("SELECT sum(events) FROM {view}")).await
@@ -172,7 +175,7 @@ async fn what_is_refused_changes_nothing_and_says_all_that_is_in_the_way() {
     assert!(
         matches!(status.reloads.last.expect("two").outcome, ReloadOutcome::Refused { why } if why.contains("listen"))
     );
-    assert!(status.streams.get("t").is_none() && status.views.contains_key("v"));
+    assert!(!status.streams.contains_key("t") && status.views.contains_key("v"));
     assert_eq!(status.sources["a"].opened, 1, "nothing was stopped");
     push(&engine, "s", 3).await;
     assert_eq!(counted(&engine, "v", 4).await, 4);
@@ -227,33 +230,64 @@ async fn changed_columns_and_event_times_hold_for_what_comes() {
     assert_eq!(counted(&engine, "sums", 4).await, 6);
     assert_eq!(counted(&engine, "v", 4).await, 4);
 
+    let mut retimed = bare(dir.path());
+    let rule = EventTimeRule { path: vec!["at".into()], format: TimeFormat::Rfc3339 };
+    retimed.streams.get_mut("s").expect("it is there").schema.event_time = vec![rule];
+    engine.reload(retimed).await.expect("it fits");
+    let event = Bytes::from_static(b"{\"n\":1,\"dt\":\"2026-01-01T00:00:00Z\",\"at\":\"2027-01-01T00:00:00Z\"}");
+    engine.push("s", event, None, None).await.expect("it is kept");
+    let late = "SELECT count(*) FROM s WHERE event_time >= TIMESTAMP '2026-12-31T00:00:00Z'";
+    assert_eq!(number(&engine, late).await, 1, "its block says when its events happened");
+
     let key = Some("key-1");
     let event = || Bytes::from_static(b"{\"n\":1}");
     assert!(!engine.push("s", event(), None, key).await.expect("kept").repeated);
     engine.reload(bare(dir.path())).await.expect("it fits");
     assert!(engine.push("s", event(), None, key).await.expect("known").repeated, "keys stay over a reload");
-    assert_eq!(engine.status().streams["s"].pushed, 5, "counts, too");
+    assert_eq!(engine.status().streams["s"].pushed, 6, "counts, too");
+    engine.shutdown().await.expect("a clean end");
+}
+
+/// With segments of one block, and none sealed.
+fn in_small_segments(mut pipeline: Pipeline) -> Pipeline {
+    (pipeline.store.block_bytes, pipeline.store.segment_bytes) = (ByteSize(1), ByteSize(1));
+    pipeline.store.seal.enabled = false;
+    pipeline
+}
+
+fn kept_shortly(mut pipeline: Pipeline) -> Pipeline {
+    let rule = Retention { age: None, size: Some(ByteSize(1)) };
+    pipeline.streams.get_mut("s").expect("it is there").retention = rule;
+    pipeline
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_views_are_replaced_nothing_leaves_the_log() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let engine = start(in_small_segments(bare(dir.path()))).await;
+    for _ in 0..5 {
+        push(&engine, "s", 10).await;
+    }
+    engine.stop_group(&name("s")).await;
+    engine.reload(kept_shortly(in_small_segments(bare(dir.path())))).await.expect("it fits");
+    let status = eventually(&engine, "retention", |status| status.streams["s"].upkeep.held.is_some()).await;
+    assert_eq!((status.streams["s"].upkeep.removed, status.streams["s"].start), (0, Offset(0)));
+    engine.start_group(&name("s"), &engine.shared.current()).await.expect("there are none");
+    assert!(engine.retention().expect("plans")["s"].held.is_empty());
     engine.shutdown().await.expect("a clean end");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_retention_takes_effect_at_once_and_removes_nothing_that_a_view_needs() {
     let dir = tempfile::tempdir().expect("a folder");
-    let small = || {
-        let mut pipeline = with_view(bare(dir.path()), "v", COUNT);
-        (pipeline.store.block_bytes, pipeline.store.segment_bytes) = (ByteSize(1), ByteSize(1));
-        pipeline.store.seal.enabled = false;
-        pipeline
-    };
+    let small = || in_small_segments(with_view(bare(dir.path()), "v", COUNT));
     let engine = start(small()).await;
     for _ in 0..10 {
         push(&engine, "s", 10).await;
     }
     assert_eq!(counted(&engine, "v", 100).await, 100);
-    let mut short = small();
-    short.streams.get_mut("s").expect("it is there").retention = Retention { age: None, size: Some(ByteSize(1)) };
     // With it a view that starts, for which nothing may be removed before it has begun.
-    let short = with_view(short, "w", COUNT);
+    let short = with_view(kept_shortly(small()), "w", COUNT);
     engine.reload(short).await.expect("it fits");
     let status = eventually(&engine, "retention", |status| {
         status.streams["s"].upkeep.held.is_some() || status.streams["s"].upkeep.removed > 0
