@@ -36,11 +36,11 @@ pub(crate) fn window_call(expression: &Expr) -> Result<Option<WindowCall>, Error
     };
     let wrong = |why: String| Error::Sql(format!("{usage}: {why}"));
     let Some((time, constants)) = call.args.split_first() else { return Err(wrong("it begins with a time".into())) };
-    let constant = |arg| match arg {
-        &Expr::Literal(ref value, _) => Ok(value),
+    let constants = constants.iter().map(|arg| match arg {
+        Expr::Literal(value, _) => Ok(value),
         other => Err(wrong(format!("{other} is no constant; write one, as in INTERVAL '1 minute'"))),
-    };
-    let constants = constants.iter().map(constant).collect::<Result<Vec<&ScalarValue>, Error>>()?;
+    });
+    let constants = constants.collect::<Result<Vec<&ScalarValue>, Error>>()?;
     let windows = match call.func.name() {
         HOP => hop::windows(&constants).map(Windows::Hop),
         SESSION => session::windows(&constants).map(Windows::Session),
