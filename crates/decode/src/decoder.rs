@@ -1,4 +1,4 @@
-//! From a block's events to one record batch: one walk through each event, only the wanted paths.
+//! From the events of blocks to one record batch: one walk through each event, only the wanted paths.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -9,6 +9,7 @@ use arrow::{
     },
     buffer::Buffer,
     datatypes::SchemaRef,
+    error::ArrowError,
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 use lakehead_json::{Paths, Raw};
@@ -95,29 +96,46 @@ impl Decoder {
     /// When `ends` does not fit the payload or the payload is not the text that was stored; never for what an event
     /// holds.
     pub fn decode(&self, events: &Events<'_>) -> Result<RecordBatch, Error> {
-        let rows = events.ends.len();
-        let mut builders: Vec<_> = self.columns.iter().map(|wanted| Builder::new(wanted, events)).collect();
+        self.decode_all(std::slice::from_ref(events))
+    }
+
+    /// The same for several blocks, which become one batch: where blocks are small, whoever works on batches does it once for
+    /// many. They hold less than 4 GiB together.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_all(&self, blocks: &[Events<'_>]) -> Result<RecordBatch, Error> {
+        let rows = blocks.iter().map(|events| events.ends.len()).sum();
+        let mut builders: Vec<_> = self.columns.iter().map(|wanted| Builder::new(wanted, rows)).collect();
         let mut found = vec![None; self.path_count];
-        for document in events.iter() {
-            let document = document?;
-            if self.path_count > 0 {
-                self.paths.extract(document, &mut found);
-            }
-            for builder in &mut builders {
-                builder.push(document, &found, &self.time_rules);
+        for (number, events) in blocks.iter().enumerate() {
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            builders.iter_mut().for_each(|builder| builder.begin(events, number));
+            for document in events.iter() {
+                let document = document?;
+                if self.path_count > 0 {
+                    self.paths.extract(document, &mut found);
+                }
+                for builder in &mut builders {
+                    builder.push(document, &found, &self.time_rules);
+                }
             }
         }
-        let payload = Buffer::from(events.payload.clone());
-        let columns = builders.into_iter().map(|builder| builder.finish(events, &payload)).collect::<Result<_, _>>()?;
+        let payloads: Vec<_> = blocks.iter().map(|events| Buffer::from(events.payload.clone())).collect();
+        let first_offset = blocks.first().map_or(0, |events| events.first_offset.0);
+        let columns = builders
+            .into_iter()
+            .map(|builder| builder.finish(&payloads).map_err(|source| Error::Text { first_offset, source }));
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(Error::Batch)
+        RecordBatch::try_new_with_options(self.schema.clone(), columns.collect::<Result<_, _>>()?, &options)
+            .map_err(Error::Batch)
     }
 }
 
 /// A column under construction.
 enum Builder<'a> {
-    Offset,
-    ReceivedTime,
+    Offset(Vec<i64>),
+    ReceivedTime(Vec<i64>),
     EventTime(TimestampMicrosecondBuilder),
     Data(TextBuilder<'a>),
     Equals(usize, &'a str, BooleanBuilder),
@@ -130,12 +148,11 @@ enum Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(wanted: &'a Wanted, events: &Events<'a>) -> Self {
-        let rows = events.ends.len();
-        let text = || TextBuilder::new(events.payload, rows);
+    fn new(wanted: &'a Wanted, rows: usize) -> Self {
+        let text = || TextBuilder::new(rows);
         match wanted {
-            Wanted::Offset => Self::Offset,
-            Wanted::ReceivedTime => Self::ReceivedTime,
+            Wanted::Offset => Self::Offset(Vec::with_capacity(rows)),
+            Wanted::ReceivedTime => Self::ReceivedTime(Vec::with_capacity(rows)),
             Wanted::EventTime => Self::EventTime(TimestampMicrosecondBuilder::with_capacity(rows)),
             Wanted::Data => Self::Data(text()),
             Wanted::Equals(place, text) => Self::Equals(*place, text, BooleanBuilder::with_capacity(rows)),
@@ -150,9 +167,23 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// What comes next are the events of the block of this number.
+    fn begin(&mut self, events: &Events<'a>, number: u32) {
+        let rows = events.ends.len();
+        match self {
+            Self::Offset(offsets) => {
+                let first = i64::try_from(events.first_offset.0).unwrap_or(i64::MAX);
+                offsets.extend((0..).take(rows).map(|row| first.saturating_add(row)));
+            }
+            Self::ReceivedTime(times) => times.extend(std::iter::repeat_n(events.received_time.0, rows)),
+            Self::Data(text) | Self::Text(_, text) | Self::Json(_, text) => text.begin(events.payload, number),
+            _ => {}
+        }
+    }
+
     fn push(&mut self, document: &'a [u8], found: &[Option<Raw<'a>>], time_rules: &[(usize, TimeFormat)]) {
         match self {
-            Self::Offset | Self::ReceivedTime => {}
+            Self::Offset(_) | Self::ReceivedTime(_) => {}
             Self::EventTime(times) => {
                 let time = time_rules.iter().find_map(|(place, format)| found[*place]?.as_time(*format));
                 times.append_option(time.map(micros));
@@ -180,21 +211,12 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn finish(self, events: &Events<'_>, payload: &Buffer) -> Result<ArrayRef, Error> {
-        let corrupt = |source| Error::Text { first_offset: events.first_offset.0, source };
-        let rows = events.ends.len();
+    fn finish(self, payloads: &[Buffer]) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
-            Self::Offset => {
-                let first = i64::try_from(events.first_offset.0).unwrap_or(i64::MAX);
-                Arc::new(Int64Array::from_iter_values((0..).take(rows).map(|row| first.saturating_add(row))))
-            }
-            Self::ReceivedTime => {
-                Arc::new(TimestampMicrosecondArray::from_value(events.received_time.0, rows).with_timezone("UTC"))
-            }
+            Self::Offset(offsets) => Arc::new(Int64Array::from(offsets)),
+            Self::ReceivedTime(times) => Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
             Self::EventTime(mut times) | Self::Time(_, mut times) => Arc::new(times.finish().with_timezone("UTC")),
-            Self::Data(text) | Self::Text(_, text) | Self::Json(_, text) => {
-                Arc::new(text.finish(payload).map_err(corrupt)?)
-            }
+            Self::Data(text) | Self::Text(_, text) | Self::Json(_, text) => Arc::new(text.finish(payloads)?),
             Self::Int64(_, mut numbers) => Arc::new(numbers.finish()),
             Self::Float64(_, mut numbers) => Arc::new(numbers.finish()),
             Self::Bool(_, mut bools) | Self::Equals(_, _, mut bools) => Arc::new(bools.finish()),

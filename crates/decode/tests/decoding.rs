@@ -85,6 +85,51 @@ fn a_part_of_a_block_is_shared_like_a_whole_one() {
 }
 
 #[test]
+fn several_blocks_make_the_rows_that_each_makes_alone() {
+    let texts = [
+        &["{\"title\":\"a title that is no short one\"}", "{\"title\":\"an \\u00e9scaped title, of some length\"}"][..],
+        &[],
+        &["{\"title\":\"short\"}", "{}", "{\"title\":\"\\u00e9\"}"],
+        &["{\"title\":\"another title that is no short one\"}", "{\"title\":\"another \\u00e9scaped title\"}"],
+    ];
+    let payloads: Vec<_> =
+        texts.iter().map(|texts| Bytes::from(texts.iter().map(|t| format!("{t}\n")).collect::<String>())).collect();
+    let ends: Vec<Vec<u32>> = texts
+        .iter()
+        .map(|texts| {
+            let mut end = 0;
+            let ends = texts.iter().map(|text| {
+                end += u32::try_from(text.len()).expect("short") + 1;
+                end
+            });
+            ends.collect()
+        })
+        .collect();
+    let blocks: Vec<_> = payloads
+        .iter()
+        .zip(&ends)
+        .zip(0_u64..)
+        .map(|((payload, ends), n)| Events {
+            first_offset: Offset(10 * n),
+            received_time: Timestamp(100 + i64::try_from(n).expect("small")),
+            ..block(payload, ends)
+        })
+        .collect();
+    let decoder = decoder(&["event_offset", "received_time", "title", "data", "bot"]);
+    let alone: Vec<_> = blocks.iter().map(|block| decoder.decode(block).expect("valid events")).collect();
+    let together = decoder.decode_all(&blocks).expect("valid events");
+    assert_eq!(together.num_rows(), 7);
+    let mut row = 0;
+    for batch in alone {
+        for (column, other) in batch.columns().iter().zip(together.columns()) {
+            assert_eq!(**column, *other.slice(row, batch.num_rows()));
+        }
+        row += batch.num_rows();
+    }
+    assert_eq!(decoder.decode_all(&[]).expect("nothing").num_rows(), 0);
+}
+
+#[test]
 fn an_unknown_column_is_named_with_those_that_there_are() {
     let schema = StreamSchema::builtin("json").expect("a built-in schema");
     let error = Decoder::new(&schema, &names(&["data", "wiki"])).expect_err("no such column");

@@ -32,6 +32,9 @@ pub(crate) struct Marks<'d, S> {
     closes: u64,
     quotes: u64,
     backslashes: u64,
+    /// The quotes and backslashes of the step before this one.
+    quotes_before: u64,
+    backslashes_before: u64,
     /// All bits when the next step begins inside of a string, else none.
     in_string: u64,
     /// One when the last byte of this step escapes the first of the next.
@@ -41,8 +44,21 @@ pub(crate) struct Marks<'d, S> {
 impl<'d, S: Simd> Marks<'d, S> {
     #[inline(always)]
     pub(crate) fn new(simd: S, document: &'d [u8]) -> Self {
-        let (ahead, opens, closes, quotes, backslashes) = (0, 0, 0, 0, 0);
-        Self { simd, document, base: 0, next: 0, ahead, opens, closes, quotes, backslashes, in_string: 0, escape: 0 }
+        Self {
+            simd,
+            document,
+            base: 0,
+            next: 0,
+            ahead: 0,
+            opens: 0,
+            closes: 0,
+            quotes: 0,
+            backslashes: 0,
+            quotes_before: 0,
+            backslashes_before: 0,
+            in_string: 0,
+            escape: 0,
+        }
     }
 
     /// The position of the next mark; `None` when there are no more.
@@ -98,7 +114,17 @@ impl<'d, S: Simd> Marks<'d, S> {
                 return (start, end, self.backslashes != 0);
             }
         }
-        // The key began in an earlier step.
+        if let Some(base) = self.base.checked_sub(STEP)
+            && end > base
+        {
+            // All of the step before, or what of it lies before a quote that is there.
+            let before = self.quotes_before & (u64::MAX >> (self.base.saturating_sub(end)).min(STEP - 1));
+            if before != 0 {
+                let start = base + STEP - before.leading_zeros() as usize;
+                return (start, end, (self.backslashes | self.backslashes_before) != 0);
+            }
+        }
+        // The key began in an earlier step yet.
         (scan::string_start(self.document, end), end, true)
     }
 
@@ -141,6 +167,7 @@ impl<'d, S: Simd> Marks<'d, S> {
         };
         self.base = self.next;
         self.next += STEP;
+        (self.quotes_before, self.backslashes_before) = (self.quotes, self.backslashes);
 
         let bytes = u8x64::from_slice(self.simd, bytes);
         let mask = |bytes: u8x64<S>, byte: u8| bytes.simd_eq(byte).to_bitmask();

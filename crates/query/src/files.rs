@@ -40,7 +40,7 @@ use datafusion::{
 use lakehead_model::{TimeRange, Timestamp};
 use lakehead_store::crash;
 
-use crate::{Error, state::RunFile};
+use crate::{Error, compact::compact, state::RunFile};
 
 /// The folder of one view.
 #[derive(Clone, Debug)]
@@ -294,7 +294,7 @@ pub(crate) fn write_partial(path: &Path, schema: &SchemaRef, batches: &[RecordBa
     let file = File::create(path).map_err(Error::file(path))?;
     let mut writer = FileWriter::try_new(BufWriter::new(file), schema)?;
     for batch in batches {
-        writer.write(batch)?;
+        writer.write(&compact(batch)?)?;
     }
     let file = writer.into_inner()?.into_inner().map_err(|e| Error::file(path)(e.into_error()))?;
     finish(path, &file)

@@ -9,6 +9,7 @@ mod audit;
 mod bounds;
 mod cells;
 mod checkpoint;
+mod compact;
 mod derived;
 mod difference;
 mod error;

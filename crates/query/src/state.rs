@@ -10,7 +10,9 @@
 //! are plain Arrow batches, so showing them (a snapshot) is a matter of sharing them; and a run never changes, so a
 //! commit writes only the runs that came since the last one.
 
-use datafusion::arrow::array::RecordBatch;
+use std::collections::HashSet;
+
+use datafusion::arrow::array::{Array, RecordBatch};
 use lakehead_model::Timestamp;
 use lakehead_window::Windows;
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,31 @@ pub(crate) struct Run {
     pub(crate) batches: Vec<RecordBatch>,
     /// Where they are kept, once a commit has written them.
     pub(crate) file: Option<RunFile>,
+    /// Memory that they take.
+    bytes: usize,
+}
+
+impl Run {
+    pub(crate) fn new(tier: u32, batches: Vec<RecordBatch>, file: Option<RunFile>) -> Self {
+        let bytes = memory(&batches);
+        Self { tier, batches, file, bytes }
+    }
+}
+
+/// Memory that `batches` take. An aggregation gives its rows in slices of the same buffers: each buffer counts once.
+fn memory(batches: &[RecordBatch]) -> usize {
+    let mut seen = HashSet::new();
+    let mut bytes = 0;
+    let mut arrays: Vec<_> = batches.iter().flat_map(RecordBatch::columns).map(|column| column.to_data()).collect();
+    while let Some(array) = arrays.pop() {
+        for buffer in array.buffers().iter().chain(array.nulls().map(|nulls| nulls.buffer())) {
+            if seen.insert(buffer.data_ptr()) {
+                bytes += buffer.capacity();
+            }
+        }
+        arrays.extend_from_slice(array.child_data());
+    }
+    bytes
 }
 
 /// The partial rows of all cells that have left for no file of a result period.
@@ -71,12 +98,12 @@ impl State {
         if batches.is_empty() {
             return Ok(());
         }
-        self.runs.push(Run { tier: 0, batches, file: None });
+        self.runs.push(Run::new(0, batches, None));
         while let Some(tier) = self.full_tier() {
             let from = self.runs.len() - FAN_IN;
             let batches = self.runs.drain(from..).flat_map(|run| run.batches).collect();
             let batches = reduce(plan, batches).await?;
-            self.runs.push(Run { tier: tier + 1, batches, file: None });
+            self.runs.push(Run::new(tier + 1, batches, None));
         }
         Ok(())
     }
@@ -99,7 +126,7 @@ impl State {
     pub(crate) fn replace(&mut self, plan: &Windowed, rows: Vec<RecordBatch>) -> Result<(), Error> {
         let batches: Vec<_> = rows.into_iter().filter(|batch| batch.num_rows() > 0).collect();
         let tier = self.runs.iter().map(|run| run.tier).max().unwrap_or(0);
-        let runs = if batches.is_empty() { Vec::new() } else { vec![Run { tier, batches, file: None }] };
+        let runs = if batches.is_empty() { Vec::new() } else { vec![Run::new(tier, batches, None)] };
         *self = Self::restored(plan, runs)?;
         Ok(())
     }
@@ -131,7 +158,7 @@ impl State {
 
     /// Memory that they take.
     pub(crate) fn bytes(&self) -> usize {
-        self.runs.iter().flat_map(|run| &run.batches).map(RecordBatch::get_array_memory_size).sum()
+        self.runs.iter().map(|run| run.bytes).sum()
     }
 }
 
@@ -142,4 +169,28 @@ pub(crate) async fn reduce(plan: &Windowed, batches: Vec<RecordBatch>) -> Result
         _ => batches,
     };
     plan.reduce.run(batches).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::{
+        array::{ArrayRef, StringViewArray},
+        datatypes::{DataType, Field, Schema},
+    };
+
+    use super::*;
+
+    #[test]
+    fn slices_of_the_same_rows_take_the_memory_of_the_rows_once() {
+        let texts: ArrayRef =
+            Arc::new(StringViewArray::from_iter((0..1000).map(|n| Some(format!("a text that is no short one, {n}")))));
+        let schema = Arc::new(Schema::new(vec![Field::new("text", DataType::Utf8View, true)]));
+        let whole = RecordBatch::try_new(schema, vec![texts]).expect("a batch");
+        let slices: Vec<_> = (0..10).map(|n| whole.slice(n * 100, 100)).collect();
+        let bytes = memory(&slices);
+        assert_eq!(bytes, memory(std::slice::from_ref(&whole)));
+        assert!((30_000..200_000).contains(&bytes), "{bytes}");
+    }
 }

@@ -9,7 +9,7 @@ use crate::{
     Block, Error,
     data_frame::Decompressor,
     sealed::{OpenFrame, Sealed},
-    segment::{Border, Place, Segment},
+    segment::{Border, Place, Proof, Segment},
 };
 
 /// One block, or those of one large frame of a sealed segment, as [`Reader::next_packed`](crate::Reader::next_packed) finds
@@ -93,7 +93,7 @@ impl Unpacker {
             Content::Memory(block) => give(Arc::clone(block)),
             Content::Open { segment, place, chain_before } => {
                 let decompressor = decompressor(&mut self.decompressor, segment)?;
-                give(Arc::new(segment.block(place, *chain_before, decompressor, &mut self.buffer)?));
+                give(Arc::new(segment.block(place, *chain_before, decompressor, &mut self.buffer, Proof::Ours)?));
             }
             Content::Sealed { sealed, places } => {
                 let decompressor = decompressor(&mut self.decompressor, &sealed.segment)?;

@@ -29,7 +29,7 @@ use crate::{
     options::SealOptions,
     published::KEYS_RECENT_MAX,
     sealed::read_frame,
-    segment::{Place, Segment, Walked},
+    segment::{Place, Proof, Segment, Walked},
 };
 
 /// Told after each large frame how many bytes of events went into it: it may wait there, so that sealing yields to
@@ -124,7 +124,7 @@ impl Making<'_> {
         let mut places = places.into_iter().peekable();
         let first_number = places.peek().map_or(0, |place| place.number);
         while let Some(place) = places.next() {
-            let block = self.segment.block(&place, chain, &mut decompressor, &mut buffer)?;
+            let block = self.segment.block(&place, chain, &mut decompressor, &mut buffer, Proof::Both)?;
             chain = place.chain;
             content = content.over(&block.payload);
             gathered.extend_from_slice(&block.payload);
@@ -243,7 +243,7 @@ fn compare(
     let mut decompressor = Decompressor::new().map_err(Error::io("decompress", temporary))?;
     let (mut running, mut memory, mut buffer) = (Running::after(0), Vec::new(), Vec::new());
     for frame in &index.frames {
-        let payload = read_frame(&segment, frame, memory, &mut decompressor, &mut buffer)?;
+        let payload = read_frame(&segment, frame, memory, &mut decompressor, &mut buffer, Proof::Both)?;
         running = running.over(&payload);
         memory = payload.try_into_mut().map_or_else(|_| Vec::new(), Vec::from);
     }

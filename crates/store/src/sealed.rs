@@ -12,7 +12,7 @@ use crate::{
     checksum::Running,
     data_frame::{self, Decompressor},
     index::{Entry, Frame, Index},
-    segment::{Border, Segment},
+    segment::{Border, Proof, Segment},
 };
 
 /// An open sealed segment. Cheap to clone.
@@ -73,7 +73,7 @@ impl Sealed {
                 // The memory of the frame before it, when nobody reads in that any more.
                 let memory =
                     open.take().and_then(|old| old.payload.try_into_mut().ok()).map_or_else(Vec::new, Vec::from);
-                let payload = read_frame(&self.segment, frame, memory, decompressor, buffer)?;
+                let payload = read_frame(&self.segment, frame, memory, decompressor, buffer, Proof::Ours)?;
                 open.insert(OpenFrame { index: Arc::clone(index), at: frame_at, payload }).payload.clone()
             }
         };
@@ -116,13 +116,16 @@ pub(crate) fn read_frame(
     memory: Vec<u8>,
     decompressor: &mut Decompressor,
     buffer: &mut Vec<u8>,
+    proof: Proof,
 ) -> Result<Bytes, Error> {
     buffer.resize(frame.stored_len as usize, 0);
     segment.file.read_exact_at(buffer, frame.start).map_err(Error::io("read", &segment.at.path))?;
     if Running::after(segment.seed).over(buffer).value() != frame.checksum {
         return Err(segment.corrupt(frame.start, "the large frame that begins here fails its checksum"));
     }
-    decompressor
-        .decompress_into(memory, buffer, frame.raw_len as usize)
-        .ok_or_else(|| segment.corrupt(frame.start, "the large frame does not decompress to the size in the index"))
+    let payload = match proof {
+        Proof::Ours => decompressor.decompress_proven(memory, buffer, frame.raw_len as usize),
+        Proof::Both => decompressor.decompress_into(memory, buffer, frame.raw_len as usize),
+    };
+    payload.ok_or_else(|| segment.corrupt(frame.start, "the large frame does not decompress to the size in the index"))
 }

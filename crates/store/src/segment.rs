@@ -92,6 +92,15 @@ impl Place {
     }
 }
 
+/// What has to hold for what is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Our checksum over the stored bytes: for those who read events.
+    Ours,
+    /// Zstd's over the content, too: for those who look for damage, and before the stored bytes are replaced.
+    Both,
+}
+
 /// All blocks of a segment that is not sealed.
 #[derive(Debug)]
 pub(crate) struct Walked {
@@ -334,13 +343,14 @@ impl Segment {
         }
     }
 
-    /// Reads one committed block, checking everything: the chain, the frame, the number of lines. `buffer` is used again.
+    /// Reads one committed block, checking the chain, the frame and the number of lines. `buffer` is used again.
     pub(crate) fn block(
         &self,
         place: &Place,
         chain_before: u64,
         decompressor: &mut Decompressor,
         buffer: &mut Vec<u8>,
+        proof: Proof,
     ) -> Result<Block, Error> {
         buffer.resize(place.stored_len as usize + place.footer_len as usize, 0);
         self.file.read_exact_at(buffer, place.start).map_err(Error::io("read", &self.at.path))?;
@@ -351,9 +361,13 @@ impl Segment {
         if seals.chain != place.chain || Running::after(chain_before).over(chained).value() != seals.chain {
             return Err(damaged("its bytes fail the chain checksum"));
         }
-        let payload = decompressor
-            .decompress(data, footer.raw_len as usize)
-            .ok_or_else(|| damaged("its data frame does not decompress to the size in the footer"))?;
+        let (data, raw_len) =
+            (buffer.get_mut(..place.stored_len as usize).unwrap_or_default(), footer.raw_len as usize);
+        let payload = match proof {
+            Proof::Ours => decompressor.decompress_proven(Vec::new(), data, raw_len),
+            Proof::Both => decompressor.decompress(data, raw_len),
+        };
+        let payload = payload.ok_or_else(|| damaged("its data frame does not decompress to the size in the footer"))?;
         let ends = data_frame::line_ends(&payload, footer.count as usize)
             .ok_or_else(|| damaged("it does not hold as many lines as the footer says"))?;
         Ok(Block {

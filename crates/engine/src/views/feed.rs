@@ -17,13 +17,13 @@ use std::{
     thread::JoinHandle,
 };
 
-use lakehead_decode::{Decoder, Events};
+use lakehead_decode::Decoder;
 use lakehead_model::{Offset, StreamSchema};
 use lakehead_query::{Digest, Round, ViewPlan};
-use lakehead_store::{Block, Packed, Reader, Stream, Unpacker};
+use lakehead_store::{Packed, Reader, Stream, Unpacker};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Id, bounds::Bounds, priority};
+use super::{Id, bounds::Bounds, gathering::Gathering, priority};
 use crate::Error;
 
 /// Rounds that are digested and wait to be taken, beside those that are under way.
@@ -257,32 +257,19 @@ impl Worker {
     }
 
     fn round(&mut self, decoder: &Decoder, end: Offset, blocks: Vec<Packed>) -> Result<Round, String> {
-        let mut round = Round { batches: Vec::new(), events: 0, end, times: Vec::new() };
+        let mut gathering = Gathering::new(decoder);
         let mut failed = None;
         for packed in blocks {
             let unpacked = self.unpacker.unpack(&packed, |block| {
-                failed = failed.take().or_else(|| add(&mut round, decoder, &block).err());
+                failed = failed.take().or_else(|| gathering.add(block).err());
             });
             unpacked.map_err(|e| e.to_string())?;
         }
-        failed.map_or(Ok(round), Err)
+        match failed {
+            Some(error) => Err(error.to_string()),
+            None => gathering.finish(end).map_err(|e| e.to_string())?.ok_or_else(|| "a round of no blocks".to_owned()),
+        }
     }
-}
-
-/// Adds a block to a round.
-pub(super) fn add(round: &mut Round, decoder: &Decoder, block: &Block) -> Result<(), String> {
-    round.times.push((block.progress, block.event_time_greatest, block.received_time));
-    round.events += block.len() as u64;
-    if !block.is_empty() {
-        let columns = decoder.decode(&Events {
-            payload: &block.payload,
-            ends: &block.ends,
-            first_offset: block.first_offset,
-            received_time: block.received_time,
-        });
-        round.batches.push(columns.map_err(|e| e.to_string())?);
-    }
-    Ok(())
 }
 
 async fn digests(crew: &Crew, round: &Round) -> BTreeMap<Id, Result<Digest, lakehead_query::Error>> {

@@ -8,11 +8,7 @@ use lakehead_model::{Name, Offset, StreamSchema};
 use lakehead_query::{Digest, Round, View, ViewPlan, ViewSettings};
 use lakehead_store::{Reader, Stream};
 
-use super::{
-    Id,
-    feed::{self, Digested},
-    progress::Build,
-};
+use super::{Id, feed::Digested, gathering::Gathering, progress::Build};
 use crate::{Error, pipeline::Swap};
 
 /// What a view's snapshot does not tell. Its thread writes it, a status reads it.
@@ -203,13 +199,13 @@ pub(crate) async fn catch_up(
 }
 
 fn round(reader: &mut Reader, decoder: &Decoder, to: Offset, round_bytes: u64) -> Result<Option<Round>, Error> {
-    let mut round = Round { batches: Vec::new(), events: 0, end: reader.position(), times: Vec::new() };
+    let damaged = |error: lakehead_decode::Error| Error::Internal(error.to_string());
+    let mut gathering = Gathering::new(decoder);
     let mut bytes = 0;
     while bytes < round_bytes && reader.position() < to {
         let Some(block) = reader.next()? else { break };
-        feed::add(&mut round, decoder, &block).map_err(Error::Internal)?;
         bytes += block.payload.len() as u64;
+        gathering.add(block).map_err(damaged)?;
     }
-    round.end = reader.position();
-    Ok((!round.times.is_empty()).then_some(round))
+    gathering.finish(reader.position()).map_err(damaged)
 }

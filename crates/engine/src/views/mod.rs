@@ -13,6 +13,7 @@
 mod bounds;
 mod build;
 mod feed;
+mod gathering;
 mod group;
 mod kept;
 mod live;

@@ -136,7 +136,7 @@ impl LateBy {
 /// A run of blocks on its way into views: their columns, and what their footers say of time.
 #[derive(Clone, Debug)]
 pub struct Round {
-    /// The events' columns, at least those that the view wants, by name.
+    /// The events' columns, at least those that the view wants, by name; those of one batch were received in the same hour.
     pub batches: Vec<RecordBatch>,
     /// How many events these are.
     pub events: u64,
@@ -204,7 +204,7 @@ fn columns(batch: &RecordBatch, input: &datafusion::arrow::datatypes::SchemaRef)
     Ok(batch.project(&indices)?)
 }
 
-/// The batches by the start of the hour that they were received in; all events of a batch were received at once.
+/// The batches by the start of the hour that they were received in; all events of a batch were received in one hour.
 fn by_hour(batches: &[RecordBatch]) -> Result<Vec<(Timestamp, Vec<&RecordBatch>)>, Error> {
     let mut hours: Vec<(Timestamp, Vec<&RecordBatch>)> = Vec::new();
     for batch in batches.iter().filter(|batch| batch.num_rows() > 0) {

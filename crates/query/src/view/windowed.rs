@@ -62,7 +62,7 @@ impl Body {
     pub(super) fn restore(plan: &Windowed, checkpoint: &Checkpoint, folder: &Folder) -> Result<Self, Error> {
         let read = |run: &RunFile| -> Result<Run, Error> {
             let batches = files::read_partial(&folder.run(checkpoint.build, *run))?;
-            Ok(Run { tier: run.tier, batches, file: Some(*run) })
+            Ok(Run::new(run.tier, batches, Some(*run)))
         };
         let runs = checkpoint.runs.iter().map(read).collect::<Result<_, _>>()?;
         let state = State::restored(plan, runs)?;

@@ -14,7 +14,7 @@ use crate::{
     layout::SegmentPath,
     recovery::first_block,
     sealed::read_frame,
-    segment::{Beginning, Border, Found, Segment},
+    segment::{Beginning, Border, Found, Proof, Segment},
 };
 
 const AS_NULL: &str =
@@ -194,7 +194,7 @@ fn good_frames(segment: &Segment, index: &Index) -> Result<Vec<bool>, Error> {
     let (mut buffer, mut memory) = (Vec::new(), Vec::new());
     let mut good = Vec::with_capacity(index.frames.len());
     for (i, frame) in index.frames.iter().enumerate() {
-        let payload = match read_frame(segment, frame, memory, &mut decompressor, &mut buffer) {
+        let payload = match read_frame(segment, frame, memory, &mut decompressor, &mut buffer, Proof::Both) {
             Ok(payload) => payload,
             Err(Error::Corrupt { .. }) => {
                 good.push(false);

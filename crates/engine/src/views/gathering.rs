@@ -1,0 +1,68 @@
+//! A round in the making: blocks in, their columns out.
+
+use std::sync::Arc;
+
+use lakehead_decode::{Decoder, Events};
+use lakehead_model::{Offset, Timestamp};
+use lakehead_query::Round;
+use lakehead_store::Block;
+
+/// Rows in one batch, where blocks are small: at a few dozen events a second a block has ten, and each batch costs as
+/// much as some hundred rows. It is DataFusion's own size of a batch (`datafusion.execution.batch_size`).
+const BATCH_ROWS: usize = 8192;
+
+/// Gathers blocks into batches, each of blocks that were received in the same hour.
+pub(super) struct Gathering<'d> {
+    decoder: &'d Decoder,
+    round: Round,
+    blocks: Vec<Arc<Block>>,
+    hour: Timestamp,
+    rows: usize,
+}
+
+impl<'d> Gathering<'d> {
+    pub(super) fn new(decoder: &'d Decoder) -> Self {
+        let round = Round { batches: Vec::new(), events: 0, end: Offset(0), times: Vec::new() };
+        Self { decoder, round, blocks: Vec::new(), hour: Timestamp(0), rows: 0 }
+    }
+
+    /// Adds the next block.
+    pub(super) fn add(&mut self, block: Arc<Block>) -> Result<(), lakehead_decode::Error> {
+        self.round.times.push((block.progress, block.event_time_greatest, block.received_time));
+        self.round.events += block.len() as u64;
+        if block.is_empty() {
+            return Ok(());
+        }
+        let hour = block.received_time.hour();
+        if hour != self.hour || self.rows + block.len() > BATCH_ROWS {
+            self.decode()?;
+        }
+        self.hour = hour;
+        self.rows += block.len();
+        self.blocks.push(block);
+        Ok(())
+    }
+
+    /// The round of all that was added, which ends at `end`; `None` when that is nothing.
+    pub(super) fn finish(mut self, end: Offset) -> Result<Option<Round>, lakehead_decode::Error> {
+        self.decode()?;
+        self.round.end = end;
+        Ok((!self.round.times.is_empty()).then_some(self.round))
+    }
+
+    fn decode(&mut self) -> Result<(), lakehead_decode::Error> {
+        self.rows = 0;
+        let blocks = std::mem::take(&mut self.blocks);
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        let events = blocks.iter().map(|block| Events {
+            payload: &block.payload,
+            ends: &block.ends,
+            first_offset: block.first_offset,
+            received_time: block.received_time,
+        });
+        self.round.batches.push(self.decoder.decode_all(&events.collect::<Vec<_>>())?);
+        Ok(())
+    }
+}
