@@ -11,15 +11,16 @@
 //!   views/<view>/.state/changes.0.7.arrow          what the commit changed in the results
 //! ```
 //!
-//! A result file that a newer one replaces is deleted when the last query that reads it is done.
+//! A result file that a newer one replaces is deleted when the last query that reads it is done. Who opens a view again, as a
+//! reload does, finds the files that are pinned by [`pinned`], shares them, and lets those be that are still read.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     fs::{self, File},
-    io::{BufWriter, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -57,7 +58,8 @@ pub enum Slot {
     Next,
 }
 
-/// A result file, pinned for as long as somebody holds it.
+/// A result file, pinned for as long as somebody holds it. There is one for each path in a process, so that whoever replaces a
+/// file knows of everyone who reads it; no path is ever used for two files.
 #[derive(Debug)]
 pub(crate) struct ResultFile {
     pub(crate) path: PathBuf,
@@ -65,11 +67,15 @@ pub(crate) struct ResultFile {
     superseded: AtomicBool,
 }
 
-impl ResultFile {
-    pub(crate) fn new(path: PathBuf, size: u64) -> Self {
-        Self { path, size, superseded: AtomicBool::new(false) }
-    }
+/// What is pinned, by path.
+static PINNED: Mutex<BTreeMap<PathBuf, Weak<ResultFile>>> = Mutex::new(BTreeMap::new());
 
+// Nothing that pins a file may be dropped under this lock: the drop takes it.
+fn pinned() -> MutexGuard<'static, BTreeMap<PathBuf, Weak<ResultFile>>> {
+    PINNED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ResultFile {
     /// A newer one took its place: delete it when nobody reads it any more.
     pub(crate) fn supersede(&self) {
         self.superseded.store(true, Ordering::Relaxed);
@@ -78,9 +84,14 @@ impl ResultFile {
 
 impl Drop for ResultFile {
     fn drop(&mut self) {
-        if self.superseded.load(Ordering::Relaxed) {
-            // What cannot be deleted is left over and swept at the next opening.
-            let _ = fs::remove_file(&self.path);
+        let mut pinned = pinned();
+        // Somebody may have pinned it anew since the last holder let go.
+        if pinned.get(&self.path).is_none_or(|file| file.strong_count() == 0) {
+            pinned.remove(&self.path);
+            if self.superseded.load(Ordering::Relaxed) {
+                // What cannot be deleted is left over and swept at the next opening.
+                let _ = fs::remove_file(&self.path);
+            }
         }
     }
 }
@@ -194,8 +205,17 @@ impl Folder {
 fn sweep(folder: &Path, keep: &HashSet<PathBuf>) -> Result<(), Error> {
     for entry in fs::read_dir(folder).map_err(Error::file(folder))? {
         let path = entry.map_err(Error::file(folder))?.path();
-        if path.is_file() && !keep.contains(&path) {
-            fs::remove_file(&path).map_err(Error::file(&path))?;
+        if !path.is_file() || keep.contains(&path) {
+            continue;
+        }
+        let read = pinned().get(&path).and_then(Weak::upgrade);
+        match read {
+            Some(file) => file.supersede(),
+            None => match fs::remove_file(&path) {
+                // Who read it last may just have let go.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file(&path)(error)),
+                _ => {}
+            },
         }
     }
     Ok(())
@@ -331,14 +351,40 @@ fn sync_folder(folder: &Path) -> Result<(), Error> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::file(folder))
 }
 
-/// Shares a result file.
+/// Pins a result file.
 pub(crate) fn result_file(path: PathBuf, size: u64) -> Arc<ResultFile> {
-    Arc::new(ResultFile::new(path, size))
+    let mut pinned = pinned();
+    if let Some(file) = pinned.get(&path).and_then(Weak::upgrade) {
+        return file;
+    }
+    let file = Arc::new(ResultFile { path: path.clone(), size, superseded: AtomicBool::new(false) });
+    pinned.insert(path, Arc::downgrade(&file));
+    file
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_read_outlives_a_sweep_and_goes_with_its_last_reader() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| dir.path().join(name);
+        for name in ["kept", "read", "left"] {
+            fs::write(path(name), name).expect("a file");
+        }
+        let (read, again) = (result_file(path("read"), 4), result_file(path("read"), 4));
+        assert!(Arc::ptr_eq(&read, &again), "there is one for each path");
+        let there = || ["kept", "read", "left"].map(|name| path(name).exists());
+        sweep(dir.path(), &HashSet::from([path("kept")])).expect("it can be swept");
+        assert_eq!(there(), [true, true, false]);
+        drop(read);
+        assert_eq!(there(), [true, true, false]);
+        drop(again);
+        assert_eq!(there(), [true, false, false]);
+        drop(result_file(path("kept"), 4));
+        assert_eq!(there(), [true, false, false], "nothing took its place");
+    }
 
     #[test]
     fn periods_are_named_by_what_they_cover() {

@@ -67,6 +67,8 @@ pub struct Rows {
     /// Its columns.
     pub schema: SchemaRef,
     stream: SendableRecordBatchStream,
+    /// It has the tables, which pin what the stream reads; the plan itself only has the files' names.
+    tables: SessionContext,
 }
 
 impl Rows {
@@ -175,11 +177,11 @@ impl Lake {
         read_only.verify_plan(&plan)?;
         let frame = context.execute_logical_plan(rewrite::executable(plan)?).await?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
-        Ok(Rows { schema, stream: frame.execute_stream().await? })
+        Ok(Rows { schema, stream: frame.execute_stream().await?, tables: context })
     }
 
     async fn run(&self, sql: &str) -> Result<Answer, Error> {
-        let Rows { schema, mut stream } = self.begin(sql).await?;
+        let Rows { schema, mut stream, tables: _pinned } = self.begin(sql).await?;
         let (mut batches, mut rows) = (Vec::new(), 0);
         while let Some(batch) = stream.next().await {
             let batch = batch?;

@@ -372,7 +372,8 @@ impl View {
         folder.create()?;
         let (mut view, rebuild) = Self::restore(&folder, name, plan, settings, slot, upstream)?;
         view.slot = Some(slot);
-        if slot == Slot::Next && view.checkpoint.generation == 0 {
+        // A life of its own, so that no path is used again that somebody may still read.
+        if rebuild.is_some() || slot == Slot::Next && view.checkpoint.generation == 0 {
             let build = |slot| Checkpoint::load(&folder.checkpoint(slot)).map_or(0, |checkpoint| checkpoint.build);
             view.checkpoint.build = build(Slot::Current).max(build(Slot::Next)) + 1;
         }
