@@ -11,7 +11,10 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use lakehead_engine::{Engine, Parts, Pipeline, status::SourceState};
+use lakehead_engine::{
+    Engine, Parts, Pipeline,
+    status::{SourceState, ViewState},
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -207,8 +210,27 @@ impl Service {
             };
             format!("{name} {state}")
         });
-        streams.into_iter().chain(sources).collect::<Vec<_>>().join(" · ")
+        let views = status.views.iter().filter_map(|(name, view)| match view.state {
+            ViewState::Building { fraction, seconds_left, .. } => {
+                Some(format!("{name} {}", build(fraction, seconds_left)))
+            }
+            ViewState::Live | ViewState::Failed => None,
+        });
+        streams.into_iter().chain(sources).chain(views).collect::<Vec<_>>().join(" · ")
     }
+}
+
+/// How far a view's build is: `building 42 %, about 3 min left`.
+pub(crate) fn build(fraction: f64, seconds_left: Option<f64>) -> String {
+    // It is at its end when it is live, not before.
+    let percent = (fraction * 100.0).floor().clamp(0.0, 99.0);
+    let left = match seconds_left.map(f64::ceil) {
+        None => String::new(),
+        Some(seconds) if seconds < 100.0 => format!(", about {seconds} s left"),
+        Some(seconds) if seconds < 5_400.0 => format!(", about {:.0} min left", seconds / 60.0),
+        Some(seconds) => format!(", about {:.0} h left", seconds / 3_600.0),
+    };
+    format!("building {percent} %{left}")
 }
 
 /// `1234567` as `1,234,567`.
@@ -232,6 +254,18 @@ mod tests {
     fn numbers_are_grouped_by_thousands() {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_build_is_told_in_the_unit_that_fits() {
+        for (fraction, left, text) in [
+            (0.0, None, "building 0 %"),
+            (0.999, Some(0.2), "building 99 %, about 1 s left"),
+            (1.0, Some(180.0), "building 99 %, about 3 min left"),
+            (0.5, Some(7_300.0), "building 50 %, about 2 h left"),
+        ] {
+            assert_eq!(build(fraction, left), text);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
     ask::{Source, directory},
     outcome::Outcome,
     output::say,
-    service::grouped,
+    service::{build, grouped},
 };
 
 #[derive(Debug, Args)]
@@ -94,14 +94,7 @@ fn building(view: &Value) -> Option<String> {
     if view["state"] != "building" {
         return None;
     }
-    let percent = (view["fraction"].as_f64().unwrap_or(0.0) * 100.0).floor();
-    let left = match view["seconds_left"].as_f64() {
-        None => String::new(),
-        Some(seconds) if seconds < 90.0 => format!(", about {} s left", seconds.ceil()),
-        Some(seconds) if seconds < 5_400.0 => format!(", about {} min left", (seconds / 60.0).ceil()),
-        Some(seconds) => format!(", about {:.1} h left", seconds / 3_600.0),
-    };
-    Some(format!("building {percent} %{left}"))
+    Some(build(view["fraction"].as_f64().unwrap_or_default(), view["seconds_left"].as_f64()))
 }
 
 #[cfg(test)]

@@ -29,6 +29,12 @@ pub(crate) fn describe() -> Machine {
     }
 }
 
+/// How many processes waited for a processor in the last minute, on average (proc(5), `loadavg`).
+pub(crate) fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("?").to_owned()
+}
+
 fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     line.split_once(':').map(|(_, value)| value.trim())

@@ -1,7 +1,7 @@
 //! `cargo xtask`: what is done to the project rather than by it.
 //!
 //! `ci` is the whole gate, `test` the tests with their set-up, `tidy` the structure rules, `bench` the measurements, `torture` and
-//! `soak` the attacks on the running binary.
+//! `soak` the attacks on the running binary, `differential` the one on what views count.
 //! It shares the one build profile and names no crate of Lakehead, so it builds in seconds; it drives `cargo` and the
 //! built binary from outside, as a user would.
 
@@ -9,6 +9,7 @@ mod bench;
 mod ci;
 mod command;
 mod count;
+mod differential;
 mod features;
 mod http;
 mod machine;
@@ -33,13 +34,18 @@ usage: cargo xtask <command>
   bench store   measures the store alone, from memory: append, scan, the cost per event as it grows, opening
           [--events N, default 2000000] [--flat N, default 50000000; 0 leaves it out]
           [--segments N, default 10000; 0 leaves it out] [--sync always|off|SPAN, default always]
+  bench views   measures what views cost and how fast they are, with DuckDB, Polars and ClickHouse beside them
+          [--events N, default 3000000] [--view-events N, default 50000000; 0 leaves it out]
+          [--live-seconds N, default 60; 0 leaves it out]
   torture kills the running binary again and again, and checks that nothing was lost or doubled
           [--kills N, default 100] [--seed S, default 1] [--minutes M, default no limit]
           [--points all|NAME,…, default all that can be reached] [--binary PATH, default a build of this checkout]
           [--report: writes docs/evidence/torture.md]
   soak    lets the binary run for an hour under load, and checks memory, files and exactness
           [--minutes M, default 60] [--rate N, default 20000] [--seed S, default 1] [--binary PATH]
-          [--report: writes docs/evidence/soak.md and soak.svg]";
+          [--report: writes docs/evidence/soak.md and soak.svg]
+  differential   runs random queries as views, as batch queries and in DuckDB, and compares
+          [--seed S, default 1] [--minutes N, default 10] [--case NAME: only that one, as a failure names it]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -51,6 +57,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::run(rest),
         Some("torture") => torture::run(rest),
         Some("soak") => soak::run(rest),
+        Some("differential") => differential::run(rest),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -52,6 +52,14 @@ impl Cpu {
     pub(crate) fn seconds(self) -> f64 {
         self.user_seconds + self.system_seconds
     }
+
+    /// What was spent after `earlier`.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self {
+            user_seconds: self.user_seconds - earlier.user_seconds,
+            system_seconds: self.system_seconds - earlier.system_seconds,
+        }
+    }
 }
 
 impl Process {

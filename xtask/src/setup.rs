@@ -29,6 +29,11 @@ pub(crate) fn all() {
             println!("set-up: {program} is missing, so this is skipped: {without} (Debian: apt-get install {package})");
         }
     }
+    duckdb();
+}
+
+/// Sets up the Python environment alone, which brings DuckDB.
+pub(crate) fn duckdb() {
     match python() {
         Ok(()) => println!("set-up: done"),
         Err(error) => println!("set-up: DuckDB, pandas and Polars are skipped: {error:#}"),

@@ -8,13 +8,18 @@ use std::{
 
 use datafusion::{
     arrow::{array::RecordBatch, datatypes::SchemaRef},
+    catalog::{
+        CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+        SchemaProvider,
+    },
     execution::{
-        SendableRecordBatchStream, SessionStateBuilder,
+        SendableRecordBatchStream, SessionState, SessionStateBuilder,
         context::SQLOptions,
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
         memory_pool::GreedyMemoryPool,
-        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+        runtime_env::RuntimeEnvBuilder,
     },
+    physical_plan::execute_stream,
     prelude::SessionContext,
 };
 use futures::{StreamExt, future::BoxFuture};
@@ -22,6 +27,10 @@ use lakehead_model::{ByteSize, Name, StreamSchema};
 use lakehead_store::Stream;
 
 use crate::{Error, ViewHandle, functions, rewrite, stream_table::StreamTable, view_table::ViewTable};
+
+/// Where DataFusion finds a table that is named without more.
+const CATALOG: &str = "lakehead";
+const SCHEMA: &str = "public";
 
 /// What one query, and all queries together, may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +77,7 @@ pub struct Rows {
     pub schema: SchemaRef,
     stream: SendableRecordBatchStream,
     /// It has the tables, which pin what the stream reads; the plan itself only has the files' names.
-    tables: SessionContext,
+    tables: SessionState,
 }
 
 impl Rows {
@@ -87,7 +96,9 @@ pub struct Lake {
 
 struct Inner {
     limits: Limits,
-    runtime: Arc<RuntimeEnv>,
+    /// What every query begins with: all functions, no tables. Each has a copy, since making it anew takes longer than
+    /// most queries over views.
+    base: SessionState,
     streams: RwLock<BTreeMap<Name, (StreamSchema, Stream)>>,
     views: RwLock<BTreeMap<Name, ViewHandle>>,
 }
@@ -105,8 +116,15 @@ impl Lake {
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(bytes)))
             .with_disk_manager_builder(disk)
             .build_arc()?;
-        let (streams, views) = Default::default();
-        Ok(Self { inner: Arc::new(Inner { limits, runtime, streams, views }) })
+        let config = functions::config()
+            .with_information_schema(true)
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_create_default_catalog_and_schema(false);
+        let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+        let context = SessionContext::new_with_state(state.build());
+        functions::register(&context)?;
+        let (base, streams, views) = (context.state(), RwLock::default(), RwLock::default());
+        Ok(Self { inner: Arc::new(Inner { limits, base, streams, views }) })
     }
 
     /// Makes a stream a table.
@@ -171,13 +189,15 @@ impl Lake {
     }
 
     async fn begin(&self, sql: &str) -> Result<Rows, Error> {
-        let context = self.context()?;
+        let state = self.state(self.inner.limits.threads)?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let plan = context.state().create_logical_plan(sql).await.map_err(|error| self.explain(error.into()))?;
+        let plan = state.create_logical_plan(sql).await.map_err(|error| self.explain(error.into()))?;
         read_only.verify_plan(&plan)?;
-        let frame = context.execute_logical_plan(rewrite::executable(plan)?).await?;
-        let schema = Arc::new(frame.schema().as_arrow().clone());
-        Ok(Rows { schema, stream: frame.execute_stream().await?, tables: context })
+        let plan = rewrite::executable(plan)?;
+        let schema = Arc::new(plan.schema().as_arrow().clone());
+        let plan = state.create_physical_plan(&plan).await?;
+        let stream = execute_stream(plan, state.task_ctx())?;
+        Ok(Rows { schema, stream, tables: state })
     }
 
     async fn run(&self, sql: &str) -> Result<Answer, Error> {
@@ -211,32 +231,28 @@ impl Lake {
         self.inner.limits
     }
 
-    fn context(&self) -> Result<SessionContext, Error> {
-        self.context_with(self.inner.limits.threads.max(1))
-    }
-
     /// Every stream and view as a table, at this moment, for queries of so many threads.
     pub(crate) fn context_with(&self, threads: usize) -> Result<SessionContext, Error> {
-        let config = functions::config()
-            .with_target_partitions(threads)
-            .with_information_schema(true)
-            .with_default_catalog_and_schema("lakehead", "public");
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(Arc::clone(&self.inner.runtime))
-            .with_default_features()
-            .build();
-        let context = SessionContext::new_with_state(state);
-        functions::register(&context)?;
+        Ok(SessionContext::new_with_state(self.state(threads)?))
+    }
+
+    fn state(&self, threads: usize) -> Result<SessionState, Error> {
+        let schema = MemorySchemaProvider::new();
         let streams = self.inner.streams.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for (name, (schema, stream)) in streams {
-            context.register_table(name.as_str(), Arc::new(StreamTable::new(stream, schema)))?;
+        for (name, (columns, stream)) in streams {
+            schema.register_table(name.to_string(), Arc::new(StreamTable::new(stream, columns)))?;
         }
         for view in self.views() {
-            let name = view.name().clone();
-            context.register_table(name.as_str(), Arc::new(ViewTable::pinned(view.snapshot())))?;
+            schema.register_table(view.name().to_string(), Arc::new(ViewTable::pinned(view.snapshot())))?;
         }
-        Ok(context)
+        let (catalog, catalogs) = (MemoryCatalogProvider::new(), MemoryCatalogProviderList::new());
+        catalog.register_schema(SCHEMA, Arc::new(schema))?;
+        catalogs.register_catalog(CATALOG.into(), Arc::new(catalog));
+        let mut state = self.inner.base.clone();
+        state.register_catalog_list(Arc::new(catalogs));
+        state.config_mut().options_mut().execution.target_partitions = threads.max(1);
+        state.mark_start_execution();
+        Ok(state)
     }
 }
 

@@ -21,7 +21,7 @@ use datafusion::{
     functions_aggregate::min_max::max_udaf,
     functions_window::lead_lag::lag,
     logical_expr::{
-        Aggregate, Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, WindowFunctionDefinition,
+        Aggregate, Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFunctionDefinition,
         expr::{AggregateFunction, Sort, WindowFunction},
     },
     prelude::{SessionContext, cast, col, lit},
@@ -210,9 +210,11 @@ fn sessions(
     let mut begun = given;
     let first = functions::session_first(session, col(BEFORE), col(TIME)).alias(FIRST);
     begun.extend([col(TIME), col(CELL), first]);
-    // The default frame takes in all rows of the same time, so it does not matter in which order these come.
+    // By range: this takes in all rows of the same time, so it does not matter in which order these come.
+    let by_range = WindowFrame::new(Some(false));
     let start = WindowFunction::new(WindowFunctionDefinition::AggregateUDF(max_udaf()), vec![col(FIRST)]);
-    let start = Expr::WindowFunction(Box::new(start)).partition_by(keys).order_by(in_order()).build()?.alias(WINDOW);
+    let start = Expr::WindowFunction(Box::new(start)).partition_by(keys).order_by(in_order());
+    let start = start.window_frame(by_range).build()?.alias(WINDOW);
 
     Ok(timed.project(columns)?.window([before])?.project(begun)?.window([start])?.build()?)
 }

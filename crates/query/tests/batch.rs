@@ -494,3 +494,25 @@ async fn what_cannot_be_is_refused_in_words() {
         assert!(said.contains(says), "{sql}\n says: {said}\n expected: {says}");
     }
 }
+
+#[tokio::test]
+async fn zz_measure() {
+    let world = World::with(&Random(1).events(500)).await;
+    for sql in ["SELECT 1", "SELECT count(*) FROM s", "EXPLAIN SELECT 1"] {
+        for _ in 0..3 {
+            let begun = std::time::Instant::now();
+            for _ in 0..100 {
+                world.lake.query(sql).await.expect("an answer");
+            }
+            println!("{sql}: {:?} each", begun.elapsed() / 100);
+        }
+    }
+    for sql in [
+        "EXPLAIN SELECT hop(event_time, INTERVAL '1 minute', INTERVAL '5 minutes') AS w, wiki, count(*), sum(length_new) FROM s WHERE NOT bot GROUP BY 1, 2",
+        "EXPLAIN SELECT hop(event_time, INTERVAL '2 minute', INTERVAL '5 minutes') AS w, wiki, count(*), sum(length_new) FROM s WHERE NOT bot GROUP BY 1, 2",
+        "EXPLAIN SELECT session(event_time, INTERVAL '1 minute') AS w, wiki, count(*), sum(length_new) FROM s WHERE event_time > '2026-01-01' GROUP BY 1, 2",
+        "EXPLAIN SELECT tumble(received_time, INTERVAL '1 minute') AS w, data ->> 'a' ,count(*), top_k(title, 3) FROM s WHERE data ->> 'b' = 'x' GROUP BY 1, 2",
+    ] {
+        println!("{sql}\n{}", world.rows_in_order(sql).await.join("\n"));
+    }
+}

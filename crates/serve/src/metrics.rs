@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use lakehead_engine::status::{ReloadOutcome, SourceState, Status};
+use lakehead_engine::status::{ReloadOutcome, SourceState, Status, ViewState, ViewStatus};
 use lakehead_model::Timestamp;
 
 use crate::app::App;
@@ -167,6 +167,15 @@ impl Page {
         self.each(timeless, "view", all(), |v| Some(v.without_time as f64));
         let failed = gauge("lakehead_view_failed", "1 while the view stands still.");
         self.each(failed, "view", all(), |v| Some(f64::from(u8::from(v.failed.is_some()))));
+        let building = gauge("lakehead_view_building", "1 while the view is built from the log, beside the live ones.");
+        self.each(building, "view", all(), |v| Some(f64::from(u8::from(build(v).is_some()))));
+        let done =
+            gauge("lakehead_view_build_ratio", "How much of the log a view that is built has read, from 0 to 1.");
+        self.each(done, "view", all(), |v| build(v).map(|(fraction, ..)| fraction));
+        let pace = gauge("lakehead_view_build_events_per_second", "How fast a view is built, over ten seconds.");
+        self.each(pace, "view", all(), |v| build(v).map(|(_, pace, _)| pace));
+        let left = gauge("lakehead_view_build_left_seconds", "About how long a build takes from here.");
+        self.each(left, "view", all(), |v| build(v).and_then(|(.., left)| left));
     }
 
     /// Nothing where no audit has come to its end yet, so that an alert can tell "not yet" from "all is well".
@@ -201,6 +210,16 @@ impl Page {
         self.value(&[], seconds(last.at));
         self.family("lakehead_reload_last_successful", "gauge", "1 when the last reload was done, else 0.");
         self.value(&[], f64::from(u8::from(matches!(last.outcome, ReloadOutcome::Done { .. }))));
+    }
+}
+
+/// Of a view that is being built: how much is done, events a second, seconds left.
+fn build(view: &ViewStatus) -> Option<(f64, f64, Option<f64>)> {
+    match view.state {
+        ViewState::Building { fraction, events_per_second, seconds_left, .. } => {
+            Some((fraction, events_per_second, seconds_left))
+        }
+        ViewState::Live | ViewState::Failed => None,
     }
 }
 

@@ -1,12 +1,10 @@
 //! DuckDB at the same count on the same lines, in the same run.
 
-use std::{path::Path, process::Command};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Result, bail};
 
-use super::status::STREAM;
-use crate::command::{root, target};
+use super::{peers, status::STREAM};
 
 /// What DuckDB took.
 pub(super) struct DuckDb {
@@ -20,29 +18,26 @@ pub(super) struct DuckDb {
     pub(super) edits: u64,
 }
 
-/// Runs `bench/duckdb_count.py` with the Python environment of the tests.
+/// Where the raw lines are put, for whoever else counts them.
+pub(super) fn raw_lines(scratch: &Path) -> PathBuf {
+    scratch.join("raw.jsonl")
+}
+
+/// Runs `bench/duckdb_count.py`.
 pub(super) fn measure(scratch: &Path, data: &Path) -> Result<DuckDb> {
-    let python = target().join("venv/bin/python");
-    let said = Command::new(&python)
-        .arg(root().join("bench/duckdb_count.py"))
-        .arg(data.join("streams").join(STREAM))
-        .arg(scratch.join("raw.jsonl"))
-        .output()
-        .with_context(|| format!("starting {}", python.display()))?;
-    if !said.status.success() {
-        bail!("{}", String::from_utf8_lossy(&said.stderr).lines().last().unwrap_or_default().to_owned());
-    }
-    let answer: Value = serde_json::from_slice(&said.stdout).context("it did not print JSON")?;
-    let number = |key: &str| answer[key].as_f64().with_context(|| format!("no {key}"));
-    let count = |key: &str| answer[key].as_u64().with_context(|| format!("no {key}"));
-    if count("raw_edits")? != count("zst_edits")? {
-        bail!("it counted {} raw lines but {} in the segments", count("raw_edits")?, count("zst_edits")?);
+    let answer = peers::run(
+        "duckdb_count.py",
+        &[data.join("streams").join(STREAM).as_os_str(), raw_lines(scratch).as_os_str()],
+    )?;
+    let (raw_edits, zst_edits) = (peers::count(&answer, "raw_edits")?, peers::count(&answer, "zst_edits")?);
+    if raw_edits != zst_edits {
+        bail!("it counted {raw_edits} raw lines but {zst_edits} in the segments");
     }
     Ok(DuckDb {
-        version: answer["version"].as_str().unwrap_or("?").to_owned(),
-        threads: count("threads")?,
-        raw_seconds: number("raw_seconds")?,
-        zst_seconds: number("zst_seconds")?,
-        edits: count("raw_edits")?,
+        version: peers::version(&answer),
+        threads: peers::count(&answer, "threads")?,
+        raw_seconds: peers::number(&answer, "raw_seconds")?,
+        zst_seconds: peers::number(&answer, "zst_seconds")?,
+        edits: raw_edits,
     })
 }

@@ -6,10 +6,13 @@
 
 mod duckdb;
 mod live;
+mod peers;
 mod rebuild;
 mod report;
+mod scratch;
 mod status;
 mod store;
+mod views;
 
 use std::{fs, path::Path};
 
@@ -30,19 +33,16 @@ struct Options {
 
 /// Builds the binary, measures, prints, and appends to bench/RESULTS.md.
 pub(crate) fn run(words: &[String]) -> Result<()> {
-    if let Some((first, rest)) = words.split_first().filter(|(first, _)| *first == "store") {
-        return store::run(rest).with_context(|| format!("bench {first}"));
+    match words.split_first() {
+        Some((first, rest)) if first == "store" => return store::run(rest).context("bench store"),
+        Some((first, rest)) if first == "views" => return views::run(rest).context("bench views"),
+        _ => {}
     }
     let options = options(words)?;
     setup::all();
     command::run(&mut cargo(&["build", "--release"]))?;
     let binary = target().join("release/lakehead");
-    // On the same disk as the checkout: `/tmp` may be memory, and syncs are a part of what is measured.
-    let scratch = target().join("bench");
-    if scratch.exists() {
-        fs::remove_dir_all(&scratch).with_context(|| format!("clearing {}", scratch.display()))?;
-    }
-    fs::create_dir_all(&scratch).with_context(|| format!("making {}", scratch.display()))?;
+    let scratch = scratch::empty("bench")?;
 
     let data = scratch.join("data");
     println!("live path: {} events", options.events);
@@ -58,7 +58,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let section = report::section(&options, &machine::describe(), &live, &one, &all, &duckdb, &edits);
     println!("\n{section}");
     append(&command::root().join("bench/RESULTS.md"), &section)?;
-    fs::remove_dir_all(&scratch).with_context(|| format!("clearing {}", scratch.display()))
+    scratch::clear(&scratch)
 }
 
 fn options(words: &[String]) -> Result<Options> {

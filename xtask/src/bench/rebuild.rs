@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::status;
+use super::{scratch::text, status};
 use crate::{
     command::root,
     process::{Cpu, Process},
@@ -27,16 +27,21 @@ pub(super) struct Rebuild {
     pub(super) memory_peak: u64,
 }
 
-/// Deletes the views' results and starts a pipeline without a source on the same log.
+/// Rebuilds views of the default pipeline.
 pub(super) fn measure(binary: &Path, scratch: &Path, data: &Path, views: Views, events: u64) -> Result<Rebuild> {
+    let default = root().join("src/default_pipeline.toml");
+    let standing = fs::read_to_string(&default).with_context(|| format!("reading {}", default.display()))?;
+    let pipeline = scratch.join("rebuild.toml");
+    fs::write(&pipeline, without_sources(&standing, views))
+        .with_context(|| format!("writing {}", pipeline.display()))?;
+    run(binary, &pipeline, data, events)
+}
+
+/// Deletes the views' results and starts a pipeline without a source on the same log.
+pub(super) fn run(binary: &Path, pipeline: &Path, data: &Path, events: u64) -> Result<Rebuild> {
     let results = data.join("views");
     fs::remove_dir_all(&results).with_context(|| format!("deleting {}", results.display()))?;
-    let default = root().join("src/default_pipeline.toml");
-    let text = fs::read_to_string(&default).with_context(|| format!("reading {}", default.display()))?;
-    let pipeline = scratch.join("rebuild.toml");
-    fs::write(&pipeline, without_sources(&text, views)).with_context(|| format!("writing {}", pipeline.display()))?;
-    let path = |path: &Path| path.to_str().map(str::to_owned).context("the path of the checkout is not UTF-8");
-    let words = ["run", &path(&pipeline)?, "--data", &path(data)?, "--listen", "127.0.0.1:0"];
+    let words = ["run", &text(pipeline)?, "--data", &text(data)?, "--listen", "127.0.0.1:0"];
     let begun = Instant::now();
     let mut lakehead = Process::start(binary, &words)?;
     status::wait(&mut lakehead, events)?;

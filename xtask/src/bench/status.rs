@@ -49,6 +49,11 @@ pub(super) fn ask(address: &str) -> Result<Progress> {
 
 /// Waits until `events` are stored and every view counts them.
 pub(super) fn wait(process: &mut Process, events: u64) -> Result<Progress> {
+    follow(process, events, |_| ())
+}
+
+/// As [`wait`], and hands on what it sees meanwhile.
+pub(super) fn follow(process: &mut Process, events: u64, mut seen: impl FnMut(&Progress)) -> Result<Progress> {
     let mut last = (0, 0);
     let mut moved = Instant::now();
     loop {
@@ -56,6 +61,7 @@ pub(super) fn wait(process: &mut Process, events: u64) -> Result<Progress> {
         if progress.stored >= events && progress.counted >= events {
             return Ok(progress);
         }
+        seen(&progress);
         if (progress.stored, progress.counted) != last {
             last = (progress.stored, progress.counted);
             moved = Instant::now();

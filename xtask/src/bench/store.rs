@@ -3,16 +3,16 @@
 //! What it measures stands in bench/README.md. The bars are those of the design; the figures are printed beside them and
 //! fail nothing, since a machine may be busy.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{append, report::thousands};
+use super::{
+    append,
+    report::thousands,
+    scratch::{self, clear, room_for, text},
+};
 use crate::{
     command::{self, cargo, root, target},
     machine::{self, Machine},
@@ -46,10 +46,8 @@ pub(super) fn run(words: &[String]) -> Result<()> {
     let options = options(words)?;
     command::run(&mut cargo(&["build", "--release", "-p", "lakehead-store", "--example", "store_bench"]))?;
     let driver = Driver(target().join("release/examples/store_bench"));
-    let scratch = target().join("bench-store");
-    clear(&scratch)?;
-    fs::create_dir_all(&scratch).with_context(|| format!("making {}", scratch.display()))?;
-    room_for(&scratch, options.events.max(options.flat) * EVENT_BYTES_MAX)?;
+    let scratch = scratch::empty("bench-store")?;
+    room_for(&scratch, options.events.max(options.flat) * EVENT_BYTES_MAX, "--flat or --events")?;
 
     let mut section = head(&options);
     let data = scratch.join("append");
@@ -108,8 +106,7 @@ impl Driver {
 
 fn head(options: &Options) -> String {
     let Machine { date, commit, processor, cores, memory, kernel } = machine::describe();
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or("?").to_owned();
+    let load = machine::load();
     format!(
         "## The store, {date}, commit {commit}\n\n{processor}, {cores} cores, {memory}, {kernel}, load {load} before. Synthetic \
          events, sync = {:?}.\n\n| what | figure | bar |\n|---|---:|---:|\n",
@@ -188,28 +185,6 @@ fn flat_table(portions: &[Value]) -> Result<String> {
 
 fn number(line: &Value, key: &str) -> Result<f64> {
     line[key].as_f64().with_context(|| format!("no {key} in {line}"))
-}
-
-fn text(path: &Path) -> Result<String> {
-    path.to_str().map(str::to_owned).context("the path of the checkout is not UTF-8")
-}
-
-fn clear(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("clearing {}", folder.display()))?;
-    }
-    Ok(())
-}
-
-/// Refuses to fill somebody's disk.
-fn room_for(folder: &Path, bytes: u64) -> Result<()> {
-    let said = Command::new("df").args(["--output=avail", "-B1"]).arg(folder).output().context("starting df")?;
-    let free = String::from_utf8_lossy(&said.stdout).lines().last().and_then(|line| line.trim().parse::<u64>().ok());
-    let free = free.context("df does not say what is free")?;
-    if free < bytes * 2 {
-        bail!("{bytes} bytes may be needed and {free} are free: choose a smaller --flat or --events");
-    }
-    Ok(())
 }
 
 fn options(words: &[String]) -> Result<Options> {

@@ -21,8 +21,27 @@ pub(crate) struct Bounds {
     /// The longest that a crash makes the views count again, in time and in events.
     pub(crate) commit_every: Duration,
     pub(crate) commit_events: u64,
-    /// Told by a build where it stands, after each round. It may wait there.
-    pub(crate) on_build: Option<Arc<dyn Fn(Offset) + Send + Sync>>,
+    /// Told of every step, by the thread that has taken it. It may wait there.
+    pub(crate) on_step: Option<Arc<dyn Fn(Step) + Send + Sync>>,
+}
+
+/// What a thread of views has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The live views have come to this offset.
+    Live(Offset),
+    /// Views that are built have come to this offset.
+    Built(Offset),
+    /// Views that were built are live.
+    Joined,
+}
+
+impl Bounds {
+    pub(super) fn step(&self, step: Step) {
+        if let Some(on_step) = &self.on_step {
+            on_step(step);
+        }
+    }
 }
 
 /// Beyond this many, taking rounds in, one after the other, is what takes the time.
@@ -38,7 +57,7 @@ impl Default for Bounds {
             near_events: 20_000,
             commit_every: Duration::from_secs(10),
             commit_events: 4_000_000,
-            on_build: None,
+            on_step: None,
         }
     }
 }

@@ -7,11 +7,12 @@ use lakehead_model::Offset;
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    bounds::Step,
     feed::Feed,
     group::Group,
     kept::{Kept, lock},
     live::Position,
-    near, told,
+    near, told_to_stop,
 };
 use crate::status::ViewState;
 
@@ -38,9 +39,7 @@ impl Builder {
                             self.renew_crew();
                         }
                         self.tell(end);
-                        if let Some(on_build) = &self.group.bounds.on_build {
-                            on_build(end);
-                        }
+                        self.group.bounds.step(Step::Built(end));
                         // Twice: the commit, which the live views shall not wait for, takes time, and the log goes on meanwhile.
                         if !self.feed.is_halted() && self.is_near(end) {
                             self.group.commit().await;
@@ -59,8 +58,7 @@ impl Builder {
                         break;
                     }
                 },
-                // An error means that nobody can say stop any more.
-                () = told(&mut stopped), if !stopping => {
+                () = told_to_stop(&mut stopped), if !stopping => {
                     stopping = true;
                     self.feed.halt();
                 }

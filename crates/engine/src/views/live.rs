@@ -18,11 +18,12 @@ use lakehead_query::{Lake, Slot, View, ViewHandle};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
+    bounds::Step,
     feed::{Digested, Feed},
     group::Group,
     kept::{Kept, Noted, Renewal, lock},
     shown::Shown,
-    told,
+    told_to_stop,
 };
 use crate::{Error, pipeline::Swap};
 
@@ -96,7 +97,7 @@ impl Live {
                     let _ = answer.send(self.swap(&name).await);
                 }
                 // An error means that nobody can say stop any more.
-                () = told(&mut stopped), if !stopping => {
+                () = told_to_stop(&mut stopped), if !stopping => {
                     stopping = true;
                     self.feed.iter().for_each(Feed::halt);
                 }
@@ -133,6 +134,7 @@ impl Live {
                     self.renew_crew();
                 }
                 self.position.set(end);
+                self.group.bounds.step(Step::Live(end));
             }
             Some(Err(why)) => {
                 self.group.fail(&format!("cannot read the log: {why}"));
@@ -149,7 +151,7 @@ impl Live {
 
     /// Takes in views that were built and have come near.
     async fn join(&mut self, views: Vec<Kept>, stopping: bool) {
-        for kept in &views {
+        for kept in views.iter().filter(|kept| kept.goes_on()) {
             lock(&kept.note).build = None;
             let (view, at) = (kept.view.handle(), kept.view.next_offset());
             tracing::info!(view = %view.name(), offset = %at, "built; it is live from now on");
@@ -166,6 +168,7 @@ impl Live {
         } else {
             self.bring_along().await;
         }
+        self.group.bounds.step(Step::Joined);
         self.swap_all().await;
     }
 

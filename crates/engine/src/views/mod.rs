@@ -179,11 +179,6 @@ fn near(stream: &Stream, at: Offset, to: Offset, bounds: &Bounds) -> bool {
     ahead <= bounds.near_events && bytes <= u128::from(bounds.near_bytes)
 }
 
-/// Returns when `stopped` turns true, or when nobody is left who could say so.
-async fn told(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
 /// A thread that runs `work` to its end.
 fn spawn(
     name: String,
@@ -199,6 +194,12 @@ fn spawn(
         runtime.block_on(work);
     };
     std::thread::Builder::new().name(name.clone()).spawn(run).map_err(failed)
+}
+
+/// Returns when it is time to stop.
+async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+    // An error means that nobody can say so any more.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 impl Running {

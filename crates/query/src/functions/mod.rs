@@ -82,11 +82,6 @@ fn length(value: &ScalarValue) -> Result<Duration, String> {
     micros.map(Duration::from_micros).ok_or_else(|| format!("{value} is no length: it must be above zero"))
 }
 
-/// [`length`], for whoever has words of his own.
-pub(crate) fn interval(value: &ScalarValue) -> Option<Duration> {
-    length(value).ok()
-}
-
 /// An interval in its three parts, none of which can be turned into another.
 struct Span {
     months: i32,
