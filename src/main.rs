@@ -56,6 +56,8 @@ fn log() {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_timer(SystemClock)
+        // It would say so on the very channel that failed, and end the thread that logs.
+        .log_internal_errors(false)
         .with_target(false)
         .compact()
         .init();

@@ -4,7 +4,8 @@
 //! server stops before the engine, so whoever is being answered gets the answer.
 
 use std::{
-    io::{self, IsTerminal},
+    fmt::Display,
+    io::{self, IsTerminal, Write},
     net::SocketAddr,
     sync::Arc,
     time::Duration,
@@ -158,13 +159,11 @@ impl Service {
                     Ok(Err(error)) => error.into(),
                     Err(error) => anyhow!("the server was stopped by a defect: {error}"),
                 }),
-                _ = telling.tick(), if terminal => eprintln!("{}", self.line()),
+                _ = telling.tick(), if terminal => tell(self.line()),
             }
         };
         if failed.is_none() {
-            eprintln!(
-                "stopping; what has arrived is being kept (Ctrl-C again stops at once, and loses nothing either)"
-            );
+            tell("stopping; what has arrived is being kept (Ctrl-C again stops at once, and loses nothing either)");
         }
         tokio::select! {
             finished = self.finish(failed.is_some()) => {
@@ -187,7 +186,8 @@ impl Service {
         self.engine.shutdown().await?;
         let status = self.engine.status();
         let kept: u64 = status.streams.values().map(|stream| stream.events).sum();
-        eprintln!("stopped cleanly: {} events in {}", grouped(kept), self.engine.pipeline().data.display());
+        let pipeline = self.engine.pipeline();
+        tell(format_args!("stopped cleanly: {} events in {}", grouped(kept), pipeline.data.display()));
         Ok(())
     }
 
@@ -231,6 +231,11 @@ pub(crate) fn build(fraction: f64, seconds_left: Option<f64>) -> String {
         Some(seconds) => format!(", about {:.0} h left", seconds / 3_600.0),
     };
     format!("building {percent} %{left}")
+}
+
+/// Tells whoever is at the terminal; one that was closed is no reason to end in disorder.
+fn tell(what: impl Display) {
+    let _ = writeln!(io::stderr(), "{what}");
 }
 
 /// `1234567` as `1,234,567`.

@@ -7,7 +7,7 @@ use lakehead_query::Late;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{DEFAULT, Overrides, read};
+use super::{DEFAULT, Overrides, in_the_way, read};
 
 /// A kind of source for these tests: the binary's own kinds have their own tests.
 struct Ticks;
@@ -263,4 +263,15 @@ async fn the_settings_page_is_a_pipeline_and_its_values_are_the_defaults() {
     let retention = pipeline.streams.values().next().expect("a stream").retention;
     assert_eq!(retention.age, Some(Duration::from_secs(90 * 24 * 3600)));
     assert_eq!(retention.size.map(|size| size.0), Some(500 << 30));
+}
+
+#[test]
+fn what_is_in_the_way_of_a_reload_is_told_with_its_line_and_never_shows_a_secret() {
+    let text = "listen = \"127.0.0.1:9\"\ntoken = \"${SECRET}\"\n[stream.s]\n[store.seal]\nlevel = 3\n";
+    let found =
+        [("store.seal.level", "is 3"), ("token", "is hunter2-hunter2-hunter2"), ("listen", "moved"), ("data", "moved")];
+    let found = found.map(|(key, what)| (key.to_owned(), what.to_owned()));
+    let expected = "p.toml: data: moved\np.toml:1: listen: moved\np.toml:2: token: is ${SECRET}\n\
+                    p.toml:5: store.seal.level: is 3";
+    assert_eq!(in_the_way("p.toml", text, &environment, found).to_string(), expected);
 }

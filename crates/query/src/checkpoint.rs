@@ -154,7 +154,7 @@ impl Checkpoint {
     pub(crate) fn read(path: &Path, plan: &ViewPlan) -> Result<Self, Rebuild> {
         let checkpoint = Self::load(path)?;
         let differs = [
-            (checkpoint.definition != plan.definition(), "its SQL was changed"),
+            (checkpoint.definition != plan.definition(), "its SQL or a column was changed"),
             (checkpoint.datafusion != crate::DATAFUSION_VERSION, "DataFusion was upgraded"),
             (checkpoint.fingerprint != plan.fingerprint(), "its columns changed"),
         ];

@@ -20,6 +20,8 @@ use crate::{
 
 const COUNT: &str = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, count(*) AS events FROM s GROUP BY 1";
 
+const SUMS: &str = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, sum(n) AS events FROM s GROUP BY 1";
+
 /// Between two looks at what tells nobody that it has changed.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -44,6 +46,10 @@ async fn push(engine: &Engine, stream: &str, events: u64) {
         (0..events).map(|n| format!("{{\"n\":{n},\"dt\":\"2026-01-01T00:00:{:02}Z\"}}\n", n % 60)).collect();
     let pushed = engine.push(stream, Bytes::from(lines), None, None).await.expect("it is kept");
     assert_eq!(pushed.accepted, events);
+}
+
+async fn push_text(engine: &Engine, event: &str) {
+    engine.push("s", Bytes::copy_from_slice(event.as_bytes()), None, None).await.expect("it is kept");
 }
 
 async fn eventually(engine: &Engine, what: &str, done: impl Fn(&Status) -> bool) -> Status {
@@ -219,23 +225,27 @@ async fn changed_columns_and_event_times_hold_for_what_comes() {
     let mut typed = with_view(bare(dir.path()), "v", COUNT);
     let column = Column { name: "n".into(), path: vec!["n".into()], column_type: ColumnType::Int64, equals: None };
     typed.streams.get_mut("s").expect("it is there").schema.columns.push(column);
-    let typed = with_view(
-        typed,
-        "sums",
-        "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, sum(n) AS events FROM s GROUP BY 1",
-    );
+    let typed = with_view(typed, "sums", SUMS);
     let reloaded = engine.reload(typed).await.expect("it fits");
     assert_eq!(reloaded.in_words(), ["stream s changed", "view sums added"]);
     assert_eq!(number(&engine, "SELECT sum(n) FROM s").await, 6);
     assert_eq!(counted(&engine, "sums", 4).await, 6);
     assert_eq!(counted(&engine, "v", 4).await, 4);
 
+    let mut renamed = with_view(bare(dir.path()), "v", COUNT);
+    renamed = with_view(renamed, "sums", SUMS);
+    let column = Column { name: "n".into(), path: vec!["m".into()], column_type: ColumnType::Int64, equals: None };
+    renamed.streams.get_mut("s").expect("it is there").schema.columns.push(column);
+    engine.reload(renamed).await.expect("it fits");
+    push_text(&engine, "{\"m\":5,\"dt\":\"2026-01-01T00:00:00Z\"}").await;
+    assert_eq!(counted(&engine, "sums", 5).await, 5, "what was counted by the old path is counted again");
+    assert_eq!(counted(&engine, "v", 5).await, 5);
+
     let mut retimed = bare(dir.path());
     let rule = EventTimeRule { path: vec!["at".into()], format: TimeFormat::Rfc3339 };
     retimed.streams.get_mut("s").expect("it is there").schema.event_time = vec![rule];
     engine.reload(retimed).await.expect("it fits");
-    let event = Bytes::from_static(b"{\"n\":1,\"dt\":\"2026-01-01T00:00:00Z\",\"at\":\"2027-01-01T00:00:00Z\"}");
-    engine.push("s", event, None, None).await.expect("it is kept");
+    push_text(&engine, "{\"n\":1,\"dt\":\"2026-01-01T00:00:00Z\",\"at\":\"2027-01-01T00:00:00Z\"}").await;
     let late = "SELECT count(*) FROM s WHERE event_time >= TIMESTAMP '2026-12-31T00:00:00Z'";
     assert_eq!(number(&engine, late).await, 1, "its block says when its events happened");
 
@@ -244,7 +254,7 @@ async fn changed_columns_and_event_times_hold_for_what_comes() {
     assert!(!engine.push("s", event(), None, key).await.expect("kept").repeated);
     engine.reload(bare(dir.path())).await.expect("it fits");
     assert!(engine.push("s", event(), None, key).await.expect("known").repeated, "keys stay over a reload");
-    assert_eq!(engine.status().streams["s"].pushed, 6, "counts, too");
+    assert_eq!(engine.status().streams["s"].pushed, 7, "counts, too");
     engine.shutdown().await.expect("a clean end");
 }
 

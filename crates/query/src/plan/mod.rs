@@ -241,6 +241,10 @@ async fn compile(
         // Which result period a row is of.
         wanted.push(lakehead_decode::RECEIVED_TIME.to_owned());
     }
+    let definition = match streams.get(&stream).filter(|_| reads.is_none()) {
+        Some(schema) => format!("{definition};\n{}", columns(schema, &wanted)?),
+        None => definition,
+    };
     let inline = matches!(kind, Kind::Rows(_)).then(|| Arc::new(ViewTable::new(logical, Some(sql.to_owned()))));
     Ok(ViewPlan { sql: sql.to_owned(), definition, stream, reads, time, wanted, output, shape, kind, inline })
 }
@@ -294,6 +298,24 @@ fn planning_context(
     Ok(context)
 }
 
+/// How those of a stream's columns that are `wanted` are read from an event, as comments of SQL.
+fn columns(schema: &StreamSchema, wanted: &[String]) -> Result<String, Error> {
+    let mut text = String::new();
+    let mut add = |name: &str, how: Result<String, serde_json::Error>| -> Result<(), Error> {
+        let how = how.map_err(|error| Error::Engine(format!("a column is JSON: {error}")))?;
+        text.push_str(&format!("-- {name}: {how}\n"));
+        Ok(())
+    };
+    for name in wanted {
+        if name == lakehead_decode::EVENT_TIME {
+            add(name, serde_json::to_string(&schema.event_time))?;
+        } else if let Some(column) = schema.columns.iter().find(|column| column.name == *name) {
+            add(name, serde_json::to_string(column))?;
+        }
+    }
+    Ok(text)
+}
+
 impl ViewPlan {
     /// The SQL as the user wrote it.
     #[must_use]
@@ -301,7 +323,8 @@ impl ViewPlan {
         &self.sql
     }
 
-    /// Its SQL and that of every view that it reads: what its results depend on.
+    /// Its SQL and that of every view that it reads, and how the columns that they ask for are read from an event: what its
+    /// results depend on.
     #[must_use]
     pub fn definition(&self) -> &str {
         &self.definition
