@@ -191,7 +191,7 @@ fn partial_rows_whose_numbers_were_changed_are_found() {
         let entries = fs::read_dir(&state).expect("a folder").map(|entry| entry.expect("an entry").path());
         let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
         let mut found =
-            entries.filter(|path| name(path).ends_with(".partial") && name(path).starts_with("open.") == open);
+            entries.filter(|path| name(path).ends_with(".partial") && name(path).starts_with("state.") == open);
         found.next()
     };
     let closed = partial(false).expect("windows that are closed can still be corrected");

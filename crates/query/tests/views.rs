@@ -323,8 +323,9 @@ async fn what_cannot_be_kept_up_to_date_is_refused_with_the_nearest_thing() {
             "event_time or received_time",
         ),
         (
-            "SELECT tumble(event_time, INTERVAL '1 month') AS m, count(*) AS n FROM recentchange GROUP BY 1".into(),
-            "days, hours",
+            "SELECT tumble(event_time, INTERVAL '1 month 1 day') AS m, count(*) AS n FROM recentchange GROUP BY 1"
+                .into(),
+            "mixes units",
         ),
         (format!("SELECT {window} AS m, count(*) FROM recentchange GROUP BY 1"), "name it with AS"),
         (format!("SELECT {window} AS m, count(*) AS n FROM recentchanges GROUP BY 1"), "recentchanges"),

@@ -145,7 +145,7 @@ impl Body {
         next.checkpoint.partials = self.partials.clone();
         let earliest = self.state.earliest().map(|start| windowed.windows.first_end(start, start));
         if earliest.is_some_and(|end| end <= watermark) {
-            self.close(plan, windowed, settings, live, next, &mut draft).await?;
+            self.close(plan, windowed, live, next, &mut draft).await?;
         }
         let state = draft.state.as_ref().unwrap_or(&self.state);
         let mut runs = Vec::new();
@@ -175,7 +175,6 @@ impl Body {
         &self,
         plan: &ViewPlan,
         windowed: &Windowed,
-        settings: &ViewSettings,
         live: &BTreeMap<Timestamp, Live>,
         next: &mut Committing,
         draft: &mut Draft,
@@ -228,9 +227,6 @@ impl Body {
         let leaves = |cell: Cell| windows.last_end(cell.start, cell.last) <= watermark;
         for batch in &rows {
             staying.push(cells::filter(windowed, batch, |cell| !leaves(cell))?);
-            if settings.late == Late::Drop {
-                continue;
-            }
             for period in self.periods_of(windowed, batch, leaves)? {
                 let of = cells::filter(windowed, batch, |cell| leaves(cell) && period.contains(cell.start))?;
                 leaving.entry(period.start).or_insert((period, Vec::new())).1.push(of);
