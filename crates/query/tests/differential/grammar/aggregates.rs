@@ -81,7 +81,7 @@ impl Grammar<'_> {
             }
             14 => (named("median"), vec![number(self).cast("DOUBLE")], Exact),
             15 => (
-                Function::Percentile(self.random.word(&["0.0", "0.25", "0.9", "1.0"])),
+                Function::Percentile(self.random.word(&["0.0", "0.25", "0.75", "1.0"])),
                 vec![number(self).cast("DOUBLE")],
                 Exact,
             ),
