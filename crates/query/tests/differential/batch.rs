@@ -17,7 +17,7 @@ use crate::{
 
 /// A stream in a store of its own.
 pub(crate) struct Batch {
-    lake: Lake,
+    pub(crate) lake: Lake,
     // Before the folder: it writes when it is closed.
     _store: Store,
     _folder: tempfile::TempDir,

@@ -12,7 +12,6 @@ use self::samples::Samples;
 use crate::{
     case::Check,
     expression::{Expr, Function, column},
-    features::{FEATURES, Features},
     query::{DAY_MICROS, Item, Length, Query, Shape, Step, What, Window},
     random::Random,
     table::{Kind, Table},
@@ -23,7 +22,6 @@ pub(crate) struct Grammar<'t> {
     table: &'t Table,
     samples: Samples,
     random: Random,
-    features: Features,
 }
 
 /// Zones whose clocks change, by an hour and by half of one, and one that lies half an hour off and never changes.
@@ -32,16 +30,16 @@ const ZONES: &[&str] =
 
 impl<'t> Grammar<'t> {
     pub(crate) fn new(table: &'t Table) -> Self {
-        Self { table, samples: Samples::of(table), random: Random::new(0, "grammar"), features: FEATURES }
+        Self { table, samples: Samples::of(table), random: Random::new(0, "grammar") }
     }
 
     /// The query of this seed.
     pub(crate) fn query(&mut self, seed: u64) -> Query {
         self.random = Random::new(seed, "query");
-        if self.features.projections && self.random.chance(8) {
+        if self.random.chance(8) {
             return self.projection();
         }
-        if self.features.stacks && self.random.chance(12) {
+        if self.random.chance(12) {
             return self.stack();
         }
         let window = self.window();
@@ -82,12 +80,8 @@ impl<'t> Grammar<'t> {
 
     fn window(&mut self) -> Window {
         let time = if self.random.chance(15) { "received_time" } else { "event_time" };
-        let mut shapes = vec![0, 0, 0];
-        shapes.extend(self.features.calendars.then_some(1));
-        shapes.extend(self.features.hops.then_some(2));
-        shapes.extend(self.features.sessions.then_some(3));
         let size = *self.random.pick(self.table.sizes);
-        let shape = match self.random.pick(&shapes) {
+        let shape = match self.random.below(6) {
             1 => {
                 let step = match self.random.below(4) {
                     0 => Step::Days(1),

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use arrow::{compute::concat_batches, datatypes::SchemaRef};
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Name, Offset, Timestamp};
-use lakehead_query::{Error, Lake, Round, Slot, View, ViewPlan, ViewSettings, check_views};
+use lakehead_query::{Error, Lake, Question, Round, Slot, View, ViewPlan, ViewSettings, check_views};
 
 use crate::{
     batch::{limits, scratch},
     case::{BELOW, Case},
     compare::{Side, difference},
+    follower::Follower,
     oracle,
     random::Random,
     table::Table,
@@ -63,13 +64,22 @@ async fn absorb(view: &mut View, round: &Round) -> Result<(), Error> {
 }
 
 /// Runs the case over the table, by the choices of `random`.
-pub(crate) async fn run(table: &Table, case: &Case, random: &mut Random, plant: Plant) -> Result<Told, String> {
+/// `lake` has the table's log.
+pub(crate) async fn run(
+    table: &Table,
+    case: &Case,
+    lake: &Lake,
+    random: &mut Random,
+    plant: Plant,
+) -> Result<Told, String> {
     let plans = plans(table, case).await?;
     let folder = scratch();
     let delay = *random.pick(&[0, 1, 5, 60, 60, 600]);
     let settings =
         ViewSettings { watermark_delay: Duration::from_secs(delay), lateness: LATENESS, ..ViewSettings::default() };
-    let mut work = Work { table, plans, settings, folder: folder.path(), history: History::default() };
+    // The follower finds what an update means by the names that the grammar gives.
+    let follows = case.name.contains("/grammar/");
+    let mut work = Work { table, lake, plans, follows, settings, folder: folder.path(), history: History::default() };
     work.run(random, plant).await
 }
 
@@ -91,6 +101,8 @@ async fn plans(table: &Table, case: &Case) -> Result<Vec<(Name, Arc<ViewPlan>)>,
 
 struct Work<'a> {
     table: &'a Table,
+    lake: &'a Lake,
+    follows: bool,
     /// In the order in which they read each other; only the first one reads the stream.
     plans: Vec<(Name, Arc<ViewPlan>)>,
     settings: ViewSettings,
@@ -117,6 +129,7 @@ impl Work<'_> {
         let events: Vec<(&str, Timestamp)> = self.table.events().collect();
         let decoder = Decoder::new(&self.table.schema, self.plans[0].1.wanted()).map_err(|e| e.to_string())?;
         let mut views = self.open().await?;
+        let mut follower = Follower::default();
         let midway_at = random.chance(40).then(|| random.below(events.len()));
         let mut midway = None;
         // Some views go through large steps and few commits, some the other way.
@@ -163,6 +176,9 @@ impl Work<'_> {
             }
             if random.chance(commit) {
                 self.commit(&mut views, random.chance(80)).await?;
+                if self.follows && random.chance(30) {
+                    follower.follow(&views[views.len() - 1].handle()).await?;
+                }
                 if random.chance(20) {
                     drop(views);
                     views = self.open().await?;
@@ -189,6 +205,12 @@ impl Work<'_> {
             || counts.events != events.len() as u64
         {
             return Err(format!("the view does not account for every event of {}: {counts:?}", events.len()));
+        }
+        if self.follows {
+            follower.check(&views[views.len() - 1].handle()).await?;
+        }
+        if random.chance(15) {
+            self.explain(&views).await?;
         }
         let (schema, rows) = self.rows(&views).await?;
         if schema.column_with_name("w").is_some() && !rows.is_empty() {
@@ -234,6 +256,20 @@ impl Work<'_> {
             self.history.commits += 1;
         }
         Ok(())
+    }
+
+    /// Has some rows explained: their events, counted again, must be these rows.
+    async fn explain(&self, views: &[View]) -> Result<(), String> {
+        let name = Name::new(VIEW).expect("a name");
+        views.iter().for_each(|view| self.lake.add_view(view.handle()));
+        let question = Question { rows: Some(3), events: Some(1), ..Question::default() };
+        let explained = self.lake.explain_view(&name, &question).await;
+        views.iter().for_each(|view| self.lake.remove_view(view.handle().name()));
+        let explained = explained.map_err(|e| format!("rows cannot be explained: {e}"))?;
+        match explained.rows.iter().find(|row| !row.agrees) {
+            Some(row) => Err(format!("a row does not agree with its {} events: {row:?}", row.events)),
+            None => Ok(()),
+        }
     }
 
     /// Asks for the windows between two, for which other files need not be read, and compares with what they all are.

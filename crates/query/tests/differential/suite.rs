@@ -39,7 +39,7 @@ impl<'d> Bench<'d> {
     /// Runs the case; what differs, in words.
     pub(crate) async fn examine(&mut self, case: &Case, seed: u64, plant: Plant) -> Result<Examined, String> {
         let mut random = Random::new(seed, "way");
-        let told = incremental::run(&self.table, case, &mut random, plant).await?;
+        let told = incremental::run(&self.table, case, &self.batch.lake, &mut random, plant).await?;
         let (schema, batch) = self.batch.answer(case, None).await.map_err(|e| format!("the batch query fails: {e}"))?;
         let fields = |schema: &arrow::datatypes::SchemaRef| -> Vec<String> {
             schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect()

@@ -96,7 +96,7 @@ impl Grammar<'_> {
                 let rank = *self.random.pick(&[0.05, 0.5, 0.9, 0.99]);
                 (Function::ApproxPercentile(rank), vec![number(self).cast("DOUBLE")], Ranks)
             }
-            21 | 22 if self.features.ordered => {
+            21 | 22 => {
                 let name = self.random.word(&["first_value", "last_value", "array_agg", "string_agg"]);
                 let direction = *self.random.pick(&[Direction::Ascending, Direction::Descending]);
                 let arguments = match name {
@@ -105,7 +105,7 @@ impl Grammar<'_> {
                 };
                 (Function::Ordered(name, direction), arguments, Exact)
             }
-            23 | 24 if self.features.top_k => {
+            23 | 24 => {
                 let of = if self.random.chance(70) { self.text(1) } else { self.small() };
                 (Function::TopK(1 + self.random.below(4)), vec![of], Exact)
             }

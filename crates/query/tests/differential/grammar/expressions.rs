@@ -186,7 +186,7 @@ impl Grammar<'_> {
             8 => Expr::call("split_part", [inner(self), Expr::text("."), Expr::Int(self.random.between(1, 3))]),
             9 => Expr::call("left", [inner(self), Expr::Int(self.random.between(0, 4))]),
             10 => self.int(depth - 1).cast("VARCHAR"),
-            11 if self.features.json => Expr::JsonText(self.random.pick(&[&["$schema"][..], &["title_url"]]).to_vec()),
+            11 => Expr::JsonText(self.random.pick(&[&["$schema"][..], &["title_url"]]).to_vec()),
             _ => {
                 let branches = vec![(self.bool(depth - 1), inner(self)), (self.bool(0), Expr::text("other"))];
                 let otherwise = self.random.chance(50).then(|| Box::new(inner(self)));
@@ -223,9 +223,7 @@ impl Grammar<'_> {
                 Expr::call("date_part", [Expr::text(part), self.time_column()]).cast("BIGINT")
             }
             11 => Expr::call("strpos", [self.text(depth - 1), Expr::text("a")]).cast("BIGINT"),
-            12 if self.features.json => {
-                Expr::JsonInt(self.random.pick(&[&["namespace"][..], &["length", "new"]]).to_vec())
-            }
+            12 => Expr::JsonInt(self.random.pick(&[&["namespace"][..], &["length", "new"]]).to_vec()),
             _ => {
                 let branches = vec![(self.bool(depth - 1), self.small())];
                 let otherwise = self.random.chance(50).then(|| Box::new(self.literal()));
