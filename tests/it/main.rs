@@ -23,3 +23,4 @@ mod reload;
 mod segments;
 mod upkeep;
 mod verify;
+mod views;

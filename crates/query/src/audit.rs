@@ -229,7 +229,7 @@ impl<'a> Audit<'a> {
         let fresh = if extent.known.is_empty() { None } else { first_unknown(&snapshot, extent) };
         let from = [whole, extent.since, fresh].into_iter().flatten().max();
         let range = Range { start, end: snapshot.next_offset };
-        let recount = Recount::new(plan, stream, schema, range, extent).await?;
+        let recount = Recount::new(&snapshot, stream, schema, range, extent).await?;
         let counts = snapshot.counts;
         let found = ViewAudit {
             stream: name.to_string(),

@@ -122,6 +122,7 @@ pub(crate) fn pinned(own: &Snapshot, name: Name, upstream: Arc<Snapshot>) -> Sna
         rows: files.iter().map(|listed| listed.rows).sum(),
         bytes: files.iter().map(|listed| listed.file.size).sum(),
         files,
+        taken_back: Vec::new(),
         partials: BTreeMap::new(),
         changes: own.results.changes.clone(),
         changes_after: own.results.changes_after,

@@ -1,6 +1,6 @@
 //! Two lives of one view held against each other: what changes when the one that is built takes the other's place.
 //!
-//! Compared are the windows that both have closed, so that it does not matter which of them is further; rows are told
+//! Compared are the windows that are over in both, so that it does not matter which of them is further; rows are told
 //! apart by the groups that both show, and compared in the columns that both have.
 
 use std::sync::Arc;
@@ -105,9 +105,9 @@ async fn compare(old: &Snapshot, new: &Snapshot) -> Result<ViewDifference, Error
     found.columns_added = names(&new_schema, &|index| common.iter().any(|(_, new)| *new == index));
     found.columns_removed = names(&old_schema, &|index| common.iter().any(|(old, _)| *old == index));
 
-    // Windows that both have closed.
+    // Windows that are over in both, whether a commit has filed them yet or not.
     let until = match (old_plan.kind(), new_plan.kind()) {
-        (Kind::Windowed(_), Kind::Windowed(_)) => Some(old.closed_until.min(new.closed_until)),
+        (Kind::Windowed(_), Kind::Windowed(_)) => Some(old.watermark.min(new.watermark).unwrap_or(Timestamp(i64::MIN))),
         _ => None,
     };
     let comparable = until.is_some() && old_plan.shape().window.is_some() && new_plan.shape().window.is_some();

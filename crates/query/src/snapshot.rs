@@ -55,6 +55,9 @@ pub(crate) struct Results {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
     pub(crate) files: Vec<Listed>,
+    /// Files of the last commit whose periods were taken back since: their rows are in the state, and the next commit writes
+    /// them anew.
+    pub(crate) taken_back: Vec<Arc<ResultFile>>,
     /// Files with partial rows that have left the state, by the period of their cells.
     pub(crate) partials: BTreeMap<Timestamp, Vec<PathBuf>>,
     /// What commits have changed, and where it lies.
@@ -236,6 +239,11 @@ impl ViewHandle {
             None => snapshot,
             Some(upstream) => Arc::new(derived::pinned(&snapshot, upstream.name.clone(), upstream.snapshot())),
         }
+    }
+
+    /// The view as its own last commit and what came since have it, whatever became of the view that it reads.
+    pub(crate) fn own_snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner).snapshot)
     }
 
     pub(crate) fn publish(&self, snapshot: Snapshot) {

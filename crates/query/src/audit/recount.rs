@@ -26,11 +26,12 @@ use lakehead_window::Tumble;
 
 use super::{Extent, STOPPED, Windows};
 use crate::{
-    Error, ViewPlan, functions,
+    Error, Snapshot, ViewPlan, functions,
     plan::{find_aggregate, is_window},
     rewrite,
     stream_table::StreamTable,
     view::windowed::last_end,
+    view_table::ViewTable,
 };
 
 /// Memory of one audit, as far as DataFusion accounts for it: four times what the rows of one pass are expected to take.
@@ -45,7 +46,7 @@ pub(super) struct Recount {
 
 impl Recount {
     pub(super) async fn new(
-        plan: &Arc<ViewPlan>,
+        snapshot: &Snapshot,
         stream: Stream,
         schema: StreamSchema,
         range: Range<Offset>,
@@ -58,8 +59,12 @@ impl Recount {
             SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context)?;
+        let plan = snapshot.plan();
         let table = StreamTable::paced(stream, schema, range, Arc::clone(&extent.pace));
         context.register_table(plan.stream().as_str(), Arc::new(table))?;
+        if let Some((name, upstream)) = &snapshot.upstream {
+            context.register_table(name.as_str(), Arc::new(ViewTable::pinned(Arc::clone(upstream))))?;
+        }
         let logical = context.state().create_logical_plan(plan.sql()).await?;
         Ok(Self { context, logical, plan: Arc::clone(plan) })
     }

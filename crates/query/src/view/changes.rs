@@ -86,7 +86,8 @@ impl ViewHandle {
     /// [`Error::File`] when a file cannot be read: a commit may have taken it away, and asking again helps.
     pub fn changes<'a>(&'a self, after: Option<Position>) -> BoxFuture<'a, Result<Changes, Error>> {
         Box::pin(async move {
-            let snapshot = self.snapshot();
+            // As of its last commit, like the changes that follow on it.
+            let snapshot = self.own_snapshot();
             tokio::task::spawn_blocking(move || since(&snapshot, after))
                 .await
                 .map_err(|error| Error::Engine(error.to_string()))?
@@ -110,8 +111,9 @@ fn since(snapshot: &Snapshot, after: Option<Position>) -> Result<Changes, Error>
             }
         }
         _ => {
-            for listed in &snapshot.results.files {
-                batches.extend(inserted(plan, &files::read_parquet(&listed.file.path)?)?);
+            let results = &snapshot.results;
+            for file in results.files.iter().map(|listed| &listed.file).chain(&results.taken_back) {
+                batches.extend(inserted(plan, &files::read_parquet(&file.path)?)?);
             }
         }
     }

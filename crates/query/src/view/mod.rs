@@ -832,6 +832,10 @@ impl View {
                 });
             }
         }
+        let taken_back = match &self.body {
+            Body::Windowed(body) => body.reopened.values().flatten().cloned().collect(),
+            _ => Vec::new(),
+        };
         let partials = match &self.body {
             Body::Windowed(body) => &body.partials,
             _ => &self.checkpoint.partials,
@@ -844,6 +848,7 @@ impl View {
         let fresh = Results {
             rows: all.iter().map(|listed| listed.rows).sum(),
             bytes: all.iter().map(|listed| listed.file.size).sum(),
+            taken_back,
             partials: partials.collect(),
             changes: self.checkpoint.changes.clone(),
             changes_after: self.checkpoint.changes_after,
