@@ -30,7 +30,7 @@ use serde_json::value::RawValue;
 use crate::{
     Error, Lake, Snapshot, ViewPlan,
     audit::{Comparison, Side},
-    plan::{Kind, find_aggregate},
+    plan::{Kind, find_aggregate, groups},
     rewrite,
     view_table::ViewTable,
 };
@@ -227,7 +227,8 @@ impl Explaining {
         let comparison = Comparison::new(plan, shape);
         let differing =
             comparison.compare(&Side::new(&comparison, vec![row.clone()])?, &Side::new(&comparison, again.clone())?)?;
-        let agrees = differing.is_empty();
+        // Where it does not show all of its groups, the events of several rows were counted: it must be one of these.
+        let agrees = differing.iter().all(|one| one.view.is_none() && !shape.keys_are_whole);
         let counts = self.snapshot.counts;
         let left_out = counts.late_dropped + counts.too_late + counts.partly;
         let note = if !shape.keys_are_whole {
@@ -244,7 +245,11 @@ impl Explaining {
             events: behind.events,
             shown: behind.shown,
             by_way_of: behind.by_way_of,
-            recount: again.first().map(|batch| json(&batch.slice(0, 1))).transpose()?,
+            recount: if agrees && !again.is_empty() {
+                Some(json(row)?)
+            } else {
+                again.first().map(|batch| json(&batch.slice(0, 1))).transpose()?
+            },
             agrees,
             note,
         })
@@ -305,7 +310,7 @@ impl Explaining {
         let logical = self.planned(snapshot, keys).await?;
         let input = match find_aggregate(&logical)? {
             Some(aggregate) => {
-                let groups = aggregate.group_expr.clone();
+                let groups = groups(&aggregate);
                 let input = carrying(aggregate.input.as_ref().clone(), columns)?;
                 let filter = matching(&groups, keys);
                 LogicalPlanBuilder::from(input).filter(filter)?.build()?
@@ -352,7 +357,7 @@ impl Explaining {
         let narrowed = logical.transform_down(|node| {
             let LogicalPlan::Aggregate(aggregate) = node else { return Ok(Transformed::no(node)) };
             is_done = true;
-            let filter = matching(&aggregate.group_expr, keys);
+            let filter = matching(&groups(&aggregate), keys);
             let input = LogicalPlanBuilder::from(aggregate.input.as_ref().clone()).filter(filter)?.build()?;
             let aggregate = Aggregate::try_new(Arc::new(input), aggregate.group_expr, aggregate.aggr_expr)?;
             Ok(Transformed::new(LogicalPlan::Aggregate(aggregate), true, TreeNodeRecursion::Stop))
@@ -380,6 +385,7 @@ impl Explaining {
             self.context.deregister_table(name.as_str())?;
             self.context.register_table(name.as_str(), Arc::new(ViewTable::pinned(Arc::clone(upstream))))?;
         }
+        plan.register_inlined(&self.context).await?;
         let logical = self.context.state().create_logical_plan(plan.sql()).await?;
         let bounds = window_of(plan, keys).and_then(|start| span(plan, start));
         let (stream, offset) = (plan.stream().as_str(), snapshot.next_offset);

@@ -27,7 +27,7 @@ use lakehead_window::Tumble;
 use super::{Extent, STOPPED, Windows};
 use crate::{
     Error, Snapshot, ViewPlan, functions,
-    plan::{find_aggregate, is_window},
+    plan::{find_aggregate, groups, is_window},
     rewrite,
     stream_table::StreamTable,
     view::windowed::last_end,
@@ -65,6 +65,7 @@ impl Recount {
         if let Some((name, upstream)) = &snapshot.upstream {
             context.register_table(name.as_str(), Arc::new(ViewTable::pinned(Arc::clone(upstream))))?;
         }
+        plan.register_inlined(&context).await?;
         let logical = context.state().create_logical_plan(plan.sql()).await?;
         Ok(Self { context, logical, plan: Arc::clone(plan) })
     }
@@ -171,7 +172,7 @@ fn size_literal(size: Tumble) -> Expr {
 fn windows_in(plan: LogicalPlan, range: TimeRange) -> Result<LogicalPlan, Error> {
     let narrowed = plan.transform_up(|node| {
         let LogicalPlan::Aggregate(aggregate) = &node else { return Ok(Transformed::no(node)) };
-        let Some(group) = aggregate.group_expr.iter().position(is_window) else { return Ok(Transformed::no(node)) };
+        let Some(group) = groups(aggregate).iter().position(is_window) else { return Ok(Transformed::no(node)) };
         let (qualifier, field) = aggregate.schema.qualified_field(group);
         let window = Expr::Column(Column::new(qualifier.cloned(), field.name()));
         let bounds = window.clone().gt_eq(time(range.start)).and(window.lt(time(range.end)));

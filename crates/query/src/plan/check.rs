@@ -13,7 +13,7 @@ use datafusion::{
 use lakehead_model::Name;
 use lakehead_window::Windows;
 
-use super::{TimeColumn, ViewPlan};
+use super::{TimeColumn, ViewPlan, shape::groups};
 use crate::{Error, functions};
 
 /// Aggregates whose answer depends on the order of events, and which therefore want an ORDER BY of their own.
@@ -125,7 +125,7 @@ fn mergeable(expression: &Expr) -> Verdict {
 
 fn find_window(aggregate: &Aggregate, view: Option<&ViewPlan>) -> Result<Window, Error> {
     let mut found = None;
-    for (group, expression) in aggregate.group_expr.iter().enumerate() {
+    for (group, expression) in groups(aggregate).iter().enumerate() {
         let Some(call) = functions::window_call(expression)? else { continue };
         if found.is_some() {
             return Err(Error::NotIncremental {

@@ -32,7 +32,7 @@ use datafusion::{
 };
 use lakehead_window::Windows;
 
-use super::{Rows, Windowed};
+use super::{Rows, Windowed, shape};
 use crate::{Error, functions, run, run::Piece};
 
 /// The hidden count of events in a partial row.
@@ -45,7 +45,7 @@ const LAST: &str = "__last";
 pub(super) fn by_cell(plan: LogicalPlan, group: usize, windows: &Windows) -> Result<LogicalPlan, Error> {
     let replaced = plan.transform_down(|node| {
         let LogicalPlan::Aggregate(aggregate) = node else { return Ok(Transformed::no(node)) };
-        let mut groups = aggregate.group_expr.clone();
+        let mut groups = shape::groups(&aggregate);
         if let Some(expression) = groups.get_mut(group) {
             let name = expression.schema_name().to_string();
             *expression = cell(expression.clone(), windows).alias(name);

@@ -24,7 +24,7 @@ use futures::future::BoxFuture;
 use lakehead_model::{Name, StreamSchema, TimeRange, Timestamp};
 use lakehead_window::{ResultPeriod, Windows};
 
-pub(crate) use self::shape::{Shape, find_aggregate, is_window};
+pub(crate) use self::shape::{Shape, find_aggregate, groups, is_window};
 use crate::{Error, functions, rewrite, run::Piece};
 
 /// Memory that one view may use while it takes events in or writes results, as far as DataFusion accounts for it, beside
@@ -64,6 +64,8 @@ pub struct ViewPlan {
     kind: Kind,
     /// For other views that read this one: how it is planned into them.
     inline: Option<Arc<ViewTable>>,
+    /// The projections that are planned into it: their names and SQL, each after those that it reads.
+    inlined: Vec<(Name, String)>,
 }
 
 /// Its SQL alone: the pieces are long.
@@ -202,7 +204,7 @@ async fn compile(
     let (planned, window) = match &found.window {
         Some(window) if !tables.contains_key(&found.table) => {
             let aggregate = find_aggregate(&logical)?.ok_or_else(|| Error::Engine("no aggregation".into()))?;
-            let name = aggregate.group_expr.get(window.group).map(|group| group.schema_name().to_string());
+            let name = groups(&aggregate).get(window.group).map(|group| group.schema_name().to_string());
             (cut::by_cell(logical.clone(), window.group, &window.windows)?, name)
         }
         _ => (logical.clone(), None),
@@ -245,8 +247,16 @@ async fn compile(
         Some(schema) => format!("{definition};\n{}", columns(schema, &wanted)?),
         None => definition,
     };
+    let mut inlined: Vec<(Name, String)> = Vec::new();
+    for (name, plan) in names.iter().map(|name| (name, &views[name])).filter(|(_, plan)| plan.inline.is_some()) {
+        for one in plan.inlined.iter().cloned().chain([(name.clone(), plan.sql.clone())]) {
+            if !inlined.contains(&one) {
+                inlined.push(one);
+            }
+        }
+    }
     let inline = matches!(kind, Kind::Rows(_)).then(|| Arc::new(ViewTable::new(logical, Some(sql.to_owned()))));
-    Ok(ViewPlan { sql: sql.to_owned(), definition, stream, reads, time, wanted, output, shape, kind, inline })
+    Ok(ViewPlan { sql: sql.to_owned(), definition, stream, reads, time, wanted, output, shape, kind, inline, inlined })
 }
 
 fn check_names(output: &SchemaRef) -> Result<(), Error> {
@@ -358,6 +368,16 @@ impl ViewPlan {
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.output)
+    }
+
+    /// Makes the projections that are planned into this view tables of `context`, over the streams that it has.
+    pub(crate) async fn register_inlined(&self, context: &SessionContext) -> Result<(), Error> {
+        for (name, sql) in &self.inlined {
+            let logical = context.state().create_logical_plan(sql).await?;
+            context.deregister_table(name.as_str())?;
+            context.register_table(name.as_str(), Arc::new(ViewTable::new(logical, Some(sql.clone()))))?;
+        }
+        Ok(())
     }
 
     pub(crate) fn shape(&self) -> &Shape {

@@ -42,6 +42,7 @@ impl Shape {
     /// Follows each column of the output down to the aggregation. Without one, no column is anything of this.
     pub(crate) fn of(plan: &LogicalPlan) -> Result<Self, Error> {
         let Some(aggregate) = find_aggregate(plan)? else { return Ok(Self::default()) };
+        let all = groups(&aggregate);
         let mut shape = Self::default();
         for column in 0..plan.schema().fields().len() {
             let (group, has_having) = follow(plan, column);
@@ -58,11 +59,11 @@ impl Shape {
             };
             shape.keys.push(column);
             shape.groups.push(group);
-            if aggregate.group_expr.get(group).is_some_and(is_window) {
+            if all.get(group).is_some_and(is_window) {
                 shape.window = shape.window.or(Some(column));
             }
         }
-        shape.keys_are_whole = (0..aggregate.group_expr.len()).all(|group| shape.groups.contains(&group));
+        shape.keys_are_whole = (0..all.len()).all(|group| shape.groups.contains(&group));
         Ok(shape)
     }
 }
@@ -102,6 +103,18 @@ pub(crate) fn is_window(group: &Expr) -> bool {
     matches!(group.clone().unalias(), Expr::ScalarFunction(call) if [functions::TUMBLE, functions::HOP, functions::SESSION].contains(&call.func.name()))
 }
 
+/// The groups of an aggregation in the order of its columns: each once, however often it was written.
+pub(crate) fn groups(aggregate: &Aggregate) -> Vec<Expr> {
+    let mut groups: Vec<Expr> = Vec::new();
+    for group in &aggregate.group_expr {
+        let same = |other: &Expr| other.clone().unalias() == group.clone().unalias();
+        if !groups.iter().any(same) {
+            groups.push(group.clone());
+        }
+    }
+    groups
+}
+
 /// The topmost aggregation.
 pub(crate) fn find_aggregate(plan: &LogicalPlan) -> Result<Option<Aggregate>, Error> {
     let mut found = None;
@@ -113,6 +126,10 @@ pub(crate) fn find_aggregate(plan: &LogicalPlan) -> Result<Option<Aggregate>, Er
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(found)
+}
+
+fn group_count(aggregate: &Aggregate) -> usize {
+    aggregate.schema.fields().len() - aggregate.aggr_expr.len()
 }
 
 /// Which group the column is, if it is one as it stands, and whether rows are filtered on the way.
@@ -127,7 +144,7 @@ fn follow(plan: &LogicalPlan, column: usize) -> (Option<usize>, bool) {
         },
         LogicalPlan::Filter(filter) => (follow(&filter.input, column).0, true),
         LogicalPlan::SubqueryAlias(alias) => follow(&alias.input, column),
-        LogicalPlan::Aggregate(aggregate) => ((column < aggregate.group_expr.len()).then_some(column), false),
+        LogicalPlan::Aggregate(aggregate) => ((column < group_count(aggregate)).then_some(column), false),
         _ => (None, false),
     }
 }
@@ -143,7 +160,7 @@ fn made_of(plan: &LogicalPlan, column: usize) -> Vec<String> {
         LogicalPlan::Filter(filter) => made_of(&filter.input, column),
         LogicalPlan::SubqueryAlias(alias) => made_of(&alias.input, column),
         LogicalPlan::Aggregate(aggregate) => {
-            let call = column.checked_sub(aggregate.group_expr.len()).and_then(|call| aggregate.aggr_expr.get(call));
+            let call = column.checked_sub(group_count(aggregate)).and_then(|call| aggregate.aggr_expr.get(call));
             match call.cloned().map(Expr::unalias) {
                 Some(Expr::AggregateFunction(call)) => vec![call.func.name().to_owned()],
                 _ => Vec::new(),

@@ -24,8 +24,9 @@ impl Follower {
             return Err(format!("the changes begin anew after {:?}", self.position));
         }
         self.position = Some(changes.position);
-        let names =
-            |column: &str| column == "w" || column.strip_prefix('k').is_some_and(|rest| rest.parse::<u8>().is_ok());
+        let names = |column: &str| {
+            column == "w" || column.strip_prefix('k').is_some_and(|rest| rest.is_empty() || rest.parse::<u8>().is_ok())
+        };
         let fields = changes.answer.schema.fields().iter().skip(1).enumerate();
         self.keys = fields.filter(|(_, field)| names(field.name())).map(|(place, _)| place).collect();
         for (operation, row) in operations(&changes) {
