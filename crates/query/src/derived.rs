@@ -29,10 +29,11 @@ use tokio::sync::OnceCell;
 use crate::{
     Error, ViewPlan,
     checkpoint::MadeOf,
-    functions,
+    files, functions,
     plan::{Derived, Kind},
     rewrite,
     snapshot::{Listed, Results, Snapshot},
+    view::columns,
     view_table::ViewTable,
 };
 
@@ -63,10 +64,10 @@ fn overlaps(a: TimeRange, b: TimeRange) -> bool {
 }
 
 /// The upstream's files that rows of `[span.start, until)` lie in.
-fn files(upstream: &Snapshot, span: TimeRange, until: Timestamp) -> Vec<(Timestamp, u64, u64)> {
+fn files_of(upstream: &Snapshot, span: TimeRange, until: Timestamp) -> Vec<(Timestamp, u64, u64)> {
     let span = TimeRange { start: span.start, end: span.end.min(until) };
-    let files = upstream.results.files.iter().filter(|listed| overlaps(listed.range, span));
-    files.map(|listed| (listed.range.start, upstream.build, listed.generation)).collect()
+    let found = upstream.results.files.iter().filter(|listed| overlaps(listed.range, span));
+    found.map(|listed| (listed.range.start, upstream.build, listed.generation)).collect()
 }
 
 /// The result files that should be there, as of `upstream`.
@@ -92,7 +93,7 @@ pub(crate) fn tasks(plan: &ViewPlan, upstream: &Snapshot) -> BTreeMap<Timestamp,
             if closed > period.start && !tasks.contains_key(&period.start) {
                 let span = span(derived, period);
                 let until = complete.min(span.end);
-                let made_of = MadeOf { before: closed, until, files: files(upstream, span, until) };
+                let made_of = MadeOf { before: closed, until, files: files_of(upstream, span, until) };
                 tasks.insert(period.start, Task { period, made_of });
             }
             if period.end <= period.start {
@@ -109,7 +110,7 @@ pub(crate) fn pinned(own: &Snapshot, name: Name, upstream: Arc<Snapshot>) -> Sna
     let holds = |listed: &&Listed| {
         let (Some(made_of), Some(derived)) = (&listed.made_of, derived(&own.plan)) else { return false };
         match derived.windows {
-            Some(_) => made_of.files == files(&upstream, span(derived, listed.range), made_of.until),
+            Some(_) => made_of.files == files_of(&upstream, span(derived, listed.range), made_of.until),
             None => upstream
                 .results
                 .files
@@ -186,25 +187,59 @@ fn is_covered(covered: &[TimeRange], range: TimeRange) -> bool {
     at >= range.end
 }
 
-/// The rows of one result file.
+/// How many rows of the upstream view are read at once, to make several files of them: some hundred megabytes.
+const ROWS_AT_ONCE: u64 = 1_000_000;
+
+/// The rows of result files. Planning the query takes longer than running it over a few files, so that as many as fit are
+/// made of one run.
 pub(crate) async fn make(
     plan: &ViewPlan,
     name: &Name,
     upstream: &Arc<Snapshot>,
-    task: &Task,
-) -> Result<Vec<RecordBatch>, Error> {
+    tasks: &[&Task],
+) -> Result<Vec<Vec<RecordBatch>>, Error> {
     let Some(derived) = derived(plan) else { return Ok(Vec::new()) };
-    let span = span(derived, task.period);
-    let wanted = |listed: &Listed| match derived.windows {
-        Some(_) => overlaps(listed.range, span),
-        None => listed.range.start == task.period.start,
-    };
-    let table = ViewTable::pinned(Arc::clone(upstream)).only(wanted, false);
-    let rows = run(plan, name, table).await?;
-    if derived.windows.is_none() {
-        return Ok(rows);
+    let mut made = Vec::with_capacity(tasks.len());
+    if let Some(piece) = &derived.piece {
+        for task in tasks {
+            let file = upstream.results.files.iter().find(|listed| listed.range.start == task.period.start);
+            let Some(file) = file.map(|listed| listed.file.path.clone()) else {
+                made.push(Vec::new());
+                continue;
+            };
+            let rows = files::read_parquet(&file)?;
+            let (schema, above) = (plan.schema(), upstream.plan().schema());
+            let rows = rows.into_iter().map(|batch| columns(&batch.with_schema(Arc::clone(&above))?, &piece.input()));
+            let rows = rows.collect::<Result<Vec<_>, Error>>()?;
+            let rows = piece.run(rows).await?.into_iter().map(|batch| batch.with_schema(Arc::clone(&schema)));
+            made.push(rows.collect::<Result<_, _>>()?);
+        }
+        return Ok(made);
     }
-    windows_where(plan, rows, |start| task.period.start <= start && start < task.made_of.before)
+    let of = |task: &Task| {
+        let span = span(derived, task.period);
+        upstream.results.files.iter().filter(move |listed| overlaps(listed.range, span))
+    };
+    let mut rest = tasks;
+    while !rest.is_empty() {
+        let (mut together, mut count) = (0, 0);
+        for task in rest {
+            count += of(task).map(|listed| listed.rows).sum::<u64>();
+            if together > 0 && count > ROWS_AT_ONCE {
+                break;
+            }
+            together += 1;
+        }
+        let (now, later) = rest.split_at(together);
+        rest = later;
+        let needed = |listed: &Listed| now.iter().any(|task| overlaps(listed.range, span(derived, task.period)));
+        let rows = run(plan, name, ViewTable::pinned(Arc::clone(upstream)).only(needed, false)).await?;
+        for task in now {
+            let keep = |start| task.period.start <= start && start < task.made_of.before;
+            made.push(windows_where(plan, rows.clone(), keep)?);
+        }
+    }
+    Ok(made)
 }
 
 /// The rows whose window's start satisfies `keep`.

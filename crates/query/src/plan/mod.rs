@@ -31,6 +31,10 @@ use crate::{Error, functions, rewrite, run::Piece};
 /// its state. Four times the default bound of the state, since merging it reads one copy and builds another.
 const WORK_BYTES_MAX: usize = 4 << 30;
 
+/// Rules of the optimizer that are not for views. A distinct count must stay one aggregation: its partial state can be merged,
+/// two nested ones cannot. And a condition that no event meets must leave a plan that can be cut, if one without rows.
+const LEFT_OUT: [&str; 3] = ["single_distinct_aggregation_to_group_by", "eliminate_filter", "propagate_empty_relation"];
+
 /// The time that a view's windows are over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeColumn {
@@ -113,6 +117,8 @@ pub(crate) struct Derived {
     /// Its own window over the other's windows, and the column of the other that has their start; without, each row is
     /// made of one row.
     pub(crate) windows: Option<(Windows, String)>,
+    /// Without a window of its own: makes its rows of the other's.
+    pub(crate) piece: Option<Piece>,
 }
 
 /// Compiles `sql` against streams of these schemas, without any data and without other views.
@@ -219,7 +225,8 @@ async fn compile(
     let (stream, reads, time, kind) = match (tables.get(&found.table), found.window) {
         (Some(upstream), window) => {
             let windows = window.map(|window| (window.windows, window.over));
-            let kind = Kind::Derived(Derived { windows });
+            let piece = windows.is_none().then(|| cut::rows(physical, task).piece);
+            let kind = Kind::Derived(Derived { windows, piece });
             (upstream.stream.clone(), Some(found.table.clone()), upstream.time, kind)
         }
         (None, Some(found_window)) => {
@@ -282,14 +289,11 @@ fn planning_context(
     let runtime =
         RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(WORK_BYTES_MAX))).build_arc()?;
     let mut builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
-    // A distinct count must stay one aggregation: its partial state can be merged, two nested ones cannot.
-    if let Some(rules) = builder.optimizer().as_mut() {
-        rules.rules.retain(|rule| rule.name() != "single_distinct_aggregation_to_group_by");
-    } else {
-        let rules = datafusion::optimizer::Optimizer::new().rules;
-        let rules = rules.into_iter().filter(|rule| rule.name() != "single_distinct_aggregation_to_group_by").collect();
-        builder = builder.with_optimizer_rules(rules);
-    }
+    let rules = match builder.optimizer().take() {
+        Some(optimizer) => optimizer.rules,
+        None => datafusion::optimizer::Optimizer::new().rules,
+    };
+    builder = builder.with_optimizer_rules(rules.into_iter().filter(|rule| !LEFT_OUT.contains(&rule.name())).collect());
     let context = SessionContext::new_with_state(builder.build());
     functions::register(&context)?;
     for (name, schema) in streams {
@@ -405,7 +409,7 @@ impl ViewPlan {
     pub(crate) fn period_at(&self, start: Timestamp) -> TimeRange {
         match &self.kind {
             Kind::Windowed(windowed) => windowed.period.range(start),
-            Kind::Derived(Derived { windows: Some((windows, _)) }) => windows.period().range(start),
+            Kind::Derived(Derived { windows: Some((windows, _)), .. }) => windows.period().range(start),
             Kind::Rows(_) | Kind::Derived(_) => ResultPeriod::Hour.range(start),
         }
     }

@@ -198,7 +198,10 @@ impl ViewPlan {
 }
 
 /// Those columns of `batch` that `input` has, in its order.
-fn columns(batch: &RecordBatch, input: &datafusion::arrow::datatypes::SchemaRef) -> Result<RecordBatch, Error> {
+pub(crate) fn columns(
+    batch: &RecordBatch,
+    input: &datafusion::arrow::datatypes::SchemaRef,
+) -> Result<RecordBatch, Error> {
     let schema = batch.schema();
     let indices = input.fields().iter().map(|field| schema.index_of(field.name())).collect::<Result<Vec<_>, _>>()?;
     Ok(batch.project(&indices)?)
@@ -729,12 +732,14 @@ impl View {
         let own = self.handle.snapshot();
         let Some((name, upstream)) = &own.upstream else { return Ok(false) };
         let tasks = derived::tasks(&self.plan, upstream);
-        for (start, task) in &tasks {
-            let live = self.live.get(start);
-            if live.is_some_and(|live| live.made_of.as_ref() == Some(&task.made_of)) {
-                continue;
-            }
-            let rows = derived::make(&self.plan, name, upstream, task).await?;
+        let holds = |start: &Timestamp, task: &derived::Task| {
+            self.live.get(start).is_some_and(|live| live.made_of.as_ref() == Some(&task.made_of))
+        };
+        let due: Vec<&derived::Task> =
+            tasks.iter().filter(|(start, task)| !holds(start, task)).map(|(_, task)| task).collect();
+        let made = derived::make(&self.plan, name, upstream, &due).await?;
+        for (task, rows) in due.into_iter().zip(made) {
+            let live = self.live.get(&task.period.start);
             let before = live.map_or(Ok(Vec::new()), |live| files::read_parquet(&live.file.path))?;
             next.changes.extend(changes::between(&self.plan, before, rows.clone())?);
             next.write(&self.plan, task.period, rows, Some(task.made_of.clone()))?;
