@@ -57,14 +57,16 @@ impl Entries {
         }
     }
 
-    /// Where the numbers go on from `next`, should they have changed there, or after refused ones that follow on it. Each
-    /// change is used once.
-    pub(super) fn onward(&mut self, next: i64) -> Option<i64> {
+    /// Where the numbers go on from `next`, should they have changed there, or after refused ones that follow on it, when
+    /// the next event has `offset`. Each change is used once. After a kill an entry may stand twice, or one that the
+    /// log never came to follow; so the one that leads to `offset` goes before the first.
+    pub(super) fn onward(&mut self, next: i64, offset: i64) -> Option<i64> {
         let refused = (next..next.saturating_add(REFUSED_MAX)).take_while(|offset| self.accounted.contains(*offset));
         let places = refused.map(|offset| offset.saturating_add(1));
         let from = std::iter::once(next).chain(places).find(|offset| self.onward.contains_key(offset))?;
         let changes = self.onward.get_mut(&from)?;
-        let to = changes.pop_front();
+        let at = changes.iter().position(|to| *to == offset).unwrap_or(0);
+        let to = changes.drain(..=at).next_back();
         if changes.is_empty() {
             self.onward.remove(&from);
         }
@@ -161,6 +163,13 @@ mod tests {
         let mut entries = Entries::default();
         entries.add(9, 4);
         entries.add(9, 9);
-        assert_eq!([entries.onward(9), entries.onward(9), entries.onward(9)], [Some(4), Some(9), None]);
+        assert_eq!([6, 6, 6].map(|offset| entries.onward(9, offset)), [Some(4), Some(9), None]);
+    }
+
+    #[test]
+    fn of_several_changes_at_one_place_the_one_that_fits_is_used() {
+        let mut entries = Entries::default();
+        [3, 4, 4, 5].iter().for_each(|to| entries.add(9, *to));
+        assert_eq!([4, 4, 5, 5].map(|offset| entries.onward(9, offset)), [Some(4), Some(4), Some(5), None]);
     }
 }

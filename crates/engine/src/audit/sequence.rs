@@ -7,8 +7,11 @@
 //!
 //! ```text
 //!   log:     98 99 100 │ 5010 │ 5021 5022 …        5010 was not seen before and came while the place was looked for
-//!   ledger:            from 101 to 5021             5011 to 5020 are 91 to 100 under their other numbers
+//!   ledger:            from 101 to 5010, from 5011 to 5021        5011 to 5020 are 91 to 100 under other numbers
 //! ```
+//!
+//! An older ledger has only the entry `from 101 to 5021`, written when the place was found: what comes before it is of the
+//! place being looked for.
 //!
 //! - An offset that follows the last one, or those that the ledger or a reject accounts for, is in order.
 //! - One further on leaves a **hole**, which stays a difference unless the events of it come later.
@@ -100,7 +103,7 @@ impl<T: Copy> Sequence<T> {
         } else if offset == next {
             self.go_on(offset);
             return Place::Fine;
-        } else if let Some(to) = ledger.onward(next) {
+        } else if let Some(to) = ledger.onward(next, offset) {
             self.changes += 1;
             self.seen = Intervals::default();
             self.next = Some(to);
@@ -225,6 +228,18 @@ mod tests {
         check(&[99, 100, 40, 45, 51, 52], &[(101, 51)], &[], &[]);
         check(&[99, 100, 5010, 101, 102], &[(101, 101)], &[], &[]);
         check(&[99, 100, 40, 45, 53], &[(101, 51)], &[(51, 53)], &[]);
+    }
+
+    #[test]
+    fn each_leap_while_the_place_is_looked_for_has_its_entry() {
+        check(&[99, 100, 5010, 5021, 5022], &[(101, 5010), (5011, 5021)], &[], &[]);
+        check(&[99, 100, 40, 45, 51, 52], &[(101, 40), (41, 45), (46, 51)], &[], &[]);
+        check(&[99, 100, 5010, 101, 102], &[(101, 5010), (5011, 101)], &[], &[]);
+        // Without the last entry, which is still to come: all that is there is in order.
+        check(&[99, 100, 40, 45, 46], &[(101, 40), (41, 45)], &[], &[]);
+        // A kill in between: the other cluster answered next.
+        check(&[99, 100, 40, 41], &[(101, 5040), (101, 38), (101, 40)], &[], &[]);
+        check(&[99, 100, 40, 47], &[(101, 40), (41, 45)], &[(45, 47)], &[]);
     }
 
     #[test]

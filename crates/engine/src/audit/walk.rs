@@ -31,9 +31,9 @@ const IDS_MAX: usize = 1 << 19;
 /// Differences that are told in full; more are only counted.
 const TOLD_MAX: usize = 10;
 
-/// A leap of upstream offsets counts once so many events of its partition, or so many minutes, are behind it. While a
-/// source looks for its place in another cluster, events stand in the log before the entry of the ledger that explains
-/// their numbers.
+/// A leap of upstream offsets counts once so many events of its partition, or so many minutes, are behind it. In ledgers
+/// of before 2026-11-25, what came while a source looked for its place in another cluster stands in the log before the
+/// entry that explains its numbers.
 const SETTLED_EVENTS: u64 = 100;
 const SETTLED_MINUTES: i64 = 10;
 

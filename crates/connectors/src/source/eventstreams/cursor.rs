@@ -54,6 +54,16 @@ pub(super) struct Entry {
     /// The log holds events after the held one that were taken while it was being looked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) unproven: bool,
+    /// The offset of the last of these events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) taken: Option<i64>,
+}
+
+impl Entry {
+    /// The offset of the event that would follow in order on the last one in the log.
+    pub(super) fn next(&self) -> Option<i64> {
+        self.taken.or(self.through).map(|offset| offset.saturating_add(1))
+    }
 }
 
 /// The event by which a partition's place is known.
@@ -115,6 +125,7 @@ mod tests {
             through: None,
             held: None,
             unproven: false,
+            taken: None,
         };
         let busy = Entry { topic: "codfw.t".into(), held: Some(held), through: Some(6_520_000_001), ..idle.clone() };
         let written = Written::new("t".into(), vec![idle, busy]);
@@ -138,6 +149,7 @@ mod tests {
             through: Some(i64::MAX),
             held: Some(Held { offset: i64::MAX, key: Key(u128::MAX), event_time: Some(Timestamp(i64::MAX)) }),
             unproven: true,
+            taken: Some(i64::MAX),
         };
         let text = Written::new("s".repeat(2_000), vec![entry; PARTITIONS_MAX]).text();
         assert!(text.len() <= 64 << 10, "{}", text.len());

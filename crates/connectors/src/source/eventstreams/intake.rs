@@ -256,8 +256,9 @@ impl Intake {
         let place = self.place(topic, facts.partition)?;
         let partition = &mut self.partitions[place];
         let was_overlapping = matches!(partition.mode, Mode::Overlapping { .. });
-        let was_unproven = partition.entry.unproven;
-        let expected = partition.entry.through.map(|through| through.saturating_add(1));
+        // An older cursor does not say which.
+        let taken_unsaid = partition.entry.unproven && partition.entry.taken.is_none();
+        let expected = partition.entry.next();
         let verdict = partition.judge(offset, &facts, self.refused, &mut self.memory)?;
         if let Verdict::AskAgain(why) = verdict {
             if why == Why::OtherCluster {
@@ -276,6 +277,9 @@ impl Intake {
         match verdict {
             Verdict::Take(hole) => {
                 self.fruitful = true;
+                if let Some(expected) = expected.filter(|expected| was_overlapping && *expected != offset) {
+                    self.note_move(place, expected, offset, "the last event held is looked for, and this one is new");
+                }
                 self.note(place, hole, &facts);
                 self.push(document, facts.event_time);
             }
@@ -290,7 +294,7 @@ impl Intake {
             }
             Verdict::Known => {
                 let next = offset.saturating_add(1);
-                if let Some(expected) = expected.filter(|expected| proven && (was_unproven || *expected != next)) {
+                if let Some(expected) = expected.filter(|expected| proven && (taken_unsaid || *expected != next)) {
                     self.note_move(place, expected, next, "the last event held was found again under this offset");
                 }
                 self.moved |= proven;
@@ -406,6 +410,7 @@ impl Intake {
             through: None,
             held: None,
             unproven: false,
+            taken: None,
         }));
         Ok(self.partitions.len() - 1)
     }

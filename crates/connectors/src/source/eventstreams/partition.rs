@@ -207,9 +207,13 @@ impl Partition {
         };
         if !beyond {
             self.mode = Mode::Overlapping { width, first: Some(first) };
-            self.entry.unproven = true;
             self.entry.event_time = self.entry.event_time.max(facts.event_time);
-            return Ok(if memory.remember(facts)? { Verdict::Take(None) } else { Verdict::Duplicate(None) });
+            if !memory.remember(facts)? {
+                return Ok(Verdict::Duplicate(None));
+            }
+            self.entry.unproven = true;
+            self.entry.taken = Some(offset);
+            return Ok(Verdict::Take(None));
         }
         if let Some(why) = self.widen(width) {
             return Ok(Verdict::AskAgain(why));
@@ -294,6 +298,7 @@ impl Partition {
         let held = Held { offset, key: facts.key, event_time: facts.event_time };
         self.mode = Mode::Exact;
         self.entry.unproven = false;
+        self.entry.taken = None;
         self.entry.through = Some(offset);
         self.entry.held = Some(held);
         self.entry.kafka_time = self.entry.kafka_time.max(facts.kafka_time);

@@ -5,13 +5,13 @@
 //! and in the end the log holds every number once.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use lakehead_connector_api::{Activity, Chunk, Error, Gap, Resume, Source};
+use lakehead_connector_api::{Activity, Chunk, Error, Gap, Move, Resume, Source};
 use lakehead_model::{Cursor, Reject, Timestamp};
 use lakehead_testkit::{Act, ManualClock, Upstream, VecTail};
 use proptest::prelude::*;
@@ -162,6 +162,7 @@ struct World {
     log: VecTail,
     cursor: Option<Cursor>,
     gaps: Vec<Gap>,
+    moves: Vec<Move>,
     rejects: Vec<Reject>,
     duplicates: u64,
 }
@@ -184,6 +185,7 @@ impl World {
             log: VecTail::default(),
             cursor: None,
             gaps: Vec::new(),
+            moves: Vec::new(),
             rejects: Vec::new(),
             duplicates: 0,
         }
@@ -195,10 +197,39 @@ impl World {
 
     fn commit(&mut self, chunk: Chunk) {
         self.gaps.extend(chunk.gaps);
+        self.moves.extend(chunk.moves);
         self.rejects.extend(chunk.rejects);
         self.duplicates += chunk.duplicates;
         self.log.commit(chunk.events.events());
         self.cursor = chunk.cursor.or(self.cursor.take());
+        self.check_offsets();
+    }
+
+    /// Wherever offsets do not go on one by one in the log, the ledger and the rejects say so by now.
+    fn check_offsets(&self) {
+        let mut leads: BTreeSet<(String, i64, i64)> = BTreeSet::new();
+        leads.extend(self.gaps.iter().map(|gap| (gap.partition.clone(), gap.from, gap.to)));
+        leads.extend(self.moves.iter().map(|one| (one.partition.clone(), one.from, one.to)));
+        leads.extend(self.rejects.iter().filter_map(|reject| {
+            let (partition, offset) = reject.position.rsplit_once('/')?;
+            let offset: i64 = offset.parse().ok()?;
+            Some((partition.to_owned(), offset, offset + 1))
+        }));
+        let mut next: BTreeMap<String, i64> = BTreeMap::new();
+        for event in self.log.events() {
+            let event: serde_json::Value = serde_json::from_slice(&event).expect("JSON");
+            let partition = format!("{}/0", event["meta"]["topic"].as_str().expect("a topic"));
+            let offset = event["meta"]["offset"].as_i64().expect("an offset");
+            if let Some(expected) = next.insert(partition.clone(), offset + 1) {
+                let (mut reached, mut new) = (BTreeSet::from([expected]), vec![expected]);
+                while let Some(at) = new.pop() {
+                    let onward =
+                        leads.iter().filter(|(of, from, _)| *of == partition && *from == at).map(|(.., to)| *to);
+                    new.extend(onward.filter(|to| reached.insert(*to)));
+                }
+                assert!(reached.contains(&offset), "{partition}: {offset} after {expected} is in no ledger: {leads:?}");
+            }
+        }
     }
 
     /// Runs until the log holds every number of `wanted`, killed after each number of chunks that `kills` gives, with

@@ -12,6 +12,7 @@ pub(crate) fn partition(topic: &str) -> Partition {
         through: None,
         held: None,
         unproven: false,
+        taken: None,
     })
 }
 
@@ -72,7 +73,7 @@ fn another_event_at_the_held_offset_is_another_cluster_and_is_asked_by_time() {
     // The other cluster's offsets; what is held comes again, the held event proves the place, the rest is new.
     let verdicts = judge(&mut partition, memory, &[(507, 7), (508, 8)]);
     assert_eq!(verdicts, [AGAIN, AGAIN]);
-    assert!(partition.entry.unproven && partition.entry.through == Some(9));
+    assert!(!partition.entry.unproven && partition.entry.through == Some(9));
     let verdicts = judge(&mut partition, memory, &[(509, 9), (510, 10), (511, 11)]);
     assert_eq!(verdicts, [Verdict::Known, TAKE, TAKE]);
     assert!(!partition.entry.unproven && partition.entry.through == Some(511));
@@ -83,7 +84,12 @@ fn an_event_that_was_never_had_is_taken_from_an_overlap_though_it_lies_before_th
     let memory = &mut Keys::default();
     let mut partition = holding(9, memory);
     partition.ask_by_time();
-    assert_eq!(judge(&mut partition, memory, &[(1, 8), (2, 70), (3, 9)]), [AGAIN, TAKE, Verdict::Known]);
+    assert_eq!(judge(&mut partition, memory, &[(1, 8), (2, 70)]), [AGAIN, TAKE]);
+    assert!(partition.entry.unproven);
+    assert_eq!(partition.entry.next(), Some(3), "what follows in the log");
+    assert_eq!(judge(&mut partition, memory, &[(3, 9)]), [Verdict::Known]);
+    assert!(!partition.entry.unproven);
+    assert_eq!(partition.entry.next(), Some(4));
 }
 
 #[test]
