@@ -5,7 +5,7 @@
 
 use datafusion::arrow::{
     array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array},
-    compute::{concat_batches, filter_record_batch, take_record_batch},
+    compute::{concat_batches, filter_record_batch, kernels::aggregate, take_record_batch},
     datatypes::{Int64Type, TimestampMicrosecondType},
     row::{RowConverter, SortField},
 };
@@ -60,7 +60,12 @@ impl<'a> Cells<'a> {
 
     /// The earliest start.
     pub(crate) fn earliest(&self) -> Option<Timestamp> {
-        datafusion::arrow::compute::kernels::aggregate::min(self.starts).map(Timestamp)
+        aggregate::min(self.starts).map(Timestamp)
+    }
+
+    /// The earliest and the latest start.
+    pub(crate) fn spread(&self) -> Option<(Timestamp, Timestamp)> {
+        Some((self.earliest()?, aggregate::max(self.starts).map(Timestamp)?))
     }
 }
 

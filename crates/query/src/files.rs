@@ -260,7 +260,7 @@ pub(crate) struct ParquetWriter {
 
 impl ParquetWriter {
     pub(crate) fn create(path: &Path, schema: &SchemaRef, sorted_by: &[usize]) -> Result<Self, Error> {
-        let level = ZstdLevel::try_new(3).unwrap_or_default();
+        let level = ZstdLevel::try_new(1).unwrap_or_default();
         let sorting = sorted_by.iter().map(|column| SortingColumn {
             column_idx: i32::try_from(*column).unwrap_or(i32::MAX),
             descending: false,

@@ -6,9 +6,10 @@
 //!   tier 2   █
 //! ```
 //!
-//! Merging everything for every block would be quadratic; so each row is merged once for each tier it climbs. The rows
-//! are plain Arrow batches, so showing them (a snapshot) is a matter of sharing them; and a run never changes, so a
-//! commit writes only the runs that came since the last one.
+//! Merging everything for every block would be quadratic; so each row is merged once for each tier it climbs. Where a
+//! merge leaves nearly as many rows as it was given (a group for each page), runs climb as they are, and the one merge
+//! that closes their windows is left to do it. The rows are plain Arrow batches, so showing them (a snapshot) is a
+//! matter of sharing them; and a run never changes, so a commit writes only the runs that came since the last one.
 
 use std::collections::HashSet;
 
@@ -26,6 +27,13 @@ use crate::{
 /// How many runs of one tier become one of the next. Four keeps at most a dozen runs for a million rounds and merges
 /// a row about log4 of that often.
 const FAN_IN: usize = 4;
+
+/// A merge that leaves more than this percentage of the rows was not worth its time: it costs about 0.3 µs a row, and
+/// what it saves is the same for each row that it takes out.
+const WORTH_PERCENT_MAX: usize = 80;
+
+/// So many times runs of a tier climb as they are before a merge is tried again.
+const TRY_AGAIN_AFTER: u32 = 8;
 
 /// A run in a file of its own: the commit that wrote it, and which of its runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -75,17 +83,32 @@ pub(crate) struct State {
     runs: Vec<Run>,
     /// No cell of these rows starts before this.
     earliest: Option<Timestamp>,
+    /// What the last merge of each tier was worth.
+    worth: Vec<Worth>,
+}
+
+/// What the last merge of a tier was worth.
+#[derive(Clone, Copy, Debug, Default)]
+struct Worth {
+    is_low: bool,
+    /// How many times runs climbed as they are since.
+    climbed: u32,
 }
 
 impl State {
     /// The state as a checkpoint names it.
     pub(crate) fn restored(plan: &Windowed, runs: Vec<Run>) -> Result<Self, Error> {
-        let mut state = Self { runs, earliest: None };
+        let mut state = Self { runs, earliest: None, worth: Vec::new() };
         for batch in state.runs.iter().flat_map(|run| &run.batches) {
             let least = Cells::of(plan, batch)?.earliest();
             state.earliest = [state.earliest, least].into_iter().flatten().min();
         }
         Ok(state)
+    }
+
+    /// Without rows, with what is known of merging them.
+    pub(crate) fn emptied(&self) -> Self {
+        Self { worth: self.worth.clone(), ..Self::default() }
     }
 
     /// Adds partial rows, merging tiers that are full.
@@ -101,11 +124,33 @@ impl State {
         self.runs.push(Run::new(0, batches, None));
         while let Some(tier) = self.full_tier() {
             let from = self.runs.len() - FAN_IN;
-            let batches = self.runs.drain(from..).flat_map(|run| run.batches).collect();
-            let batches = reduce(plan, batches).await?;
+            let mut batches: Vec<_> = self.runs.drain(from..).flat_map(|run| run.batches).collect();
+            if self.tries(tier) {
+                let before = rows(&batches);
+                batches = reduce(plan, batches).await?;
+                self.note(tier, before, rows(&batches));
+            }
             self.runs.push(Run::new(tier + 1, batches, None));
         }
         Ok(())
+    }
+
+    /// Whether the runs of a full tier are to be merged.
+    fn tries(&mut self, tier: u32) -> bool {
+        let Some(worth) = self.worth.get_mut(tier as usize) else { return true };
+        worth.climbed += 1;
+        !worth.is_low || worth.climbed > TRY_AGAIN_AFTER
+    }
+
+    fn note(&mut self, tier: u32, before: usize, after: usize) {
+        let tier = tier as usize;
+        self.worth.resize(self.worth.len().max(tier + 1), Worth::default());
+        self.worth[tier] = Worth { is_low: after * 100 > before * WORTH_PERCENT_MAX, climbed: 0 };
+    }
+
+    /// Whether nearly every row is the only one of its cell and groups, as far as merges have shown.
+    pub(crate) fn is_nearly_reduced(&self) -> bool {
+        self.worth.last().is_some_and(|worth| worth.is_low)
     }
 
     fn full_tier(&self) -> Option<u32> {
@@ -127,7 +172,8 @@ impl State {
         let batches: Vec<_> = rows.into_iter().filter(|batch| batch.num_rows() > 0).collect();
         let tier = self.runs.iter().map(|run| run.tier).max().unwrap_or(0);
         let runs = if batches.is_empty() { Vec::new() } else { vec![Run::new(tier, batches, None)] };
-        *self = Self::restored(plan, runs)?;
+        let worth = std::mem::take(&mut self.worth);
+        *self = Self { worth, ..Self::restored(plan, runs)? };
         Ok(())
     }
 
@@ -153,13 +199,17 @@ impl State {
 
     /// How many partial rows there are.
     pub(crate) fn rows(&self) -> usize {
-        self.runs.iter().flat_map(|run| &run.batches).map(RecordBatch::num_rows).sum()
+        self.runs.iter().map(|run| rows(&run.batches)).sum()
     }
 
     /// Memory that they take.
     pub(crate) fn bytes(&self) -> usize {
         self.runs.iter().map(|run| run.bytes).sum()
     }
+}
+
+fn rows(batches: &[RecordBatch]) -> usize {
+    batches.iter().map(RecordBatch::num_rows).sum()
 }
 
 /// Partial rows reduced to one for each cell and group; the rows of a session are made one.

@@ -181,7 +181,12 @@ impl Body {
     ) -> Result<(), Error> {
         let watermark = next.watermark;
         let was_closed_until = next.checkpoint.closed_until;
-        let rows = self.state.reduced(windowed).await?;
+        // Rows that are nearly all different are merged once, where they become results.
+        let rows = match &windowed.windows {
+            Windows::Session(_) => self.state.reduced(windowed).await?,
+            _ if self.state.is_nearly_reduced() => self.state.batches(),
+            _ => self.state.reduced(windowed).await?,
+        };
         let windows = &windowed.windows;
         // The windows that close now, by result period.
         let closes = |window: TimeRange| {
@@ -205,7 +210,8 @@ impl Body {
         }
         for period in periods.into_values() {
             let in_it = |window: TimeRange| closes(window) && period.contains(window.start);
-            let by_window = rows.iter().map(|batch| cells::by_window(windowed, batch, in_it));
+            let near = rows.iter().filter(|batch| may_start_in(windowed, batch, period));
+            let by_window = near.map(|batch| cells::by_window(windowed, batch, in_it));
             let by_window: Vec<RecordBatch> = by_window.collect::<Result<_, _>>()?;
             let fresh = snapshot::finish(plan, windowed, by_window).await?;
             let mut results = match live.get(&period.start) {
@@ -244,7 +250,7 @@ impl Body {
             files::write_partial(&path, &windowed.partial.schema(), &rows)?;
             partials.generations.push(generation);
         }
-        let mut state = State::default();
+        let mut state = self.state.emptied();
         state.replace(windowed, staying)?;
         draft.state = Some(state);
         Ok(())
@@ -282,6 +288,16 @@ impl Body {
         }
         self.partials = checkpoint.partials.clone();
         self.reopened.clear();
+    }
+}
+
+/// Whether windows that start in `period` may have rows of `batch`.
+fn may_start_in(plan: &Windowed, batch: &RecordBatch, period: TimeRange) -> bool {
+    match plan.windows {
+        // A pane is in windows that start before it.
+        Windows::Hop(_) => true,
+        _ => Cells::of(plan, batch)
+            .map_or(true, |cells| cells.spread().is_some_and(|(least, most)| least < period.end && period.start <= most)),
     }
 }
 

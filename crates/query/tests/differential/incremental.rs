@@ -151,7 +151,8 @@ impl Work<'_> {
                 if count == 0 {
                     break;
                 }
-                self.block(&decoder, &events[to..to + count], to, &mut round)?;
+                block(self.table, &decoder, &events[to..to + count], to, &mut round)?;
+                self.history.blocks += 1;
                 to += count;
             }
             if to > events.len() / 2 {
@@ -219,35 +220,6 @@ impl Work<'_> {
         Ok(Told { schema, rows, midway, history: self.history })
     }
 
-    /// Adds a block of these events, which came at one moment.
-    fn block(
-        &mut self,
-        decoder: &Decoder,
-        events: &[(&str, Timestamp)],
-        from: usize,
-        round: &mut Round,
-    ) -> Result<(), String> {
-        let (mut payload, mut ends) = (Vec::new(), Vec::new());
-        for (event, _) in events {
-            payload.extend_from_slice(event.as_bytes());
-            payload.push(b'\n');
-            ends.push(u32::try_from(payload.len()).expect("a small block"));
-        }
-        let payload = payload.into();
-        let received_time = events[0].1;
-        let first_offset = Offset(from as u64);
-        let columns = decoder
-            .decode(&Events { payload: &payload, ends: &ends, first_offset, received_time })
-            .map_err(|e| format!("a block cannot be decoded: {e}"))?;
-        let times = events.iter().filter_map(|(event, _)| oracle::event_time(&self.table.schema, event));
-        round.batches.push(columns);
-        round.events += events.len() as u64;
-        round.end = Offset((from + events.len()) as u64);
-        round.times.push((None, times.max().map(Timestamp), received_time));
-        self.history.blocks += 1;
-        Ok(())
-    }
-
     /// Commits each view, or only the one that reads the stream.
     async fn commit(&mut self, views: &mut [View], all: bool) -> Result<(), String> {
         let count = if all { views.len() } else { 1 };
@@ -301,4 +273,45 @@ impl Work<'_> {
         let answer = answer.map_err(|e| format!("the view does not answer: {e}"))?;
         Ok((answer.schema.clone(), value::rows(&answer.batches)))
     }
+}
+
+/// Adds a block of these events, which came at one moment.
+fn block(
+    table: &Table,
+    decoder: &Decoder,
+    events: &[(&str, Timestamp)],
+    from: usize,
+    round: &mut Round,
+) -> Result<(), String> {
+    let (mut payload, mut ends) = (Vec::new(), Vec::new());
+    for (event, _) in events {
+        payload.extend_from_slice(event.as_bytes());
+        payload.push(b'\n');
+        ends.push(u32::try_from(payload.len()).expect("a small block"));
+    }
+    let payload = payload.into();
+    let received_time = events[0].1;
+    let first_offset = Offset(from as u64);
+    let columns = decoder
+        .decode(&Events { payload: &payload, ends: &ends, first_offset, received_time })
+        .map_err(|e| format!("a block cannot be decoded: {e}"))?;
+    let times = events.iter().filter_map(|(event, _)| oracle::event_time(&table.schema, event));
+    round.batches.push(columns);
+    round.events += events.len() as u64;
+    round.end = Offset((from + events.len()) as u64);
+    round.times.push((None, times.max().map(Timestamp), received_time));
+    Ok(())
+}
+
+/// Has a view take in all of a table, burst by burst, in one round.
+pub(crate) async fn take_all(table: &Table, view: &mut View) -> Result<(), String> {
+    let decoder = Decoder::new(&table.schema, view.plan().wanted()).map_err(|e| e.to_string())?;
+    let events: Vec<(&str, Timestamp)> = table.events().collect();
+    let mut round = Round { batches: Vec::new(), events: 0, end: Offset(0), times: Vec::new() };
+    let mut from = 0;
+    for burst in events.chunk_by(|one, other| one.1 == other.1) {
+        block(table, &decoder, burst, from, &mut round)?;
+        from += burst.len();
+    }
+    absorb(view, &round).await.map_err(|e| e.to_string())
 }

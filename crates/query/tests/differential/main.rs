@@ -12,6 +12,7 @@
 mod batch;
 mod case;
 mod compare;
+mod docs;
 mod duckdb;
 mod expression;
 mod feed;
