@@ -128,6 +128,8 @@ fn a_demo_draws_every_panel_and_its_figures_move_within_about_a_second() {
     browser.resize(LAPTOP.0, LAPTOP.1);
     open(&browser, &demo);
     browser.until("the state", "document.getElementById('state').dataset.state === 'live'");
+    let states = "[...document.querySelectorAll('#views tbody tr')].map((row) => row.cells[2].innerText.trim())";
+    browser.until("eight live views", &format!("{states}.join() === 'Live,Live,Live,Live,Live,Live,Live,Live'"));
 
     let count = "SELECT count(*) FROM recentchange";
     let before = ask(&demo, count).as_u64().expect("a count");

@@ -16,11 +16,38 @@ export function facts(status, now) {
       name, one.freshness_seconds == null ? "–" : `${span(one.freshness_seconds)} ago`, count(one.events), `${rate(one.rate_10s)}/s`,
       count(one.start), count(one.end), bytes(one.raw_bytes), bytes(one.stored_bytes), count(one.segments) + (one.unsealed ? ` (${count(one.unsealed)} to seal)` : ""), count(one.pushed),
     ]));
-  table("views", ["View", "Of", "Closed to", "#Rows", "#Counted to offset", "#Behind", "#Corrected late", "#Too late", "#Without time"],
+  table("views", ["View", "Of", "State", "Closed to", "#Rows", "#Counted to offset", "#Behind", "#Late, corrected", "#Late, left out", "How late", "#Without time"],
     Object.entries(status.views).map(([name, one]) => [
-      name, one.stream, moment(millis(one.watermark), now), count(one.rows), count(one.offset), count(one.behind),
-      count(one.late_corrected), count(one.late_dropped), count(one.without_time),
+      name, one.reads ?? one.stream, viewState(one), moment(millis(one.watermark), now), count(one.rows), count(one.offset), count(one.behind),
+      count(one.late_corrected), count(one.late_dropped), howLate(one.late_by), count(one.without_time),
     ]));
+}
+
+const LATE = ["up to 1 min", "up to 10 min", "up to 1 h", "up to 6 h", "up to 24 h", "more than 24 h"];
+
+// Late events by how long after the end of their window they came: 12 up to 1 min, 3 up to 1 h.
+function howLate(by) {
+  return LATE.filter((name) => by?.[name]).map((name) => `${count(by[name])} ${name}`).join(", ") || "–";
+}
+
+// What a view is doing, and the one that is built to take its place.
+function viewState(one) {
+  const own = one.failed ? ["failed", "Stands still"] : one.state === "building" ? ["catching_up", building(one)] : ["live", "Live"];
+  const cell = make("span");
+  const add = ([state, text]) => {
+    const badge = make("span", "badge", text);
+    badge.dataset.state = state;
+    cell.append(badge, " ");
+  };
+  add(own);
+  if (one.next?.failed) add(["failed", "New one stands still"]);
+  else if (one.next?.waits) add(["good", "New one waits for swap"]);
+  else if (one.next) add(["catching_up", `New one: ${one.next.state === "building" ? building(one.next).toLowerCase() : "ready"}`]);
+  return cell;
+}
+
+function building({ fraction, seconds_left }) {
+  return `Building ${Math.floor(fraction * 100)} %${seconds_left == null ? "" : `, ${span(seconds_left)} left`}`;
 }
 
 function badge(state) {

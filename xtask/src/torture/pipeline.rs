@@ -54,10 +54,52 @@ sql = """
 SELECT tumble(event_time, INTERVAL '1 second') AS opened, 'all' AS name, count(*) AS events, sum(id) AS total
 FROM pushed GROUP BY 1"""
 watermark_delay = "2s"
+
+[view.hops]                           # each event in three windows
+sql = """
+SELECT hop(event_time, INTERVAL '2 seconds', INTERVAL '6 seconds') AS opened, type AS name, count(*) AS events,
+       sum(namespace) AS total
+FROM recentchange WHERE NOT canary GROUP BY 1, 2"""
+watermark_delay = "2s"
+
+[view.sittings]                       # what comes late makes two sessions one
+sql = """
+SELECT session(event_time, INTERVAL '2 seconds') AS opened, wiki AS name, count(*) AS events, sum(length_new) AS total
+FROM recentchange WHERE NOT canary AND type IN ('edit', 'new') GROUP BY 1, 2"""
+watermark_delay = "2s"
+
+[view.clean]                          # a projection: a row for each event
+sql = """
+SELECT event_time AS opened, concat(wiki, ' ', meta_id) AS name, 1 AS events, length_new AS total
+FROM recentchange WHERE NOT canary AND type IN ('edit', 'new')"""
+watermark_delay = "2s"
+
+[view.per_ten]                        # over another view's windows and their corrections
+sql = """
+SELECT tumble(opened, INTERVAL '10 seconds') AS opened, name, sum(events) AS events, sum(total) AS total
+FROM edits GROUP BY 1, 2"""
 "#;
 
-/// The views, each with the stream that it counts.
-pub(crate) const VIEWS: &[(&str, &str)] = &[("edits", CHANGES), ("types", CHANGES), ("pushes", PUSHED)];
+/// A view that is tortured.
+pub(crate) struct View {
+    pub(crate) name: &'static str,
+    /// The stream that it counts.
+    pub(crate) stream: &'static str,
+    /// Its result files hold every row up to the newest that they hold. Sessions close by name, and the rows of a projection
+    /// lie by the hour in which their events were received.
+    pub(crate) closes_in_order: bool,
+}
+
+/// The views.
+pub(crate) const VIEWS: &[View] = &[
+    View { name: "edits", stream: CHANGES, closes_in_order: true },
+    View { name: "types", stream: CHANGES, closes_in_order: true },
+    View { name: "hops", stream: CHANGES, closes_in_order: true },
+    View { name: "sittings", stream: CHANGES, closes_in_order: false },
+    View { name: "clean", stream: CHANGES, closes_in_order: false },
+    View { name: "per_ten", stream: CHANGES, closes_in_order: true },
+    View { name: "pushes", stream: PUSHED, closes_in_order: true },
+];
 
 /// Writes the pipeline for an upstream at `address` to `file`.
 pub(crate) fn write(file: &Path, address: &str, since: &str) -> Result<()> {
@@ -72,8 +114,8 @@ mod tests {
 
     #[test]
     fn every_view_and_stream_is_in_the_pipeline() {
-        for (view, stream) in VIEWS {
-            assert!(PIPELINE.contains(&format!("[view.{view}]")) && PIPELINE.contains(&format!("[stream.{stream}]")));
+        for View { name, stream, .. } in VIEWS {
+            assert!(PIPELINE.contains(&format!("[view.{name}]")) && PIPELINE.contains(&format!("[stream.{stream}]")));
         }
     }
 }

@@ -17,33 +17,66 @@ pub(crate) type Rows = BTreeMap<Key, Row>;
 /// The rows that these events make, by view.
 pub(crate) fn rows<'e>(events: impl Iterator<Item = &'e [u8]>, views: &[&'static str]) -> Result<Vec<Rows>> {
     let mut rows = vec![Rows::new(); views.len()];
+    let mut sittings: BTreeMap<String, Vec<(i64, Option<i64>)>> = BTreeMap::new();
     for event in events {
         let event: Value = serde_json::from_slice(event).context("an event is not JSON")?;
         for (view, rows) in views.iter().zip(&mut rows) {
-            let Some((opened, name, value)) = adds(view, &event) else { continue };
-            let row = rows.entry((opened, name)).or_default();
-            row.0 += 1;
-            row.1 = value.map(|value| value + row.1.unwrap_or(0)).or(row.1);
+            for (opened, name, value) in adds(view, &event) {
+                match *view {
+                    "sittings" => sittings.entry(name).or_default().push((opened, value)),
+                    _ => add(rows, (opened, name), value),
+                }
+            }
+        }
+    }
+    if let Some(place) = views.iter().position(|view| *view == "sittings") {
+        for (name, mut events) in sittings {
+            events.sort_unstable();
+            let (mut begun, mut last) = (i64::MIN, i64::MIN);
+            for (time, value) in events {
+                // Two seconds apart is another one, and so is the next day.
+                if time.saturating_sub(last) >= 2 || time.div_euclid(86_400) != last.div_euclid(86_400) {
+                    begun = time;
+                }
+                last = time;
+                add(&mut rows[place], (begun, name.clone()), value);
+            }
         }
     }
     Ok(rows)
 }
 
-/// What one event adds to a view: window, name, value.
-fn adds(view: &str, event: &Value) -> Option<(i64, String, Option<i64>)> {
+fn add(rows: &mut Rows, key: Key, value: Option<i64>) {
+    let row = rows.entry(key).or_default();
+    row.0 += 1;
+    row.1 = value.map(|value| value + row.1.unwrap_or(0)).or(row.1);
+}
+
+/// What one event adds to a view: to each of its windows, by name, a value. To sessions: its time.
+fn adds(view: &str, event: &Value) -> Vec<(i64, String, Option<i64>)> {
     let window = |seconds: i64, size: i64| seconds - seconds.rem_euclid(size);
-    let time = event["timestamp"].as_i64();
-    match view {
-        "edits" if event["type"] == "edit" || event["type"] == "new" => {
-            Some((time?, event["wiki"].as_str()?.to_owned(), event["length"]["new"].as_i64()))
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let is_canary = event["meta"]["domain"] == "canary";
+    let is_edit = event["type"] == "edit" || event["type"] == "new";
+    // A push says its second beside its time, so that no time has to be read here.
+    let time = event[if view == "pushes" { "second" } else { "timestamp" }].as_i64();
+    let (name, value) = match view {
+        "edits" | "sittings" | "per_ten" if is_edit => (text(&event["wiki"]), event["length"]["new"].as_i64()),
+        "clean" if is_edit && !is_canary => {
+            let id = event["meta"]["id"].as_str().unwrap_or_default();
+            (text(&event["wiki"]).map(|wiki| format!("{wiki} {id}")), event["length"]["new"].as_i64())
         }
-        "types" if event["meta"]["domain"] != "canary" => {
-            Some((window(time?, 10), event["type"].as_str()?.to_owned(), event["namespace"].as_i64()))
-        }
-        // A push says its second beside its time, so that no time has to be read here.
-        "pushes" => Some((event["second"].as_i64()?, "all".to_owned(), event["id"].as_i64())),
-        _ => None,
-    }
+        "types" | "hops" if !is_canary => (text(&event["type"]), event["namespace"].as_i64()),
+        "pushes" => (Some("all".to_owned()), event["id"].as_i64()),
+        _ => (None, None),
+    };
+    let (Some(time), Some(name)) = (time, name) else { return Vec::new() };
+    let starts = match view {
+        "types" | "per_ten" => vec![window(time, 10)],
+        "hops" => (0..3).map(|back| window(time, 2) - 2 * back).collect(),
+        _ => vec![time],
+    };
+    starts.into_iter().map(|start| (start, name.clone(), value)).collect()
 }
 
 /// Rows as `lakehead query` or DuckDB prints them: objects with `opened`, `name`, `events` and `total`.
@@ -76,6 +109,20 @@ mod tests {
         assert_eq!(rows[0], Rows::from([((11, "a".to_owned()), (2, Some(12)))]));
         let types = [("edit", 4), ("log", 2), ("new", 0)];
         assert_eq!(rows[1], types.map(|(name, total)| ((10, name.to_owned()), (1, Some(total)))).into());
+    }
+
+    #[test]
+    fn events_are_counted_in_each_hop_and_in_one_session() {
+        let edit = |time: i64| format!(r#"{{"timestamp":{time},"type":"edit","wiki":"a","length":{{"new":1}},"meta":{{"domain":"a"}}}}"#);
+        // In disorder; 13 joins 12 and 14, and 16 is two seconds after.
+        let events = [14, 12, 16, 13].map(edit);
+        let rows =
+            rows(events.iter().map(|event| event.as_bytes()), &["hops", "sittings", "per_ten"]).expect("JSON");
+        let hops = [(8, 2), (10, 3), (12, 4), (14, 2), (16, 1)];
+        assert_eq!(rows[0], hops.map(|(start, n)| ((start, "edit".to_owned()), (n, None))).into());
+        let sittings = [(12, 3), (16, 1)];
+        assert_eq!(rows[1], sittings.map(|(start, n)| ((start, "a".to_owned()), (n, Some(n)))).into());
+        assert_eq!(rows[2], Rows::from([((10, "a".to_owned()), (4, Some(4)))]));
     }
 
     #[test]

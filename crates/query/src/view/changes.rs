@@ -202,9 +202,27 @@ pub(crate) fn sorted(plan: &ViewPlan, rows: Vec<RecordBatch>) -> Result<RecordBa
         return Ok(rows);
     }
     let [sorted_by, _] = converted(&schema, &columns, [&rows, &rows.slice(0, 0)])?;
-    let mut order: Vec<u32> = (0..u32::try_from(rows.num_rows()).unwrap_or(u32::MAX)).collect();
-    order.sort_unstable_by(|a, b| sorted_by.row(*a as usize).cmp(&sorted_by.row(*b as usize)).then(a.cmp(b)));
-    Ok(take_record_batch(&rows, &UInt32Array::from(order))?)
+    Ok(take_record_batch(&rows, &UInt32Array::from(order_of(&sorted_by)))?)
+}
+
+/// The rows' places in ascending order. Most comparisons are decided by the first bytes in which rows differ at all:
+/// those lie beside each other, where whole rows would each be fetched from afar.
+fn order_of(rows: &Rows) -> Vec<u32> {
+    let first = if rows.num_rows() == 0 { &[][..] } else { rows.row(0).data() };
+    let alike = |row: &[u8]| row.iter().zip(first).take_while(|(a, b)| a == b).count();
+    let skip = rows.iter().map(|row| alike(row.data())).min().unwrap_or(0);
+    let head = |row: &[u8]| {
+        let mut head = [0; 16];
+        let bytes = row.get(skip..).unwrap_or_default();
+        let taken = bytes.len().min(head.len());
+        head[..taken].copy_from_slice(&bytes[..taken]);
+        u128::from_be_bytes(head)
+    };
+    let mut order: Vec<(u128, u32)> = rows.iter().zip(0..).map(|(row, place)| (head(row.data()), place)).collect();
+    order.sort_unstable_by(|(a, at), (b, bt)| {
+        a.cmp(b).then_with(|| rows.row(*at as usize).cmp(&rows.row(*bt as usize))).then(at.cmp(bt))
+    });
+    order.into_iter().map(|(_, place)| place).collect()
 }
 
 /// The columns that the rows of a result file are sorted by: the window, then the other groups.
@@ -220,4 +238,32 @@ pub(crate) fn order(plan: &ViewPlan) -> Vec<usize> {
         }
     });
     columns
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Int64Array, StringViewArray};
+
+    use super::*;
+
+    fn rows(texts: &[Option<&str>]) -> Rows {
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![7; texts.len()]));
+        let texts: ArrayRef = Arc::new(StringViewArray::from_iter(texts));
+        let fields = vec![SortField::new(DataType::Int64), SortField::new(DataType::Utf8View)];
+        RowConverter::new(fields).expect("a converter").convert_columns(&[numbers, texts]).expect("rows")
+    }
+
+    #[test]
+    fn rows_are_in_order_whatever_they_begin_with() {
+        let long = "the same beginning of sixteen bytes and more, ";
+        let longer: Vec<String> = (0..50).map(|n| format!("{long}{}", n * 37 % 50)).collect();
+        let mut texts = vec![None, Some(""), Some("b"), Some("a"), None, Some("a"), Some("a\0"), Some("ab")];
+        texts.extend(longer.iter().map(|text| Some(text.as_str())));
+        for some in [&texts[..], &texts[8..], &texts[..0], &texts[3..4], &[Some("a"), Some("a")]] {
+            let rows = rows(some);
+            let mut expected: Vec<u32> = (0..).take(some.len()).collect();
+            expected.sort_by(|a, b| some[*a as usize].cmp(&some[*b as usize]).then(a.cmp(b)));
+            assert_eq!(order_of(&rows), expected);
+        }
+    }
 }

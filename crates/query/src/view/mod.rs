@@ -251,7 +251,9 @@ pub(crate) struct Committing {
     watermark: Timestamp,
     checkpoint: Checkpoint,
     written: BTreeMap<Timestamp, Live>,
-    changes: Vec<RecordBatch>,
+    /// What is told to those who follow. A view's first commit may hold all of a long log, and whoever follows begins with
+    /// everything that there is: nothing is told of it.
+    changes: Option<Vec<RecordBatch>>,
 }
 
 impl Committing {
@@ -269,6 +271,14 @@ impl Committing {
         let count = rows.num_rows() as u64;
         let bytes = files::write_parquet(&path, &plan.schema(), &[rows], &changes::order(plan))?;
         self.add(Live::new(period, generation, count, bytes, path, made_of));
+        Ok(())
+    }
+
+    /// Notes changes for those who follow, if there may be any.
+    fn tell(&mut self, changes: impl FnOnce() -> Result<Vec<RecordBatch>, Error>) -> Result<(), Error> {
+        if let Some(told) = &mut self.changes {
+            told.extend(changes()?);
+        }
         Ok(())
     }
 
@@ -659,7 +669,7 @@ impl View {
             watermark,
             checkpoint: self.checkpoint.clone(),
             written: BTreeMap::new(),
-            changes: Vec::new(),
+            changes: (self.checkpoint.generation > 0).then(Vec::new),
         };
         next.checkpoint.generation += 1;
         let plan = Arc::clone(&self.plan);
@@ -741,13 +751,13 @@ impl View {
         for (task, rows) in due.into_iter().zip(made) {
             let live = self.live.get(&task.period.start);
             let before = live.map_or(Ok(Vec::new()), |live| files::read_parquet(&live.file.path))?;
-            next.changes.extend(changes::between(&self.plan, before, rows.clone())?);
+            next.tell(|| changes::between(&self.plan, before, rows.clone()))?;
             next.write(&self.plan, task.period, rows, Some(task.made_of.clone()))?;
         }
         for (start, live) in &self.live {
             if !tasks.contains_key(start) {
                 let before = files::read_parquet(&live.file.path)?;
-                next.changes.extend(changes::between(&self.plan, before, Vec::new())?);
+                next.tell(|| changes::between(&self.plan, before, Vec::new()))?;
                 gone.push(*start);
             }
         }
@@ -755,11 +765,15 @@ impl View {
     }
 
     fn write_changes(&self, next: &mut Committing) -> Result<(), Error> {
-        let rows: u64 = next.changes.iter().map(|batch| batch.num_rows() as u64).sum();
+        let generation = next.checkpoint.generation;
+        let Some(told) = &next.changes else {
+            next.checkpoint.changes_after = generation;
+            return Ok(());
+        };
+        let rows: u64 = told.iter().map(|batch| batch.num_rows() as u64).sum();
         if rows > 0 {
-            let generation = next.checkpoint.generation;
             let path = self.folder.changes(next.checkpoint.build, generation);
-            let bytes = files::write_partial(&path, &changes::schema(&self.plan), &next.changes)?;
+            let bytes = files::write_partial(&path, &changes::schema(&self.plan), told)?;
             next.checkpoint.changes.push(ChangeFile { generation, rows, bytes });
         }
         let changes = &mut next.checkpoint.changes;

@@ -57,7 +57,7 @@ impl Body {
             let path = next.folder.part(range, build, generation);
             parts.files.push(write(plan, next, range, &older, rows, &path)?);
             next.checkpoint.parts.insert(*start, parts);
-            next.changes.extend(changes::inserted(plan, rows)?);
+            next.tell(|| changes::inserted(plan, rows))?;
         }
         let watermark = next.watermark;
         let over: Vec<Timestamp> =

@@ -208,10 +208,11 @@ impl Body {
                 }
             }
         }
+        let spreads: Vec<_> = rows.iter().map(|batch| spread(windowed, batch)).collect::<Result<_, _>>()?;
         for period in periods.into_values() {
             let in_it = |window: TimeRange| closes(window) && period.contains(window.start);
-            let near = rows.iter().filter(|batch| may_start_in(windowed, batch, period));
-            let by_window = near.map(|batch| cells::by_window(windowed, batch, in_it));
+            let near = rows.iter().zip(&spreads).filter(|(_, spread)| is_near(windowed, **spread, period));
+            let by_window = near.map(|(batch, _)| cells::by_window(windowed, batch, in_it));
             let by_window: Vec<RecordBatch> = by_window.collect::<Result<_, _>>()?;
             let fresh = snapshot::finish(plan, windowed, by_window).await?;
             let mut results = match live.get(&period.start) {
@@ -221,9 +222,9 @@ impl Body {
             match self.reopened.get(&period.start) {
                 Some(Some(old)) => {
                     let before = files::read_parquet(&old.path)?;
-                    next.changes.extend(changes::between(plan, before, fresh.clone())?);
+                    next.tell(|| changes::between(plan, before, fresh.clone()))?;
                 }
-                _ => next.changes.extend(changes::inserted(plan, &fresh)?),
+                _ => next.tell(|| changes::inserted(plan, &fresh))?,
             }
             results.extend(fresh);
             next.write(plan, period, results, None)?;
@@ -291,13 +292,17 @@ impl Body {
     }
 }
 
-/// Whether windows that start in `period` may have rows of `batch`.
-fn may_start_in(plan: &Windowed, batch: &RecordBatch, period: TimeRange) -> bool {
+/// The earliest and the latest start of the cells of `batch`.
+fn spread(plan: &Windowed, batch: &RecordBatch) -> Result<Option<(Timestamp, Timestamp)>, Error> {
+    Ok(Cells::of(plan, batch)?.spread())
+}
+
+/// Whether windows that start in `period` may have rows whose cells are spread so.
+fn is_near(plan: &Windowed, spread: Option<(Timestamp, Timestamp)>, period: TimeRange) -> bool {
     match plan.windows {
         // A pane is in windows that start before it.
-        Windows::Hop(_) => true,
-        _ => Cells::of(plan, batch)
-            .map_or(true, |cells| cells.spread().is_some_and(|(least, most)| least < period.end && period.start <= most)),
+        Windows::Hop(_) => spread.is_some(),
+        _ => spread.is_some_and(|(least, most)| least < period.end && period.start <= most),
     }
 }
 
