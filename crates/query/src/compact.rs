@@ -18,6 +18,18 @@ pub(crate) fn compact(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(batch.schema(), columns)
 }
 
+/// `batch` with lists and structures in buffers of their own. Texts beside them are as they are: what an aggregation says in
+/// plain columns is its own already.
+pub(crate) fn lists(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let is_nested = |column: &ArrayRef| column.data_type().is_nested();
+    if !batch.columns().iter().any(is_nested) {
+        return Ok(batch.clone());
+    }
+    let columns = batch.columns().iter();
+    let columns = columns.map(|column| if is_nested(column) { own(column) } else { Ok(Arc::clone(column)) });
+    RecordBatch::try_new(batch.schema(), columns.collect::<Result<_, _>>()?)
+}
+
 fn own(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(match array.data_type() {
         DataType::Utf8View => Arc::new(array.as_string_view().gc()),

@@ -21,6 +21,7 @@ mod lake;
 mod plan;
 mod rewrite;
 mod run;
+mod sieve;
 mod snapshot;
 mod state;
 mod stream_table;
@@ -35,6 +36,7 @@ pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question};
 pub use files::Slot;
 pub use lake::{Answer, Lake, Limits, Rows};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
+pub use sieve::Sieve;
 pub use snapshot::{Snapshot, ViewHandle};
 pub use view::{
     Counts, Digest, Late, LateBy, Round, View, ViewSettings, begin_next,

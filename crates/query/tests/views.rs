@@ -13,7 +13,7 @@ use arrow::{
 };
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Name, Offset, StreamSchema, Timestamp};
-use lakehead_query::{Error, Lake, Late, Limits, Round, Slot, View, ViewSettings, check_view};
+use lakehead_query::{Error, Lake, Late, Limits, Round, Sieve, Slot, View, ViewSettings, check_view};
 
 const EDITS: &str = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, wiki, count(*) AS edits, \
     sum(length_new) AS bytes FROM recentchange WHERE NOT canary AND type = 'edit' GROUP BY 1, 2";
@@ -109,7 +109,7 @@ fn round(view: &View, events: &[Event], from: u64, block: usize) -> Round {
 }
 
 async fn take(round: &Round, view: &mut View) {
-    let digest = view.plan().digest(round).await.expect("digested");
+    let digest = view.plan().digest(&mut Sieve::new(round)).await.expect("digested");
     view.absorb(digest).await.expect("absorbed");
 }
 

@@ -131,7 +131,8 @@ impl Oracle<'_> {
         let removed = self.changes(&log, findings);
         self.pushed(&pushed, findings);
         let history = removed.into_iter().chain(log.iter().map(Vec::as_slice));
-        let of = |stream: &str| VIEWS.iter().filter(|view| view.stream == stream).map(|view| view.name).collect::<Vec<_>>();
+        let of =
+            |stream: &str| VIEWS.iter().filter(|view| view.stream == stream).map(|view| view.name).collect::<Vec<_>>();
         let changes = recount::rows(history, &of(CHANGES))?;
         let pushes = recount::rows(pushed.iter().map(Vec::as_slice), &of(PUSHED))?;
         // In the order of VIEWS, which has those of the changes first.

@@ -113,11 +113,12 @@ mod tests {
 
     #[test]
     fn events_are_counted_in_each_hop_and_in_one_session() {
-        let edit = |time: i64| format!(r#"{{"timestamp":{time},"type":"edit","wiki":"a","length":{{"new":1}},"meta":{{"domain":"a"}}}}"#);
+        let edit = |time: i64| {
+            format!(r#"{{"timestamp":{time},"type":"edit","wiki":"a","length":{{"new":1}},"meta":{{"domain":"a"}}}}"#)
+        };
         // In disorder; 13 joins 12 and 14, and 16 is two seconds after.
         let events = [14, 12, 16, 13].map(edit);
-        let rows =
-            rows(events.iter().map(|event| event.as_bytes()), &["hops", "sittings", "per_ten"]).expect("JSON");
+        let rows = rows(events.iter().map(|event| event.as_bytes()), &["hops", "sittings", "per_ten"]).expect("JSON");
         let hops = [(8, 2), (10, 3), (12, 4), (14, 2), (16, 1)];
         assert_eq!(rows[0], hops.map(|(start, n)| ((start, "edit".to_owned()), (n, None))).into());
         let sittings = [(12, 3), (16, 1)];

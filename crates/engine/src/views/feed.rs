@@ -19,7 +19,7 @@ use std::{
 
 use lakehead_decode::Decoder;
 use lakehead_model::{Offset, StreamSchema};
-use lakehead_query::{Digest, Round, ViewPlan};
+use lakehead_query::{Digest, Round, Sieve, ViewPlan};
 use lakehead_store::{Packed, Reader, Stream, Unpacker};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -274,8 +274,9 @@ impl Worker {
 
 async fn digests(crew: &Crew, round: &Round) -> BTreeMap<Id, Result<Digest, lakehead_query::Error>> {
     let mut digests = BTreeMap::new();
+    let mut sieve = Sieve::new(round);
     for (id, plan) in &crew.plans {
-        digests.insert(*id, plan.digest(round).await);
+        digests.insert(*id, plan.digest(&mut sieve).await);
     }
     digests
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lakehead_decode::Decoder;
 use lakehead_model::{Name, Offset, StreamSchema};
-use lakehead_query::{Digest, Round, View, ViewPlan, ViewSettings};
+use lakehead_query::{Digest, Round, Sieve, View, ViewPlan, ViewSettings};
 use lakehead_store::{Reader, Stream};
 
 use super::{Id, feed::Digested, gathering::Gathering, progress::Build};
@@ -191,7 +191,7 @@ pub(crate) async fn catch_up(
     let mut reader = stream.reader_for(&format!("the view {}", view.handle().name()), view.next_offset());
     while view.next_offset() < to {
         let Some(round) = round(&mut reader, &decoder, to, round_bytes)? else { break };
-        let digest = view.plan().digest(&round).await?;
+        let digest = view.plan().digest(&mut Sieve::new(&round)).await?;
         view.absorb(digest).await?;
         progress(view.next_offset());
     }

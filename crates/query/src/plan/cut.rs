@@ -26,6 +26,7 @@ use datafusion::{
     physical_plan::{
         ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions,
         aggregates::{AggregateExec, AggregateMode},
+        filter::FilterExec,
         projection::ProjectionExec,
     },
     scalar::ScalarValue,
@@ -33,7 +34,7 @@ use datafusion::{
 use lakehead_window::Windows;
 
 use super::{Rows, Windowed, shape};
-use crate::{Error, functions, run, run::Piece};
+use crate::{Error, functions, run, run::Piece, sieve::Condition};
 
 /// The hidden count of events in a partial row.
 const EVENTS: &str = "__events";
@@ -88,6 +89,33 @@ pub(super) fn bottom(root: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
         bottom = child;
     }
     bottom
+}
+
+/// Takes the condition that stands directly above the leaf out of a chain of operators.
+fn without_condition(chain: Arc<dyn ExecutionPlan>) -> Result<(Option<Condition>, Arc<dyn ExecutionPlan>), Error> {
+    let Some(child) = chain.children().first().map(|child| Arc::clone(child)) else { return Ok((None, chain)) };
+    let is_above_leaf = child.children().is_empty();
+    match chain.downcast_ref::<FilterExec>() {
+        Some(filter) if is_above_leaf && filter.fetch().is_none() => {
+            let condition = Condition::new(filter.predicate())?;
+            let schema = child.schema();
+            let Some(projection) = filter.projection() else { return Ok((Some(condition), child)) };
+            let shown = projection.iter().map(|place| {
+                let name = schema.field(*place).name().clone();
+                (Arc::new(expressions::Column::new(&name, *place)) as Arc<dyn PhysicalExpr>, name)
+            });
+            let shown = ProjectionExec::try_new(shown.collect::<Vec<_>>(), child)?;
+            Ok((Some(condition), Arc::new(shown)))
+        }
+        _ => {
+            let (condition, child) = without_condition(child)?;
+            if condition.is_none() {
+                return Ok((None, chain));
+            }
+            let keep = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+            Ok((condition, chain.replace_children(vec![child], keep)?))
+        }
+    }
 }
 
 /// Cuts the physical plan at its aggregation. `window` is the name of the window among the groups.
@@ -145,6 +173,7 @@ pub(super) fn windowed(
     let key_count = groups.expr().len();
     let unfiltered = vec![None; functions.len()];
     let bottom = bottom(&input);
+    let (condition, input) = without_condition(input)?;
     let partial = AggregateExec::try_new(
         AggregateMode::Partial,
         groups.clone(),
@@ -189,6 +218,7 @@ pub(super) fn windowed(
         last: is_session.then(|| events - 1),
         events,
         keys: (0..key_count).collect(),
+        condition,
         partial: Piece::new(Arc::new(partial), leaf, Arc::clone(&task)),
         reduce: Piece::new(Arc::new(reduce), Arc::clone(&rows), Arc::clone(&task)),
         finish: Piece::new(finish, rows, task),

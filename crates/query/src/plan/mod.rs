@@ -25,7 +25,7 @@ use lakehead_model::{Name, StreamSchema, TimeRange, Timestamp};
 use lakehead_window::{ResultPeriod, Windows};
 
 pub(crate) use self::shape::{Shape, find_aggregate, groups, is_window};
-use crate::{Error, functions, rewrite, run::Piece};
+use crate::{Error, functions, rewrite, run::Piece, sieve::Condition};
 
 /// Memory that one view may use while it takes events in or writes results, as far as DataFusion accounts for it, beside
 /// its state. Four times the default bound of the state, since merging it reads one copy and builds another.
@@ -100,6 +100,8 @@ pub(crate) struct Windowed {
     pub(crate) events: usize,
     /// The columns of a partial row that are groups, the cell among them.
     pub(crate) keys: Vec<usize>,
+    /// Which events it counts; what `partial` is given are these.
+    pub(crate) condition: Option<Condition>,
     pub(crate) partial: Piece,
     pub(crate) reduce: Piece,
     pub(crate) finish: Piece,

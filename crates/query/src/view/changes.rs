@@ -103,6 +103,8 @@ fn since(snapshot: &Snapshot, after: Option<Position>) -> Result<Changes, Error>
             && after.generation <= position.generation
             && after.generation >= snapshot.results.changes_after
     });
+    // Before a view's first commit it has no rows: all that there are have come since.
+    let from_nothing = after.is_some_and(|after| after.build == position.build && after.generation == 0);
     let mut batches = Vec::new();
     match (known, &snapshot.results.folder) {
         (Some(after), Some(folder)) => {
@@ -118,7 +120,7 @@ fn since(snapshot: &Snapshot, after: Option<Position>) -> Result<Changes, Error>
         }
     }
     let answer = Answer { schema: schema(plan), batches, truncated: false };
-    Ok(Changes { position, is_reset: known.is_none(), answer })
+    Ok(Changes { position, is_reset: known.is_none() && !from_nothing, answer })
 }
 
 /// All rows as inserted.

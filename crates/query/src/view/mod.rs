@@ -32,9 +32,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use crate::{
-    Error, Kept, Slot, Snapshot, TimeColumn, ViewHandle, ViewPlan,
+    Error, Kept, Sieve, Slot, Snapshot, TimeColumn, ViewHandle, ViewPlan,
     checkpoint::{ChangeFile, Checkpoint, MadeOf, Period, Rebuild},
-    derived,
+    compact, derived,
     files::{self, Folder, ResultFile},
     plan::Kind,
     snapshot::{Listed, Results},
@@ -167,18 +167,20 @@ enum Digested {
 }
 
 impl ViewPlan {
-    /// Makes partial rows of the events of `round`: the costly part of absorbing them, and one that needs no state.
+    /// Makes partial rows of the events of a round: the costly part of absorbing them, and one that needs no state. Views of
+    /// one stream share the sieve.
     ///
     /// # Errors
     /// [`Error::Sql`] when an expression fails on an event, as a division by zero does.
-    pub fn digest<'a>(&'a self, round: &'a Round) -> BoxFuture<'a, Result<Digest, Error>> {
+    pub fn digest<'a>(&'a self, sieve: &'a mut Sieve<'_>) -> BoxFuture<'a, Result<Digest, Error>> {
         Box::pin(async move {
+            let round = sieve.round;
             let rows = match self.kind() {
                 Kind::Windowed(windowed) => {
-                    let input = windowed.partial.input();
-                    let batches = round.batches.iter().map(|batch| columns(batch, &input));
-                    let batches = batches.collect::<Result<Vec<_>, _>>()?;
-                    Digested::Partial(windowed.partial.run(batches).await?)
+                    let events = sieve.pick(windowed.condition.as_ref(), &windowed.partial.input())?;
+                    let rows = windowed.partial.run(events).await?;
+                    // Lists are made of views into the round, which would stay as long as they do.
+                    Digested::Partial(rows.iter().map(compact::lists).collect::<Result<_, _>>()?)
                 }
                 Kind::Rows(rows) => {
                     let input = rows.piece.input();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use arrow::{compute::concat_batches, datatypes::SchemaRef};
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Name, Offset, Timestamp};
-use lakehead_query::{Error, Lake, Question, Round, Slot, View, ViewPlan, ViewSettings, check_views};
+use lakehead_query::{Error, Lake, Question, Round, Sieve, Slot, View, ViewPlan, ViewSettings, check_views};
 
 use crate::{
     batch::{limits, scratch},
@@ -59,7 +59,7 @@ pub(crate) enum Plant {
 
 /// Takes a round in.
 async fn absorb(view: &mut View, round: &Round) -> Result<(), Error> {
-    let digest = view.plan().digest(round).await?;
+    let digest = view.plan().digest(&mut Sieve::new(round)).await?;
     view.absorb(digest).await
 }
 
