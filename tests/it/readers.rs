@@ -135,3 +135,78 @@ fn results_are_read_by_others_while_the_view_runs() {
     assert!(sums.iter().all(|sum| *sum == sums[0]), "they agree: {readers:?} {sums:?}");
     assert!(sums[0] > 0 && sums[0] <= all, "closed windows hold {} of {all} edits", sums[0]);
 }
+
+/// Every kind of column that a view can have: the views' names, whether their rows are sorted, and their columns. Files of a
+/// projection come when the hour is over in which its events were received.
+const KINDS: &[(&str, bool, &[&str])] = &[
+    ("wide", false, &["Ten Minutes", "wiki", "edits", "mean", "users", "any_bot", "titles", "last", "pages"]),
+    ("sessions", true, &["begun", "wiki", "edits", "ended"]),
+    ("hops", true, &["since", "edits"]),
+    ("over", true, &["hour", "wiki", "edits"]),
+];
+
+const KINDS_PIPELINE: &str = r#"
+[stream.recentchange]
+schema = "mediawiki/recentchange"
+
+[source.upstream]
+kind = "eventstreams"
+url = "http://ADDRESS/v2/stream/recentchange"
+stream = "recentchange"
+
+[view.wide]
+sql = """
+SELECT tumble(event_time, INTERVAL '10 minutes') AS "Ten Minutes", wiki, count(*) AS edits, avg(length_new) AS mean,
+       approx_distinct("user") AS users, bool_or(bot) AS any_bot, array_agg(title ORDER BY event_time) AS titles,
+       last_value(title ORDER BY event_time) AS last, top_k(title, 2) AS pages
+FROM recentchange WHERE type = 'edit' GROUP BY 1, 2"""
+
+[view.sessions]
+sql = """
+SELECT session(event_time, INTERVAL '1 minute') AS begun, wiki, count(*) AS edits, max(event_time) AS ended
+FROM recentchange WHERE type = 'edit' GROUP BY 1, 2"""
+
+[view.hops]
+sql = """
+SELECT hop(event_time, INTERVAL '1 minute', INTERVAL '5 minutes') AS since, count(*) AS edits
+FROM recentchange WHERE type = 'edit' GROUP BY 1"""
+
+[view.over]
+sql = """
+SELECT tumble(begun, INTERVAL '1 hour') AS hour, wiki, sum(edits) AS edits
+FROM (SELECT "Ten Minutes" AS begun, wiki, edits FROM wide) AS tens GROUP BY 1, 2"""
+"#;
+
+#[test]
+fn results_of_every_kind_have_the_columns_of_their_sql_and_are_read_by_others_while_their_views_run() {
+    let name = "readers::results_of_every_kind_have_the_columns_of_their_sql";
+    let Some(python) = python() else { return skip(name, "no Python environment: run `cargo xtask test`") };
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let (file, data) = (folder.path().join("pipeline.toml"), folder.path().join("data"));
+    // Nearly four hours at 36 events a second, so that windows and hours close.
+    let upstream =
+        Lakehead::start(&["simulate", "--rate", "0", "--events", "500000", "--seed", "7", "--listen", "127.0.0.1:0"]);
+    std::fs::write(&file, KINDS_PIPELINE.replace("ADDRESS", &upstream.address)).expect("the pipeline can be written");
+    let lakehead = Lakehead::run_pipeline(&file, &data);
+    for (view, is_sorted, columns) in KINDS {
+        lakehead.until(view, |_| !segments::results(&data, view).is_empty());
+        let read = || -> Value {
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/read_results.py");
+            let said = Command::new(&python).arg(script).arg(data.join("views").join(view)).output().expect("it starts");
+            assert!(said.status.success(), "{view}: {}", String::from_utf8_lossy(&said.stderr));
+            serde_json::from_slice(&said.stdout).expect("JSON")
+        };
+        let found = read();
+        assert!(found["files"].as_u64() > Some(0), "{view}: {found}");
+        let seen = found["seen"].as_object().expect("libraries");
+        assert_eq!(seen.len(), 4, "{view}: {found}");
+        assert!(seen.values().all(|one| one[0] == serde_json::json!(columns)), "{view}: {found}");
+        assert!(seen.values().all(|one| one[1].as_u64() > Some(0)), "{view}: {found}");
+        assert_eq!(found["compressions"], serde_json::json!(["ZSTD"]), "{view}");
+        let sorted = if *is_sorted { serde_json::json!([[0, 1]]) } else { serde_json::json!([[]]) };
+        let sorted = if *view == "hops" { serde_json::json!([[0]]) } else { sorted };
+        assert_eq!(found["sorted_by"], sorted, "{view}");
+        assert_eq!(found["without_statistics"], serde_json::json!([]), "{view}");
+    }
+    assert!(lakehead.finish().success());
+}

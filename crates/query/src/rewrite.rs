@@ -98,11 +98,16 @@ fn each_aggregate(
     }
 }
 
-/// The aggregate with `event_offset` behind each ORDER BY that its answer depends on.
+/// The aggregate with `event_offset` behind each ORDER BY that its answer depends on. Rows that have no such column, as
+/// those of a view, are told apart by all that they have: what is still equal then is the same row.
 fn tied(mut aggregate: Aggregate) -> Result<Aggregate, Error> {
     let input = Arc::clone(&aggregate.input);
-    let offsets = || input.schema().iter().filter(|(_, field)| field.name() == OFFSET);
-    let offsets: Vec<Column> = offsets().map(Column::from).collect();
+    let offsets = input.schema().iter().filter(|(_, field)| field.name() == OFFSET);
+    let mut offsets: Vec<Column> = offsets.map(Column::from).collect();
+    if offsets.is_empty() {
+        let plain = input.schema().iter().filter(|(_, field)| !field.data_type().is_nested());
+        offsets = plain.map(Column::from).collect();
+    }
     let groups = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
     let mut changed = false;
     for (index, expression) in aggregate.aggr_expr.iter_mut().enumerate() {
