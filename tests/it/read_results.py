@@ -16,8 +16,8 @@ import pyarrow.parquet
 files = sorted(glob.glob(os.path.join(sys.argv[1], "*.parquet")))
 seen = {}
 if files:
-    found = duckdb.read_parquet(files)
-    seen["DuckDB"] = [found.columns, found.aggregate("count(*)").fetchone()[0]]
+    found = duckdb.execute("SELECT * FROM read_parquet(?)", [files]).to_arrow_table()
+    seen["DuckDB"] = [found.column_names, found.num_rows]
     frame = pandas.concat([pandas.read_parquet(file) for file in files])
     seen["pandas"] = [list(frame.columns), len(frame)]
     table = polars.read_parquet(files)

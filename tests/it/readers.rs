@@ -192,7 +192,8 @@ fn results_of_every_kind_have_the_columns_of_their_sql_and_are_read_by_others_wh
         lakehead.until(view, |_| !segments::results(&data, view).is_empty());
         let read = || -> Value {
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/read_results.py");
-            let said = Command::new(&python).arg(script).arg(data.join("views").join(view)).output().expect("it starts");
+            let said =
+                Command::new(&python).arg(script).arg(data.join("views").join(view)).output().expect("it starts");
             assert!(said.status.success(), "{view}: {}", String::from_utf8_lossy(&said.stderr));
             serde_json::from_slice(&said.stdout).expect("JSON")
         };

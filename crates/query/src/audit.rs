@@ -278,8 +278,8 @@ impl<'a> Audit<'a> {
             let mut compared = Vec::new();
             let before = self.found.differences;
             for listed in files {
-                let path = listed.file.path.clone();
-                rows.extend(blocking(move || files::read_parquet(&path)).await??);
+                let (path, schema) = (listed.file.path.clone(), snapshot.plan().schema());
+                rows.extend(blocking(move || files::read_parquet(&path, &schema)).await??);
                 if !listed.is_part {
                     self.compare_public(listed).await?;
                 }
@@ -335,8 +335,8 @@ impl<'a> Audit<'a> {
         let again = derived::run(plan, name, ViewTable::pinned(Arc::clone(upstream))).await?;
         let mut rows = snapshot.rest().await?.to_vec();
         for listed in &snapshot.results.files {
-            let path = listed.file.path.clone();
-            rows.extend(blocking(move || files::read_parquet(&path)).await??);
+            let (path, schema) = (listed.file.path.clone(), plan.schema());
+            rows.extend(blocking(move || files::read_parquet(&path, &schema)).await??);
             self.compare_public(listed).await?;
             self.found.files += 1;
         }
@@ -544,8 +544,8 @@ impl<'a> Audit<'a> {
     /// The rows of a result file, which is compared with its count, its partial rows and its public name on the way.
     async fn file_rows(&mut self, listed: &Listed, comparison: &Arc<Comparison>) -> Result<Vec<RecordBatch>, Error> {
         let about = |what: String| Difference { window: listed.range.start.to_string(), what, ..Difference::default() };
-        let path = listed.file.path.clone();
-        let rows = match blocking(move || files::read_parquet(&path)).await? {
+        let (path, schema) = (listed.file.path.clone(), self.snapshot.plan().schema());
+        let rows = match blocking(move || files::read_parquet(&path, &schema)).await? {
             Ok(rows) => rows,
             Err(error) => {
                 self.found.differs(about(format!("the result file {} cannot be read: {error}", file_name(listed))));

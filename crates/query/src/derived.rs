@@ -207,8 +207,8 @@ pub(crate) async fn make(
                 made.push(Vec::new());
                 continue;
             };
-            let rows = files::read_parquet(&file)?;
             let (schema, above) = (plan.schema(), upstream.plan().schema());
+            let rows = files::read_parquet(&file, &above)?;
             let rows = rows.into_iter().map(|batch| columns(&batch.with_schema(Arc::clone(&above))?, &piece.input()));
             let rows = rows.collect::<Result<Vec<_>, Error>>()?;
             let rows = piece.run(rows).await?.into_iter().map(|batch| batch.with_schema(Arc::clone(&schema)));

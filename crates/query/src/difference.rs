@@ -162,8 +162,8 @@ async fn rows(snapshot: &Snapshot, until: Option<Timestamp>, columns: &[usize]) 
     }
     let mut rows = Vec::new();
     for listed in files {
-        let path = listed.file.path.clone();
-        let read = tokio::task::spawn_blocking(move || files::read_parquet(&path)).await;
+        let (path, schema) = (listed.file.path.clone(), snapshot.plan().schema());
+        let read = tokio::task::spawn_blocking(move || files::read_parquet(&path, &schema)).await;
         rows.extend(read.map_err(|error| Error::Engine(error.to_string()))??);
     }
     rows.extend(snapshot.rest().await?.iter().cloned());

@@ -32,7 +32,7 @@ use datafusion::{
         ipc::{reader::FileReader, writer::FileWriter},
     },
     parquet::{
-        arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+        arrow::ArrowWriter,
         basic::{Compression, ZstdLevel},
         file::{metadata::SortingColumn, properties::WriterProperties},
     },
@@ -40,7 +40,7 @@ use datafusion::{
 use lakehead_model::{TimeRange, Timestamp};
 use lakehead_store::crash;
 
-use crate::{Error, compact::compact, state::RunFile};
+use crate::{Error, compact::compact, plain_types, state::RunFile};
 
 /// The folder of one view.
 #[derive(Clone, Debug)]
@@ -274,7 +274,7 @@ impl ParquetWriter {
             .set_sorting_columns((flat && !sorted_by.is_empty()).then(|| sorting.collect()))
             .build();
         let file = File::create(path).map_err(Error::file(path))?;
-        let writer = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(properties))?;
+        let writer = plain_types::writer(file, schema, properties)?;
         Ok(Self { path: path.to_owned(), schema: SchemaRef::clone(schema), writer })
     }
 
@@ -311,15 +311,18 @@ pub(crate) fn read_partial(path: &Path) -> Result<Vec<RecordBatch>, Error> {
     Ok(FileReader::try_new_buffered(file, None)?.collect::<Result<_, _>>()?)
 }
 
-/// Reads the rows of a result file back.
-pub(crate) fn read_parquet(path: &Path) -> Result<Vec<RecordBatch>, Error> {
-    parquet_batches(path)?.collect()
+/// Reads the rows of a result file back, in the types of `schema`.
+pub(crate) fn read_parquet(path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>, Error> {
+    parquet_batches(path, schema)?.collect()
 }
 
 /// Reads the rows of a result file back, bit by bit.
-pub(crate) fn parquet_batches(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<>, Error> {
+pub(crate) fn parquet_batches(
+    path: &Path,
+    schema: &SchemaRef,
+) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<>, Error> {
     let file = File::open(path).map_err(Error::file(path))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.build()?;
+    let reader = plain_types::reader(file, schema)?;
     Ok(reader.map(|batch| batch.map_err(Error::from)))
 }
 

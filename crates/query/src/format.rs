@@ -1,6 +1,6 @@
 //! Writes an answer in the formats that people and programs read.
 
-use std::{io::Write, str::FromStr, sync::Arc};
+use std::{io::Write, str::FromStr};
 
 use datafusion::{
     arrow::{
@@ -19,7 +19,7 @@ use datafusion::{
     },
 };
 
-use crate::{Answer, Error};
+use crate::{Answer, Error, plain_types};
 
 /// Rows in one row group of a file that is written as rows come: a few tens of megabytes of events of 1 KB, which is what
 /// the writer holds in memory.
@@ -88,7 +88,7 @@ impl<W: Write + Send> RowWriter<W> {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .build();
-        Ok(Self::Parquet(Box::new(ArrowWriter::try_new(out, Arc::clone(schema), Some(properties))?)))
+        Ok(Self::Parquet(Box::new(plain_types::writer(out, schema, properties)?)))
     }
 
     /// Writes `batch`.
@@ -156,7 +156,7 @@ pub fn write(answer: &Answer, format: Format, out: &mut (dyn Write + Send)) -> R
             writer.finish()?;
         }
         Format::Parquet => {
-            let mut writer = ArrowWriter::try_new(&mut *out, answer.schema.clone(), None)?;
+            let mut writer = plain_types::writer(&mut *out, &answer.schema, WriterProperties::default())?;
             for batch in &answer.batches {
                 writer.write(batch)?;
             }

@@ -18,6 +18,7 @@ mod files;
 pub mod format;
 mod functions;
 mod lake;
+mod plain_types;
 mod plan;
 mod rewrite;
 mod run;

@@ -115,7 +115,7 @@ fn since(snapshot: &Snapshot, after: Option<Position>) -> Result<Changes, Error>
         _ => {
             let results = &snapshot.results;
             for file in results.files.iter().map(|listed| &listed.file).chain(&results.taken_back) {
-                batches.extend(inserted(plan, &files::read_parquet(&file.path)?)?);
+                batches.extend(inserted(plan, &files::read_parquet(&file.path, &plan.schema())?)?);
             }
         }
     }

@@ -752,13 +752,14 @@ impl View {
         let made = derived::make(&self.plan, name, upstream, &due).await?;
         for (task, rows) in due.into_iter().zip(made) {
             let live = self.live.get(&task.period.start);
-            let before = live.map_or(Ok(Vec::new()), |live| files::read_parquet(&live.file.path))?;
+            let before =
+                live.map_or(Ok(Vec::new()), |live| files::read_parquet(&live.file.path, &self.plan.schema()))?;
             next.tell(|| changes::between(&self.plan, before, rows.clone()))?;
             next.write(&self.plan, task.period, rows, Some(task.made_of.clone()))?;
         }
         for (start, live) in &self.live {
             if !tasks.contains_key(start) {
-                let before = files::read_parquet(&live.file.path)?;
+                let before = files::read_parquet(&live.file.path, &self.plan.schema())?;
                 next.tell(|| changes::between(&self.plan, before, Vec::new()))?;
                 gone.push(*start);
             }

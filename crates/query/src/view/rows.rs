@@ -89,7 +89,8 @@ fn write(
         writer.write(batch)
     };
     for part in parts {
-        for batch in files::parquet_batches(&next.folder.part(range, next.checkpoint.build, part.generation))? {
+        let path = next.folder.part(range, next.checkpoint.build, part.generation);
+        for batch in files::parquet_batches(&path, &plan.schema())? {
             add(&batch?)?;
         }
     }

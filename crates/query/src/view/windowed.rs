@@ -216,12 +216,12 @@ impl Body {
             let by_window: Vec<RecordBatch> = by_window.collect::<Result<_, _>>()?;
             let fresh = snapshot::finish(plan, windowed, by_window).await?;
             let mut results = match live.get(&period.start) {
-                Some(live) => files::read_parquet(&live.file.path)?,
+                Some(live) => files::read_parquet(&live.file.path, &plan.schema())?,
                 None => Vec::new(),
             };
             match self.reopened.get(&period.start) {
                 Some(Some(old)) => {
-                    let before = files::read_parquet(&old.path)?;
+                    let before = files::read_parquet(&old.path, &plan.schema())?;
                     next.tell(|| changes::between(plan, before, fresh.clone()))?;
                 }
                 _ => next.tell(|| changes::inserted(plan, &fresh))?,
