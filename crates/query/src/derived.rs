@@ -51,12 +51,17 @@ fn derived(plan: &ViewPlan) -> Option<&Derived> {
     }
 }
 
-/// The span of time whose rows the windows that start in `period` are made of.
+/// The span of time whose rows the windows that start in `period` are made of. The last of them may reach beyond it: an hour
+/// is no multiple of seven minutes.
 fn span(derived: &Derived, period: TimeRange) -> TimeRange {
-    match &derived.windows {
-        Some((Windows::Hop(hop), _)) => TimeRange { start: period.start, end: period.end.plus(hop.size()) },
-        Some(_) | None => period,
-    }
+    let last = Timestamp(period.end.0.saturating_sub(1));
+    let end = match derived.windows.as_ref().map(|(windows, _)| windows) {
+        Some(Windows::Hop(hop)) => period.end.plus(hop.size()),
+        Some(Windows::Tumble(tumble)) => tumble.window(last).end,
+        Some(Windows::Calendar(calendar)) => calendar.window(last).end,
+        Some(Windows::Session(_)) | None => period.end,
+    };
+    TimeRange { start: period.start, end: end.max(period.end) }
 }
 
 fn overlaps(a: TimeRange, b: TimeRange) -> bool {
@@ -105,12 +110,31 @@ pub(crate) fn tasks(plan: &ViewPlan, upstream: &Snapshot) -> BTreeMap<Timestamp,
     tasks
 }
 
+/// The starts of the view's windows that are over what the upstream view has reopened.
+fn reopened(own: &Snapshot, upstream: &Snapshot) -> Vec<TimeRange> {
+    let windows = derived(&own.plan).and_then(|derived| derived.windows.as_ref()).map(|(windows, _)| windows);
+    let over = |period: &TimeRange| {
+        let start = match windows {
+            Some(Windows::Hop(hop)) => hop.first_over(period.start).start,
+            Some(windows) => windows.cell(period.start),
+            None => period.start,
+        };
+        TimeRange { start, end: period.end }
+    };
+    upstream.results.reopened.iter().map(over).collect()
+}
+
 /// The view's snapshot together with one of its upstream view: files that do not hold any more are left out.
 pub(crate) fn pinned(own: &Snapshot, name: Name, upstream: Arc<Snapshot>) -> Snapshot {
     let holds = |listed: &&Listed| {
         let (Some(made_of), Some(derived)) = (&listed.made_of, derived(&own.plan)) else { return false };
         match derived.windows {
-            Some(_) => made_of.files == files_of(&upstream, span(derived, listed.range), made_of.until),
+            Some(_) => {
+                let span = span(derived, listed.range);
+                let read = TimeRange { start: span.start, end: span.end.min(made_of.until) };
+                let is_reopened = upstream.results.reopened.iter().any(|period| overlaps(*period, read));
+                !is_reopened && made_of.files == files_of(&upstream, span, made_of.until)
+            }
             None => upstream
                 .results
                 .files
@@ -124,6 +148,7 @@ pub(crate) fn pinned(own: &Snapshot, name: Name, upstream: Arc<Snapshot>) -> Sna
         bytes: files.iter().map(|listed| listed.file.size).sum(),
         files,
         taken_back: Vec::new(),
+        reopened: reopened(own, &upstream),
         partials: BTreeMap::new(),
         changes: own.results.changes.clone(),
         changes_after: own.results.changes_after,

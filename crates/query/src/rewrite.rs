@@ -42,7 +42,7 @@ const FIRST: &str = "__first";
 const OFFSET: &str = "event_offset";
 
 /// Aggregates whose answer depends on the order of events.
-const ORDER_SENSITIVE: [&str; 5] = ["first_value", "last_value", "nth_value", "array_agg", "string_agg"];
+pub(crate) const ORDER_SENSITIVE: [&str; 5] = ["first_value", "last_value", "nth_value", "array_agg", "string_agg"];
 
 /// The plan of a batch query that means what `plan`, as SQL was read, means as a view.
 ///

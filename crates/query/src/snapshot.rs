@@ -58,6 +58,8 @@ pub(crate) struct Results {
     /// Files of the last commit whose periods were taken back since: their rows are in the state, and the next commit writes
     /// them anew.
     pub(crate) taken_back: Vec<Arc<ResultFile>>,
+    /// Periods with late rows that no file holds yet, whether they had a file before or not.
+    pub(crate) reopened: Vec<TimeRange>,
     /// Files with partial rows that have left the state, by the period of their cells.
     pub(crate) partials: BTreeMap<Timestamp, Vec<PathBuf>>,
     /// What commits have changed, and where it lies.

@@ -13,7 +13,7 @@ use arrow::{
 };
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Name, Offset, StreamSchema, Timestamp};
-use lakehead_query::{Error, Lake, Late, Limits, Round, Sieve, Slot, View, ViewSettings, check_view};
+use lakehead_query::{Error, Lake, Late, Limits, Round, Sieve, Slot, View, ViewSettings, check_view, check_views};
 
 const EDITS: &str = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, wiki, count(*) AS edits, \
     sum(length_new) AS bytes FROM recentchange WHERE NOT canary AND type = 'edit' GROUP BY 1, 2";
@@ -377,4 +377,75 @@ async fn a_distinct_count_and_having_stay_exact_across_commits() {
         })
         .collect();
     assert_eq!(rows(&view).await, expected);
+}
+
+/// A view `edits` and a view `sums` over it, in a lake.
+async fn stacked(below: &str, above: &str) -> (Vec<View>, Lake, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let views = BTreeMap::from([(name("edits"), below.to_owned()), (name("sums"), above.to_owned())]);
+    let lake = Lake::new(Limits::default()).expect("a lake");
+    let mut opened: Vec<View> = Vec::new();
+    for (name, plan) in check_views(&views, &schemas()).await.expect("they can be planned") {
+        let upstream = opened.last().map(View::handle);
+        let plan = plan.expect("a view");
+        let view = View::open(folder.path(), name, plan, ViewSettings::default(), Slot::Current, upstream).await;
+        let view = view.expect("opens").0;
+        lake.add_view(view.handle());
+        opened.push(view);
+    }
+    (opened, lake, folder)
+}
+
+/// What `sums` says, window by window.
+async fn sums(lake: &Lake) -> Vec<i64> {
+    let answer = lake.query("SELECT edits FROM sums ORDER BY w").await.expect("an answer");
+    let batches = answer.batches.iter();
+    batches.flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+}
+
+#[tokio::test]
+async fn a_view_over_a_view_shows_late_rows_of_an_hour_that_had_none_before_they_are_committed() {
+    let above = "SELECT tumble(minute, INTERVAL '6 hours') AS w, sum(edits) AS edits FROM edits GROUP BY 1";
+    let (mut opened, lake, _folder) = stacked(EDITS, above).await;
+    let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
+    // The first hour and the third to the eighth: no file for the second, and the first six hours are closed.
+    let events: Vec<Event> = [100, 8_000, 12_000, 20_000, 30_000].map(edit).into();
+    let first = round(&opened[0], &events, 0, 10);
+    take(&first, &mut opened[0]).await;
+    for view in &mut opened {
+        view.commit().await.expect("committed");
+    }
+    assert_eq!(sums(&lake).await, [4, 1]);
+    assert_eq!(opened[1].handle().snapshot().result_files(), 1, "the first six hours are in a file");
+    let late = round(&opened[0], &[edit(4_000)], 5, 10);
+    take(&late, &mut opened[0]).await;
+    assert_eq!(sums(&lake).await, [5, 1], "in memory");
+    opened[0].commit().await.expect("committed");
+    assert_eq!(sums(&lake).await, [5, 1], "committed below");
+    opened[1].commit().await.expect("committed");
+    assert_eq!(sums(&lake).await, [5, 1], "committed");
+}
+
+#[tokio::test]
+async fn a_window_that_reaches_into_the_next_period_is_corrected_by_what_comes_there() {
+    // Days of the upstream view begin at 13:00 UTC here, within the window from 12:57 to 13:04.
+    let below = "SELECT tumble(event_time, INTERVAL '1 day', 'Australia/Lord_Howe') AS minute, wiki, count(*) AS edits, \
+                 sum(length_new) AS bytes FROM recentchange GROUP BY 1, 2";
+    let above = "SELECT tumble(minute, INTERVAL '7 minutes') AS w, sum(edits) AS edits FROM edits GROUP BY 1";
+    let (mut views, lake, _folder) = stacked(below, above).await;
+    let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
+    let day = 1_633_611_600;
+    let first = round(&views[0], &[edit(day + 5), edit(day + 90_000), edit(day + 100_000)], 0, 10);
+    take(&first, &mut views[0]).await;
+    for view in &mut views {
+        view.commit().await.expect("committed");
+    }
+    assert_eq!(sums(&lake).await, [1, 2]);
+    let late = round(&views[0], &[edit(day + 6)], 3, 10);
+    take(&late, &mut views[0]).await;
+    assert_eq!(sums(&lake).await, [2, 2], "in memory");
+    for view in &mut views {
+        view.commit().await.expect("committed");
+        assert_eq!(sums(&lake).await, [2, 2], "committed");
+    }
 }

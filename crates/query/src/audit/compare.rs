@@ -89,6 +89,14 @@ impl Comparison {
         Ok(differing)
     }
 
+    /// Whether each row of the view is one of the log's.
+    pub(crate) fn is_among(&self, view: &Side, log: &Side) -> bool {
+        view.by_key.iter().all(|(key, in_view)| {
+            let in_log = log.by_key.get(key).map_or(&[][..], Vec::as_slice);
+            in_view.iter().all(|a| in_log.iter().any(|b| self.is_same(view, *a, log, *b)))
+        })
+    }
+
     /// Compares rows that have one key; there is mostly one on each side.
     fn compare_alike(
         &self,
@@ -254,6 +262,14 @@ mod tests {
         let found: Vec<String> =
             found.iter().map(|one| format!("{} | {} | {}", one.key, shown(&one.view), shown(&one.log))).collect();
         assert_eq!(found, differing);
+    }
+
+    #[test]
+    fn a_row_is_among_others_by_all_that_it_has() {
+        let others = side(&[(Some("a"), Some(1), 1.0), (Some("a"), Some(2), 7.0), (None, None, 2.0)]);
+        let is_among = |row: Row| comparison().is_among(&side(&[row]), &others);
+        assert!(is_among((Some("a"), Some(2), 7.0 + 1e-12)) && is_among((None, None, 2.0)));
+        assert!(!is_among((Some("a"), Some(2), 1.0)) && !is_among((Some("b"), Some(1), 1.0)));
     }
 
     #[test]

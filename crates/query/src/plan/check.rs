@@ -14,10 +14,7 @@ use lakehead_model::Name;
 use lakehead_window::Windows;
 
 use super::{TimeColumn, ViewPlan, shape::groups};
-use crate::{Error, functions};
-
-/// Aggregates whose answer depends on the order of events, and which therefore want an ORDER BY of their own.
-const ORDER_SENSITIVE: [&str; 5] = ["first_value", "last_value", "nth_value", "array_agg", "string_agg"];
+use crate::{Error, functions, rewrite::ORDER_SENSITIVE};
 
 /// What a query is, as far as its text says.
 pub(super) struct Found {

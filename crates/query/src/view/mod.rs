@@ -188,7 +188,10 @@ impl ViewPlan {
                     for (start, batches) in by_hour(&round.batches)? {
                         let batches = batches.into_iter().map(|batch| columns(batch, &input));
                         let batches = batches.collect::<Result<Vec<_>, _>>()?;
-                        made.extend(rows.piece.run(batches).await?.into_iter().map(|batch| (start, batch)));
+                        for batch in rows.piece.run(batches).await? {
+                            // Views into the round would keep all of it in memory for as long as the rows are.
+                            made.push((start, compact::compact(&batch)?));
+                        }
                     }
                     Digested::Rows(made)
                 }
@@ -858,6 +861,10 @@ impl View {
             Body::Windowed(body) => body.reopened.values().flatten().cloned().collect(),
             _ => Vec::new(),
         };
+        let reopened = match &self.body {
+            Body::Windowed(body) => body.reopened.keys().map(|start| self.plan.period_at(*start)).collect(),
+            _ => Vec::new(),
+        };
         let partials = match &self.body {
             Body::Windowed(body) => &body.partials,
             _ => &self.checkpoint.partials,
@@ -871,6 +878,7 @@ impl View {
             rows: all.iter().map(|listed| listed.rows).sum(),
             bytes: all.iter().map(|listed| listed.file.size).sum(),
             taken_back,
+            reopened,
             partials: partials.collect(),
             changes: self.checkpoint.changes.clone(),
             changes_after: self.checkpoint.changes_after,

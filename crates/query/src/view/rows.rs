@@ -5,12 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch},
-    datatypes::DataType,
-};
+use datafusion::arrow::array::RecordBatch;
 use lakehead_model::{TimeRange, Timestamp};
-use std::sync::Arc;
 
 use super::{Committing, Live, changes};
 use crate::{
@@ -29,10 +25,10 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// Takes rows of the hour that begins at `start`.
+    /// Takes rows of the hour that begins at `start`, which have their buffers to themselves.
     pub(super) fn absorb(&mut self, start: Timestamp, rows: RecordBatch) {
         if rows.num_rows() > 0 {
-            self.pending.entry(start).or_default().push(compact(&rows));
+            self.pending.entry(start).or_default().push(rows);
         }
     }
 
@@ -96,17 +92,4 @@ fn write(
     }
     rows.iter().try_for_each(&mut add)?;
     Ok(Part { generation: next.checkpoint.generation, rows: count, bytes: writer.finish()? })
-}
-
-/// The same rows with their text copied out of the events' blocks: a view into one would keep all of it in memory.
-fn compact(rows: &RecordBatch) -> RecordBatch {
-    let own = |column: &ArrayRef| -> ArrayRef {
-        match column.data_type() {
-            DataType::Utf8View => Arc::new(column.as_string_view().gc()),
-            DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
-            _ => Arc::clone(column),
-        }
-    };
-    let columns = rows.columns().iter().map(own).collect();
-    RecordBatch::try_new(rows.schema(), columns).unwrap_or_else(|_| rows.clone())
 }

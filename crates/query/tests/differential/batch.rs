@@ -25,7 +25,7 @@ pub(crate) struct Batch {
 
 /// No limit that an answer of the suite would reach.
 pub(crate) fn limits() -> Limits {
-    Limits { rows: usize::MAX, memory: ByteSize::mib(1_024), threads: 2, ..Limits::default() }
+    Limits { rows: usize::MAX, memory: ByteSize::mib(4_096), threads: 2, ..Limits::default() }
 }
 
 /// A folder in memory where there is one: every commit syncs, and here nobody cuts the power.

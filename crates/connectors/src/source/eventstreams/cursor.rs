@@ -60,6 +60,21 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// Nothing came yet.
+    pub(super) fn new(topic: String, partition: i32, since: Timestamp) -> Self {
+        Self {
+            topic,
+            partition,
+            since,
+            event_time: None,
+            kafka_time: None,
+            through: None,
+            held: None,
+            unproven: false,
+            taken: None,
+        }
+    }
+
     /// The offset of the event that would follow in order on the last one in the log.
     pub(super) fn next(&self) -> Option<i64> {
         self.taken.or(self.through).map(|offset| offset.saturating_add(1))
@@ -116,17 +131,7 @@ mod tests {
     #[test]
     fn a_cursor_reads_back_as_written() {
         let held = Held { offset: 6_520_000_000, key: Key(7), event_time: Some(Timestamp(5)) };
-        let idle = Entry {
-            topic: "eqiad.t".into(),
-            partition: 0,
-            since: Timestamp(3),
-            event_time: None,
-            kafka_time: None,
-            through: None,
-            held: None,
-            unproven: false,
-            taken: None,
-        };
+        let idle = Entry::new("eqiad.t".into(), 0, Timestamp(3));
         let busy = Entry { topic: "codfw.t".into(), held: Some(held), through: Some(6_520_000_001), ..idle.clone() };
         let written = Written::new("t".into(), vec![idle, busy]);
         assert_eq!(Written::read(&written.text()).expect("a cursor"), written);

@@ -401,17 +401,7 @@ impl Intake {
                 "url: these streams have more than {PARTITIONS_MAX} upstream partitions; split them over two sources"
             )));
         }
-        self.partitions.push(Partition::new(Entry {
-            topic,
-            partition,
-            since: self.since,
-            event_time: None,
-            kafka_time: None,
-            through: None,
-            held: None,
-            unproven: false,
-            taken: None,
-        }));
+        self.partitions.push(Partition::new(Entry::new(topic, partition, self.since)));
         Ok(self.partitions.len() - 1)
     }
 

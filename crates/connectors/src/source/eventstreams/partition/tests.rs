@@ -3,17 +3,7 @@
 use super::*;
 
 pub(crate) fn partition(topic: &str) -> Partition {
-    Partition::new(Entry {
-        topic: topic.to_owned(),
-        partition: 0,
-        since: Timestamp::from_seconds(0),
-        event_time: None,
-        kafka_time: None,
-        through: None,
-        held: None,
-        unproven: false,
-        taken: None,
-    })
+    Partition::new(Entry::new(topic.to_owned(), 0, Timestamp::from_seconds(0)))
 }
 
 /// A memory that holds what it is given.
