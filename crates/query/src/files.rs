@@ -155,6 +155,15 @@ impl Folder {
         fs::rename(&step, &public).map_err(Error::file(&public))
     }
 
+    /// Takes the result file of `period` away from where other programs see it: the period has no rows any more.
+    pub(crate) fn unpublish(&self, period: TimeRange) -> Result<(), Error> {
+        let public = self.public(period);
+        match fs::remove_file(&public) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(&public)(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Syncs the folder of the state, so that new names survive a power cut.
     pub(crate) fn sync(&self) -> Result<(), Error> {
         sync_folder(&self.state)

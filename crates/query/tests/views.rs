@@ -449,3 +449,33 @@ async fn a_window_that_reaches_into_the_next_period_is_corrected_by_what_comes_t
         assert_eq!(sums(&lake).await, [2, 2], "committed");
     }
 }
+
+#[tokio::test]
+async fn a_session_that_a_late_event_opens_again_leaves_the_file_that_it_was_in() {
+    let sql = "SELECT session(event_time, INTERVAL '2 minutes') AS minute, wiki, count(*) AS edits, sum(length_new) AS bytes \
+               FROM recentchange GROUP BY 1, 2";
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut view, _) = open(folder.path(), sql, ViewSettings::default()).await;
+    let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
+    // The first session is over, the second is not.
+    take(&round(&view, &[edit(3_500), edit(3_700)], 0, 10), &mut view).await;
+    view.commit().await.expect("committed");
+    let files = || {
+        let entries = std::fs::read_dir(folder.path().join("views/edits")).expect("a folder");
+        let names = entries.filter_map(|entry| entry.expect("an entry").file_name().into_string().ok());
+        names.filter(|name| name.ends_with(".parquet")).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(files().len(), 1, "{:?}", files());
+    let position = view.handle().changes(None).await.expect("changes").position;
+    // It makes one of them, which is not over.
+    take(&round(&view, &[edit(3_590)], 2, 10), &mut view).await;
+    assert_eq!(rows(&view).await.values().map(|row| row.0).collect::<Vec<_>>(), [3]);
+    view.commit().await.expect("committed");
+    assert_eq!(rows(&view).await.values().map(|row| row.0).collect::<Vec<_>>(), [3]);
+    assert_eq!(files(), BTreeSet::new(), "other programs do not see what is not over");
+    let changes = view.handle().changes(Some(position)).await.expect("changes");
+    let operations = changes.answer.batches.iter();
+    let operations =
+        operations.flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>());
+    assert_eq!((changes.is_reset, operations.collect::<Vec<_>>()), (false, vec!["delete"]));
+}

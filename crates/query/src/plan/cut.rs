@@ -22,7 +22,11 @@ use datafusion::{
     execution::TaskContext,
     functions_aggregate::{count::count_udaf, min_max::max_udaf},
     logical_expr::{Aggregate, Expr, LogicalPlan, expr::ScalarFunction, lit},
-    physical_expr::{PhysicalExpr, aggregate::AggregateExprBuilder, expressions},
+    physical_expr::{
+        PhysicalExpr,
+        aggregate::{AggregateExprBuilder, AggregateFunctionExpr},
+        expressions,
+    },
     physical_plan::{
         ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions,
         aggregates::{AggregateExec, AggregateMode},
@@ -118,6 +122,14 @@ fn without_condition(chain: Arc<dyn ExecutionPlan>) -> Result<(Option<Condition>
     }
 }
 
+/// The aggregate that merges the partial rows of `function`. Where two aggregates want opposite orders, DataFusion turns one
+/// around to read its events; the lists of that one are in the order that was asked for all the same, and have to be merged in
+/// it. The states of other aggregates are in the order in which they were read.
+fn merging(function: Arc<AggregateFunctionExpr>) -> Arc<AggregateFunctionExpr> {
+    let is_turned = function.is_reversed() && ["array_agg", "string_agg"].contains(&function.fun().name());
+    function.reverse_expr().filter(|_| is_turned).map_or(function, Arc::new)
+}
+
 /// Cuts the physical plan at its aggregation. `window` is the name of the window among the groups.
 pub(super) fn windowed(
     root: Arc<dyn ExecutionPlan>,
@@ -182,6 +194,7 @@ pub(super) fn windowed(
         input,
         Arc::clone(&input_schema),
     )?;
+    let functions: Vec<_> = functions.into_iter().map(merging).collect();
     let rows = partial.schema();
     let above_rows = |mode| -> Result<AggregateExec, Error> {
         let leaf = run::leaf(Arc::clone(&rows))?;

@@ -287,6 +287,11 @@ impl Committing {
         Ok(())
     }
 
+    /// Whether a result file of the period that begins at `start` is part of it.
+    fn has_written(&self, start: Timestamp) -> bool {
+        self.written.contains_key(&start)
+    }
+
     fn add(&mut self, live: Live) {
         self.written.insert(live.range.start, live);
     }
@@ -718,6 +723,13 @@ impl View {
             }
             if let Some(old) = self.live.insert(start, live) {
                 self.replaced.push(old.file);
+            }
+        }
+        if slot == Slot::Current {
+            for (start, period) in
+                before.periods.iter().filter(|(start, _)| !self.checkpoint.periods.contains_key(start))
+            {
+                self.folder.unpublish(TimeRange { start: *start, end: period.end })?;
             }
         }
         match (&mut self.body, draft) {

@@ -229,7 +229,12 @@ impl Body {
             results.extend(fresh);
             next.write(plan, period, results, None)?;
         }
-        // Periods that were taken back and have no rows any more cannot be: late events only add rows.
+        // A session that begins earlier for a late event leaves the period that it was in.
+        for (start, old) in &self.reopened {
+            let Some(old) = old.as_ref().filter(|_| !next.has_written(*start)) else { continue };
+            let before = files::read_parquet(&old.path, &plan.schema())?;
+            next.tell(|| changes::between(plan, before, Vec::new()))?;
+        }
         let (mut leaving, mut staying) = (BTreeMap::<Timestamp, (TimeRange, Vec<RecordBatch>)>::new(), Vec::new());
         let leaves = |cell: Cell| windows.last_end(cell.start, cell.last) <= watermark;
         for batch in &rows {
