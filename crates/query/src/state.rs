@@ -28,8 +28,9 @@ use crate::{
 /// a row about log4 of that often.
 const FAN_IN: usize = 4;
 
-/// A merge that leaves more than this percentage of the rows was not worth its time: it costs about 0.3 µs a row, and
-/// what it saves is the same for each row that it takes out.
+/// A merge that leaves more than this percentage of the rows was not worth its time: it costs time for each row that it is
+/// given, and saves the merges above it only those that it takes out. With four runs to a merge, a fifth of the rows is
+/// little.
 const WORTH_PERCENT_MAX: usize = 80;
 
 /// So many times runs of a tier climb as they are before a merge is tried again.
