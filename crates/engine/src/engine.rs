@@ -241,6 +241,34 @@ impl Engine {
         }
     }
 
+    /// Takes whole lines of a body that goes on, as they come; what became of them is added to `pushed`. Returns when they are
+    /// on disk. In the end comes [`push_told`](Self::push_told).
+    ///
+    /// # Errors
+    /// As [`push`](Self::push): `pushed` counts what was kept before.
+    pub async fn push_lines(&self, stream: &str, lines: Bytes, pushed: &mut Pushed) -> Result<(), Error> {
+        if *self.stop.borrow() {
+            return Err(Error::Stopping);
+        }
+        let current = self.shared.current();
+        match current.streams.get(stream).and_then(|kept| kept.gateway.as_ref()) {
+            Some(gateway) => gateway.push_lines(lines, pushed).await,
+            None => Err(current.unknown(stream)),
+        }
+    }
+
+    /// A body whose lines were taken as they came is at its end.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    pub async fn push_told(&self, stream: &str, pushed: &mut Pushed) -> Result<(), Error> {
+        let current = self.shared.current();
+        match current.streams.get(stream).and_then(|kept| kept.gateway.as_ref()) {
+            Some(gateway) => gateway.told(pushed).await,
+            None => Ok(()),
+        }
+    }
+
     /// Takes a run of lines from an import that stands at the cursor `expected`, and moves it to `cursor` with them; see
     /// [`Importer`](crate::import::Importer).
     ///

@@ -17,7 +17,12 @@ use lakehead_model::{ByteSize, EventBatch, Name, Offset, Reject, StreamSchema};
 use lakehead_store::{Append, Appender, Stream};
 use serde::Serialize;
 
-use crate::{Error, body::Body, rejects};
+use crate::{
+    Error,
+    body::{Documents, EVENTS_MAX, place},
+    refusals::Refusals,
+    rejects,
+};
 
 /// The largest body: 16 MiB, a few times the largest event, so that memory stays bounded by the number of callers.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
@@ -28,25 +33,34 @@ const INLINE_BYTES_MAX: usize = 64 << 10;
 /// The longest idempotency key: room for a UUID and a prefix; keys stand in block footers.
 pub const KEY_BYTES_MAX: usize = 128;
 
+/// How many of the refused are told in the answer, with their reasons.
+pub const TOLD_MAX: usize = 100;
+
 /// What became of a push. All that it says is on disk.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default)]
 pub struct Pushed {
     /// How many events were committed.
     pub accepted: u64,
-    /// The offset of the first of them; the others follow without a gap.
+    /// The offset of the first of them; of a body that came at once the others follow without a gap.
     pub first_offset: Option<Offset>,
-    /// What was refused; it lies in the stream `rejects`.
-    pub rejected: Vec<Rejected>,
+    /// How many were refused.
+    pub rejected: u64,
+    /// The first [`TOLD_MAX`] of these; more of them lie in the stream `rejects`.
+    pub invalid: Vec<Rejected>,
     /// Whether a push with the same idempotency key was committed before: this one did nothing, and what stands here is
     /// what became of that one's events.
     pub repeated: bool,
+    /// What was refused, as far as it is kept.
+    pub(crate) refusals: Refusals,
+    /// How many documents came, whatever became of them.
+    documents: u64,
 }
 
 /// One refused event of a push.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rejected {
     /// Its place in the body, from 0.
-    pub index: usize,
+    pub index: u64,
     /// Why.
     pub reason: String,
 }
@@ -106,53 +120,79 @@ impl Gateway {
         };
         if let Some(before) = key.and_then(|key| self.stream.recent_keys().into_iter().find(|k| *k.key == *key)) {
             let (accepted, first_offset) = (before.count.into(), Some(before.first_offset));
-            return Ok(Pushed { accepted, first_offset, rejected: Vec::new(), repeated: true });
+            return Ok(Pushed { accepted, first_offset, repeated: true, ..Pushed::default() });
         }
-        let body = self.read(body, content_type).await?;
-        if body.events.is_empty() && body.refused.is_empty() {
+        let (content_type, mut pushed) = (content_type.map(str::to_owned), Pushed::default());
+        let documents =
+            blocking_if(body.len() > INLINE_BYTES_MAX, move || Documents::of(&body, content_type.as_deref()));
+        self.take(documents.await?, key, &mut pushed).await?;
+        if pushed.documents == 0 {
             return Err(Error::EmptyBody);
         }
-        self.keep_refused(&body).await?;
-        let rejected: Vec<_> =
-            body.refused.into_iter().map(|refused| Rejected { index: refused.index, reason: refused.reason }).collect();
-        self.refused.fetch_add(rejected.len() as u64, Ordering::Relaxed);
-        if body.events.is_empty() {
-            return Ok(Pushed { rejected, ..Pushed::default() });
+        self.told(&mut pushed).await?;
+        Ok(pushed)
+    }
+
+    /// Takes whole lines of a body that goes on.
+    pub(crate) async fn push_lines(&self, lines: Bytes, pushed: &mut Pushed) -> Result<(), Error> {
+        self.take(Documents::lines(lines, pushed.documents), None, pushed).await
+    }
+
+    /// The body is at its end: says in `rejects` how many were refused that are not kept there.
+    pub(crate) async fn told(&self, pushed: &mut Pushed) -> Result<(), Error> {
+        let rest: Vec<Reject> = pushed.refusals.rest(place).into_iter().collect();
+        self.keep_refused(&rest).await
+    }
+
+    /// Takes documents to their end, as many in one append as fit; all of them, when there is a key.
+    async fn take(&self, mut documents: Documents, key: Option<&str>, pushed: &mut Pushed) -> Result<(), Error> {
+        loop {
+            let times = Arc::clone(&self.times.read().unwrap_or_else(PoisonError::into_inner));
+            let mut refusals = std::mem::take(&mut pushed.refusals);
+            let read = blocking_if(documents.bytes_left() > INLINE_BYTES_MAX, move || {
+                let mut part = documents.part(&mut refusals);
+                let event_times = part.events.events().map(|event| times.of(event)).collect();
+                part.events.set_event_times(event_times);
+                (documents, refusals, part)
+            });
+            let part;
+            (documents, pushed.refusals, part) = read.await?;
+            if part.more && key.is_some() {
+                return Err(Error::TooManyEvents { limit: EVENTS_MAX });
+            }
+            pushed.documents = documents.index();
+            let (numbers, kept): (Vec<u64>, Vec<Reject>) = pushed.refusals.kept.drain(..).unzip();
+            self.keep_refused(&kept).await?;
+            self.refused.fetch_add(pushed.refusals.count - pushed.rejected, Ordering::Relaxed);
+            pushed.rejected = pushed.refusals.count;
+            let room = TOLD_MAX.saturating_sub(pushed.invalid.len());
+            let told = numbers.into_iter().zip(kept).take(room);
+            pushed.invalid.extend(told.map(|(index, reject)| Rejected { index, reason: reject.reason }));
+            if !part.events.is_empty() {
+                self.append(part.events, key, pushed).await?;
+            }
+            if !part.more {
+                return Ok(());
+            }
         }
+    }
+
+    async fn append(&self, events: EventBatch, key: Option<&str>, pushed: &mut Pushed) -> Result<(), Error> {
         let keys = key.map(str::to_owned).into_iter().collect();
-        let append = Append { source: self.name.clone(), events: body.events, cursor: None, keys, urgent: true };
+        let append = Append { source: self.name.clone(), events, cursor: None, keys, urgent: true };
         let appended = self.appender.append(append).await?.await?;
         let accepted = u64::from(appended.count);
         self.pushed.fetch_add(accepted, Ordering::Relaxed);
-        Ok(Pushed { accepted, first_offset: Some(appended.first_offset), rejected, repeated: false })
+        pushed.accepted += accepted;
+        pushed.first_offset.get_or_insert(appended.first_offset);
+        Ok(())
     }
 
-    /// Takes the body apart and finds the event times.
-    async fn read(&self, body: Bytes, content_type: Option<&str>) -> Result<Body, Error> {
-        let times = Arc::clone(&self.times.read().unwrap_or_else(PoisonError::into_inner));
-        if body.len() <= INLINE_BYTES_MAX {
-            return Ok(read(&body, content_type, &times));
-        }
-        let content_type = content_type.map(str::to_owned);
-        tokio::task::spawn_blocking(move || read(&body, content_type.as_deref(), &times))
-            .await
-            .map_err(|error| Error::Internal(format!("taking a body apart: {error}")))
-    }
-
-    async fn keep_refused(&self, body: &Body) -> Result<(), Error> {
-        if body.refused.is_empty() {
+    async fn keep_refused(&self, refused: &[Reject]) -> Result<(), Error> {
+        if refused.is_empty() {
             return Ok(());
         }
-        let mut events = EventBatch::default();
-        for refused in &body.refused {
-            let reject = Reject {
-                reason: refused.reason.clone(),
-                position: format!("event {} of a push", refused.index),
-                payload: refused.payload.clone(),
-            };
-            events.push(&reject.to_json(self.stream.name().as_str(), Self::NAME), None);
-        }
-        rejects::commit(&self.rejects, &self.name, events).await
+        rejects::commit(&self.rejects, &self.name, rejects::batch(refused, self.stream.name(), &self.name)).await
     }
 
     /// Keeps `key` to this push until the guard drops.
@@ -165,11 +205,12 @@ impl Gateway {
     }
 }
 
-fn read(body: &Bytes, content_type: Option<&str>, times: &EventTimes) -> Body {
-    let mut read = Body::read(body, content_type);
-    let event_times = read.events.events().map(|event| times.of(event)).collect();
-    read.events.set_event_times(event_times);
-    read
+/// Does `work`, away from the threads that serve everyone if it is `much`.
+async fn blocking_if<T: Send + 'static>(much: bool, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    if !much {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(format!("taking a body apart: {error}")))
 }
 
 struct Held<'a> {

@@ -25,8 +25,8 @@ use lakehead_engine::{Engine, pipeline::Token, status::Status};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    assets, assets::Assets, guard, headers, health, import, live, live::Live, metrics, push, refusal::Refusal, reload,
-    reload::Reload, sign_in, sql, upkeep, verify, views,
+    assets, assets::Assets, bodies::Bodies, guard, headers, health, import, live, live::Live, metrics, places::Places,
+    push, refusal::Refusal, reload, reload::Reload, sign_in, sql, upkeep, verify, views,
 };
 
 /// What the routes share.
@@ -37,7 +37,8 @@ pub(crate) struct App {
     pub(crate) assets: Assets,
     pub(crate) live: Live,
     pub(crate) queries: Semaphore,
-    pub(crate) pushes: Semaphore,
+    pub(crate) bodies: Arc<Bodies>,
+    pub(crate) places: Arc<Places>,
     pub(crate) audits: Semaphore,
     pub(crate) stopping: Stopping,
 }
@@ -51,7 +52,8 @@ impl App {
             assets: Assets::new(),
             live: Live::new(),
             queries: Semaphore::new(sql::QUERIES_MAX),
-            pushes: Semaphore::new(push::PUSHES_MAX),
+            bodies: Arc::default(),
+            places: Arc::default(),
             audits: Semaphore::new(1),
             stopping,
         }
