@@ -47,7 +47,10 @@ impl Running {
 
     /// A push whose body is announced and hardly begun.
     fn slow_push(&self) -> TcpStream {
-        self.send(format!("POST {EVENTS} HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000\r\n\r\n{{", self.lakehead.address))
+        self.send(format!(
+            "POST {EVENTS} HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000\r\n\r\n{{",
+            self.lakehead.address
+        ))
     }
 
     /// A request of HTTP/1.1 after which the connection ends; all that is answered.
@@ -108,7 +111,9 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn chunked(address: &str, more: &str) -> String {
-    format!("POST {EVENTS} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n{more}\r\n")
+    format!(
+        "POST {EVENTS} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n{more}\r\n"
+    )
 }
 
 #[test]
@@ -221,7 +226,11 @@ fn a_head_that_is_too_large_or_not_of_this_protocol_is_refused() {
     let running = Running::start();
     let host = &running.lakehead.address;
     for (what, text, statuses) in [
-        ("a long header", format!("GET / HTTP/1.1\r\nHost: {host}\r\nX: {}\r\n\r\n", "x".repeat(100_000)), &["431"][..]),
+        (
+            "a long header",
+            format!("GET / HTTP/1.1\r\nHost: {host}\r\nX: {}\r\n\r\n", "x".repeat(100_000)),
+            &["431"][..],
+        ),
         ("many", format!("GET / HTTP/1.1\r\nHost: {host}\r\n{}\r\n", "X: y\r\n".repeat(5_000)), &["431"]),
         ("a long address", format!("GET /{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "x".repeat(100_000)), &["414", "431"]),
         ("no host", "GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(), &["400"]),
@@ -273,10 +282,8 @@ fn a_body_is_asked_for_only_when_it_is_wanted() {
 #[test]
 fn who_closes_its_sending_side_is_answered_all_the_same() {
     let running = Running::start();
-    let socket = running.send(format!(
-        "POST {EVENTS} HTTP/1.1\r\nHost: {}\r\nContent-Length: 2\r\n\r\n{{}}",
-        running.lakehead.address
-    ));
+    let socket = running
+        .send(format!("POST {EVENTS} HTTP/1.1\r\nHost: {}\r\nContent-Length: 2\r\n\r\n{{}}", running.lakehead.address));
     socket.shutdown(Shutdown::Write).expect("a socket");
     let answer = answer(socket);
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer:?}");
@@ -299,7 +306,8 @@ fn sixteen_megabytes_of_bad_lines_are_counted_and_the_good_ones_are_kept() {
     }
     let before = running.memory_peak();
     let headers = [("Content-Type", "application/x-ndjson")];
-    let answer = http::request(&running.lakehead.address, "POST", EVENTS, &headers, body.as_bytes()).expect("an answer");
+    let answer =
+        http::request(&running.lakehead.address, "POST", EVENTS, &headers, body.as_bytes()).expect("an answer");
     assert_eq!(answer.status, 207, "{:.400}", answer.body);
     assert!(answer.body.len() < 100_000, "{} bytes of answer", answer.body.len());
     let answer = answer.json();

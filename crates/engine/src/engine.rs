@@ -20,7 +20,7 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tracing::warn;
 
 use crate::{
-    Error, Pipeline, Pushed, Status,
+    Error, Pipeline, Pushed, Pushing, Status,
     audit::{self, Auditor, Effort, Report, Scope, Throttle, watchman::Watched},
     catalog::Catalog,
     current::Current,
@@ -241,18 +241,18 @@ impl Engine {
         }
     }
 
-    /// Takes whole lines of a body that goes on, as they come; what became of them is added to `pushed`. Returns when they are
+    /// Takes whole lines of a body that goes on, as they come; what became of them is added to `pushing`. Returns when they are
     /// on disk. In the end comes [`push_told`](Self::push_told).
     ///
     /// # Errors
-    /// As [`push`](Self::push): `pushed` counts what was kept before.
-    pub async fn push_lines(&self, stream: &str, lines: Bytes, pushed: &mut Pushed) -> Result<(), Error> {
+    /// As [`push`](Self::push): `pushing` counts what was kept before.
+    pub async fn push_lines(&self, stream: &str, lines: Bytes, pushing: &mut Pushing) -> Result<(), Error> {
         if *self.stop.borrow() {
             return Err(Error::Stopping);
         }
         let current = self.shared.current();
         match current.streams.get(stream).and_then(|kept| kept.gateway.as_ref()) {
-            Some(gateway) => gateway.push_lines(lines, pushed).await,
+            Some(gateway) => gateway.push_lines(lines, pushing).await,
             None => Err(current.unknown(stream)),
         }
     }
@@ -261,10 +261,10 @@ impl Engine {
     ///
     /// # Errors
     /// When the store cannot write.
-    pub async fn push_told(&self, stream: &str, pushed: &mut Pushed) -> Result<(), Error> {
+    pub async fn push_told(&self, stream: &str, pushing: &mut Pushing) -> Result<(), Error> {
         let current = self.shared.current();
         match current.streams.get(stream).and_then(|kept| kept.gateway.as_ref()) {
-            Some(gateway) => gateway.told(pushed).await,
+            Some(gateway) => gateway.told(pushing).await,
             None => Ok(()),
         }
     }

@@ -41,5 +41,5 @@ pub use changes::{Changes, Fixed, Reloaded};
 pub use engine::{Engine, Parts, schemas};
 pub use error::Error;
 pub use pipeline::Pipeline;
-pub use push::{BODY_BYTES_MAX, KEY_BYTES_MAX, Pushed, Rejected, TOLD_MAX};
+pub use push::{BODY_BYTES_MAX, KEY_BYTES_MAX, Pushed, Pushing, Rejected, TOLD_MAX};
 pub use status::Status;

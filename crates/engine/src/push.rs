@@ -37,7 +37,7 @@ pub const KEY_BYTES_MAX: usize = 128;
 pub const TOLD_MAX: usize = 100;
 
 /// What became of a push. All that it says is on disk.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pushed {
     /// How many events were committed.
     pub accepted: u64,
@@ -50,8 +50,15 @@ pub struct Pushed {
     /// Whether a push with the same idempotency key was committed before: this one did nothing, and what stands here is
     /// what became of that one's events.
     pub repeated: bool,
-    /// What was refused, as far as it is kept.
-    pub(crate) refusals: Refusals,
+}
+
+/// A push on its way: what became of it so far.
+#[derive(Debug, Default)]
+pub struct Pushing {
+    /// What became of it so far; all that it says is on disk.
+    pub pushed: Pushed,
+    /// What was refused, as far as it is to be kept.
+    refusals: Refusals,
     /// How many documents came, whatever became of them.
     documents: u64,
 }
@@ -122,33 +129,33 @@ impl Gateway {
             let (accepted, first_offset) = (before.count.into(), Some(before.first_offset));
             return Ok(Pushed { accepted, first_offset, repeated: true, ..Pushed::default() });
         }
-        let (content_type, mut pushed) = (content_type.map(str::to_owned), Pushed::default());
+        let (content_type, mut pushing) = (content_type.map(str::to_owned), Pushing::default());
         let documents =
             blocking_if(body.len() > INLINE_BYTES_MAX, move || Documents::of(&body, content_type.as_deref()));
-        self.take(documents.await?, key, &mut pushed).await?;
-        if pushed.documents == 0 {
+        self.take(documents.await?, key, &mut pushing).await?;
+        if pushing.documents == 0 {
             return Err(Error::EmptyBody);
         }
-        self.told(&mut pushed).await?;
-        Ok(pushed)
+        self.told(&mut pushing).await?;
+        Ok(pushing.pushed)
     }
 
     /// Takes whole lines of a body that goes on.
-    pub(crate) async fn push_lines(&self, lines: Bytes, pushed: &mut Pushed) -> Result<(), Error> {
-        self.take(Documents::lines(lines, pushed.documents), None, pushed).await
+    pub(crate) async fn push_lines(&self, lines: Bytes, pushing: &mut Pushing) -> Result<(), Error> {
+        self.take(Documents::lines(lines, pushing.documents), None, pushing).await
     }
 
     /// The body is at its end: says in `rejects` how many were refused that are not kept there.
-    pub(crate) async fn told(&self, pushed: &mut Pushed) -> Result<(), Error> {
-        let rest: Vec<Reject> = pushed.refusals.rest(place).into_iter().collect();
+    pub(crate) async fn told(&self, pushing: &mut Pushing) -> Result<(), Error> {
+        let rest: Vec<Reject> = pushing.refusals.rest(place).into_iter().collect();
         self.keep_refused(&rest).await
     }
 
     /// Takes documents to their end, as many in one append as fit; all of them, when there is a key.
-    async fn take(&self, mut documents: Documents, key: Option<&str>, pushed: &mut Pushed) -> Result<(), Error> {
+    async fn take(&self, mut documents: Documents, key: Option<&str>, pushing: &mut Pushing) -> Result<(), Error> {
         loop {
             let times = Arc::clone(&self.times.read().unwrap_or_else(PoisonError::into_inner));
-            let mut refusals = std::mem::take(&mut pushed.refusals);
+            let mut refusals = std::mem::take(&mut pushing.refusals);
             let read = blocking_if(documents.bytes_left() > INLINE_BYTES_MAX, move || {
                 let mut part = documents.part(&mut refusals);
                 let event_times = part.events.events().map(|event| times.of(event)).collect();
@@ -156,15 +163,16 @@ impl Gateway {
                 (documents, refusals, part)
             });
             let part;
-            (documents, pushed.refusals, part) = read.await?;
+            (documents, pushing.refusals, part) = read.await?;
             if part.more && key.is_some() {
                 return Err(Error::TooManyEvents { limit: EVENTS_MAX });
             }
-            pushed.documents = documents.index();
-            let (numbers, kept): (Vec<u64>, Vec<Reject>) = pushed.refusals.kept.drain(..).unzip();
+            pushing.documents = documents.index();
+            let (numbers, kept): (Vec<u64>, Vec<Reject>) = pushing.refusals.kept.drain(..).unzip();
             self.keep_refused(&kept).await?;
-            self.refused.fetch_add(pushed.refusals.count - pushed.rejected, Ordering::Relaxed);
-            pushed.rejected = pushed.refusals.count;
+            let pushed = &mut pushing.pushed;
+            self.refused.fetch_add(pushing.refusals.count - pushed.rejected, Ordering::Relaxed);
+            pushed.rejected = pushing.refusals.count;
             let room = TOLD_MAX.saturating_sub(pushed.invalid.len());
             let told = numbers.into_iter().zip(kept).take(room);
             pushed.invalid.extend(told.map(|(index, reject)| Rejected { index, reason: reject.reason }));

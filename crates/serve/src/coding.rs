@@ -171,14 +171,14 @@ fn unframed(frames: &mut Decoder<'static>, piece: &[u8], room: usize, done: &mut
     let mut step = vec![0; STEP_BYTES];
     loop {
         let mut output = OutBuffer::around(step.as_mut_slice());
-        let status = frames.run(&mut input, &mut output);
-        let status = status.map_err(|error| Undone::Damaged(format!("the zstd body is damaged: {error}")))?;
+        let remaining = frames.run(&mut input, &mut output);
+        let remaining = remaining.map_err(|error| Undone::Damaged(format!("the zstd body is damaged: {error}")))?;
         let written = output.pos();
         out.extend_from_slice(&step[..written]);
         if out.len() > room {
             return Err(Undone::TooLarge);
         }
-        *done = status.remaining == 0;
+        *done = remaining == 0;
         if input.pos() == piece.len() && written < STEP_BYTES {
             return Ok(out);
         }

@@ -131,7 +131,7 @@ async fn connection(
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         // Ours, which knows a slow head from an idle connection.
-        .header_read_timeout(None)
+        .header_read_timeout(None::<Duration>)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(socket), service);
     let mut serving = std::pin::pin!(serving);

@@ -265,7 +265,6 @@ pub(crate) struct Places {
     unsent: AtomicU64,
     cuts: [AtomicU64; Cut::ALL.len()],
     turned_away: AtomicU64,
-    left: Notify,
 }
 
 impl Places {
@@ -400,11 +399,6 @@ impl Places {
         }
     }
 
-    /// Returns when a connection has ended.
-    pub(crate) async fn one_left(&self) {
-        self.left.notified().await;
-    }
-
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Connection>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -430,7 +424,6 @@ impl Drop for Seat {
         all.retain(|connection| !Arc::ptr_eq(connection, &self.connection));
         drop(all);
         self.places.forget_unsent(&self.connection);
-        self.places.left.notify_one();
     }
 }
 

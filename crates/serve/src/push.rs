@@ -22,7 +22,7 @@ use axum::{
 };
 use bytes::BytesMut;
 use futures::future::poll_immediate;
-use lakehead_engine::{BODY_BYTES_MAX, Error, Pushed, is_lines};
+use lakehead_engine::{BODY_BYTES_MAX, Error, Pushed, Pushing, is_lines};
 use lakehead_model::ByteSize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -92,12 +92,12 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 
 /// Keeps lines as they come, and counts them in the end, or where it broke.
 async fn line_by_line(app: &App, name: &str, mut arriving: Arriving, mut came: BytesMut) -> Response {
-    let mut pushed = Pushed::default();
-    let ended = keep_lines(app, name, &mut arriving, &mut came, &mut pushed).await;
-    let told = app.engine.push_told(name, &mut pushed).await.map_err(|error| refused(&error));
-    let mut document = document(&pushed);
+    let mut pushing = Pushing::default();
+    let ended = keep_lines(app, name, &mut arriving, &mut came, &mut pushing).await;
+    let told = app.engine.push_told(name, &mut pushing).await.map_err(|error| refused(&error));
+    let mut document = document(&pushing.pushed);
     let status = match ended.and(told) {
-        Ok(()) => status(&pushed),
+        Ok(()) => status(&pushing.pushed),
         Err(refusal) => {
             document["error"] =
                 json!(format!("{}; what is counted here was whole and is kept", refusal.error.trim_end_matches('.')));
@@ -112,7 +112,7 @@ async fn keep_lines(
     name: &str,
     arriving: &mut Arriving,
     came: &mut BytesMut,
-    pushed: &mut Pushed,
+    pushing: &mut Pushing,
 ) -> Result<(), Refusal> {
     arriving.allow_pauses(PAUSES_MAX);
     let mut ended = false;
@@ -122,7 +122,7 @@ async fn keep_lines(
             if ended { came.len() } else { came.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1) };
         if whole > 0 {
             let lines: Bytes = came.split_to(whole).freeze();
-            app.engine.push_lines(name, lines, pushed).await.map_err(|error| refused(&error))?;
+            app.engine.push_lines(name, lines, pushing).await.map_err(|error| refused(&error))?;
             arriving.forget(whole);
             arriving.allow_pauses(PAUSES_MAX);
         }

@@ -266,11 +266,7 @@ fn explosions(place: &Place, random: &mut Random) {
 /// Asks for large answers, takes the first bytes, and no more.
 fn unread_answers(place: &Place) {
     let sql = "SELECT * FROM recentchange";
-    let ask = format!(
-        "POST /v1/sql HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{sql}",
-        place.address,
-        sql.len()
-    );
+    let ask = format!("POST /v1/sql HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{sql}", place.address, sql.len());
     while place.goes_on() {
         let sockets: Vec<_> = (0..20).filter_map(|_| place.send(&ask)).collect();
         place.did("large answers that nobody reads", sockets.len() as u64);

@@ -222,7 +222,8 @@ fn events(address: &str) -> Result<u64> {
 fn recovers(address: &str) -> Result<Duration> {
     let begun = Instant::now();
     loop {
-        let status: Value = serde_json::from_str(&http::get(address, "/v1/status")?.body).context("reading the status")?;
+        let status: Value =
+            serde_json::from_str(&http::get(address, "/v1/status")?.body).context("reading the status")?;
         let views = status["views"].as_object().context("no views in the status")?;
         let behind: u64 = views.values().map(|view| view["behind"].as_u64().unwrap_or(u64::MAX)).max().unwrap_or(0);
         if behind < 2 * RATE && http::get(address, "/healthz")?.status == 200 {
@@ -236,8 +237,7 @@ fn recovers(address: &str) -> Result<Duration> {
 }
 
 fn options(words: &[String]) -> Result<Options> {
-    let mut options =
-        Options { time: Duration::from_secs(300), seed: 1, sql: true, binary: None, report: false };
+    let mut options = Options { time: Duration::from_secs(300), seed: 1, sql: true, binary: None, report: false };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -252,13 +252,16 @@ fn options(words: &[String]) -> Result<Options> {
             _ => {}
         }
         let value = words.next().with_context(|| format!("{word} wants a value"))?;
-        let number = || value.replace('_', "").parse::<u64>().with_context(|| format!("{word} wants a number, not {value:?}"));
+        let number =
+            || value.replace('_', "").parse::<u64>().with_context(|| format!("{word} wants a number, not {value:?}"));
         match word.as_str() {
             "--minutes" => options.time = Duration::from_secs(60 * number()?.max(1)),
             "--seconds" => options.time = Duration::from_secs(number()?),
             "--seed" => options.seed = number()?,
             "--binary" => options.binary = Some(PathBuf::from(value)),
-            other => bail!("siege knows --minutes, --seconds, --seed, --without-sql, --binary and --report, not {other:?}"),
+            other => {
+                bail!("siege knows --minutes, --seconds, --seed, --without-sql, --binary and --report, not {other:?}")
+            }
         }
     }
     Ok(options)
