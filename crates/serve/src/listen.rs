@@ -276,8 +276,9 @@ impl AsyncRead for Watched {
             }
             this.left = Some(Box::pin(tokio::time::sleep(HALF_CLOSED_TIME_MAX)));
         }
+        // A body that lacks its end is told from a whole one only by who reads it, so both have this time.
         if let Some(left) = &mut this.left
-            && this.connection.phase() == Phase::Work
+            && matches!(this.connection.phase(), Phase::Body | Phase::Work)
         {
             ready!(left.as_mut().poll(cx));
         }
