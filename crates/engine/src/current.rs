@@ -25,6 +25,7 @@ use crate::{
     rejects,
     sources::Ready,
     status::StreamStatus,
+    untimed::Untimed,
     upkeep::{self, UpkeepStatus},
     watch::SourceWatch,
 };
@@ -42,6 +43,8 @@ pub(crate) struct Kept {
     /// None for the built-in ones.
     pub(crate) gateway: Option<Gateway>,
     pub(crate) rate: Mutex<Rate>,
+    /// How many of its events have no event time.
+    pub(crate) untimed: Arc<Untimed>,
 }
 
 impl Current {
@@ -52,8 +55,10 @@ impl Current {
         let kept = plan.schemas.iter().map(|(name, schema)| {
             let fresh = || {
                 let own = plan.config(name).is_some();
-                let gateway = own.then(|| Gateway::new(stream(name), schema, rejects.appender()));
-                Arc::new(Kept { stream: stream(name), gateway, rate: Mutex::default() })
+                let untimed = Arc::<Untimed>::default();
+                let gateway = || Gateway::new(stream(name), schema, rejects.appender(), Arc::clone(&untimed));
+                let gateway = own.then(gateway);
+                Arc::new(Kept { stream: stream(name), gateway, rate: Mutex::default(), untimed })
             };
             (name.clone(), there.get(name).cloned().unwrap_or_else(fresh))
         });
@@ -101,6 +106,7 @@ impl Current {
             rejects: self.streams[rejects::STREAM].stream.appender(),
             gaps: self.streams[gaps::STREAM].stream.appender(),
             times: EventTimes::new(schema),
+            untimed: Arc::clone(&kept.untimed),
             watch: Arc::new(SourceWatch::new(name.clone(), spec.name, config.stream.clone())),
             clock: Arc::clone(&parts.clock),
         };
@@ -133,6 +139,7 @@ impl Kept {
                 lakehead_store::Health::Ok => None,
             },
             epoch: head.epoch,
+            event_times: self.untimed.status(),
         }
     }
 }

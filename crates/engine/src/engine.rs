@@ -31,6 +31,7 @@ use crate::{
     rejects,
     sources::{STOP_WITHIN, Sources},
     status::{AuditStatus, DiskStatus, ReloadStatus, ViewStatus},
+    untimed::Untimed,
     upkeep::{self, Needed, Upkeep},
     views,
 };
@@ -254,13 +255,14 @@ impl Engine {
         expected: Option<&str>,
         run: import::Run,
     ) -> Result<import::Imported, Error> {
-        let (stream, schema, rejects) = self.importable(stream, source)?;
+        let (stream, schema, rejects, untimed) = self.importable(stream, source)?;
+        import::check_event_time(stream.name(), &schema, event_time)?;
         let _turn = self.importing.lock().await;
         let held = import::held(&stream, source);
         if held.as_deref() != expected {
             return Err(Error::CursorMoved { source_name: source.clone(), held });
         }
-        let importer = import::Importer::new(&stream, rejects, &schema, event_time, source.clone());
+        let importer = import::Importer::counting(&stream, rejects, &schema, source.clone(), untimed);
         let under_way = importer.hand_over(run).await?;
         under_way.committed().await
     }
@@ -273,7 +275,7 @@ impl Engine {
         self.importable(stream, source).map(|(stream, ..)| import::held(&stream, source))
     }
 
-    fn importable(&self, stream: &str, source: &Name) -> Result<(Stream, StreamSchema, Appender), Error> {
+    fn importable(&self, stream: &str, source: &Name) -> Result<(Stream, StreamSchema, Appender, Arc<Untimed>), Error> {
         if *self.stop.borrow() {
             return Err(Error::Stopping);
         }
@@ -284,7 +286,7 @@ impl Engine {
         let kept = current.streams.get(stream).filter(|kept| kept.gateway.is_some());
         let kept = kept.ok_or_else(|| current.unknown(stream))?;
         let rejects = current.streams[rejects::STREAM].stream.appender();
-        Ok((kept.stream.clone(), current.plan.schemas[stream].clone(), rejects))
+        Ok((kept.stream.clone(), current.plan.schemas[stream].clone(), rejects, Arc::clone(&kept.untimed)))
     }
 
     /// Audits `scope` as fast as it goes, whatever the audit in the background has found. It ends when the future is

@@ -29,6 +29,7 @@ mod sources;
 pub mod status;
 mod supervise;
 mod tail;
+mod untimed;
 #[cfg(test)]
 mod tests;
 pub mod upkeep;

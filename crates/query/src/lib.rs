@@ -25,6 +25,7 @@ mod run;
 mod sieve;
 mod snapshot;
 mod state;
+mod times;
 mod stream_table;
 mod view;
 mod view_table;

@@ -116,6 +116,9 @@ impl Page {
         self.each(pushed, "stream", all(), |s| Some(s.pushed as f64));
         let refused = counter("lakehead_stream_push_rejected_events_total", "Pushed events that were refused.");
         self.each(refused, "stream", all(), |s| Some(s.push_rejects as f64));
+        let untimed =
+            counter("lakehead_stream_events_without_time_total", "Events without event time, since the start.");
+        self.each(untimed, "stream", all(), |s| Some(s.event_times.without as f64));
         let writable = gauge("lakehead_stream_writable", "1 while the store can write, 0 while it cannot.");
         self.each(writable, "stream", all(), |s| Some(f64::from(u8::from(s.cannot_write.is_none()))));
     }

@@ -21,11 +21,11 @@ use datafusion::{
     prelude::SessionContext,
 };
 use futures::future::BoxFuture;
-use lakehead_model::{Name, StreamSchema, TimeRange, Timestamp};
+use lakehead_model::{ColumnType, Name, READING, StreamSchema, TimeRange, Timestamp};
 use lakehead_window::{ResultPeriod, Windows};
 
 pub(crate) use self::shape::{Shape, find_aggregate, groups, is_window};
-use crate::{Error, functions, rewrite, run::Piece, sieve::Condition};
+use crate::{Error, functions, rewrite, run::Piece, sieve::Condition, times};
 
 /// Memory that one view may use while it takes events in or writes results, as far as DataFusion accounts for it, beside
 /// its state. Four times the default bound of the state, since merging it reads one copy and builds another.
@@ -195,7 +195,7 @@ async fn compile(
 ) -> Result<ViewPlan, Error> {
     let context = planning_context(streams, views)?;
     let state = context.state();
-    let logical = state.create_logical_plan(sql).await?;
+    let logical = times::in_microseconds(state.create_logical_plan(sql).await?)?;
     let tables =
         views.iter().filter(|(_, plan)| plan.inline.is_none()).map(|(name, plan)| (name.clone(), plan.as_ref()));
     let tables = tables.collect();
@@ -324,9 +324,12 @@ fn columns(schema: &StreamSchema, wanted: &[String]) -> Result<String, Error> {
     };
     for name in wanted {
         if name == lakehead_decode::EVENT_TIME {
-            add(name, serde_json::to_string(&schema.event_time))?;
+            add(name, serde_json::to_string(&(READING, &schema.event_time)))?;
         } else if let Some(column) = schema.columns.iter().find(|column| column.name == *name) {
-            add(name, serde_json::to_string(column))?;
+            // Of the others no value was ever read otherwise.
+            let is_read_anew = matches!(column.column_type, ColumnType::Int64 | ColumnType::Timestamp);
+            let how = if is_read_anew { serde_json::to_string(&(READING, column)) } else { serde_json::to_string(column) };
+            add(name, how)?;
         }
     }
     Ok(text)
