@@ -10,6 +10,7 @@ mod browser;
 mod dashboard;
 mod demo;
 mod disk;
+mod event_time;
 mod export;
 mod full_disk;
 mod http;

@@ -16,6 +16,7 @@ use lakehead_store::Stream;
 use crate::{
     Error, Parts,
     audit::watchman::Watched,
+    columns::ColumnWatch,
     engine::lock,
     gaps,
     ingest::Ingest,
@@ -45,6 +46,8 @@ pub(crate) struct Kept {
     pub(crate) rate: Mutex<Rate>,
     /// How many of its events have no event time.
     pub(crate) untimed: Arc<Untimed>,
+    /// How well they fit the columns.
+    pub(crate) columns: ColumnWatch,
 }
 
 impl Current {
@@ -58,7 +61,7 @@ impl Current {
                 let untimed = Arc::<Untimed>::default();
                 let gateway = || Gateway::new(stream(name), schema, rejects.appender(), Arc::clone(&untimed));
                 let gateway = own.then(gateway);
-                Arc::new(Kept { stream: stream(name), gateway, rate: Mutex::default(), untimed })
+                Arc::new(Kept { stream: stream(name), gateway, rate: Mutex::default(), untimed, columns: ColumnWatch::default() })
             };
             (name.clone(), there.get(name).cloned().unwrap_or_else(fresh))
         });
@@ -140,6 +143,7 @@ impl Kept {
             },
             epoch: head.epoch,
             event_times: self.untimed.status(),
+            columns: self.columns.status(),
         }
     }
 }

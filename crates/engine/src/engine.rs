@@ -23,6 +23,7 @@ use crate::{
     Error, Pipeline, Pushed, Status,
     audit::{self, Auditor, Effort, Report, Scope, Throttle, watchman::Watched},
     catalog::Catalog,
+    columns::LOOK_EVERY,
     current::Current,
     disk, gaps, import,
     pipeline::StreamConfig,
@@ -155,8 +156,9 @@ impl Engine {
             Arc::clone(&shared.audit),
             stopping.clone(),
         );
-        let observer = observe(Arc::clone(&shared), pipeline.data.clone(), stopping);
-        let tasks = vec![tokio::spawn(observer), tokio::spawn(watchman)];
+        let observer = observe(Arc::clone(&shared), pipeline.data.clone(), stopping.clone());
+        let columns = look_at_columns(Arc::clone(&shared), stopping);
+        let tasks = vec![tokio::spawn(observer), tokio::spawn(watchman), tokio::spawn(columns)];
         let started = parts.clock.now();
         let (views, tasks, store) = (Mutex::new(groups), Mutex::new(tasks), Mutex::new(Some(store)));
         let (importing, reloading) = Default::default();
@@ -473,6 +475,30 @@ async fn observe(shared: Arc<Shared>, data: std::path::PathBuf, mut stop: watch:
                 *lock(&shared.disk) = DiskStatus { data_bytes: logs + views, free_bytes };
             }
         }
+    }
+}
+
+/// Looks at how well what comes fits the columns.
+async fn look_at_columns(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = ticks.tick() => {}
+        }
+        let current = shared.current();
+        let look = move || {
+            for (name, kept) in &current.streams {
+                let Some(schema) = current.plan.schemas.get(name).filter(|_| kept.gateway.is_some()) else { continue };
+                if let Err(error) = kept.columns.look(&kept.stream, schema) {
+                    // Whoever needs the events says it louder.
+                    tracing::debug!(stream = %name, "its columns cannot be looked at: {error}");
+                }
+            }
+        };
+        // An error means that it panicked, which the log has; the next time it is tried again.
+        let _ = blocking(look).await;
     }
 }
 

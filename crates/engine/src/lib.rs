@@ -10,6 +10,7 @@ mod backoff;
 mod body;
 pub mod catalog;
 mod changes;
+mod columns;
 mod current;
 mod disk;
 mod engine;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use lakehead_model::{Name, Offset, Timestamp};
 use serde::{Serialize, Serializer};
 
-pub use crate::untimed::EventTimeStatus;
+pub use crate::{columns::ColumnsStatus, untimed::EventTimeStatus};
 use crate::upkeep::UpkeepStatus;
 
 /// Everything at one moment.
@@ -82,6 +82,8 @@ pub struct StreamStatus {
     pub epoch: u64,
     /// How many of its events have no event time, and why.
     pub event_times: EventTimeStatus,
+    /// Values of its declared columns that are of another type.
+    pub columns: ColumnsStatus,
 }
 
 /// One source. The counts are since this process started.

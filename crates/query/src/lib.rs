@@ -25,10 +25,11 @@ mod run;
 mod sieve;
 mod snapshot;
 mod state;
-mod times;
 mod stream_table;
+mod times;
 mod view;
 mod view_table;
+mod writable;
 
 pub use audit::{Balance, Difference, Extent, Pace, ViewAudit};
 pub use checkpoint::Kept;

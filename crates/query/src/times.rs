@@ -9,7 +9,7 @@ use datafusion::{
     arrow::datatypes::{DataType, TimeUnit},
     common::{DFSchema, Result, tree_node::{Transformed, TreeNode}},
     logical_expr::{
-        Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, TryCast, expr::InList, expr_rewriter::NamePreserver,
+        Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast, expr::InList, expr_rewriter::NamePreserver,
         utils::merge_schema,
     },
 };
@@ -45,7 +45,7 @@ fn rewritten(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
             Some(micros) => Transformed::yes(Expr::TryCast(TryCast::new(expr, micros))),
             None => Transformed::no(Expr::TryCast(TryCast { expr, field })),
         },
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.is_comparison_operator() => {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
             match common(&[&left, &right], schema) {
                 Some(time) => {
                     let as_time = |side: Box<Expr>| Box::new(as_time(*side, &time, schema));
@@ -73,6 +73,11 @@ fn rewritten(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
         }
         other => Transformed::no(other),
     }
+}
+
+fn compares(op: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }
 
 /// The same type of time in microseconds, where it is in nanoseconds.

@@ -119,6 +119,13 @@ impl Page {
         let untimed =
             counter("lakehead_stream_events_without_time_total", "Events without event time, since the start.");
         self.each(untimed, "stream", all(), |s| Some(s.event_times.without as f64));
+        let name = "lakehead_stream_mistyped_values_total";
+        self.family(name, "counter", "Values of a declared column that are of another type, since the start.");
+        for (stream, status) in all() {
+            for (column, count) in &status.columns.mistyped {
+                self.value(&[("stream", stream.as_str()), ("column", column)], *count as f64);
+            }
+        }
         let writable = gauge("lakehead_stream_writable", "1 while the store can write, 0 while it cannot.");
         self.each(writable, "stream", all(), |s| Some(f64::from(u8::from(s.cannot_write.is_none()))));
     }

@@ -112,6 +112,11 @@ impl Written {
         Self { version: VERSION, streams, partitions, time_rule: None }
     }
 
+    /// The same, with event times that were read by this rule.
+    pub(super) fn by(self, time_rule: Option<TimeRule>) -> Self {
+        Self { time_rule, ..self }
+    }
+
     /// Forgets the event times: they were read by another rule.
     pub(super) fn forget_times(&mut self) {
         for entry in &mut self.partitions {

@@ -497,7 +497,7 @@ impl Intake {
             let progress = self.progress.reached(&self.partitions, now);
             let entries = self.partitions.iter().map(|partition| partition.entry.clone()).collect();
             let by = self.times.is_some().then_some(self.rule);
-            let position = Written { time_rule: by, ..Written::new(self.streams.clone(), entries) }.text();
+            let position = Written::new(self.streams.clone(), entries).by(by).text();
             chunk.cursor = Some(Cursor { position: position.into(), progress });
         }
         Some(chunk)
