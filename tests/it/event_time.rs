@@ -73,7 +73,7 @@ fn a_changed_event_time_is_read_from_what_lay_there_before_too() {
     let rule = |field: &str| pipeline(folder.path(), &format!("event_time = \"{field}\"\n{N}"), "");
     let file = rule("a");
     let mut lakehead = Lakehead::run_pipeline(&file, &data);
-    let mut n = 0;
+    let mut n = 0_u64;
     let more = |lakehead: &Lakehead, n: &mut u64, batches: u64| {
         for _ in 0..batches {
             push(lakehead, &(*n..*n + 24).map(two_times).collect::<Vec<_>>());
@@ -85,14 +85,10 @@ fn a_changed_event_time_is_read_from_what_lay_there_before_too() {
     for field in ["b", "a", "b"] {
         rule(field);
         std::thread::scope(|scope| {
-            let flowing = scope.spawn(|| {
-                let mut from = n;
-                more(&lakehead, &mut from, 8);
-                from
-            });
+            let flowing = scope.spawn(|| more(&lakehead, &mut n, 8));
             let said = run(&["reload", "--data", text(&data)]);
             assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
-            n = flowing.join().expect("events flow");
+            flowing.join().expect("events flow");
         });
         more(&lakehead, &mut n, 2);
         lakehead.until_counted("s", n);
