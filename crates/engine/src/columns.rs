@@ -43,18 +43,24 @@ pub struct ColumnsStatus {
 }
 
 /// Looks at the events of one stream as they come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ColumnWatch(Mutex<Watching>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Watching {
-    /// The first event that was not looked at; none before the first look.
-    at: Option<Offset>,
+    /// The first event that was not looked at.
+    at: Offset,
     schema: StreamSchema,
     status: ColumnsStatus,
 }
 
 impl ColumnWatch {
+    /// Begins with the event at `at`.
+    pub(crate) fn from(at: Offset) -> Self {
+        let (schema, status) = Default::default();
+        Self(Mutex::new(Watching { at, schema, status }))
+    }
+
     /// What is known now.
     pub(crate) fn status(&self) -> ColumnsStatus {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).status.clone()
@@ -71,10 +77,9 @@ impl ColumnWatch {
             // Counts of other columns are no counts of these.
             *watching = Watching { at: watching.at, schema: schema.clone(), status: ColumnsStatus::default() };
         }
-        let mut at = watching.at.unwrap_or(head.end).max(head.start);
-        watching.at = Some(at);
+        let mut at = watching.at.max(head.start);
         if at >= head.end || schema.columns.is_empty() {
-            watching.at = Some(head.end);
+            watching.at = head.end;
             return Ok(());
         }
         if head.end.since(at) > BEHIND_MAX {
@@ -92,7 +97,7 @@ impl ColumnWatch {
             fit.count(&block, &mut watching.status.mistyped)?;
         }
         watching.status.looked_at += events;
-        watching.at = Some(reader.position());
+        watching.at = reader.position();
         Ok(())
     }
 }
@@ -196,7 +201,6 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(folder.path(), Options::default(), Arc::new(Noon)).expect("a store");
         let stream = store.stream(&Name::new("s").expect("a name")).expect("a stream");
-        let watch = ColumnWatch::default();
         let take = async |events: &[&str]| {
             let mut batch = EventBatch::default();
             events.iter().for_each(|event| batch.push(event.as_bytes(), None));
@@ -205,6 +209,7 @@ mod tests {
             stream.appender().append(append).await.expect("taken").await.expect("kept");
         };
         take(&[r#"{"n":"before"}"#]).await;
+        let watch = ColumnWatch::from(stream.head().end);
         watch.look(&stream, &schema()).expect("read");
         assert_eq!(watch.status(), ColumnsStatus::default(), "it begins with what comes");
         take(&[

@@ -61,7 +61,9 @@ impl Current {
                 let untimed = Arc::<Untimed>::default();
                 let gateway = || Gateway::new(stream(name), schema, rejects.appender(), Arc::clone(&untimed));
                 let gateway = own.then(gateway);
-                Arc::new(Kept { stream: stream(name), gateway, rate: Mutex::default(), untimed, columns: ColumnWatch::default() })
+                let (stream, rate) = (stream(name), Mutex::default());
+                let columns = ColumnWatch::from(stream.head().end);
+                Arc::new(Kept { stream, gateway, rate, untimed, columns })
             };
             (name.clone(), there.get(name).cloned().unwrap_or_else(fresh))
         });

@@ -9,7 +9,7 @@ use datafusion::{
     arrow::datatypes::{DataType, TimeUnit},
     common::{DFSchema, Result, tree_node::{Transformed, TreeNode}},
     logical_expr::{
-        Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast, expr::InList, expr_rewriter::NamePreserver,
+        Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, TryCast, Values, expr::InList, expr_rewriter::NamePreserver,
         utils::merge_schema,
     },
 };
@@ -30,7 +30,14 @@ pub(crate) fn in_microseconds(plan: LogicalPlan) -> Result<LogicalPlan> {
             Ok(if rewritten.transformed { rewritten.update_data(|expression| name.restore(expression)) } else { rewritten })
         })?;
         changed |= node.transformed;
-        if changed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+        match node.data {
+            // Rows that stand in the query have the types that they had when they were read.
+            LogicalPlan::Values(Values { ref values, .. }) if node.transformed => {
+                Ok(Transformed::yes(LogicalPlanBuilder::values(values.clone())?.build()?))
+            }
+            _ if changed => node.map_data(LogicalPlan::recompute_schema),
+            _ => Ok(node),
+        }
     })?;
     Ok(plan.data)
 }
