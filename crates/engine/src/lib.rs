@@ -11,6 +11,7 @@ mod body;
 pub mod catalog;
 mod changes;
 mod current;
+pub mod dashboard;
 mod disk;
 mod engine;
 mod error;
