@@ -12,6 +12,7 @@ pub mod catalog;
 mod changes;
 mod columns;
 mod current;
+pub mod dashboard;
 mod disk;
 mod engine;
 mod error;

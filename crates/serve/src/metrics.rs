@@ -23,7 +23,7 @@ pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
     page.value(&[], app.live.clients() as f64);
     page.family("lakehead_panel_query_seconds", "gauge", "What a dashboard panel's last query took.");
     for (panel, took) in app.live.costs() {
-        page.value(&[("panel", panel)], took.as_secs_f64());
+        page.value(&[("panel", panel.as_str())], took.as_secs_f64());
     }
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, content_type)], page.text).into_response()

@@ -4,6 +4,7 @@
 //! aggregation makes rows of events ([`Rows`]); one that reads another view's rows is computed from that view's result
 //! files as they come ([`Derived`]). A projection of a stream that another view reads is planned into that view.
 
+mod additive;
 mod check;
 mod cut;
 mod shape;
