@@ -5,6 +5,7 @@
 //! and answers questions over streams and views of one moment ([`Lake`]). It starts no threads and owns no loop; the
 //! engine drives it.
 
+mod aside;
 mod audit;
 mod bounds;
 mod cells;
@@ -17,6 +18,7 @@ mod explain;
 mod files;
 pub mod format;
 mod functions;
+mod identity;
 mod lake;
 mod plain_types;
 mod plan;
@@ -35,6 +37,7 @@ pub use difference::{ChangedRow, ViewDifference};
 pub use error::Error;
 pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question};
 pub use files::Slot;
+pub use identity::Identity;
 pub use lake::{Answer, Lake, Limits, Rows};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
 pub use sieve::Sieve;

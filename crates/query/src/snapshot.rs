@@ -35,6 +35,8 @@ pub struct Snapshot {
     /// Memory that they take, in bytes.
     pub open_bytes: usize,
     pub(crate) plan: Arc<ViewPlan>,
+    /// The first offset whose event it could take in.
+    pub(crate) begins: Offset,
     pub(crate) build: u64,
     /// The last commit.
     pub(crate) generation: u64,
@@ -92,6 +94,7 @@ impl Snapshot {
             open_rows: 0,
             open_bytes: 0,
             plan,
+            begins: Offset(0),
             build: 0,
             generation: 0,
             closed_until: Timestamp(i64::MIN),
