@@ -19,7 +19,13 @@ use crate::{
 fn events(from: u64, count: u64) -> Vec<u8> {
     let event = |n: u64| {
         let second = n.saturating_sub(if n % 7 == 6 { 40 } else { 0 });
-        let dt = format!("2026-09-{:02}T{:02}:{:02}:{:02}Z", 1 + second / 86_400, second / 3_600 % 24, second / 60 % 60, second % 60);
+        let dt = format!(
+            "2026-09-{:02}T{:02}:{:02}:{:02}Z",
+            1 + second / 86_400,
+            second / 3_600 % 24,
+            second / 60 % 60,
+            second % 60
+        );
         format!("{}\n", json!({ "n": n, "dt": dt, "k": ["a", "b", "c"][usize::try_from(n % 3).expect("small")] }))
     };
     (from..from + count).map(event).collect::<String>().into_bytes()
@@ -45,7 +51,8 @@ impl Bench {
 
     /// Writes the pipeline: replaced by rename, as editors do. `more` stands before the views.
     fn write(&self, more: &str, views: &[(&str, &str)]) {
-        let mut pipeline = format!("[stream.s]\ncolumns = {{ n = {{ path = \"n\", type = \"int64\" }}, k = \"k\" }}\n{more}\n");
+        let mut pipeline =
+            format!("[stream.s]\ncolumns = {{ n = {{ path = \"n\", type = \"int64\" }}, k = \"k\" }}\n{more}\n");
         for (view, sql) in views {
             pipeline.push_str(&format!("[view.{view}]\nsql = \"{sql}\"\nwatermark_delay = \"10s\"\n"));
         }
@@ -171,8 +178,15 @@ fn a_kill_at_any_point_of_a_change_leaves_what_the_present_sql_says() {
     until_settled(&lakehead, 600);
     lakehead.kill();
     let points = [
-        "view.swap:1", "view.swapped:1", "view.swap:2", "view.swapped:2", "checkpoint.files:1", "checkpoint.written:3",
-        "checkpoint.renamed:2", "checkpoint.renamed:4", "checkpoint.published:5",
+        "view.swap:1",
+        "view.swapped:1",
+        "view.swap:2",
+        "view.swapped:2",
+        "checkpoint.files:1",
+        "checkpoint.written:3",
+        "checkpoint.renamed:2",
+        "checkpoint.renamed:4",
+        "checkpoint.published:5",
     ];
     for (turn, point) in points.into_iter().enumerate() {
         // Some of what comes is committed by the old SQL, some not.
@@ -220,17 +234,16 @@ fn results_that_the_log_cannot_give_again_are_set_aside_at_a_change_and_at_a_reb
     let public = || -> Vec<(String, Vec<u8>)> {
         let entries = fs::read_dir(bench.data.join("views/v")).expect("a folder").flatten();
         let files = entries.filter(|entry| entry.path().is_file());
-        files.map(|file| (file.file_name().to_string_lossy().into_owned(), fs::read(file.path()).expect("reads"))).collect()
+        files
+            .map(|file| (file.file_name().to_string_lossy().into_owned(), fs::read(file.path()).expect("reads")))
+            .collect()
     };
     let retained = "retention_bytes = \"4 KiB\"";
     write(retained, &by("sum(n)"), "");
     let lakehead = bench.start();
     lakehead.until("retention", |status| status["streams"]["s"]["start"].as_u64() > Some(0));
-    let changes: [&dyn Fn(); 3] = [
-        &|| write(retained, &by("max(n)"), ""),
-        &|| write(retained, &by("max(n)"), "lateness = \"48h\"\n"),
-        &|| {},
-    ];
+    let changes: [&dyn Fn(); 3] =
+        [&|| write(retained, &by("max(n)"), ""), &|| write(retained, &by("max(n)"), "lateness = \"48h\"\n"), &|| {}];
     for (turn, change) in changes.into_iter().enumerate() {
         let before = public();
         assert!(!before.is_empty());
@@ -285,7 +298,15 @@ fn what_is_damaged_of_a_view_is_never_believed_and_made_again_from_the_log() {
     until_settled(&lakehead, 9_000);
     assert!(lakehead.finish().success());
 
-    let kinds = [("v", "result"), ("v", "partial"), ("v", "arrow"), ("clean", "part"), ("over", "result"), ("v", "json"), ("over", "json")];
+    let kinds = [
+        ("v", "result"),
+        ("v", "partial"),
+        ("v", "arrow"),
+        ("clean", "part"),
+        ("over", "result"),
+        ("v", "json"),
+        ("over", "json"),
+    ];
     for (view, kind) in kinds {
         let state = bench.state(view);
         let of_kind = |kind: &str| -> Vec<PathBuf> {
@@ -332,7 +353,8 @@ fn what_is_damaged_of_a_view_is_never_believed_and_made_again_from_the_log() {
     assert_eq!(run(&["view", "rebuild", "v", "--data", text(&bench.data)]).code, Some(0));
     until_settled(&lakehead, 9_000);
     assert!(eventually(|| {
-        http::request(&lakehead.address, "POST", "/v1/sql", &[], b"SELECT sum(x) FROM v").is_ok_and(|answer| answer.status == 200)
+        http::request(&lakehead.address, "POST", "/v1/sql", &[], b"SELECT sum(x) FROM v")
+            .is_ok_and(|answer| answer.status == 200)
     }));
     equals_its_sql(&lakehead, "v", &sum, "rebuilt");
     assert!(lakehead.finish().success());

@@ -271,8 +271,7 @@ impl Checkpoint {
 
     /// Checks the files of what commits have changed.
     pub(crate) fn expect_changes(&self, folder: &Folder) -> Result<(), Error> {
-        let paths: Vec<PathBuf> =
-            self.changes.iter().map(|file| folder.changes(self.build, file.generation)).collect();
+        let paths: Vec<PathBuf> = self.changes.iter().map(|file| folder.changes(self.build, file.generation)).collect();
         files::expect(paths.iter(), &self.sums)
     }
 

@@ -432,10 +432,7 @@ pub(crate) fn checksum(bytes: &[u8]) -> u64 {
 ///
 /// # Errors
 /// [`Error::File`] when one is not there, [`Error::Damaged`] when one is not what it was.
-pub(crate) fn expect<'a>(
-    paths: impl Iterator<Item = &'a PathBuf>,
-    named: &BTreeMap<String, u64>,
-) -> Result<(), Error> {
+pub(crate) fn expect<'a>(paths: impl Iterator<Item = &'a PathBuf>, named: &BTreeMap<String, u64>) -> Result<(), Error> {
     for path in paths {
         let sum = path.file_name().and_then(|name| named.get(&*name.to_string_lossy()));
         match sum {

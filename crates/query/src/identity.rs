@@ -20,10 +20,7 @@ use datafusion::sql::sqlparser::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Late, TimeColumn, ViewPlan, ViewSettings,
-    plan::Kind,
-};
+use crate::{Late, TimeColumn, ViewPlan, ViewSettings, plan::Kind};
 
 /// What the SQL of views means in this version of Lakehead: raised when an expression or an aggregate begins to give
 /// another value for the same events. Views that were made under another meaning are built anew.

@@ -261,6 +261,19 @@ impl ViewHandle {
         drop(old);
     }
 
+    /// A handle of the view as it is now, which stays so.
+    fn frozen(&self) -> Self {
+        let current = Current { snapshot: self.snapshot(), upstream: None };
+        Self { name: self.name.clone(), current: Arc::new(Mutex::new(current)) }
+    }
+
+    /// What it reads stays as it is now, whatever becomes of it. Answers what it was.
+    pub(crate) fn hold_upstream(&self) -> Option<Self> {
+        let upstream = self.upstream()?;
+        self.set_upstream(Some(upstream.frozen()));
+        Some(upstream)
+    }
+
     /// From now on this answers from another view's snapshots: `other` took the view's place.
     pub(crate) fn upstream(&self) -> Option<Self> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).upstream.clone()

@@ -208,7 +208,17 @@ impl Live {
         let old_at = if old_at > next_at { old_at - 1 } else { old_at };
         let old = self.group.views.remove(old_at);
         let (id, view, old_note) = old.apart();
+        // What is to be renewed answers over what this was, until it is.
+        let renew = next.next.as_ref().map(|next| next.renew.iter().map(|one| one.name.clone()).collect());
+        let renew: Vec<Name> = renew.unwrap_or_default();
+        let is_over =
+            |kept: &&Kept| kept.view.plan().reads() == Some(name) && renew.contains(kept.view.handle().name());
+        let held: Vec<_> = self.group.views.iter().filter(is_over).map(|kept| (kept.id, kept.view.hold())).collect();
         if let Err((view, error)) = next.view.take_over(view).await {
+            for (id, upstream) in held {
+                let kept = self.group.views.iter().find(|kept| kept.id == id);
+                kept.zip(upstream).into_iter().for_each(|(kept, upstream)| kept.view.read_again(upstream));
+            }
             self.group.add(vec![next, Kept::new(id, *view, old_note, None)]);
             return Err(error.to_string());
         }
@@ -219,11 +229,12 @@ impl Live {
             note.waits = false;
             note.checkpoint = Some(next.view.next_offset());
         }
-        self.shown.swapped(name, &next.note);
+        let note = Arc::clone(&next.note);
         self.group.add(vec![next]);
         for renewal in renew {
             self.renew(renewal).await;
         }
+        self.shown.swapped(name, &note);
         // Views over it have files to make anew, even when nothing comes.
         for kept in self.group.views.iter().filter(|kept| kept.view.plan().reads().is_some()) {
             lock(&kept.note).checkpoint = None;
@@ -271,7 +282,8 @@ impl Live {
                 tracing::error!(view = %name, "the view is no table until the next reload: it cannot be opened anew: {error}");
                 self.lake.remove_view(&name);
                 lock(&note).stands_still = true;
-                lock(&note).failed = Some(format!("it cannot be opened anew over what it reads; reload again: {error}"));
+                lock(&note).failed =
+                    Some(format!("it cannot be opened anew over what it reads; reload again: {error}"));
                 self.shown.swapped(&name, &note);
             }
         }

@@ -17,7 +17,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use lakehead_model::{Name, Offset, StreamSchema};
 use lakehead_query::{
-    Identity, Lake, Slot, View, ViewHandle, ViewPlan, ViewSettings, begin_next, check_views, forget_next, kept, kept_next,
+    Identity, Lake, Slot, View, ViewHandle, ViewPlan, ViewSettings, begin_next, check_views, forget_next, kept,
+    kept_next,
 };
 use lakehead_store::Stream;
 

@@ -282,21 +282,7 @@ async fn compile(
     }
     let inline = matches!(kind, Kind::Rows(_)).then(|| Arc::new(ViewTable::new(logical, Some(sql.to_owned()))));
     let (sql, serial) = (sql.to_owned(), SERIAL.fetch_add(1, Ordering::Relaxed));
-    Ok(ViewPlan {
-        sql,
-        definition,
-        written,
-        serial,
-        stream,
-        reads,
-        time,
-        wanted,
-        output,
-        shape,
-        kind,
-        inline,
-        inlined,
-    })
+    Ok(ViewPlan { sql, definition, written, serial, stream, reads, time, wanted, output, shape, kind, inline, inlined })
 }
 
 fn check_names(output: &SchemaRef) -> Result<(), Error> {

@@ -525,8 +525,7 @@ impl View {
     /// [`Error::File`] when the old files cannot be deleted.
     pub fn restart(&mut self) -> Result<(), Error> {
         let (build, generation) = (self.checkpoint.build, self.checkpoint.generation);
-        self.checkpoint =
-            Checkpoint::empty(&self.plan, &self.settings, watermark_of(&self.plan, &self.settings));
+        self.checkpoint = Checkpoint::empty(&self.plan, &self.settings, watermark_of(&self.plan, &self.settings));
         self.checkpoint.build = build;
         self.checkpoint.generation = generation;
         // Whoever follows must begin anew.
@@ -616,6 +615,18 @@ impl View {
     #[must_use]
     pub fn handle(&self) -> ViewHandle {
         self.handle.clone()
+    }
+
+    /// For a view over another: it answers over that one as it is now, until [`read_again`](Self::read_again). For the time in
+    /// which that one is replaced and this one is not yet.
+    #[must_use]
+    pub fn hold(&self) -> Option<ViewHandle> {
+        self.handle.hold_upstream()
+    }
+
+    /// It answers over `upstream` as that comes to be.
+    pub fn read_again(&self, upstream: ViewHandle) {
+        self.handle.set_upstream(Some(upstream));
     }
 
     /// How it was compiled.

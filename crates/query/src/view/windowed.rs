@@ -400,7 +400,8 @@ impl Judge<'_> {
             if !is_closed {
                 continue;
             }
-            let lasts = self.takes_all || self.watermark < self::last_end(self.plan, period).plus(self.settings.lateness);
+            let lasts =
+                self.takes_all || self.watermark < self::last_end(self.plan, period).plus(self.settings.lateness);
             if lasts && !self.is_settled(period) {
                 self.touched.insert(period.start);
             } else {
