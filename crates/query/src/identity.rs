@@ -65,7 +65,7 @@ impl Identity {
     #[must_use]
     pub fn change(&self, now: &Self) -> Option<&'static str> {
         let differs = [
-            (self.definition != now.definition, "its SQL, a column or a view that it reads was changed"),
+            (self.definition != now.definition, "its SQL or a column was changed"),
             (self.watermark_delay != now.watermark_delay, "its watermark_delay was changed"),
             (self.lateness != now.lateness, "its lateness was changed"),
             (self.late != now.late, "what it does with late events was changed"),
