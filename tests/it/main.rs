@@ -7,6 +7,7 @@
 mod backup;
 mod bad_input;
 mod browser;
+mod changes;
 mod dashboard;
 mod demo;
 mod disk;

@@ -93,6 +93,9 @@ impl TableProvider for ViewTable {
         if files.is_empty() {
             return Ok(rest);
         }
+        for listed in &files {
+            crate::files::check(&listed.file.path).map_err(external)?;
+        }
         let groups = state.config().target_partitions().max(1);
         let mut groups = vec![FileGroup::default(); groups.min(files.len())];
         let count = groups.len();
