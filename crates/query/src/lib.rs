@@ -28,12 +28,13 @@ mod state;
 mod stream_table;
 mod view;
 mod view_table;
+pub mod worker;
 
 pub use audit::{Balance, Difference, Extent, Pace, ViewAudit};
 pub use checkpoint::Kept;
 pub use difference::{ChangedRow, ViewDifference};
 pub use error::Error;
-pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question};
+pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question, Selection};
 pub use files::Slot;
 pub use lake::{Answer, Lake, Limits, Rows};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
