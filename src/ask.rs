@@ -18,7 +18,7 @@ use lakehead_engine::{
     audit::{Report, Scope},
     import::{Imported, Run},
     offline,
-    sql::{Form, Workers},
+    sql::Form,
 };
 use lakehead_model::Name;
 use lakehead_query::{Answer, Explanation, Lake, Limits, Question, ViewDifference, worker};
@@ -99,7 +99,7 @@ impl Source {
             },
         };
         // Here, too, by a worker: what is too much for it ends it, and not the one who says why.
-        let workers = Workers::new(lake(data, sql, progress).await?, sql_worker::launch()?);
+        let workers = sql_worker::workers(lake(data, sql, progress).await?)?;
         progress.finish_and_clear();
         let mut answering = workers.answer(sql, Form::Arrow).await?;
         let bytes = answering.whole(usize::MAX).await?;
@@ -142,7 +142,7 @@ impl Source {
                 explanation => return explanation,
             },
         };
-        let workers = Workers::new(lake(data, view.as_str(), progress).await?, sql_worker::launch()?);
+        let workers = sql_worker::workers(lake(data, view.as_str(), progress).await?)?;
         Ok(workers.explain(view, question).await?)
     }
 }

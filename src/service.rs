@@ -14,7 +14,6 @@ use std::{
 use anyhow::{Context, anyhow};
 use lakehead_engine::{
     Engine, Parts, Pipeline,
-    sql::Workers,
     status::{SourceState, ViewState},
 };
 use tokio::{
@@ -134,7 +133,7 @@ impl Service {
             let _ = stopping.wait_for(|stop| *stop).await;
         };
         let reloader = Arc::new(Reloader::new(Arc::clone(&engine), origin));
-        let sql = Workers::new(engine.lake(), sql_worker::launch()?);
+        let sql = sql_worker::workers(engine.lake())?;
         let reload = Arc::clone(&reloader) as _;
         let serving = tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), reload, sql, shutdown));
         Ok(Self { engine, reloader, address, stop, serving })

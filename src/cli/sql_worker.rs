@@ -9,10 +9,12 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
+    time::Duration,
 };
 
-use anyhow::Context;
-use lakehead_engine::sql::{Launch, WORKER_BYTES_MAX, child};
+use anyhow::{Context, bail};
+use lakehead_engine::sql::{Launch, TIME_MAX, WORKER_BYTES_MAX, Workers, child};
+use lakehead_query::Lake;
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 
 use crate::outcome::{Failure, Outcome};
@@ -31,9 +33,20 @@ const DATA_BYTES_MAX: u64 = 2 * WORKER_BYTES_MAX;
 /// Addresses, in bytes, for systems that do not count data: generous, since much is only reserved.
 const ADDRESS_BYTES_MAX: u64 = 64 << 30;
 
-/// How this program's workers are started.
-pub(crate) fn launch() -> anyhow::Result<Launch> {
-    Launch::this_program(&[NAME]).context("asking the system what this program is")
+/// The environment variable with the seconds that one query may take, in place of 60.
+const SECONDS: &str = "LAKEHEAD_QUERY_SECONDS";
+
+/// Workers of this program that answer from `lake`.
+pub(crate) fn workers(lake: Lake) -> anyhow::Result<Workers> {
+    let launch = Launch::this_program(&[NAME]).context("asking the system what this program is")?;
+    let time_max = match std::env::var(SECONDS) {
+        Err(_) => TIME_MAX,
+        Ok(text) => match text.parse() {
+            Ok(seconds @ 1..) => Duration::from_secs(seconds),
+            _ => bail!("{SECONDS} is {text:?}: write the seconds that one query may take, as in 60"),
+        },
+    };
+    Ok(Workers::new(lake, launch, time_max))
 }
 
 pub(crate) fn run() -> Outcome {

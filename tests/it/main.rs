@@ -12,6 +12,7 @@ mod demo;
 mod disk;
 mod export;
 mod full_disk;
+mod hostile_sql;
 mod http;
 mod import;
 mod kills;

@@ -23,8 +23,8 @@ use tokio::{
 };
 
 use super::{
-    ANSWER_BYTES_MAX, CPU_TIME_MAX, Ended, Error, HELD_FOR, Inner, SLICE_CPU, SLICE_WALL, TAKING_GRACE, TAKING_RATE,
-    WALL_TIME_MAX, WARM_BYTES_MAX, WORKER_BYTES_MAX, WORKERS_BYTES_MAX,
+    ANSWER_BYTES_MAX, Ended, Error, HELD_FOR, Inner, SLICE_CPU, SLICE_WALL, TAKING_GRACE, TAKING_RATE,
+    WARM_BYTES_MAX, WORKER_BYTES_MAX, WORKERS_BYTES_MAX,
     process::{Process, Running, Usage, Wire},
 };
 use crate::engine::lock;
@@ -229,7 +229,7 @@ async fn watch(inner: &Inner, running: Option<&Running>, place: &mut Place, comp
         looks.tick().await;
         let usage = running.usage();
         let (cpu, wall) = (usage.cpu.saturating_sub(before), begun.elapsed().saturating_sub(held_still));
-        if let Some(why) = too_much(usage, cpu, wall, computing.load(Ordering::Acquire)) {
+        if let Some(why) = too_much(usage, (cpu, wall), inner.time_max, computing.load(Ordering::Acquire)) {
             return why;
         }
         if let Some(why) = too_much_together(inner, running.id(), usage.bytes) {
@@ -245,19 +245,18 @@ async fn watch(inner: &Inner, running: Option<&Running>, place: &mut Place, comp
 }
 
 /// What a single worker takes too much of.
-fn too_much(usage: Usage, cpu: Duration, wall: Duration, computing: bool) -> Option<Error> {
+fn too_much(usage: Usage, (cpu, wall): (Duration, Duration), time_max: Duration, computing: bool) -> Option<Error> {
     let less = "ask for a shorter time range, or make a view of it";
     if usage.is_stopped {
         return Some(Error::Busy("the worker of the query was stopped by a signal from outside; ask again".to_owned()));
     }
-    if cpu > CPU_TIME_MAX {
-        let seconds = CPU_TIME_MAX.as_secs();
+    let seconds = time_max.as_secs();
+    if cpu > time_max {
         return Some(Error::Limit(format!(
             "the query took more than {seconds} s of processor time and was stopped; {less}"
         )));
     }
-    if computing && wall > WALL_TIME_MAX {
-        let seconds = WALL_TIME_MAX.as_secs();
+    if computing && wall > time_max {
         return Some(Error::Limit(format!("the query took longer than {seconds} s and was stopped; {less}")));
     }
     (usage.bytes > WORKER_BYTES_MAX).then(|| {

@@ -43,10 +43,9 @@ use crate::engine::lock;
 
 /// The longest statement: a page of SQL has 4 KB, a list of some thousand values 64.
 pub const SQL_BYTES_MAX: usize = 64 << 10;
-/// Processor time of one query over all its threads: what one core does in the longest time that it may take.
-pub const CPU_TIME_MAX: Duration = Duration::from_secs(60);
-/// Longest time from a query's turn to its answer; handing the answer over is not counted.
-pub const WALL_TIME_MAX: Duration = Duration::from_secs(60);
+/// What one query may take when nobody says otherwise: of processor time over all its threads, and by the clock from its
+/// turn until its answer is there. Handing the answer over is not counted.
+pub const TIME_MAX: Duration = Duration::from_secs(60);
 /// Memory of one worker beside its program: twice what DataFusion accounts for, since functions and answers are not
 /// accounted.
 pub const WORKER_BYTES_MAX: u64 = 512 << 20;
@@ -162,6 +161,8 @@ struct Inner {
     lake: Lake,
     launch: Launch,
     limits: Limits,
+    /// Processor time, and time by the clock, of one query.
+    time_max: Duration,
     warm: Mutex<Vec<(Instant, Process)>>,
     waiting: Semaphore,
     quick: Arc<Semaphore>,
@@ -242,12 +243,14 @@ impl Answering {
 }
 
 impl Workers {
-    /// Workers that answer from `lake`. None is started yet.
+    /// Workers that answer from `lake`. None is started yet. `time_max` is what one query may take of processor time, and
+    /// by the clock until its answer is there: [`TIME_MAX`] unless somebody says otherwise.
     #[must_use]
-    pub fn new(lake: Lake, launch: Launch) -> Self {
+    pub fn new(lake: Lake, launch: Launch, time_max: Duration) -> Self {
         let inner = Inner {
             lake,
             launch,
+            time_max,
             limits: Limits { threads: child::threads(), ..Limits::default() },
             warm: Mutex::default(),
             waiting: Semaphore::new(WAITING_MAX),
