@@ -92,7 +92,8 @@ fn served(folder: &Path) -> Lakehead {
     );
     let lines: String = (0..EVENTS)
         .map(|n| {
-            let event = json!({ "name": format!("n{n}"), "age": n % 100, "dt": format!("2026-09-01T12:{:02}:00Z", n % 60) });
+            let event =
+                json!({ "name": format!("n{n}"), "age": n % 100, "dt": format!("2026-09-01T12:{:02}:00Z", n % 60) });
             format!("{event}\n")
         })
         .collect();
@@ -122,9 +123,8 @@ fn small_is_answered(address: &str) -> Duration {
 
 /// Each with a name.
 fn hostile() -> Vec<(&'static str, String)> {
-    let repeated = |before: &str, n: usize, inner: &str, after: &str| {
-        format!("{}{inner}{}", before.repeat(n), after.repeat(n))
-    };
+    let repeated =
+        |before: &str, n: usize, inner: &str, after: &str| format!("{}{inner}{}", before.repeat(n), after.repeat(n));
     let doubling: String = (1..=20).fold("WITH c0 AS (SELECT 1 AS n)".to_owned(), |sql, n| {
         format!("{sql}, c{n} AS (SELECT a.n FROM c{0} a JOIN c{0} b ON a.n = b.n)", n - 1)
     });
@@ -195,9 +195,11 @@ fn a_condition_in_explain_cannot_cost_more_either() {
         let path = "/v1/views/people_per_minute/explain";
         http::request(&lakehead.address, "POST", path, &[], body.as_bytes()).expect("an answer")
     };
-    for condition in
-        [format!("1{} > 0", "+1".repeat(30_000)), "length(repeat('x', 2147483647)) > 0".into(), "people > 0) OR (1 = 1".into()]
-    {
+    for condition in [
+        format!("1{} > 0", "+1".repeat(30_000)),
+        "length(repeat('x', 2147483647)) > 0".into(),
+        "people > 0) OR (1 = 1".into(),
+    ] {
         let answer = explain(&condition);
         assert!([200, 400].contains(&answer.status), "{}: {}", answer.status, answer.body);
     }
@@ -214,7 +216,9 @@ fn a_small_query_does_not_wait_behind_long_ones() {
     let address = lakehead.address.as_str();
     thread::scope(|scope| {
         let long: Vec<_> = (0..6)
-            .map(|_| scope.spawn(|| ask(address, "SELECT count(*) FROM people a, people b, people c").expect("an answer")))
+            .map(|_| {
+                scope.spawn(|| ask(address, "SELECT count(*) FROM people a, people b, people c").expect("an answer"))
+            })
             .collect();
         while !long.iter().all(|asked| asked.is_finished()) {
             small_is_answered(address);
@@ -285,7 +289,11 @@ fn answers_that_nobody_reads_cost_little_and_give_way() {
     let idle: Vec<TcpStream> = (0..20)
         .map(|_| {
             let mut socket = TcpStream::connect(&lakehead.address).expect("a connection");
-            let head = format!("POST /v1/sql HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{sql}", lakehead.address, sql.len());
+            let head = format!(
+                "POST /v1/sql HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{sql}",
+                lakehead.address,
+                sql.len()
+            );
             socket.write_all(head.as_bytes()).expect("it is taken");
             socket
         })
@@ -306,7 +314,8 @@ fn a_worker_ends_when_its_client_leaves() {
     let lakehead = served(folder.path());
     let sql = "SELECT count(*) FROM people a, people b, people c";
     let mut socket = TcpStream::connect(&lakehead.address).expect("a connection");
-    let head = format!("POST /v1/sql HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{sql}", lakehead.address, sql.len());
+    let head =
+        format!("POST /v1/sql HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{sql}", lakehead.address, sql.len());
     socket.write_all(head.as_bytes()).expect("it is taken");
     assert!(eventually(|| !workers(lakehead.pid()).is_empty()), "a worker has begun");
     drop(socket);
@@ -330,7 +339,9 @@ fn a_worker_that_is_killed_or_stopped_from_outside_is_replaced() {
         let address = lakehead.address.clone();
         let asked = thread::spawn(move || ask(&address, "SELECT count(*) FROM people a, people b, people c"));
         let idle: Vec<u32> = workers(lakehead.pid());
-        assert!(eventually(|| asked.is_finished() || workers(lakehead.pid()).iter().any(|pid| busy(*pid) || !idle.contains(pid))));
+        assert!(eventually(
+            || asked.is_finished() || workers(lakehead.pid()).iter().any(|pid| busy(*pid) || !idle.contains(pid))
+        ));
         workers(lakehead.pid()).iter().for_each(|pid| signal(how, *pid));
         let answer = asked.join().expect("it does not panic").expect("an answer");
         assert!([400, 503].contains(&answer.status), "{}", answer.body);
@@ -372,7 +383,8 @@ fn a_stream_and_its_view_are_of_one_moment_and_a_push_is_seen_at_once() {
         let event = json!({ "name": "more", "age": n, "dt": format!("2026-09-01T12:{:02}:00Z", n % 60) }).to_string();
         assert_eq!(lakehead.push("people", event.as_bytes()).status, 201);
         events += 1;
-        let sql = "SELECT (SELECT count(*) FROM people) AS events, (SELECT sum(people) FROM people_per_minute) AS counted";
+        let sql =
+            "SELECT (SELECT count(*) FROM people) AS events, (SELECT sum(people) FROM people_per_minute) AS counted";
         let both = ask(&lakehead.address, sql).expect("an answer").json();
         assert_eq!(both[0]["events"], both[0]["counted"], "after {events}: {both}");
         let alone = ask(&lakehead.address, "SELECT count(*) AS events FROM people").expect("an answer").json();

@@ -155,7 +155,8 @@ impl Lake {
     ) -> BoxFuture<'a, Result<Explanation, Error>> {
         Box::pin(async move {
             let limit = self.limits().time;
-            let explained = tokio::time::timeout(limit, Explaining::new(self, selection)?.answer(selection, rows)).await;
+            let explained =
+                tokio::time::timeout(limit, Explaining::new(self, selection)?.answer(selection, rows)).await;
             explained.unwrap_or_else(|_| {
                 Err(Error::Limit(format!(
                     "explaining took longer than {} s and was stopped; name fewer rows in --where",
@@ -212,7 +213,9 @@ impl Explaining {
         let (rows_max, events_max) = (selection.rows_max - 1, selection.events_max);
         let types = |schema: &Schema| schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>();
         if types(&selected.schema) != types(&plan.schema()) {
-            return Err(Error::Sql("the condition changes what is selected; write only what stands after WHERE".to_owned()));
+            return Err(Error::Sql(
+                "the condition changes what is selected; write only what stands after WHERE".to_owned(),
+            ));
         }
         let mut found = if matches!(plan.kind(), Kind::Rows(_)) {
             self.rows_with_events(&plan, &selected.batches, rows_max + 1).await?
@@ -220,7 +223,11 @@ impl Explaining {
             let mut rows = Vec::new();
             for row in single_rows(&selected.batches).into_iter().take(rows_max + 1) {
                 // The last is only there to show that there are more.
-                rows.push(if rows.len() == rows_max { None } else { Some(self.explain_row(&plan, &row, events_max).await?) });
+                rows.push(if rows.len() == rows_max {
+                    None
+                } else {
+                    Some(self.explain_row(&plan, &row, events_max).await?)
+                });
             }
             rows
         };

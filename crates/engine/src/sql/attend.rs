@@ -23,8 +23,8 @@ use tokio::{
 };
 
 use super::{
-    ANSWER_BYTES_MAX, Ended, Error, HELD_FOR, Inner, SLICE_CPU, SLICE_WALL, TAKING_GRACE, TAKING_RATE,
-    WARM_BYTES_MAX, WORKER_BYTES_MAX, WORKERS_BYTES_MAX,
+    ANSWER_BYTES_MAX, Ended, Error, HELD_FOR, Inner, SLICE_CPU, SLICE_WALL, TAKING_GRACE, TAKING_RATE, WARM_BYTES_MAX,
+    WORKER_BYTES_MAX, WORKERS_BYTES_MAX,
     process::{Process, Running, Usage, Wire},
 };
 use crate::engine::lock;
@@ -286,7 +286,9 @@ fn too_much_together(inner: &Inner, id: u32, bytes: u64) -> Option<Error> {
 /// Gives up the quick place for a long one; holds the query still until there is one. Answers for how long.
 async fn go_long(inner: &Inner, running: &Running, place: &mut Place) -> Result<Duration, Error> {
     let busy = || {
-        Error::Busy("this query takes long, and others that do so are running already; ask again in half a minute".into())
+        Error::Busy(
+            "this query takes long, and others that do so are running already; ask again in half a minute".into(),
+        )
     };
     let mut held = Duration::ZERO;
     let permit = match Arc::clone(&inner.long).try_acquire_owned() {

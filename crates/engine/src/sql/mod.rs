@@ -192,6 +192,8 @@ pub struct Tally {
     pub busy: u64,
     /// Those that were stopped: at a limit, by a defect, or since the client left.
     pub stopped: u64,
+    /// Memory of the workers that are at work, in bytes.
+    pub bytes: u64,
 }
 
 /// An answer that comes bit by bit. Dropping it stops its query.
@@ -278,7 +280,7 @@ impl Workers {
         let Counts { answered, refused, busy, stopped } = &self.inner.counts;
         let [answered, refused, busy, stopped] =
             [answered, refused, busy, stopped].map(|count| count.load(Ordering::Relaxed));
-        Tally { answered, refused, busy, stopped }
+        Tally { answered, refused, busy, stopped, bytes: lock(&self.inner.sizes).values().sum() }
     }
 
     async fn ask(&self, query: Query, given: Vec<(Name, Arc<Snapshot>)>) -> Result<Answering, Error> {
@@ -313,7 +315,9 @@ impl Workers {
             place.ok().and_then(Result::ok).ok_or_else(full)?
         };
         let process = self.inner.worker().map_err(|error| {
-            Error::Failed(format!("a worker for the query could not be started: {error}; ask again when the machine has room"))
+            Error::Failed(format!(
+                "a worker for the query could not be started: {error}; ask again when the machine has room"
+            ))
         })?;
         let (tell_head, head) = oneshot::channel();
         let (tell_pieces, pieces) = mpsc::channel(PIECES_AHEAD);

@@ -223,17 +223,21 @@ fn cause(signal: Option<i32>, said: &str, status: &str) -> Error {
         return Error::Limit(what.to_owned());
     }
     if signal == Some(KILL) {
-        let what = "the worker of the query was killed from outside, perhaps by the system for want of memory; ask again";
+        let what =
+            "the worker of the query was killed from outside, perhaps by the system for want of memory; ask again";
         return Error::Busy(what.to_owned());
     }
     let panic = said.lines().skip_while(|line| !line.contains("panicked at")).nth(1).unwrap_or_default();
-    Error::Failed(format!("the query ended its worker ({status}), which is a defect of Lakehead; nothing else was affected. {panic}"))
+    Error::Failed(format!(
+        "the query ended its worker ({status}), which is a defect of Lakehead; nothing else was affected. {panic}"
+    ))
 }
 
 /// Takes the numbers out of `/proc/PID/stat` and `/proc/PID/status` (proc(5)).
 fn usage(stat: &str, status: &str) -> Usage {
     // The name, in parentheses, may hold anything; after it come fields without spaces, the third of all first.
-    let fields: Vec<&str> = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
+    let fields: Vec<&str> =
+        stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
     let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
     let ticks = number(11) + number(12);
     let kib = |name: &str| {
@@ -243,7 +247,7 @@ fn usage(stat: &str, status: &str) -> Usage {
     Usage {
         cpu: Duration::from_millis(ticks * 1_000 / TICKS_A_SECOND),
         bytes: (kib("RssAnon:").unwrap_or(0) + kib("RssShmem:").unwrap_or(0)) << 10,
-        is_stopped: matches!(fields.first(), Some(&("T" | "t"))),
+        is_stopped: fields.first() == Some(&"T"),
     }
 }
 
@@ -278,7 +282,9 @@ mod tests {
     fn how_a_worker_died_says_what_to_do() {
         let died = |signal, said: &str| cause(signal, said, "signal");
         assert!(matches!(died(Some(6), "memory allocation of 2147483647 bytes failed"), Error::Limit(_)));
-        assert!(matches!(died(Some(6), "thread 'x' has overflowed its stack"), Error::Limit(what) if what.contains("nested")));
+        assert!(
+            matches!(died(Some(6), "thread 'x' has overflowed its stack"), Error::Limit(what) if what.contains("nested"))
+        );
         assert!(matches!(died(Some(11), ""), Error::Limit(_)));
         assert!(matches!(died(Some(9), ""), Error::Busy(_)));
         let Error::Failed(what) = died(None, "thread 'x' panicked at a.rs:1:2:\nindex out of bounds\n") else {

@@ -79,7 +79,9 @@ impl Worker {
         let mut opened = Vec::with_capacity(tables.len());
         for table in tables {
             let rows = match table.has_rows() {
-                true => Some(channel.receive()?.filter(|frame| frame.kind == FrameKind::Rows).ok_or_else(gone)?.content),
+                true => {
+                    Some(channel.receive()?.filter(|frame| frame.kind == FrameKind::Rows).ok_or_else(gone)?.content)
+                }
                 false => None,
             };
             let (name, table) = table.open(rows, &self.walks)?;

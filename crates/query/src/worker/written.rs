@@ -8,7 +8,8 @@ use datafusion::arrow::{
     datatypes::SchemaRef,
     ipc::writer::StreamWriter,
     json::{
-        WriterBuilder, writer::{JsonArray, LineDelimited, Writer},
+        WriterBuilder,
+        writer::{JsonArray, LineDelimited, Writer},
     },
 };
 
