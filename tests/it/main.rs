@@ -14,6 +14,7 @@ mod disk;
 mod event_time;
 mod export;
 mod full_disk;
+mod hostile_sql;
 mod http;
 mod import;
 mod kills;

@@ -28,6 +28,7 @@ mod rebuild;
 mod rejects;
 mod reload;
 mod sources;
+pub mod sql;
 pub mod status;
 mod supervise;
 mod tail;

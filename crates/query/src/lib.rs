@@ -33,13 +33,14 @@ mod stream_table;
 mod times;
 mod view;
 mod view_table;
+pub mod worker;
 mod writable;
 
 pub use audit::{Balance, Difference, Extent, Pace, ViewAudit};
 pub use checkpoint::Kept;
 pub use difference::{ChangedRow, ViewDifference};
 pub use error::Error;
-pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question};
+pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question, Selection};
 pub use files::Slot;
 pub use identity::Identity;
 pub use lake::{Answer, Lake, Limits, Rows};
