@@ -29,6 +29,9 @@ const END_WITHIN: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log();
+    if cli.is_worker() {
+        return report(cli::sql_worker::run());
+    }
     if let Err(what) = crash_point() {
         return report(Err(outcome::Failure::Usage(what)));
     }

@@ -22,6 +22,7 @@ use crate::{
     body::{Documents, EVENTS_MAX, place},
     refusals::Refusals,
     rejects,
+    untimed::Untimed,
 };
 
 /// The largest body: 16 MiB, a few times the largest event, so that memory stays bounded by the number of callers.
@@ -47,6 +48,10 @@ pub struct Pushed {
     pub rejected: u64,
     /// The first [`TOLD_MAX`] of these; more of them lie in the stream `rejects`.
     pub invalid: Vec<Rejected>,
+    /// How many of the committed events have no event time, and so are in no window over it.
+    pub without_event_time: u64,
+    /// Why the first of them has none, and what to do.
+    pub why_without: Option<String>,
     /// Whether a push with the same idempotency key was committed before: this one did nothing, and what stands here is
     /// what became of that one's events.
     pub repeated: bool,
@@ -78,6 +83,7 @@ pub(crate) struct Gateway {
     appender: Appender,
     rejects: Appender,
     times: RwLock<Arc<EventTimes>>,
+    untimed: Arc<Untimed>,
     name: Name,
     in_flight: Mutex<BTreeSet<String>>,
     pushed: AtomicU64,
@@ -88,12 +94,13 @@ impl Gateway {
     /// The name under which pushes stand in the store; no source may have it.
     pub(crate) const NAME: &'static str = "push";
 
-    pub(crate) fn new(stream: Stream, schema: &StreamSchema, rejects: Appender) -> Self {
+    pub(crate) fn new(stream: Stream, schema: &StreamSchema, rejects: Appender, untimed: Arc<Untimed>) -> Self {
         Self {
             appender: stream.appender(),
             stream,
             rejects,
             times: RwLock::new(Arc::new(EventTimes::new(schema))),
+            untimed,
             name: Name::new(Self::NAME).expect("a constant that is a name"),
             in_flight: Mutex::default(),
             pushed: AtomicU64::new(0),
@@ -104,7 +111,12 @@ impl Gateway {
     /// Reads the event times of what is pushed from now on by `schema`. Keys and counts stay, so that a push that is under
     /// way is known to the next one with its key.
     pub(crate) fn set_schema(&self, schema: &StreamSchema) {
-        *self.times.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(EventTimes::new(schema));
+        let times = Arc::new(EventTimes::new(schema));
+        let before =
+            std::mem::replace(&mut *self.times.write().unwrap_or_else(PoisonError::into_inner), Arc::clone(&times));
+        if before.rule() != times.rule() {
+            self.untimed.begin_anew();
+        }
     }
 
     /// Events accepted, and events refused, since the start.
@@ -156,10 +168,11 @@ impl Gateway {
         loop {
             let times = Arc::clone(&self.times.read().unwrap_or_else(PoisonError::into_inner));
             let mut refusals = std::mem::take(&mut pushing.refusals);
+            let reader = Arc::clone(&times);
             let read = blocking_if(documents.bytes_left() > INLINE_BYTES_MAX, move || {
                 let mut part = documents.part(&mut refusals);
-                let event_times = part.events.events().map(|event| times.of(event)).collect();
-                part.events.set_event_times(event_times);
+                let event_times = part.events.events().map(|event| reader.of(event)).collect();
+                part.events.set_event_times(event_times, reader.rule());
                 (documents, refusals, part)
             });
             let part;
@@ -177,7 +190,7 @@ impl Gateway {
             let told = numbers.into_iter().zip(kept).take(room);
             pushed.invalid.extend(told.map(|(index, reject)| Rejected { index, reason: reject.reason }));
             if !part.events.is_empty() {
-                self.append(part.events, key, pushed).await?;
+                self.append(part.events, &times, key, pushed).await?;
             }
             if !part.more {
                 return Ok(());
@@ -185,7 +198,21 @@ impl Gateway {
         }
     }
 
-    async fn append(&self, events: EventBatch, key: Option<&str>, pushed: &mut Pushed) -> Result<(), Error> {
+    async fn append(
+        &self,
+        events: EventBatch,
+        times: &EventTimes,
+        key: Option<&str>,
+        pushed: &mut Pushed,
+    ) -> Result<(), Error> {
+        if !times.none_wanted() {
+            let mut without = events.event_times().iter().zip(events.events()).filter(|(time, _)| time.is_none());
+            if let Some((_, event)) = without.next() {
+                pushed.without_event_time += 1 + without.count() as u64;
+                pushed.why_without.get_or_insert_with(|| times.why_none(event).to_string());
+            }
+        }
+        self.untimed.note(times, &events);
         let keys = key.map(str::to_owned).into_iter().collect();
         let append = Append { source: self.name.clone(), events, cursor: None, keys, urgent: true };
         let appended = self.appender.append(append).await?.await?;

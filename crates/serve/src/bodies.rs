@@ -171,11 +171,12 @@ mod tests {
         let (first, second) = (bodies.begin(), bodies.begin());
         assert!(first.grow(BODIES_BYTES_MAX / 2).await && second.grow(BODIES_BYTES_MAX / 2).await);
         assert!(first.grow(1 << 20).await, "else they would wait for each other");
-        let waiting = second.grow(1 << 20);
-        let mut waiting = std::pin::pin!(waiting);
-        assert!(futures::future::poll_immediate(&mut waiting).await.is_none());
-        drop(first);
-        assert!(waiting.await);
+        {
+            let mut waiting = std::pin::pin!(second.grow(1 << 20));
+            assert!(futures::future::poll_immediate(&mut waiting).await.is_none());
+            drop(first);
+            assert!(waiting.await);
+        }
         drop(second);
         assert_eq!(bodies.counts(), (0, 0));
     }
