@@ -202,6 +202,12 @@ impl Engine {
         self.shared.current().streams.get(name).map(|kept| kept.stream.clone())
     }
 
+    /// The events that came into a stream in each of the last whole seconds, the newest last; at most five minutes of them.
+    #[must_use]
+    pub fn rates(&self, stream: &str) -> Vec<u64> {
+        self.shared.current().streams.get(stream).map(|kept| lock(&kept.rate).seconds()).unwrap_or_default()
+    }
+
     /// A stream's columns.
     #[must_use]
     pub fn schema(&self, name: &str) -> Option<StreamSchema> {
@@ -467,6 +473,7 @@ async fn observe(shared: Arc<Shared>, data: std::path::PathBuf, mut stop: watch:
         }
         if measured.is_none_or(|at| at.elapsed() >= DISK_EVERY) {
             measured = Some(Instant::now());
+            current.streams.values().for_each(|kept| kept.stream.forget_old());
             let dir = data.clone();
             let found =
                 tokio::task::spawn_blocking(move || (disk::size_below(&dir.join("views")), disk::free_bytes(&dir)));

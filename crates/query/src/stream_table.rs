@@ -45,6 +45,12 @@ impl StreamTable {
         Self { stream, stream_schema, schema, start: head.start, end: head.end, pace: None }
     }
 
+    /// The events before `end` only.
+    pub(crate) fn until(stream: Stream, stream_schema: StreamSchema, end: Offset) -> Self {
+        let whole = Self::new(stream, stream_schema);
+        Self { end: whole.end.min(end).max(whole.start), ..whole }
+    }
+
     /// The events of `[start, end)` only, read at a pace.
     pub(crate) fn paced(
         stream: Stream,

@@ -23,8 +23,17 @@ pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
     page.value(&[], app.live.clients() as f64);
     page.family("lakehead_panel_query_seconds", "gauge", "What a dashboard panel's last query took.");
     for (panel, took) in app.live.costs() {
-        page.value(&[("panel", panel)], took.as_secs_f64());
+        page.value(&[("panel", panel.as_str())], took.as_secs_f64());
     }
+    page.family("lakehead_queries_total", "counter", "Queries from outside, by what became of them.");
+    let tally = app.sql.tally();
+    for (became, count) in
+        [("answered", tally.answered), ("refused", tally.refused), ("busy", tally.busy), ("stopped", tally.stopped)]
+    {
+        page.value(&[("became", became)], count as f64);
+    }
+    page.family("lakehead_query_workers_bytes", "gauge", "Memory of the workers that are answering queries now.");
+    page.value(&[], tally.bytes as f64);
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, content_type)], page.text).into_response()
 }

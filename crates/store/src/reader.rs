@@ -261,7 +261,7 @@ impl Reader {
         } else {
             end_before(&segment, first_block(&*self.stream.files, &self.stream.name, next.iter())?.border)?
         };
-        let all = segment.walk(end)?.places;
+        let all = self.stream.places(&segment, end)?;
         let is_before = |place: &Place| match self.number {
             Some(number) => place.number < number,
             None => place.end_offset() <= self.position,
