@@ -25,6 +25,7 @@ use tokio::{
 
 use crate::{
     VERSION,
+    cli::sql_worker,
     clock::SystemClock,
     reload::{Origin, Reloader},
 };
@@ -132,8 +133,9 @@ impl Service {
             let _ = stopping.wait_for(|stop| *stop).await;
         };
         let reloader = Arc::new(Reloader::new(Arc::clone(&engine), origin));
-        let serving =
-            tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), Arc::clone(&reloader) as _, shutdown));
+        let sql = sql_worker::workers(engine.lake())?;
+        let reload = Arc::clone(&reloader) as _;
+        let serving = tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), reload, sql, shutdown));
         Ok(Self { engine, reloader, address, stop, serving })
     }
 

@@ -22,7 +22,7 @@ use axum::{
     middleware,
     routing::{get, post},
 };
-use lakehead_engine::{Engine, pipeline::Token, status::Status};
+use lakehead_engine::{Engine, pipeline::Token, sql::Workers, status::Status};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
@@ -37,6 +37,7 @@ pub(crate) struct App {
     pub(crate) token: Option<Token>,
     pub(crate) assets: Assets,
     pub(crate) live: Arc<Live>,
+    pub(crate) sql: Workers,
     pub(crate) queries: Semaphore,
     pub(crate) pushes: Semaphore,
     pub(crate) audits: Semaphore,
@@ -44,14 +45,15 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(engine: Arc<Engine>, reload: Arc<dyn Reload>, stopping: Stopping) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, reload: Arc<dyn Reload>, sql: Workers, stopping: Stopping) -> Self {
         Self {
             token: engine.pipeline().token.clone(),
             assets: Assets::new(engine.pipeline().dashboard.simulated),
             engine,
             reload,
             live: Arc::new(Live::new()),
-            queries: Semaphore::new(sql::QUERIES_MAX),
+            sql,
+            queries: Semaphore::new(views::QUERIES_MAX),
             pushes: Semaphore::new(push::PUSHES_MAX),
             audits: Semaphore::new(1),
             stopping,

@@ -12,6 +12,7 @@ use std::{
 use lakehead_engine::{
     Engine, Parts, Pipeline,
     pipeline::{StreamConfig, Token, ViewConfig},
+    sql::{Launch, TIME_MAX, Workers},
 };
 use lakehead_model::{Clock, Name, StreamSchema, Timestamp};
 use lakehead_serve::{NotReloaded, Reload, Reloading};
@@ -103,7 +104,8 @@ impl Served {
             let _ = stopped.await;
         };
         let reload = Arc::new(Second(Arc::clone(&engine)));
-        let serving = tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), reload, shutdown));
+        let sql = Workers::new(engine.lake(), Launch::Thread, TIME_MAX);
+        let serving = tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), reload, sql, shutdown));
         Self { address: address.to_string(), engine, stop: Some(stop), serving, _data: data }
     }
 

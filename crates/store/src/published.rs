@@ -187,6 +187,37 @@ impl Published {
         published
     }
 
+    /// What these files hold up to `mark`, the last of them like a finished one.
+    pub(crate) fn of_files(segments: Vec<Kept>, first_number: u64, mark: Mark) -> Self {
+        let stored_before_last = segments.iter().rev().skip(1).map(|kept| kept.end).sum();
+        Self {
+            synced_blocks: mark.next_number,
+            synced_to: mark.next_offset,
+            mark,
+            segments,
+            places: Vec::new(),
+            tail: VecDeque::new(),
+            tail_bytes: 0,
+            tail_bytes_max: 0,
+            spare: Vec::new(),
+            keys: VecDeque::new(),
+            raw_before: 0,
+            raw_before_last: 0,
+            first_number,
+            stored_before_last,
+        }
+    }
+
+    /// All segments, the last included.
+    pub(crate) fn segments(&self) -> &[Kept] {
+        &self.segments
+    }
+
+    /// The number of the first block that is kept.
+    pub(crate) fn first_number(&self) -> u64 {
+        self.first_number
+    }
+
     /// Makes a committed block visible.
     pub(crate) fn publish(&mut self, fresh: Fresh) {
         match self.segments.last_mut() {
@@ -208,11 +239,11 @@ impl Published {
         let newest = fresh.block.received_time;
         self.tail_bytes += fresh.block.memory_bytes();
         self.tail.push_back(fresh.block);
-        self.forget_old(newest);
+        self.let_go(newest);
     }
 
     /// Lets go of what is too much, or too old at `now`, to be kept in memory.
-    pub(crate) fn forget_old(&mut self, now: Timestamp) {
+    pub(crate) fn let_go(&mut self, now: Timestamp) {
         let since = now.minus(TAIL_AGE_MAX);
         let is_old = |block: &Arc<Block>| block.received_time < since;
         while self.tail_bytes > self.tail_bytes_max || self.tail.front().is_some_and(is_old) {
