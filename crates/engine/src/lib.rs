@@ -10,7 +10,9 @@ mod backoff;
 mod body;
 pub mod catalog;
 mod changes;
+mod columns;
 mod current;
+pub mod dashboard;
 mod disk;
 mod engine;
 mod error;
@@ -30,6 +32,7 @@ pub mod sql;
 pub mod status;
 mod supervise;
 mod tail;
+mod untimed;
 #[cfg(test)]
 mod tests;
 pub mod upkeep;

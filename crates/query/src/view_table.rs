@@ -119,6 +119,9 @@ pub(crate) fn scan<'a>(
     if files.is_empty() {
         return Ok(rest);
     }
+    for (path, _) in &files {
+        crate::files::check(path).map_err(|error| DataFusionError::External(Box::new(error)))?;
+    }
     let groups = state.config().target_partitions().max(1);
     let mut groups = vec![FileGroup::default(); groups.min(files.len())];
     let count = groups.len();

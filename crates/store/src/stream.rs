@@ -182,6 +182,13 @@ impl Stream {
         self.inner.published().narrow(only)
     }
 
+    /// Lets go of the memory of blocks that came longer ago than anybody who follows the stream needs. The next block does the
+    /// same; this is for a stream that stands still after a burst.
+    pub fn forget_old(&self) {
+        let now = self.inner.clock.now();
+        self.inner.published().forget(now);
+    }
+
     /// How much it holds.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -17,7 +17,7 @@ use super::{
     Ask, Frame, FrameKind,
     tables::{Tables, Told, rows},
 };
-use crate::{Error, Lake, Snapshot, ViewHandle, view_table};
+use crate::{Error, Lake, Snapshot, ViewHandle, files, view_table};
 
 /// How long a statement over a stream and its views waits for the views: some times what a view needs for a round of
 /// events that have just come, and short enough for a page that a person waits for.
@@ -156,6 +156,10 @@ impl Moment {
                             )));
                         }
                         frames.push(Frame { kind: FrameKind::Rows, content });
+                        for listed in &snapshot.results.files {
+                            // The worker has no checkpoint to know the checksums by.
+                            files::check(&listed.file.path)?;
+                        }
                         let files = snapshot.results.files.iter();
                         let files =
                             files.map(|listed| (listed.range, listed.file.path.clone(), listed.file.size)).collect();
