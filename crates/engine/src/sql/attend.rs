@@ -193,7 +193,7 @@ impl Talk<'_> {
                 FrameKind::Failed => {
                     let failure: Failure = understood(&content)?;
                     drop(pinned);
-                    return Ok(Outcome::Refused(lakehead_query::Error::from(failure).into()));
+                    return Ok(Outcome::Refused(failure.into()));
                 }
                 FrameKind::Query | FrameKind::Tables | FrameKind::Rows => {
                     return Err(io::Error::other(format!("{kind:?} comes from this side")));

@@ -29,7 +29,7 @@ use bytes::Bytes;
 use lakehead_model::{Kind, Name};
 use lakehead_query::{
     Lake, Limits, Snapshot,
-    worker::{Head, Query},
+    worker::{Failure, Head, Mends, Query},
 };
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
@@ -119,10 +119,16 @@ impl Error {
 
 impl From<lakehead_query::Error> for Error {
     fn from(error: lakehead_query::Error) -> Self {
-        match &error {
-            lakehead_query::Error::Limit(what) => Self::Limit(what.clone()),
-            _ if error.kind() == Kind::Invalid => Self::Sql(error.to_string()),
-            _ => Self::Failed(error.to_string()),
+        Failure::from(error).into()
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure.mends {
+            Mends::Sql => Self::Sql(failure.what),
+            Mends::Limit => Self::Limit(failure.what),
+            Mends::Nobody => Self::Failed(failure.what),
         }
     }
 }
