@@ -10,6 +10,7 @@ mod browser;
 mod dashboard;
 mod demo;
 mod disk;
+mod evidence;
 mod export;
 mod full_disk;
 mod http;

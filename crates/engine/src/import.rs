@@ -72,10 +72,20 @@ pub struct Importer {
     source: Name,
 }
 
-/// Where the import `source` stands in `stream`, as committed.
-#[must_use]
-pub fn held(stream: &Stream, source: &Name) -> Option<Arc<str>> {
-    stream.head().cursors.get(source).map(|cursor| Arc::clone(&cursor.position))
+/// What every import's cursor says, whatever else only its reader knows.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Said {
+    /// Whether all is read.
+    pub(crate) done: bool,
+    /// The size and the checksum of the file that was read last, when it was read wholly.
+    pub(crate) content: Option<(u64, u64)>,
+}
+
+impl Said {
+    pub(crate) fn by(cursor: &str) -> Self {
+        serde_json::from_str(cursor).unwrap_or_default()
+    }
 }
 
 impl Importer {
@@ -193,7 +203,7 @@ mod tests {
             "{\"n\":1, \"when\":{\"at\":\"2026-01-02T03:04:05Z\"}}\r\n\n{\"n\":\n{\"n\":3,\"when\":{\"at\":7}}\n";
         let imported = importer.hand_over(run(lines, "{\"c\":1}")).await.expect("taken").committed().await;
         assert_eq!(imported.expect("committed"), Imported { events: 2, rejects: 1 });
-        assert_eq!(held(&stream, &source).as_deref(), Some("{\"c\":1}"));
+        assert_eq!(stream.head().cursors.get(&source).map(|cursor| &*cursor.position), Some("{\"c\":1}"));
         let block = stream.reader(stream.head().start).next().expect("readable").expect("a block");
         let events: Vec<_> = block.events().map(|event| String::from_utf8_lossy(event).into_owned()).collect();
         assert_eq!(events, ["{\"n\":1, \"when\":{\"at\":\"2026-01-02T03:04:05Z\"}}", "{\"n\":3,\"when\":{\"at\":7}}"]);

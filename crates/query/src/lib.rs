@@ -22,6 +22,7 @@ mod plain_types;
 mod plan;
 mod rewrite;
 mod run;
+mod seen;
 mod sieve;
 mod snapshot;
 mod state;
@@ -37,6 +38,7 @@ pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question};
 pub use files::Slot;
 pub use lake::{Answer, Lake, Limits, Rows};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
+pub use seen::seen;
 pub use sieve::Sieve;
 pub use snapshot::{Snapshot, ViewHandle};
 pub use view::{

@@ -42,6 +42,7 @@ impl Health {
             health
                 .reasons
                 .extend(stream.cannot_write.iter().map(|why| format!("stream {name} cannot be written: {why}")));
+            health.notes.extend(stream.lost.iter().map(|lost| format!("stream {name}: {lost}; see `lakehead fsck`")));
         }
         for (name, source) in &status.sources {
             match &source.state {
