@@ -226,10 +226,11 @@ impl Auditor {
                 rows_at_once: self.effort.rows_at_once(),
                 pace: Arc::clone(throttle) as _,
             };
+            let is_broken = self.walks.get(view.plan().stream()).is_some_and(Walk::is_broken);
             let audited = self.lake.audit(&view, &extent).await;
             let mut audited = match audited {
                 Err(_) if throttle.is_stopped() => return Err(Error::Stopping),
-                Err(source) if source.kind() == Kind::Corrupt => {
+                Err(source) if source.kind() == Kind::Corrupt || is_broken => {
                     let mut audited = ViewAudit { stream: view.plan().stream().to_string(), ..ViewAudit::default() };
                     audited.found(&format!("it could not be counted again, since the log cannot be read: {source}"));
                     audited

@@ -20,7 +20,7 @@ mod explained;
 mod recount;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     ops::Range,
     os::unix::fs::MetadataExt,

@@ -236,9 +236,14 @@ impl Walk {
         self.ran = ran;
     }
 
+    /// Whether the log could not be read to its end.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// Whether the log still begins where the walk can go on.
     pub(super) fn can_go_on(&self, stream: &Stream) -> bool {
-        self.position >= stream.head().start && self.position <= stream.head().end
+        !self.broken && self.position >= stream.head().start && self.position <= stream.head().end
     }
 
     /// Reads up to `end`, or to where the log ends.
