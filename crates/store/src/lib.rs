@@ -13,7 +13,8 @@
 //!           writer, aside, reader, packed,    and publishes; blocking readers, and what they have found and not read;
 //!           append, queue, retention, upkeep  the way in; what leaves the log; sealing and removing beside the live path
 //! store     marker, lock, store, fsck         one data directory, one writer; checking and repairing it
-//! beside    crash, checked                    where a test can end the process; small records with checksums
+//! beside    pinned                            a stream as of one moment, told to another process
+//!           crash, checked                    where a test can end the process; small records with checksums
 //! ```
 //!
 //! **What survives what.** With [`Sync::Always`] and [`Sync::Every`] a [`Ticket`] that resolved well means that the events
@@ -53,6 +54,7 @@ pub mod marker;
 mod only;
 mod options;
 mod packed;
+mod pinned;
 mod published;
 mod quarantine;
 mod queue;
@@ -80,6 +82,7 @@ pub use lock::{Holder, holder};
 pub use only::Only;
 pub use options::{Options, SealOptions, Sync};
 pub use packed::{Packed, Unpacker};
+pub use pinned::{Hold, Pinned, Walks};
 pub use published::{Head, SegmentFile, Stats};
 pub use reader::Reader;
 pub use retention::{Expired, Need, Retention, RetentionPlan};
