@@ -26,6 +26,7 @@ mod plain_types;
 mod plan;
 mod rewrite;
 mod run;
+mod seen;
 mod sieve;
 mod snapshot;
 mod state;
@@ -46,6 +47,7 @@ pub use identity::Identity;
 pub use lake::{Answer, Lake, Limits, Rows};
 pub use outline::{Outline, OutlineColumn, Step, Values};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
+pub use seen::seen;
 pub use sieve::Sieve;
 pub use snapshot::{Snapshot, ViewHandle};
 pub use view::{
