@@ -31,6 +31,7 @@ const TOKEN: &str = "LAKEHEAD_TOKEN";
 
 /// The header by which the server says that an answer was cut.
 const TRUNCATED: &str = "lakehead-truncated";
+const WARNING: &str = "lakehead-warning";
 
 /// The header with the place from which a view's changes go on.
 const POSITION: &str = "lakehead-position";
@@ -257,11 +258,13 @@ impl Process {
             .body(sql.to_owned());
         let response = self.send(request).await?;
         let truncated = response.headers().get(TRUNCATED).is_some_and(|value| value == "true");
+        let warnings = response.headers().get_all(WARNING).iter();
+        let warnings = warnings.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
         let bytes = response.bytes().await.context("reading the answer")?;
         let reader = StreamReader::try_new(bytes.as_ref(), None).context("reading the answer")?;
         let schema = reader.schema();
         let batches = reader.collect::<Result<_, _>>().context("reading the answer")?;
-        Ok(Answer { schema, batches, truncated })
+        Ok(Answer { schema, batches, truncated, warnings })
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {

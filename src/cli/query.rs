@@ -32,6 +32,9 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     if arguments.format == Format::Json {
         writeln!(out)?;
     }
+    for warning in &answer.warnings {
+        eprintln!("{warning}");
+    }
     if answer.truncated {
         eprintln!("there are more rows than the limit of {}; these are the first", answer.rows());
     }

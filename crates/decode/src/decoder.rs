@@ -201,7 +201,10 @@ impl<'a> Builder<'a> {
                 _ => text.push_null(),
             },
             Self::Int64(place, numbers) => numbers.append_option(found[*place].and_then(Raw::as_i64)),
-            Self::Float64(place, numbers) => numbers.append_option(found[*place].and_then(Raw::as_f64)),
+            // There is one zero: minus zero is a number of its own to whoever groups by bits.
+            Self::Float64(place, numbers) => {
+                numbers.append_option(found[*place].and_then(Raw::as_f64).map(|number| number + 0.0));
+            }
             Self::Bool(place, bools) => bools.append_option(found[*place].and_then(Raw::as_bool)),
             Self::Time(place, times) => {
                 let time = found[*place]

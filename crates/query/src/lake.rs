@@ -12,6 +12,7 @@ use datafusion::{
         CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
         SchemaProvider,
     },
+    common::tree_node::TreeNodeRecursion,
     execution::{
         SendableRecordBatchStream, SessionState, SessionStateBuilder,
         context::SQLOptions,
@@ -19,6 +20,7 @@ use datafusion::{
         memory_pool::GreedyMemoryPool,
         runtime_env::RuntimeEnvBuilder,
     },
+    logical_expr::LogicalPlan,
     physical_plan::execute_stream,
     prelude::SessionContext,
 };
@@ -26,7 +28,7 @@ use futures::{StreamExt, future::BoxFuture};
 use lakehead_model::{ByteSize, Name, StreamSchema};
 use lakehead_store::Stream;
 
-use crate::{Error, ViewHandle, functions, rewrite, stream_table::StreamTable, view_table::ViewTable};
+use crate::{Error, ViewHandle, checked, functions, rewrite, stream_table::StreamTable, view_table::ViewTable};
 
 /// Where DataFusion finds a table that is named without more.
 const CATALOG: &str = "lakehead";
@@ -61,6 +63,8 @@ pub struct Answer {
     pub batches: Vec<RecordBatch>,
     /// Whether rows were cut off at [`Limits::rows`].
     pub truncated: bool,
+    /// What whoever reads it has to know: that a view in it stands still, and since when and why.
+    pub warnings: Vec<String>,
 }
 
 impl Answer {
@@ -75,6 +79,8 @@ impl Answer {
 pub struct Rows {
     /// Its columns.
     pub schema: SchemaRef,
+    /// What whoever reads them has to know: that a view in them stands still, and since when and why.
+    pub warnings: Vec<String>,
     stream: SendableRecordBatchStream,
     /// It has the tables, which pin what the stream reads; the plan itself only has the files' names.
     tables: SessionState,
@@ -121,7 +127,7 @@ impl Lake {
             .with_default_catalog_and_schema(CATALOG, SCHEMA)
             .with_create_default_catalog_and_schema(false);
         let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
-        let context = SessionContext::new_with_state(state.build());
+        let context = SessionContext::new_with_state(checked::session(state, checked::Mode::Strict).build());
         functions::register(&context)?;
         let (base, streams, views) = (context.state(), RwLock::default(), RwLock::default());
         Ok(Self { inner: Arc::new(Inner { limits, base, streams, views }) })
@@ -193,27 +199,49 @@ impl Lake {
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let plan = state.create_logical_plan(sql).await.map_err(|error| self.explain(error.into()))?;
         read_only.verify_plan(&plan)?;
+        let warnings = self.warnings(&plan)?;
         let plan = rewrite::executable(plan)?;
         let schema = Arc::new(plan.schema().as_arrow().clone());
         let plan = state.create_physical_plan(&plan).await?;
         let stream = execute_stream(plan, state.task_ctx())?;
-        Ok(Rows { schema, stream, tables: state })
+        Ok(Rows { schema, warnings, stream, tables: state })
     }
 
     async fn run(&self, sql: &str) -> Result<Answer, Error> {
-        let Rows { schema, mut stream, tables: _pinned } = self.begin(sql).await?;
+        let Rows { schema, warnings, mut stream, tables: _pinned } = self.begin(sql).await?;
         let (mut batches, mut rows) = (Vec::new(), 0);
         while let Some(batch) = stream.next().await {
             let batch = batch?;
             let room = self.inner.limits.rows - rows;
             if batch.num_rows() > room {
                 batches.push(batch.slice(0, room));
-                return Ok(Answer { schema, batches, truncated: true });
+                return Ok(Answer { schema, batches, truncated: true, warnings });
             }
             rows += batch.num_rows();
             batches.push(batch);
         }
-        Ok(Answer { schema, batches, truncated: false })
+        Ok(Answer { schema, batches, truncated: false, warnings })
+    }
+
+    /// What is to be said of the views that `plan` reads.
+    fn warnings(&self, plan: &LogicalPlan) -> Result<Vec<String>, Error> {
+        let views = self.inner.views.read().unwrap_or_else(PoisonError::into_inner);
+        let stale: BTreeMap<&str, String> =
+            views.iter().filter_map(|(name, view)| Some((name.as_str(), view.stale()?))).collect();
+        let mut warnings = Vec::new();
+        if stale.is_empty() {
+            return Ok(warnings);
+        }
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node
+                && let Some(warning) = stale.get(scan.table_name.table())
+                && !warnings.contains(warning)
+            {
+                warnings.push(warning.clone());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(warnings)
     }
 
     /// Says what tables there are where one was asked for that is not.
@@ -231,9 +259,11 @@ impl Lake {
         self.inner.limits
     }
 
-    /// Every stream and view as a table, at this moment, for queries of so many threads.
+    /// Every stream and view as a table, at this moment, for queries of so many threads that count as a view does.
     pub(crate) fn context_with(&self, threads: usize) -> Result<SessionContext, Error> {
-        Ok(SessionContext::new_with_state(self.state(threads)?))
+        let state = SessionStateBuilder::new_from_existing(self.state(threads)?);
+        let lenient = Arc::new(checked::Planner::new(checked::Mode::Lenient(Arc::default())));
+        Ok(SessionContext::new_with_state(state.with_query_planner(lenient).build()))
     }
 
     fn state(&self, threads: usize) -> Result<SessionState, Error> {

@@ -8,6 +8,7 @@
 mod audit;
 mod bounds;
 mod cells;
+mod checked;
 mod checkpoint;
 mod compact;
 mod derived;
@@ -38,9 +39,9 @@ pub use files::Slot;
 pub use lake::{Answer, Lake, Limits, Rows};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
 pub use sieve::Sieve;
-pub use snapshot::{Snapshot, ViewHandle};
+pub use snapshot::{FailedValues, Snapshot, ViewHandle};
 pub use view::{
-    Counts, Digest, Late, LateBy, Round, View, ViewSettings, begin_next,
+    Counts, Digest, FailedEvent, Late, LateBy, Round, View, ViewSettings, begin_next,
     changes::{Changes, Position},
     forget_next, kept, kept_next,
 };

@@ -28,6 +28,8 @@ const SQL_BYTES_MAX: usize = 64 << 10;
 pub(crate) const QUERIES_MAX: usize = 4;
 /// Set to `true` when the answer has more rows than the limit lets through.
 const TRUNCATED: HeaderName = HeaderName::from_static("lakehead-truncated");
+/// What whoever reads the answer has to know, a header for each: that a view in it stands still, since when and why.
+const WARNING: HeaderName = HeaderName::from_static("lakehead-warning");
 
 const FORMATS: [(&str, Format); 4] = [
     ("application/json", Format::Json),
@@ -49,12 +51,22 @@ pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: 
     let _turn = app.queries.acquire().await;
     let answer = app.engine.lake().query(sql).await.map_err(refused)?;
     let truncated = answer.truncated;
+    let warnings = answer.warnings.clone();
     let written = write(answer, format).await?;
     let mut response = ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], written).into_response();
     if truncated {
         response.headers_mut().insert(TRUNCATED, HeaderValue::from_static("true"));
     }
+    for warning in warnings {
+        response.headers_mut().append(WARNING, header_text(&warning));
+    }
     Ok(response)
+}
+
+/// A text as a header: on one line, its first so many characters.
+fn header_text(text: &str) -> HeaderValue {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1_000).collect();
+    HeaderValue::from_bytes(line.as_bytes()).unwrap_or_else(|_| HeaderValue::from_static("a view stands still"))
 }
 
 async fn write(answer: Answer, format: Format) -> Result<Bytes, Refusal> {

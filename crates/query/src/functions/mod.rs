@@ -26,6 +26,8 @@ use datafusion::{
     prelude::{SessionConfig, SessionContext},
 };
 
+use crate::checked;
+
 pub(crate) use self::{
     hop::{HOP, most as hop_most, start as hop_start},
     session::{SESSION, cell as session_cell, first as session_first},
@@ -53,6 +55,7 @@ pub(crate) fn register(context: &SessionContext) -> Result<()> {
     context.register_udf(hop::function());
     context.register_udf(session::function());
     context.register_udaf(top_k::function());
+    checked::register(context)?;
     json::functions().for_each(|function| context.register_udf(function));
     context.state_ref().write().register_expr_planner(Arc::new(json::Operators))
 }
