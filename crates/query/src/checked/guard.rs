@@ -233,8 +233,14 @@ impl Guarded {
     /// The row by the columns that name it.
     fn named(&self, batch: &RecordBatch, row: usize) -> String {
         let one = |column: &usize| {
-            let value = array_value_to_string(batch.column(*column), row).unwrap_or_default();
-            format!("{}={value}", batch.schema_ref().field(*column).name())
+            let (values, schema) = (batch.column(*column), batch.schema_ref());
+            let value = match values.is_null(row) {
+                true => "NULL".to_owned(),
+                false => array_value_to_string(values, row).unwrap_or_default(),
+            };
+            // Of a window, the name of its function.
+            let name = schema.field(*column).name();
+            format!("{}={value}", name.split('(').next().unwrap_or(name))
         };
         self.row.iter().map(one).collect::<Vec<_>>().join(", ")
     }

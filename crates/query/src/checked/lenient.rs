@@ -17,13 +17,13 @@ use std::{
 
 use datafusion::{
     common::{
-        Column, DFSchema, NullEquality, Result,
+        Column, DFSchema, JoinType, NullEquality, Result,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     logical_expr::{
         Aggregate, BinaryExpr, Expr, ExprSchemable, Filter, Join, LogicalPlan, LogicalPlanBuilder, Operator, Projection,
         expr_rewriter::NamePreserver,
-        logical_plan::TableScanBuilder,
+        logical_plan::{SubqueryAlias, TableScanBuilder},
         utils::{conjunction, merge_schema, split_conjunction_owned},
     },
 };
@@ -45,6 +45,7 @@ pub(super) fn guarded(plan: LogicalPlan, mode: &Mode) -> Result<LogicalPlan> {
     let guards = match mode {
         Mode::Strict => {
             let strict = Guards { leaves_out: false, nulls: false, notes: None };
+            let plan = plan.transform_down_with_subqueries(|node| uncommon(node).map(Transformed::yes))?.data;
             return Ok(plan.transform_up_with_subqueries(|node| strict.node(node, false).map(Transformed::yes))?.data);
         }
         Mode::View => Guards { leaves_out: false, nulls: true, notes: None },
@@ -86,7 +87,9 @@ struct Guards {
 impl Guards {
     /// `plan` and all beneath it; `above` says whether the topmost aggregation is still to come.
     fn chain(&self, plan: LogicalPlan, above: bool) -> Result<LogicalPlan> {
+        let plan = uncommon(plan)?;
         let is_aggregation = matches!(plan, LogicalPlan::Aggregate(_));
+        let plan = if self.leaves_out && (!above || is_aggregation) { demanding(plan)? } else { plan };
         let plan = plan.map_children(|child| self.chain(child, above && !is_aggregation).map(Transformed::yes))?.data;
         let plan = plan.recompute_schema()?;
         match plan {
@@ -107,14 +110,12 @@ impl Guards {
 
     /// One node whose inputs are guarded.
     fn node(&self, node: LogicalPlan, above: bool) -> Result<LogicalPlan> {
-        let node = uncommon(node)?;
         let schema = merge_schema(&node.inputs());
         match node {
             LogicalPlan::TableScan(_) => Ok(node),
             LogicalPlan::Filter(filter) => self.filter(filter, above),
             LogicalPlan::Projection(projection) if above && self.nulls => self.finished(projection),
             LogicalPlan::Join(join) => self.inner(LogicalPlan::Join(unkeyed(join)?), &schema),
-            node if !above && self.leaves_out => self.inner(self.fed(node)?, &schema),
             node => self.inner(node, &schema),
         }
     }
@@ -206,37 +207,80 @@ impl Guards {
         });
         Ok(LogicalPlan::Projection(Projection::try_new(columns.collect::<Result<_>>()?, projection.input)?))
     }
+}
 
-    /// The node over those rows only on which nothing of it fails.
-    fn fed(&self, node: LogicalPlan) -> Result<LogicalPlan> {
-        let inputs = node.inputs();
-        let [input] = inputs.as_slice() else { return Ok(node) };
-        let schema = Arc::clone(input.schema());
-        let mut wanted: Vec<Expr> = Vec::new();
-        node.apply_expressions(|expression| {
-            parts(expression, &mut |part| {
-                if is_fallible(&part, schema.as_ref()) && !wanted.contains(&part) {
-                    wanted.push(part);
-                }
-            });
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        if wanted.is_empty() {
-            return Ok(node);
-        }
-        let wanted = wanted.into_iter().map(|part| leaves(part, schema.as_ref())).collect::<Result<Vec<_>>>()?;
-        let condition = guard(Wanted {
-            expression: evaluates(wanted),
-            excuses: Vec::new(),
-            on_failure: OnFailure::LeaveOut,
-            row: Vec::new(),
-            offset: offset(&schema),
-            notes: self.notes.clone(),
-            schema: schema.as_ref(),
-        })?;
-        let filtered = LogicalPlan::Filter(Filter::try_new(condition, Arc::new((*input).clone()))?);
-        node.with_new_exprs(node.expressions(), vec![filtered])
+/// The node over those rows only on which nothing of it fails.
+fn demanding(node: LogicalPlan) -> Result<LogicalPlan> {
+    if matches!(node, LogicalPlan::Filter(_)) {
+        return Ok(node);
     }
+    let inputs = node.inputs();
+    let [input] = inputs.as_slice() else { return Ok(node) };
+    let schema = Arc::clone(input.schema());
+    let mut wanted: Vec<Expr> = Vec::new();
+    node.apply_expressions(|expression| {
+        parts(expression, &mut |part| {
+            if is_fallible(&part, schema.as_ref()) && !wanted.contains(&part) {
+                wanted.push(part);
+            }
+        });
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if wanted.is_empty() {
+        return Ok(node);
+    }
+    let input = demanded((*input).clone(), wanted)?;
+    node.with_new_exprs(node.expressions(), vec![input])
+}
+
+/// `plan` without the rows on which `wanted` fails. Where it has a condition, this becomes a part of it: then the rest of the
+/// condition excuses what fails, and no row is looked at twice.
+fn demanded(plan: LogicalPlan, wanted: Vec<Expr>) -> Result<LogicalPlan> {
+    match plan {
+        LogicalPlan::Filter(Filter { predicate, input, .. }) => {
+            let predicate = predicate.and(evaluates(wanted));
+            Ok(LogicalPlan::Filter(Filter::try_new(predicate, input)?))
+        }
+        LogicalPlan::Projection(Projection { expr, input, schema, .. }) => {
+            let below: HashMap<Column, Expr> = schema
+                .iter()
+                .zip(&expr)
+                .map(|((table, field), expression)| {
+                    (Column::new(table.cloned(), field.name()), expression.clone().unalias_nested().data)
+                })
+                .collect();
+            let wanted = wanted.into_iter().map(|part| replaced(part, &below)).collect::<Result<_>>()?;
+            let input = demanded(Arc::unwrap_or_clone(input), wanted)?;
+            Ok(LogicalPlan::Projection(Projection::try_new(expr, Arc::new(input))?))
+        }
+        LogicalPlan::SubqueryAlias(alias) => {
+            let below: HashMap<Column, Expr> = alias
+                .schema
+                .iter()
+                .zip(alias.input.schema().iter())
+                .map(|((table, field), (own, inner))| {
+                    let inner = Expr::Column(Column::new(own.cloned(), inner.name()));
+                    (Column::new(table.cloned(), field.name()), inner)
+                })
+                .collect();
+            let wanted = wanted.into_iter().map(|part| replaced(part, &below)).collect::<Result<_>>()?;
+            let input = demanded(Arc::unwrap_or_clone(alias.input), wanted)?;
+            Ok(LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(input), alias.alias)?))
+        }
+        other => Ok(LogicalPlan::Filter(Filter::try_new(evaluates(wanted), Arc::new(other))?)),
+    }
+}
+
+/// `expression` with columns as what they are further below.
+fn replaced(expression: Expr, below: &HashMap<Column, Expr>) -> Result<Expr> {
+    let replaced = expression.transform_up(|part| match &part {
+        Expr::Column(column) => Ok(match below.get(column) {
+            Some(expression) => Transformed::yes(expression.clone()),
+            None => Transformed::no(part),
+        }),
+        _ => Ok(Transformed::no(part)),
+    })?;
+    Ok(replaced.data)
 }
 
 fn evaluates_what(condition: &Expr) -> Option<&[Expr]> {
@@ -413,9 +457,10 @@ fn wide(aggregate: Aggregate) -> Result<WideAggregate> {
     Ok(WideAggregate { aggregate, above: has_wide.then_some(above) })
 }
 
-/// A join whose keys may fail and which has other conditions: these decide first, so that the keys become conditions.
+/// An outer join whose keys may fail and which has other conditions: these decide first, so that the keys become conditions. Of
+/// an inner join the optimizer has put them below it, where they leave rows out before a key is made of them.
 fn unkeyed(mut join: Join) -> Result<Join> {
-    if join.filter.is_none() {
+    if join.filter.is_none() || join.join_type == JoinType::Inner {
         return Ok(join);
     }
     let (left, right) = (Arc::clone(join.left.schema()), Arc::clone(join.right.schema()));
