@@ -32,9 +32,6 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     if arguments.format == Format::Json {
         writeln!(out)?;
     }
-    for warning in &answer.warnings {
-        eprintln!("{warning}");
-    }
     if answer.truncated {
         eprintln!("there are more rows than the limit of {}; these are the first", answer.rows());
     }

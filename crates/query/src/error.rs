@@ -37,6 +37,16 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A file of a view is not what was written: it is not read.
+    #[error(
+        "{}: damaged: its bytes are not those of its checksum. `lakehead view rebuild` or the next start makes the view anew \
+         from the log",
+        path.display()
+    )]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+    },
     /// The engine beneath failed in a way that is no fault of the SQL.
     #[error("the query engine failed: {0}")]
     Engine(String),
@@ -50,6 +60,7 @@ impl Error {
             Self::Sql(_) | Self::NotIncremental { .. } | Self::Limit(_) => Kind::Invalid,
             Self::Store(e) => e.kind(),
             Self::File { .. } => Kind::Unavailable,
+            Self::Damaged { .. } => Kind::Corrupt,
             Self::Decode(_) | Self::Engine(_) => Kind::Internal,
         }
     }
@@ -63,6 +74,9 @@ impl Error {
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
         match error.find_root() {
+            DataFusionError::External(own) if let Some(Self::Damaged { path }) = own.downcast_ref() => {
+                Self::Damaged { path: path.clone() }
+            }
             DataFusionError::ResourcesExhausted(_) => {
                 Self::Limit(format!("the query needs more memory than it may use: {}", error.strip_backtrace()))
             }

@@ -4,6 +4,7 @@
 //! aggregation makes rows of events ([`Rows`]); one that reads another view's rows is computed from that view's result
 //! files as they come ([`Derived`]). A projection of a stream that another view reads is planned into that view.
 
+mod additive;
 mod check;
 mod cut;
 mod shape;
@@ -12,7 +13,10 @@ mod trial;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use datafusion::{
@@ -22,16 +26,17 @@ use datafusion::{
     prelude::SessionContext,
 };
 use futures::future::BoxFuture;
-use lakehead_model::{Name, StreamSchema, TimeRange, Timestamp};
+use lakehead_model::{ColumnType, Name, READING, StreamSchema, TimeRange, Timestamp};
 use lakehead_window::{ResultPeriod, Windows};
 
 pub(crate) use self::shape::{Shape, find_aggregate, groups, is_window};
 use crate::{
     Error,
     checked::{self, Mode},
-    functions, rewrite,
+    functions, identity, rewrite,
     run::Piece,
     sieve::Condition,
+    times,
 };
 
 /// Memory that one view may use while it takes events in or writes results, as far as DataFusion accounts for it, beside
@@ -41,6 +46,9 @@ const WORK_BYTES_MAX: usize = 4 << 30;
 /// Rules of the optimizer that are not for views. A distinct count must stay one aggregation: its partial state can be merged,
 /// two nested ones cannot. And a condition that no event meets must leave a plan that can be cut, if one without rows.
 const LEFT_OUT: [&str; 3] = ["single_distinct_aggregation_to_group_by", "eliminate_filter", "propagate_empty_relation"];
+
+/// The serial number of the next plan.
+static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// The time that a view's windows are over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +74,10 @@ impl TimeColumn {
 pub struct ViewPlan {
     sql: String,
     definition: String,
+    /// The definition with the SQL as it was written, which checkpoints of format 2 hold.
+    written: String,
+    /// Tells this plan from all others of this process: what one made, another does not take in.
+    serial: u64,
     stream: Name,
     reads: Option<Name>,
     time: TimeColumn,
@@ -209,7 +221,7 @@ async fn compile(
 ) -> Result<ViewPlan, Error> {
     let context = planning_context(streams, views)?;
     let state = context.state();
-    let logical = state.create_logical_plan(sql).await?;
+    let logical = times::in_microseconds(state.create_logical_plan(sql).await?)?;
     let tables =
         views.iter().filter(|(_, plan)| plan.inline.is_none()).map(|(name, plan)| (name.clone(), plan.as_ref()));
     let tables = tables.collect();
@@ -220,8 +232,11 @@ async fn compile(
     }
     let logical = rewrite::break_ties(logical)?;
     let names = views_in(&context, sql, |table| views.get_key_value(table).map(|(name, _)| name.clone()));
-    let read: Vec<&str> = names.iter().map(|name| views[name].definition.as_str()).collect();
-    let definition = [read.as_slice(), &[sql]].concat().join(";\n");
+    let joined = |of: fn(&ViewPlan) -> &str, own: &str| {
+        names.iter().map(|name| of(&views[name])).chain([own]).collect::<Vec<_>>().join(";\n")
+    };
+    let definition = joined(|plan| &plan.definition, &identity::normalised(sql));
+    let written = joined(|plan| &plan.written, sql);
 
     let queried = logical.clone();
     let (planned, window) = match &found.window {
@@ -281,9 +296,12 @@ async fn compile(
         // Which result period a row is of.
         wanted.push(lakehead_decode::RECEIVED_TIME.to_owned());
     }
-    let definition = match streams.get(&stream).filter(|_| reads.is_none()) {
-        Some(schema) => format!("{definition};\n{}", columns(schema, &wanted)?),
-        None => definition,
+    let (definition, written) = match streams.get(&stream).filter(|_| reads.is_none()) {
+        Some(schema) => {
+            let columns = columns(schema, &wanted)?;
+            (format!("{definition};\n{columns}"), format!("{written};\n{columns}"))
+        }
+        None => (definition, written),
     };
     let mut inlined: Vec<(Name, String)> = Vec::new();
     for (name, plan) in names.iter().map(|name| (name, &views[name])).filter(|(_, plan)| plan.inline.is_some()) {
@@ -298,8 +316,9 @@ async fn compile(
         Some(view) => views.get(view).map(|view| view.schema()),
         None => streams.get(&stream).map(trial::columns_of),
     };
+    let (sql, serial) = (sql.to_owned(), SERIAL.fetch_add(1, Ordering::Relaxed));
     let plan =
-        ViewPlan { sql: sql.to_owned(), definition, stream, reads, time, wanted, output, shape, kind, inline, inlined };
+        ViewPlan { sql, definition, written, serial, stream, reads, time, wanted, output, shape, kind, inline, inlined };
     if let Some(over) = over {
         if let Err(error) = trial::try_out(&plan, &over).await {
             let culprit = trial::culprit(&queried, &state, &context.task_ctx()).await;
@@ -382,9 +401,12 @@ fn columns(schema: &StreamSchema, wanted: &[String]) -> Result<String, Error> {
     };
     for name in wanted {
         if name == lakehead_decode::EVENT_TIME {
-            add(name, serde_json::to_string(&schema.event_time))?;
+            add(name, serde_json::to_string(&(READING, &schema.event_time)))?;
         } else if let Some(column) = schema.columns.iter().find(|column| column.name == *name) {
-            add(name, serde_json::to_string(column))?;
+            // Of the others no value was ever read otherwise.
+            let is_read_anew = matches!(column.column_type, ColumnType::Int64 | ColumnType::Timestamp);
+            let how = if is_read_anew { serde_json::to_string(&(READING, column)) } else { serde_json::to_string(column) };
+            add(name, how)?;
         }
     }
     Ok(text)
@@ -402,6 +424,16 @@ impl ViewPlan {
     #[must_use]
     pub fn definition(&self) -> &str {
         &self.definition
+    }
+
+    /// The same with every text as it was written.
+    pub(crate) fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// Tells it from all other plans of this process.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
     }
 
     /// The stream that it reads, itself or by way of other views.
