@@ -186,7 +186,7 @@ impl Stream {
     /// same; this is for a stream that stands still after a burst.
     pub fn forget_old(&self) {
         let now = self.inner.clock.now();
-        self.inner.published().forget(now);
+        self.inner.published().let_go(now);
     }
 
     /// How much it holds.
