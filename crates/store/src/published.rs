@@ -239,11 +239,11 @@ impl Published {
         let newest = fresh.block.received_time;
         self.tail_bytes += fresh.block.memory_bytes();
         self.tail.push_back(fresh.block);
-        self.forget(newest);
+        self.let_go(newest);
     }
 
     /// Lets go of what is too much, or too old at `now`, to be kept in memory.
-    pub(crate) fn forget(&mut self, now: Timestamp) {
+    pub(crate) fn let_go(&mut self, now: Timestamp) {
         let since = now.minus(TAIL_AGE_MAX);
         let is_old = |block: &Arc<Block>| block.received_time < since;
         while self.tail_bytes > self.tail_bytes_max || self.tail.front().is_some_and(is_old) {
