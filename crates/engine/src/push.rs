@@ -145,7 +145,12 @@ impl Gateway {
         let (content_type, mut pushing) = (content_type.map(str::to_owned), Pushing::default());
         let documents =
             blocking_if(body.len() > INLINE_BYTES_MAX, move || Documents::of(&body, content_type.as_deref()));
-        self.take(documents.await?, key, &mut pushing).await?;
+        if let Err(error) = self.take(documents.await?, key, &mut pushing).await {
+            return Err(match pushing.pushed.accepted {
+                0 => error,
+                accepted => Error::PartlyPushed { accepted, source: Box::new(error) },
+            });
+        }
         if pushing.documents == 0 {
             return Err(Error::EmptyBody);
         }
