@@ -165,6 +165,7 @@ fn told(report: &Report) -> String {
             "filtered",
             "left out late",
             "without time",
+            "failed",
             "rows compared",
             "verdict",
         ]);
@@ -208,7 +209,7 @@ fn told(report: &Report) -> String {
     text
 }
 
-fn view_row(name: &Name, view: &ViewAudit) -> [String; 8] {
+fn view_row(name: &Name, view: &ViewAudit) -> [String; 9] {
     let (rows, verdict) = (grouped(view.rows), verdict(view.differences));
     match &view.balance {
         Some(balance) => [
@@ -218,12 +219,13 @@ fn view_row(name: &Name, view: &ViewAudit) -> [String; 8] {
             grouped(balance.filtered),
             grouped(balance.late_dropped + balance.too_late),
             grouped(balance.without_time),
+            grouped(balance.failed),
             rows,
             verdict,
         ],
         None => {
             let unknown = || "-".to_owned();
-            [name.to_string(), unknown(), unknown(), unknown(), unknown(), unknown(), rows, verdict]
+            [name.to_string(), unknown(), unknown(), unknown(), unknown(), unknown(), unknown(), rows, verdict]
         }
     }
 }

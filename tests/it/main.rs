@@ -21,6 +21,7 @@ mod http;
 mod import;
 mod kills;
 mod lakehead;
+mod poison;
 mod push;
 mod readers;
 mod recording;

@@ -464,7 +464,10 @@ impl Drop for Engine {
 pub(crate) async fn start_views(lake: &Lake, current: &Current, stream: &Name) -> Result<views::Running, Error> {
     let configs = current.plan.views.get(stream).cloned().unwrap_or_default().into_iter().collect();
     let kept = current.streams.get(stream).ok_or_else(|| Error::Internal(format!("no stream {stream}")))?;
-    views::start(lake, kept.stream.clone(), &current.plan.schemas, configs, &current.plan.pipeline.data).await
+    // A view of what was refused that failed on a refusal would otherwise have one more to fail on.
+    let rejects = current.streams.get(rejects::STREAM).filter(|_| stream.as_str() != rejects::STREAM);
+    let rejects = rejects.map(|kept| kept.stream.clone());
+    views::start(lake, kept.stream.clone(), &current.plan.schemas, configs, &current.plan.pipeline.data, rejects).await
 }
 
 /// Says in the data directory what tables there are.

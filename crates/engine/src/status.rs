@@ -183,8 +183,12 @@ pub struct ViewStatus {
     /// The event time up to which its windows are closed.
     #[serde(serialize_with = "time_or_null")]
     pub watermark: Option<Timestamp>,
-    /// Rows in its results, open windows included, as far as known.
+    /// Rows that a query finds: those of its result files, and those of open windows.
     pub rows: u64,
+    /// There are more, in open windows, that nobody has counted: many partial rows, or another view's rows, would have to be
+    /// made rows for it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rows_at_least: bool,
     /// Result files.
     pub files: u64,
     /// Memory of its open windows, in bytes.
@@ -197,12 +201,22 @@ pub struct ViewStatus {
     pub late_by: BTreeMap<&'static str, u64>,
     /// Events without event time, left out of event-time windows.
     pub without_time: u64,
+    /// Events left out because an expression of its SQL fails on them; the first of each hour are in the stream `rejects`.
+    pub failed_events: u64,
+    /// Values in its rows that are NULL because they could not be computed, as far as rows were made.
+    pub failed_values: u64,
+    /// Why the last event that it left out was, since this process started; or else the first such value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     /// The offset of its last checkpoint.
     pub checkpoint: Option<Offset>,
     /// What is wrong, if anything is: why it stands still, or that it cannot be committed for now. Its last results can still
     /// be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// Since when it stands still.
+    #[serde(serialize_with = "time_or_null", skip_serializing_if = "Option::is_none")]
+    pub failed_since: Option<Timestamp>,
     /// The one that is built to take its place, since its SQL was changed or a rebuild was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<NextView>,

@@ -112,8 +112,8 @@ pub struct ViewAudit {
 
 /// What became of the events of the log, by the view's counts and by the second count.
 ///
-/// It adds up when `events = in_view + filtered + late_dropped + too_late + without_time`, and what was counted twice is
-/// the same both times.
+/// It adds up when `events = in_view + filtered + late_dropped + too_late + without_time + failed`, and what was counted twice
+/// is the same both times.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
     /// Events in the log before the offset.
@@ -132,14 +132,23 @@ pub struct Balance {
     pub without_time: u64,
     /// The same by the second count.
     pub without_time_in_log: u64,
+    /// Events that an expression of its SQL fails on, as it says.
+    #[serde(default)]
+    pub failed: u64,
+    /// The same by the second count.
+    #[serde(default)]
+    pub failed_in_log: u64,
 }
 
 impl Balance {
     /// Whether it adds up.
     #[must_use]
     pub fn adds_up(&self) -> bool {
-        let parts = self.in_view + self.filtered + self.late_dropped + self.too_late + self.without_time;
-        self.seen == self.events && parts == self.events && self.without_time == self.without_time_in_log
+        let parts = self.in_view + self.filtered + self.late_dropped + self.too_late + self.without_time + self.failed;
+        self.seen == self.events
+            && parts == self.events
+            && self.without_time == self.without_time_in_log
+            && self.failed == self.failed_in_log
     }
 }
 
@@ -262,11 +271,11 @@ impl<'a> Audit<'a> {
             Kind::Rows(_) => return self.run_rows(&comparison).await,
             Kind::Derived(_) => return self.run_derived(&comparison).await,
         }
-        let (windows, without_window) = self.recount.windows(self.from).await?;
+        let (windows, without_window, failed) = self.recount.windows(self.from).await?;
         if self.recount.unnests()? {
             self.strike_rows(&windows, without_window);
         } else if self.from.is_none() && self.extent.known.is_empty() {
-            self.strike_balance(&windows, without_window);
+            self.strike_balance(&windows, without_window, failed);
         }
         let counted = self.view_windows().await?;
         self.compare_windows(&windows, &counted);
@@ -347,7 +356,7 @@ impl<'a> Audit<'a> {
         let snapshot = Arc::clone(&self.snapshot);
         let Some((name, upstream)) = &snapshot.upstream else { return Ok(self.found) };
         let plan = snapshot.plan();
-        let again = derived::run(plan, name, ViewTable::pinned(Arc::clone(upstream))).await?;
+        let again = derived::run(plan, name, ViewTable::pinned(Arc::clone(upstream)), &Arc::default()).await?;
         let mut rows = snapshot.rest().await?.to_vec();
         for listed in &snapshot.results.files {
             let (path, schema) = (listed.file.path.clone(), plan.schema());
@@ -365,26 +374,30 @@ impl<'a> Audit<'a> {
         self.from.is_none_or(|from| window >= from)
     }
 
-    fn strike_balance(&mut self, windows: &Windows, without_window: u64) {
+    fn strike_balance(&mut self, windows: &Windows, without_window: u64, failed_in_log: u64) {
         let counts = self.snapshot.counts;
         let passed = windows.values().sum::<u64>() + without_window;
         let balance = Balance {
             events: self.snapshot.next_offset.0,
             seen: counts.events,
             in_view: counts.in_view,
-            filtered: self.snapshot.next_offset.0.saturating_sub(passed),
+            filtered: self.snapshot.next_offset.0.saturating_sub(passed + failed_in_log),
             late_dropped: counts.late_dropped,
             too_late: counts.too_late,
             without_time: counts.without_time,
             without_time_in_log: without_window,
+            failed: counts.failed,
+            failed_in_log,
         };
         if !balance.adds_up() {
-            let Balance { seen, in_view, filtered, late_dropped, too_late, without_time, .. } = balance;
+            let Balance { seen, in_view, filtered, late_dropped, too_late, without_time, failed, .. } = balance;
             let view = format!(
-                "{seen} seen: {in_view} in windows, {late_dropped} late and dropped, {too_late} too late, {without_time} without time"
+                "{seen} seen: {in_view} in windows, {late_dropped} late and dropped, {too_late} too late, {without_time} without time, \
+                 {failed} that an expression fails on"
             );
             let log = format!(
-                "{} events: {filtered} filtered, {passed} not, of them {without_window} without time",
+                "{} events: {filtered} filtered, {failed_in_log} that an expression fails on, {passed} not, of them \
+                 {without_window} without time",
                 balance.events
             );
             self.found.differs(Difference { what: "the balance of events".into(), view, log, ..Difference::default() });
@@ -565,6 +578,7 @@ impl<'a> Audit<'a> {
             periods.contains(&period) && (window.end > snapshot.closed_until || !filed.contains(&period))
         })
         .await
+        .map(|finished| finished.rows)
     }
 
     /// The rows of a result file, which is compared with its count, its partial rows and its public name on the way.
@@ -590,7 +604,7 @@ impl<'a> Audit<'a> {
             // The panes of hopping windows are shared between periods.
             && !matches!(windowed.windows, lakehead_window::Windows::Hop(_))
         {
-            let partial = finished(&plan, windowed, partial, |_| true).await?;
+            let partial = finished(&plan, windowed, partial, |_| true).await?.rows;
             for differing in compare(comparison, partial, rows.clone()).await? {
                 let shown = |row: Option<String>| row.unwrap_or_else(|| "no such row".to_owned());
                 self.found.differs(Difference {

@@ -9,6 +9,7 @@ mod aside;
 mod audit;
 mod bounds;
 mod cells;
+mod checked;
 mod checkpoint;
 mod compact;
 mod derived;
@@ -49,9 +50,9 @@ pub use outline::{Outline, OutlineColumn, Step, Values};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
 pub use seen::seen;
 pub use sieve::Sieve;
-pub use snapshot::{Snapshot, ViewHandle};
+pub use snapshot::{FailedValues, Snapshot, ViewHandle};
 pub use view::{
-    Counts, Digest, Late, LateBy, Round, View, ViewSettings, begin_next,
+    Counts, Digest, FailedEvent, Late, LateBy, Round, View, ViewSettings, begin_next,
     changes::{Changes, Position},
     forget_next, kept, kept_next,
 };

@@ -60,8 +60,8 @@ pub struct Outline {
     pub window: Option<usize>,
     /// How far it is from one window to the next, where there are windows.
     pub step: Option<Step>,
-    /// Whether its windows overlap.
-    pub overlaps: bool,
+    /// How long a window is, where they overlap.
+    pub overlap: Option<Duration>,
     /// Whether the groups among its columns name one row.
     pub keys_are_whole: bool,
 }
@@ -96,13 +96,14 @@ impl ViewPlan {
             Kind::Derived(derived) => derived.windows.as_ref().map(|(windows, _)| windows),
             Kind::Rows(_) => None,
         };
-        let (step, overlaps) = match windows {
-            Some(windows) => (Some(step(windows)), matches!(windows, Windows::Hop(_))),
+        let (step, overlap) = match windows {
+            Some(Windows::Hop(hop)) if hop.size() > hop.slide() => (Some(Step::Time(hop.slide())), Some(hop.size())),
+            Some(windows) => (Some(step(windows)), None),
             // Its window, if it shows one, is that of the view above.
-            None => (above.and_then(|above| above.step), above.is_some_and(|above| above.overlaps)),
+            None => (above.and_then(|above| above.step), above.and_then(|above| above.overlap)),
         };
         let (window, keys_are_whole) = (shape.window, shape.keys_are_whole);
-        Outline { columns: columns.collect(), window, step, overlaps, keys_are_whole }
+        Outline { columns: columns.collect(), window, step, overlap, keys_are_whole }
     }
 }
 

@@ -388,7 +388,7 @@ async fn only_what_is_seen_is_asked_and_the_list_of_panels_follows_a_reload() {
     assert_eq!(sees(client, b"[\"view:second\", \"no such\"]").await.status, 204);
     assert_eq!(sees(client + 7, b"[]").await.status, 404);
     assert_eq!(sees(client, b"{}").await.status, 400);
-    let line = async || loop {
+    let mut line = async || loop {
         let line = lines.next_line().await.expect("a line").expect("it goes on");
         if line.contains("\"panel\":") && !line.contains("\"panels\":") {
             return line;

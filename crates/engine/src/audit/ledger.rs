@@ -95,6 +95,9 @@ struct Reject<'a> {
     stream: &'a str,
     #[serde(borrow)]
     position: std::borrow::Cow<'a, str>,
+    /// A view that has left the event out; the event itself is in the log.
+    #[serde(default, borrow)]
+    view: Option<std::borrow::Cow<'a, str>>,
 }
 
 impl Ledger {
@@ -113,6 +116,7 @@ impl Ledger {
             self.rejects_read = each(rejects, self.rejects_read, |event| {
                 if let Ok(reject) = serde_json::from_slice::<Reject<'_>>(event)
                     && reject.stream == stream.as_str()
+                    && reject.view.is_none()
                 {
                     self.refuse(&reject.position);
                 }

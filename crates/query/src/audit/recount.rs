@@ -31,7 +31,9 @@ use lakehead_window::Tumble;
 
 use super::{Comparison, Differing, Extent, Pass, STOPPED, Windows, amounts};
 use crate::{
-    Error, Snapshot, ViewPlan, functions,
+    Error, Snapshot, ViewPlan,
+    checked::{self, Mode, Notes},
+    functions,
     plan::{find_aggregate, groups, is_window},
     rewrite,
     stream_table::StreamTable,
@@ -53,6 +55,8 @@ pub(super) struct Recount {
     context: SessionContext,
     logical: LogicalPlan,
     plan: Arc<ViewPlan>,
+    /// What fails while it counts.
+    failed: Arc<Notes>,
 }
 
 impl Recount {
@@ -66,9 +70,10 @@ impl Recount {
         let config = functions::config().with_target_partitions(extent.threads.max(1));
         let runtime =
             RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(MEMORY_BYTES_MAX))).build_arc()?;
-        let state =
-            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
-        let context = SessionContext::new_with_state(state);
+        let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+        let failed: Arc<Notes> = Arc::default();
+        let state = checked::session(state, Mode::Lenient(Arc::clone(&failed)));
+        let context = SessionContext::new_with_state(state.build());
         functions::register(&context)?;
         let plan = snapshot.plan();
         let table = StreamTable::paced(stream, schema, range, Arc::clone(&extent.pace));
@@ -78,12 +83,13 @@ impl Recount {
         }
         plan.register_inlined(&context).await?;
         let logical = context.state().create_logical_plan(plan.sql()).await?;
-        Ok(Self { context, logical, plan: Arc::clone(plan) })
+        Ok(Self { context, logical, plan: Arc::clone(plan), failed })
     }
 
     /// How many events pass the view's WHERE, by the cell that `Windowed::counted_by` says, and how many of them have no
-    /// time. For a projection and a view over a view there is nothing to count by.
-    pub(super) async fn windows(&self, from: Option<Timestamp>) -> Result<(Windows, u64), Error> {
+    /// time. For a projection and a view over a view there is nothing to count by. Events on which an expression fails pass
+    /// nowhere; how many these are is the last number.
+    pub(super) async fn windows(&self, from: Option<Timestamp>) -> Result<(Windows, u64, u64), Error> {
         let (Some(windowed), Some(aggregate)) = (self.plan.windowed(), find_aggregate(&self.logical)?) else {
             return Ok(Default::default());
         };
@@ -95,10 +101,12 @@ impl Recount {
             (Some(size), Some(time)) => functions::tumble().call(vec![time.clone(), size_literal(size)]),
             _ => Expr::ScalarFunction(call),
         };
+        let input = checked::without_failing(&aggregate)?;
         let input = match from {
-            Some(from) => self.within(aggregate.input.as_ref().clone(), from, Timestamp(i64::MAX))?,
-            None => aggregate.input.as_ref().clone(),
+            Some(from) => self.within(input, from, Timestamp(i64::MAX))?,
+            None => input,
         };
+        self.failed.take();
         let plan = LogicalPlanBuilder::from(input)
             .aggregate([by.alias("opened")], [count(lit(1_i64)).alias("events")])?
             .build()?;
@@ -116,7 +124,7 @@ impl Recount {
                 }
             }
         }
-        Ok((windows, without))
+        Ok((windows, without, self.failed.take().0))
     }
 
     /// The rows of the windows that begin in `periods`, all of which lie in `range`. Of a projection, the rows received
