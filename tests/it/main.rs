@@ -19,6 +19,7 @@ mod http;
 mod import;
 mod kills;
 mod lakehead;
+mod panels;
 mod push;
 mod readers;
 mod recording;
