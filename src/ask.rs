@@ -269,12 +269,13 @@ impl Process {
         let response = self.send(request).await?;
         let truncated = response.headers().get(TRUNCATED).is_some_and(|value| value == "true");
         let warnings = response.headers().get_all(WARNING).iter().filter_map(|value| value.to_str().ok());
-        warn(&warnings.map(str::to_owned).collect::<Vec<_>>());
+        let warnings: Vec<String> = warnings.map(str::to_owned).collect();
+        warn(&warnings);
         let bytes = response.bytes().await.context("reading the answer")?;
         let reader = StreamReader::try_new(bytes.as_ref(), None).context("reading the answer")?;
         let schema = reader.schema();
         let batches = reader.collect::<Result<_, _>>().context("reading the answer")?;
-        Ok(Answer { schema, batches, truncated })
+        Ok(Answer { schema, batches, truncated, warnings })
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {

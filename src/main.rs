@@ -12,6 +12,7 @@ mod output;
 mod patience;
 mod reload;
 mod service;
+mod within;
 
 use std::process::ExitCode;
 

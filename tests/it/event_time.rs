@@ -335,6 +335,6 @@ fn event_times_that_cannot_be_are_refused_by_check_with_their_line() {
         let file = pipeline(folder.path(), &format!("event_time = {event_time}\n{N}"), "");
         let said = run(&["check", text(&file)]);
         assert_eq!(said.code, Some(2), "{event_time}: {}", said.stderr);
-        assert!(said.stderr.contains(says) && said.stderr.contains("line 2"), "{event_time}: {}", said.stderr);
+        assert!(said.stderr.contains(says) && said.stderr.contains("pipeline.toml:2:"), "{event_time}: {}", said.stderr);
     }
 }

@@ -80,6 +80,22 @@ pub struct Importer {
     source: Name,
 }
 
+/// What every import's cursor says, whatever else only its reader knows.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Said {
+    /// Whether all is read.
+    pub(crate) done: bool,
+    /// The size and the checksum of the file that was read last, when it was read wholly.
+    pub(crate) content: Option<(u64, u64)>,
+}
+
+impl Said {
+    pub(crate) fn by(cursor: &str) -> Self {
+        serde_json::from_str(cursor).unwrap_or_default()
+    }
+}
+
 /// Refuses an event time of an import's own: a stream has one, whoever brings its events, so that a column means one thing.
 /// The place that the stream itself names may be named.
 ///
@@ -98,12 +114,6 @@ pub fn check_event_time(stream: &Name, schema: &StreamSchema, event_time: Option
          say so in the pipeline: under [stream.{stream}] event_time = [{}] (lakehead reload makes it hold for what is there, too)",
         both.join(", ")
     )))
-}
-
-/// Where the import `source` stands in `stream`, as committed.
-#[must_use]
-pub fn held(stream: &Stream, source: &Name) -> Option<Arc<str>> {
-    stream.head().cursors.get(source).map(|cursor| Arc::clone(&cursor.position))
 }
 
 impl Importer {
@@ -230,7 +240,7 @@ mod tests {
         let imported = imported.expect("committed");
         assert_eq!((imported.events, imported.rejects, imported.without_event_time), (2, 1, 1));
         assert!(imported.why_without.is_some_and(|why| why.contains("looks like Unix seconds")));
-        assert_eq!(held(&stream, &source).as_deref(), Some("{\"c\":1}"));
+        assert_eq!(stream.head().cursors.get(&source).map(|cursor| &*cursor.position), Some("{\"c\":1}"));
         let block = stream.reader(stream.head().start).next().expect("readable").expect("a block");
         let events: Vec<_> = block.events().map(|event| String::from_utf8_lossy(event).into_owned()).collect();
         assert_eq!(events, ["{\"n\":1, \"dt\":\"1970-01-01T00:00:07Z\"}", "{\"n\":3,\"dt\":7}"]);

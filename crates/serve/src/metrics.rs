@@ -177,13 +177,17 @@ impl Page {
         self.each(behind, "view", all(), |v| Some(v.behind as f64));
         let watermark = gauge("lakehead_view_watermark_timestamp_seconds", "Windows before this are closed.");
         self.each(watermark, "view", all(), |v| v.watermark.map(seconds));
-        self.each(gauge("lakehead_view_rows", "Rows in the results."), "view", all(), |v| Some(v.rows as f64));
+        self.each(gauge("lakehead_view_rows", "Rows that a query finds."), "view", all(), |v| Some(v.rows as f64));
         let corrected = counter("lakehead_view_late_corrected_events_total", "Late events that corrected a window.");
         self.each(corrected, "view", all(), |v| Some(v.late_corrected as f64));
         let dropped = counter("lakehead_view_late_dropped_events_total", "Late events that came too late to count.");
         self.each(dropped, "view", all(), |v| Some(v.late_dropped as f64));
         let timeless = counter("lakehead_view_events_without_time_total", "Events without event time, not counted.");
         self.each(timeless, "view", all(), |v| Some(v.without_time as f64));
+        let poison = counter("lakehead_view_failed_events_total", "Events left out since the SQL of the view fails on them.");
+        self.each(poison, "view", all(), |v| Some(v.failed_events as f64));
+        let nulls = gauge("lakehead_view_failed_values", "Values in its rows that are NULL since they cannot be computed.");
+        self.each(nulls, "view", all(), |v| Some(v.failed_values as f64));
         let failed = gauge("lakehead_view_failed", "1 while the view stands still.");
         self.each(failed, "view", all(), |v| Some(f64::from(u8::from(v.failed.is_some()))));
         let building = gauge("lakehead_view_building", "1 while the view is built from the log, beside the live ones.");

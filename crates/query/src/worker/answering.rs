@@ -22,14 +22,14 @@ pub struct Worker {
 /// Why a query was not answered.
 enum Stop {
     /// The asker is told.
-    Told(Error),
+    Told(Failure),
     /// There is nobody to tell.
     Gone(io::Error),
 }
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        Self::Told(error)
+        Self::Told(error.into())
     }
 }
 
@@ -57,10 +57,7 @@ impl Worker {
             let query: Query = expect(frame, FrameKind::Query)?;
             match self.answer(query, channel).await {
                 Ok(()) => channel.send(FrameKind::Done, &[])?,
-                Err(Stop::Told(error)) => {
-                    let failure = serde_json::to_vec(&Failure::from(error))?;
-                    channel.send(FrameKind::Failed, &failure)?;
-                }
+                Err(Stop::Told(failure)) => channel.send(FrameKind::Failed, &serde_json::to_vec(&failure)?)?,
                 Err(Stop::Gone(error)) => return Err(error),
             }
         }
@@ -72,8 +69,7 @@ impl Worker {
         channel.send(FrameKind::Ask, &serde_json::to_vec(&ask).map_err(io::Error::from)?)?;
         let frame = channel.receive()?.ok_or_else(gone)?;
         if frame.kind == FrameKind::Failed {
-            let failure: Failure = expect(frame, FrameKind::Failed)?;
-            return Err(Error::from(failure).into());
+            return Err(Stop::Told(expect(frame, FrameKind::Failed)?));
         }
         let Tables { tables, known, warnings } = expect(frame, FrameKind::Tables)?;
         let mut opened = Vec::with_capacity(tables.len());
