@@ -21,6 +21,7 @@ mod http;
 mod import;
 mod kills;
 mod lakehead;
+mod panels;
 mod poison;
 mod push;
 mod readers;
