@@ -22,6 +22,7 @@ mod http;
 mod import;
 mod kills;
 mod lakehead;
+mod panels;
 mod poison;
 mod push;
 mod readers;
