@@ -11,7 +11,9 @@ mod outcome;
 mod output;
 mod patience;
 mod reload;
+mod schema_words;
 mod service;
+mod whom;
 
 use std::process::ExitCode;
 
@@ -22,6 +24,9 @@ use crate::{cli::Cli, clock::SystemClock, outcome::report};
 
 /// Lakehead's version, for people and for the status.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The version with the commit that it was built from, where that is known: `0.1.0 (ce3618b)`.
+const VERSION_AND_COMMIT: &str = concat!(env!("CARGO_PKG_VERSION"), env!("LAKEHEAD_COMMIT"));
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -1,13 +1,15 @@
-//! How a command ends: 0 done, 1 failed, 2 wrong usage or pipeline, 3 `verify` found a difference.
+//! How a command ends: 0 done, 1 failed, 2 wrong usage, pipeline or name, 3 what was looked at is not as it should be.
 
 use std::process::ExitCode;
+
+use lakehead_model::hint::printable;
 
 use crate::config::Problems;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The command line or the pipeline is wrong: exit code 2.
+    /// The command line, the pipeline or the statement is wrong, or names what is not there: exit code 2.
     Usage(String),
     /// It was right, and failed: exit code 1.
     Failed(anyhow::Error),
@@ -32,19 +34,18 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 pub(crate) fn report(outcome: Outcome) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(what)) => {
-            eprintln!("{what}");
-            ExitCode::from(2)
-        }
-        Err(Failure::Failed(error)) => {
-            eprintln!("lakehead: {}", told(&error));
-            ExitCode::from(1)
-        }
-        Err(Failure::Differs(what)) => {
-            eprintln!("lakehead: {what}");
-            ExitCode::from(3)
-        }
+        Err(Failure::Usage(what)) => tell(&what, 2),
+        Err(Failure::Failed(error)) => tell(&told(&error), 1),
+        Err(Failure::Differs(what)) => tell(&what, 3),
     }
+}
+
+/// Every end that is none that was asked for is told in the same way.
+fn tell(what: &str, code: u8) -> ExitCode {
+    // A message may quote what came from outside; its own lines stay.
+    let lines: Vec<_> = what.lines().map(|line| printable(line)).collect();
+    eprintln!("{}", lines.join("\n"));
+    ExitCode::from(code)
 }
 
 /// An error with its causes, each said once: many messages carry their cause's words already.

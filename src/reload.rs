@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use lakehead_engine::{Engine, Error, Reloaded};
 use lakehead_serve::{NotReloaded, Reload, Reloading};
 use tokio::sync::Mutex;
@@ -76,7 +76,14 @@ impl Reload for Reloader {
 
 /// The text of a pipeline file.
 pub(crate) fn text(file: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
+    let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let (before, byte) = (String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned(), error.as_bytes()[at]);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+        anyhow!("{}:{line}:{column}: the byte {byte:#04x} is no UTF-8; save the file as UTF-8", file.display())
+    })
 }
 
 /// The environment, as pipeline files see it.

@@ -21,11 +21,11 @@ use lakehead_query::{Lake, Limits, format::RowWriter};
 use lakehead_store::Store;
 
 use crate::{
-    ask::directory,
     outcome::{Failure, Outcome},
     output::output,
     patience::with_progress,
     service::grouped,
+    whom::Elsewhere,
 };
 
 #[derive(Debug, Args)]
@@ -70,6 +70,7 @@ enum Time {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
+    #[value(alias = "ndjson")]
     Jsonl,
     Parquet,
 }
@@ -81,16 +82,16 @@ enum Compress {
     Zstd,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     if arguments.format == Form::Parquet && arguments.compress != Compress::None {
         return Err(Failure::Usage("Parquet is compressed in itself: leave --compress out".into()));
     }
     let sql = sql(&arguments).map_err(Failure::Usage)?;
-    let data = directory(arguments.data.clone())?;
+    let data = whom.directory(arguments.data.clone(), "export")?;
     let begun = Instant::now();
     let (rows, bytes) = with_progress("exporting", async |bar| export(&arguments, &data, &sql, &bar).await).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    eprintln!("{} rows, {} written in {seconds:.1} s", grouped(rows), ByteSize(bytes));
+    eprintln!("{} rows, {} written in {seconds:.1} s", grouped(rows), ByteSize(bytes).rounded());
     Ok(())
 }
 

@@ -28,19 +28,20 @@ use lakehead_engine::{
     import::{Imported, Importer, PREFIX, Run, UnderWay, held},
     schemas,
 };
-use lakehead_model::{ByteSize, Name};
+use lakehead_model::{ByteSize, Name, hint::instead};
 use lakehead_store::{Options, Store};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::run::load;
 use crate::{
-    ask::{Process, Source, directory},
+    ask::{Process, Source},
     clock::SystemClock,
     config,
     outcome::{Failure, Outcome},
     patience::with_progress,
     service::{Signals, grouped},
+    whom::Elsewhere,
 };
 
 /// Lines in one append: as many as make a block by themselves.
@@ -122,11 +123,11 @@ enum Target {
     Process { process: Process, stream: Name, source: Name, event_time: Option<String>, held: Option<Arc<str>> },
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     let stream = Name::new(&arguments.stream).map_err(|error| Failure::Usage(error.to_string()))?;
     let input = input(&arguments.paths)?;
     let base = source_name(&input, &arguments)?;
-    let opened = Opened::find(&arguments, &stream).await?;
+    let opened = Opened::find(&arguments, &stream, whom).await?;
     let (source, cursor) = choose(&opened, &stream, &base, arguments.again).await?;
     let stand: Option<Stand> = match &cursor {
         None => None,
@@ -182,7 +183,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         "{} events and {} rejects into {stream}; {} passed in {seconds:.1} s ({} events/s)",
         grouped(imported.events),
         grouped(imported.rejects),
-        ByteSize(bytes),
+        ByteSize(bytes).rounded(),
         grouped(per_second(imported.events, seconds)),
     );
     if imported.rejects > 0 {
@@ -205,8 +206,8 @@ fn show(bar: &ProgressBar, read: &AtomicU64, total: Option<u64>, imported: &Impo
     let bytes = read.load(Ordering::Relaxed);
     let rate = grouped(per_second(imported.events, begun.elapsed().as_secs_f64()));
     bar.set_position(bytes);
-    let of = total.map_or(String::new(), |total| format!(" of {}", ByteSize(total)));
-    bar.set_message(format!("importing, {}{of}, {rate} events/s", ByteSize(bytes)));
+    let of = total.map_or(String::new(), |total| format!(" of {}", ByteSize(total).rounded()));
+    bar.set_message(format!("importing, {}{of}, {rate} events/s", ByteSize(bytes).rounded()));
 }
 
 /// What the paths stand for; tells what is left out.
@@ -378,7 +379,7 @@ enum Opened {
 }
 
 impl Opened {
-    async fn find(arguments: &Arguments, stream: &Name) -> Result<Self, Failure> {
+    async fn find(arguments: &Arguments, stream: &Name, whom: &Elsewhere) -> Result<Self, Failure> {
         let pipeline = match &arguments.pipeline {
             None => None,
             Some(file) => {
@@ -386,17 +387,16 @@ impl Opened {
                 Some(load(Some(file.clone()), None, overrides).await?)
             }
         };
-        let data = match &pipeline {
-            Some(pipeline) => pipeline.data.clone(),
-            None => directory(arguments.data.clone())?,
+        let source = match &pipeline {
+            // Where the pipeline keeps its data may not be there yet: this is one of the commands that make it.
+            Some(pipeline) if pipeline.data.exists() => Source::find(&pipeline.data, whom.token()?)?,
+            Some(pipeline) => Source::Files(pipeline.data.clone()),
+            None => whom.source(arguments.data.clone())?,
         };
-        let process = match data.exists() {
-            true => Source::find(&data)?,
-            false => Source::Files(data.clone()),
+        let data = match source {
+            Source::Process(process) => return Ok(Self::Process(process)),
+            Source::Files(data) => data,
         };
-        if let Source::Process(process) = process {
-            return Ok(Self::Process(process));
-        }
         let options = pipeline.as_ref().map_or_else(Options::default, |pipeline| pipeline.store.clone());
         let known = Catalog::load(&data).ok();
         let catalog = match (&known, &pipeline) {
@@ -411,9 +411,8 @@ impl Opened {
             }
         };
         if !catalog.streams.contains_key(stream) {
-            let names: Vec<_> = catalog.streams.keys().map(Name::as_str).collect();
-            let what = format!("there is no stream {stream} to import into; there are: {}", names.join(", "));
-            return Err(Failure::Usage(what));
+            let known = instead(stream.as_str(), catalog.streams.keys().map(Name::as_str));
+            return Err(Failure::Usage(format!("there is no stream {:?} to import into; {known}", stream.as_str())));
         }
         let store = Store::open(&data, options, Arc::new(SystemClock))?;
         if known.is_none() {

@@ -9,9 +9,10 @@ use anyhow::anyhow;
 use clap::Args;
 
 use crate::{
-    ask::{Source, directory},
+    ask::Source,
     outcome::{Failure, Outcome},
     output::say,
+    whom::Elsewhere,
 };
 
 #[derive(Debug, Args)]
@@ -26,9 +27,8 @@ pub(crate) struct Arguments {
     data: Option<PathBuf>,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
-    let data = directory(arguments.data)?;
-    let process = match Source::find(&data)? {
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+    let process = match whom.source(arguments.data)? {
         Source::Process(process) => process,
         Source::Files(data) => {
             let what = "no process runs on it, and `lakehead run FILE` reads its file when it starts";

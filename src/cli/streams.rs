@@ -2,19 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
 use clap::Args;
+use indicatif::ProgressBar;
 use lakehead_engine::{catalog::Catalog, schemas};
-use lakehead_model::ColumnType;
+use lakehead_model::{ByteSize, ColumnType, Name, hint::instead};
 use lakehead_store::Store;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::table::Table;
 use crate::{
-    ask::{Source, directory},
-    outcome::Outcome,
+    ask::{Process, Source},
+    outcome::{Failure, Outcome},
     output::say,
     service::grouped,
+    whom::Elsewhere,
 };
 
 #[derive(Debug, Args)]
@@ -24,62 +25,119 @@ pub(crate) struct Arguments {
     /// The data directory; without it ./data, or the demo's.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// As JSON: an array of objects, numbers as they are.
+    #[arg(long)]
+    json: bool,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
-    let data = directory(arguments.data)?;
-    let table = match (arguments.stream, Source::find(&data)?) {
-        (Some(stream), _) => columns(&data, &stream)?,
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+    let source = whom.source(arguments.data)?;
+    let rows = match (&arguments.stream, &source) {
+        (Some(stream), Source::Process(process)) => match process.data() {
+            Some(data) => columns(data, stream)?,
+            None => columns_elsewhere(process, &source, stream).await?,
+        },
+        (Some(stream), Source::Files(data)) => columns(data, stream)?,
         (None, Source::Process(process)) => running(&process.status().await?),
-        (None, Source::Files(data)) => lying(&data)?,
+        (None, Source::Files(data)) => lying(data)?,
     };
-    Ok(say(table)?)
+    if arguments.json {
+        return Ok(say(format_args!("{:#}\n", Value::Array(rows)))?);
+    }
+    Ok(match arguments.stream {
+        Some(_) => say(shown_columns(&rows)),
+        None => say(shown_streams(&rows)),
+    }?)
 }
 
-const HEADS: [&str; 5] = ["stream", "events", "raw bytes", "on disk", "last received"];
+fn running(status: &Value) -> Vec<Value> {
+    let streams = status["streams"].as_object().into_iter().flatten();
+    let row = |(name, stream): (&String, &Value)| {
+        json!({
+            "stream": name,
+            "events": stream["events"],
+            "raw_bytes": stream["raw_bytes"],
+            "stored_bytes": stream["stored_bytes"],
+            "last_received": stream["last_received"],
+        })
+    };
+    streams.map(row).collect()
+}
 
-fn running(status: &Value) -> Table {
-    let mut table = Table::new(HEADS);
-    for (name, stream) in status["streams"].as_object().into_iter().flatten() {
-        let number = |key: &str| grouped(stream[key].as_u64().unwrap_or(0));
-        let received = stream["last_received"].as_str().unwrap_or("-").to_owned();
-        table.row([name.clone(), number("events"), number("raw_bytes"), number("stored_bytes"), received]);
+fn lying(data: &Path) -> anyhow::Result<Vec<Value>> {
+    let store = Store::open_read_only(data)?;
+    let row = |name: Name| {
+        let stream = store.stream(&name)?;
+        let (head, stats) = (stream.head(), stream.stats());
+        Ok(json!({
+            "stream": name,
+            "events": head.end.since(head.start),
+            "raw_bytes": stats.raw_bytes,
+            "stored_bytes": stats.stored_bytes,
+            "last_received": head.received_time.map(|time| time.to_string()),
+        }))
+    };
+    store.names()?.into_iter().map(row).collect()
+}
+
+fn shown_streams(rows: &[Value]) -> Table {
+    let mut table = Table::new(["stream", "events", "raw bytes", "on disk", "last received"]);
+    for row in rows {
+        let text = |key: &str| row[key].as_str().unwrap_or("-").to_owned();
+        let bytes = |key: &str| ByteSize(row[key].as_u64().unwrap_or(0)).rounded();
+        let events = grouped(row["events"].as_u64().unwrap_or(0));
+        table.row([text("stream"), events, bytes("raw_bytes"), bytes("stored_bytes"), text("last_received")]);
     }
     table
 }
 
-fn lying(data: &Path) -> anyhow::Result<Table> {
-    let store = Store::open_read_only(data)?;
-    let mut table = Table::new(HEADS);
-    for name in store.names()? {
-        let stream = store.stream(&name)?;
-        let (head, stats) = (stream.head(), stream.stats());
-        let received = head.received_time.map_or("-".to_owned(), |time| time.to_string());
-        let events = grouped(head.end.since(head.start));
-        table.row([name.to_string(), events, grouped(stats.raw_bytes), grouped(stats.stored_bytes), received]);
-    }
-    Ok(table)
+/// A column: its name, its type, and where it comes from.
+fn column(name: &str, column_type: &str, from: impl Into<String>) -> Value {
+    json!({ "column": name, "type": column_type, "from": from.into() })
 }
 
-fn columns(data: &Path, stream: &str) -> anyhow::Result<Table> {
+fn columns(data: &Path, stream: &str) -> Result<Vec<Value>, Failure> {
     let schemas = schemas(&Catalog::load(data)?.stream_configs());
-    let schema = schemas.get(stream).ok_or_else(|| {
-        let known: Vec<_> = schemas.keys().map(ToString::to_string).collect();
-        anyhow!("there is no stream {stream:?}; there are: {}", known.join(", "))
-    })?;
-    let mut table = Table::new(["column", "type", "from"]);
-    let mut row = |name: &str, kind: &str, from: String| table.row([name.to_owned(), kind.to_owned(), from]);
-    row("event_offset", "int64", "its position in the stream".into());
+    let schema = schemas.get(stream).ok_or_else(|| unknown(stream, schemas.keys().map(Name::as_str)))?;
     let rules: Vec<_> = schema.event_time.iter().map(|rule| rule.path.join(".")).collect();
-    row("event_time", "timestamp", if rules.is_empty() { "-".into() } else { rules.join(", else ") });
-    row("received_time", "timestamp", "when Lakehead first saw it".into());
-    for column in &schema.columns {
-        let path = column.path.join(".");
-        let from = column.equals.as_ref().map_or(path.clone(), |text| format!("{path} is {text:?}"));
-        row(&column.name, type_name(column.column_type), from);
+    let mut rows = vec![
+        column("event_offset", "int64", "its position in the stream"),
+        column("event_time", "timestamp", if rules.is_empty() { "-".into() } else { rules.join(", else ") }),
+        column("received_time", "timestamp", "when Lakehead first saw it"),
+    ];
+    for one in &schema.columns {
+        let path = one.path.join(".");
+        let from = one.equals.as_ref().map_or(path.clone(), |text| format!("{path} is {text:?}"));
+        rows.push(column(&one.name, type_name(one.column_type), from));
     }
-    row("data", "text", "the event itself".into());
-    Ok(table)
+    rows.push(column("data", "text", "the event itself"));
+    Ok(rows)
+}
+
+/// The columns of a stream of a process elsewhere: what SQL sees of them.
+async fn columns_elsewhere(process: &Process, source: &Source, stream: &str) -> Result<Vec<Value>, Failure> {
+    let status = process.status().await?;
+    let known: Vec<&str> = status["streams"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    if !known.contains(&stream) {
+        return Err(unknown(stream, known));
+    }
+    let answer = source.query(&format!("SELECT * FROM \"{stream}\" LIMIT 0"), &ProgressBar::hidden()).await?;
+    let row = |field: &arrow::datatypes::FieldRef| {
+        column(field.name(), &lakehead_query::type_name(field.data_type()), "-")
+    };
+    Ok(answer.schema.fields().iter().map(row).collect())
+}
+
+fn unknown<'a>(stream: &str, known: impl IntoIterator<Item = &'a str>) -> Failure {
+    Failure::Usage(format!("there is no stream {stream:?}; {}", instead(stream, known)))
+}
+
+fn shown_columns(rows: &[Value]) -> Table {
+    let mut table = Table::new(["column", "type", "from"]);
+    for row in rows {
+        table.row(["column", "type", "from"].map(|key| row[key].as_str().unwrap_or("-").to_owned()));
+    }
+    table
 }
 
 fn type_name(column_type: ColumnType) -> &'static str {

@@ -45,6 +45,9 @@ const UPSTREAM_ROWS_MAX: usize = 1_000;
 /// The name under which a projection with its events is asked.
 const WITH_EVENTS: &str = "__with_events";
 
+/// What stands before a person's condition.
+const BEFORE_FILTER: &str = " WHERE (";
+
 /// What is to be explained.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,8 +180,8 @@ impl Explaining {
                 rows.push(row);
             }
         } else {
-            let sql = format!("SELECT * FROM \"{}\" WHERE ({filter}) LIMIT {}", self.name, rows_max + 1);
-            let found = self.select(&sql).await?;
+            let sql = format!("SELECT * FROM \"{}\"{BEFORE_FILTER}{filter}) LIMIT {}", self.name, rows_max + 1);
+            let found = self.select(&sql, filter).await?;
             for row in single_rows(&found) {
                 if rows.len() == rows_max {
                     more = true;
@@ -191,7 +194,14 @@ impl Explaining {
         Ok(Explanation { view, stream, offset, rows, more })
     }
 
-    async fn select(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
+    /// The rows of `sql`, in which the person wrote `filter` alone, behind `WHERE (`.
+    async fn select(&self, sql: &str, filter: &str) -> Result<Vec<RecordBatch>, Error> {
+        let start = sql.find(BEFORE_FILTER).map_or(0, |at| sql[..at + BEFORE_FILTER.len()].chars().count());
+        let found = self.selected(sql).await;
+        found.map_err(|error| error.in_text(sql, &self.context.state()).of_part(filter, start))
+    }
+
+    async fn selected(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let plan = self.context.state().create_logical_plan(sql).await?;
         read_only.verify_plan(&plan)?;
@@ -415,7 +425,10 @@ impl Explaining {
             [("__explained_offset", lakehead_decode::EVENT_OFFSET), ("__explained_data", lakehead_decode::DATA)];
         let carried = carrying_as(logical, &renamed)?;
         self.context.register_table(WITH_EVENTS, Arc::new(Planned::new(carried, None)))?;
-        let found = self.select(&format!("SELECT * FROM {WITH_EVENTS} WHERE ({filter}) LIMIT {rows_max}")).await;
+        let found = {
+            let sql = format!("SELECT * FROM {WITH_EVENTS}{BEFORE_FILTER}{filter}) LIMIT {rows_max}");
+            self.select(&sql, filter).await
+        };
         self.context.deregister_table(WITH_EVENTS)?;
         let mut rows = Vec::new();
         for row in single_rows(&found?) {

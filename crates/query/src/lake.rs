@@ -78,13 +78,18 @@ pub struct Rows {
     stream: SendableRecordBatchStream,
     /// It has the tables, which pin what the stream reads; the plan itself only has the files' names.
     tables: SessionState,
+    /// The statement, so that what fails on a value is told with its place.
+    sql: Arc<str>,
 }
 
 impl Rows {
     /// The next rows; `None` after the last.
     #[expect(clippy::should_implement_trait, reason = "it is awaited")]
     pub fn next(&mut self) -> BoxFuture<'_, Option<Result<RecordBatch, Error>>> {
-        Box::pin(async { self.stream.next().await.map(|batch| batch.map_err(Error::from)) })
+        Box::pin(async {
+            let batch = self.stream.next().await?;
+            Some(batch.map_err(|error| Error::from(error).in_text(&self.sql, &self.tables)))
+        })
     }
 }
 
@@ -190,20 +195,17 @@ impl Lake {
 
     async fn begin(&self, sql: &str) -> Result<Rows, Error> {
         let state = self.state(self.inner.limits.threads)?;
-        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let plan = state.create_logical_plan(sql).await.map_err(|error| self.explain(error.into()))?;
-        read_only.verify_plan(&plan)?;
-        let plan = rewrite::executable(plan)?;
-        let schema = Arc::new(plan.schema().as_arrow().clone());
-        let plan = state.create_physical_plan(&plan).await?;
-        let stream = execute_stream(plan, state.task_ctx())?;
-        Ok(Rows { schema, stream, tables: state })
+        match planned(&state, sql).await {
+            Ok((schema, stream)) => Ok(Rows { schema, stream, tables: state, sql: sql.into() }),
+            Err(error) => Err(error.in_text(sql, &state)),
+        }
     }
 
     async fn run(&self, sql: &str) -> Result<Answer, Error> {
-        let Rows { schema, mut stream, tables: _pinned } = self.begin(sql).await?;
+        let mut answer = self.begin(sql).await?;
+        let schema = Arc::clone(&answer.schema);
         let (mut batches, mut rows) = (Vec::new(), 0);
-        while let Some(batch) = stream.next().await {
+        while let Some(batch) = answer.next().await {
             let batch = batch?;
             let room = self.inner.limits.rows - rows;
             if batch.num_rows() > room {
@@ -214,16 +216,6 @@ impl Lake {
             batches.push(batch);
         }
         Ok(Answer { schema, batches, truncated: false })
-    }
-
-    /// Says what tables there are where one was asked for that is not.
-    fn explain(&self, error: Error) -> Error {
-        let Error::Sql(what) = &error else { return error };
-        let Some(missing) = missing_table(what) else { return error };
-        let streams = self.inner.streams.read().unwrap_or_else(PoisonError::into_inner);
-        let views = self.inner.views.read().unwrap_or_else(PoisonError::into_inner);
-        let known: Vec<&str> = streams.keys().chain(views.keys()).map(Name::as_str).collect();
-        Error::Sql(format!("there is no stream or view {missing:?}; there are: {}", known.join(", ")))
     }
 
     /// What queries may use.
@@ -256,21 +248,13 @@ impl Lake {
     }
 }
 
-/// The name in DataFusion's "table 'lakehead.public.NAME' not found".
-fn missing_table(what: &str) -> Option<&str> {
-    let (_, rest) = what.split_once("table '")?;
-    let (name, _) = rest.split_once("' not found")?;
-    name.rsplit('.').next()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_missing_table_is_found_in_the_message() {
-        let message = "Error during planning: table 'lakehead.public.poeple' not found";
-        assert_eq!(missing_table(message), Some("poeple"));
-        assert_eq!(missing_table("Schema error: No field named cuont"), None);
-    }
+/// The rows of a statement that only reads.
+async fn planned(state: &SessionState, sql: &str) -> Result<(SchemaRef, SendableRecordBatchStream), Error> {
+    let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let plan = state.create_logical_plan(sql).await?;
+    read_only.verify_plan(&plan)?;
+    let plan = rewrite::executable(plan)?;
+    let schema = Arc::new(plan.schema().as_arrow().clone());
+    let plan = state.create_physical_plan(&plan).await?;
+    Ok((schema, execute_stream(plan, state.task_ctx())?))
 }

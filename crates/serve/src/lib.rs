@@ -20,6 +20,7 @@ mod panels;
 mod push;
 mod refusal;
 mod reload;
+pub mod routes;
 mod sign_in;
 mod sql;
 mod upkeep;

@@ -25,7 +25,13 @@ use lakehead_model::{Name, StreamSchema, TimeRange, Timestamp};
 use lakehead_window::{ResultPeriod, Windows};
 
 pub(crate) use self::shape::{Shape, find_aggregate, groups, is_window};
-use crate::{Error, functions, rewrite, run::Piece, sieve::Condition};
+use crate::{
+    Error, functions,
+    mistake::{names_in_quotes, plainly},
+    rewrite,
+    run::Piece,
+    sieve::Condition,
+};
 
 /// Memory that one view may use while it takes events in or writes results, as far as DataFusion accounts for it, beside
 /// its state. Four times the default bound of the state, since merging it reads one copy and builds another.
@@ -194,6 +200,15 @@ async fn compile(
     views: &BTreeMap<Name, Arc<ViewPlan>>,
 ) -> Result<ViewPlan, Error> {
     let context = planning_context(streams, views)?;
+    compile_in(&context, sql, streams, views).await.map_err(|error| error.in_text(sql, &context.state()))
+}
+
+async fn compile_in(
+    context: &SessionContext,
+    sql: &str,
+    streams: &BTreeMap<Name, StreamSchema>,
+    views: &BTreeMap<Name, Arc<ViewPlan>>,
+) -> Result<ViewPlan, Error> {
     let state = context.state();
     let logical = state.create_logical_plan(sql).await?;
     let tables =
@@ -205,7 +220,7 @@ async fn compile(
         shape.pass_on(&logical, upstream);
     }
     let logical = rewrite::break_ties(logical)?;
-    let names = views_in(&context, sql, |table| views.get_key_value(table).map(|(name, _)| name.clone()));
+    let names = views_in(context, sql, |table| views.get_key_value(table).map(|(name, _)| name.clone()));
     let read: Vec<&str> = names.iter().map(|name| views[name].definition.as_str()).collect();
     let definition = [read.as_slice(), &[sql]].concat().join(";\n");
 
@@ -220,7 +235,9 @@ async fn compile(
     let optimized = state.optimize(&planned)?;
     let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
     let output = Arc::new(Schema::new(physical.schema().fields().clone()));
-    check_names(&output)?;
+    let given = streams.values().flat_map(|schema| schema.columns.iter().map(|column| column.name.clone()));
+    let given = given.chain(views.values().flat_map(|view| names_of(&view.output))).chain(names_in_quotes(sql));
+    check_names(&output, &given.collect())?;
 
     let mut wanted: Vec<String> = Vec::new();
     let task = context.task_ctx();
@@ -268,15 +285,22 @@ async fn compile(
     Ok(ViewPlan { sql: sql.to_owned(), definition, stream, reads, time, wanted, output, shape, kind, inline, inlined })
 }
 
-fn check_names(output: &SchemaRef) -> Result<(), Error> {
+fn names_of(schema: &SchemaRef) -> Vec<String> {
+    schema.fields().iter().map(|field| field.name().clone()).collect()
+}
+
+/// Two columns of one name are refused, and those without a name of their own: `given` are names that somebody wrote.
+fn check_names(output: &SchemaRef, given: &BTreeSet<String>) -> Result<(), Error> {
     let twice = |(i, field): (usize, &Arc<Field>)| {
         output.fields().iter().take(i).any(|other| other.name() == field.name()).then(|| field.name().clone())
     };
     if let Some(twice) = output.fields().iter().enumerate().find_map(twice) {
         return Err(Error::Sql(format!("two columns are named {twice:?}; name one of them with AS")));
     }
-    if let Some(unnamed) = output.fields().iter().find(|field| field.name().contains('(')) {
-        return Err(Error::Sql(format!("the column {} has no name of its own; name it with AS", unnamed.name())));
+    let is_unnamed = |name: &String| name.contains('(') && !given.contains(name);
+    if let Some(unnamed) = output.fields().iter().find(|field| is_unnamed(field.name())) {
+        let name = plainly(unnamed.name());
+        return Err(Error::Sql(format!("the column {name} has no name of its own; name it with AS")));
     }
     Ok(())
 }
