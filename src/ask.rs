@@ -24,7 +24,10 @@ use lakehead_query::{Answer, Explanation, Lake, Limits, Question, ViewDifference
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::{outcome::Failure, whom::TOKEN};
+use crate::{
+    outcome::{Failure, Refused},
+    whom::TOKEN,
+};
 
 /// The header by which the server says that an answer was cut.
 const TRUNCATED: &str = "lakehead-truncated";
@@ -292,6 +295,9 @@ impl Process {
         match body["error"].as_str() {
             Some(error) if status == StatusCode::UNAUTHORIZED => {
                 bail!("{error}; set {TOKEN} to the pipeline's token, or name a file that has it with --token-file FILE")
+            }
+            Some(error) if matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) => {
+                Err(Refused(error.to_owned()).into())
             }
             Some(error) => bail!("{error}"),
             None => bail!("{} answered {status}", self.name()),

@@ -32,8 +32,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub(crate) use self::{problem::Problems, reference::page};
 use self::{document::Document, problem::Problem};
+pub(crate) use self::{problem::Problems, reference::page};
 
 /// The pipeline of `lakehead run` without a file.
 pub(crate) const DEFAULT: &str = include_str!("default_pipeline.toml");
@@ -83,8 +83,8 @@ pub(crate) async fn read(
         found.dedup();
         Problems { file: file.to_owned(), found }
     };
-    let document = Document::parse(text, environment).map_err(wrong)?;
-    let mut problems = Vec::new();
+    let mut document = Document::parse(text, environment).map_err(wrong)?;
+    let mut problems = std::mem::take(&mut document.twice);
     for key in document.keys(&[]) {
         if !TOP.contains(&key) {
             problems.push(document.problem(&[key], format!("unknown key; {}", instead(key, TOP))));
@@ -293,12 +293,13 @@ async fn views(
         views.insert(name, view);
     }
     // Over a broken stream SQL cannot be judged, nor over a view of one; the stream's own problem comes first.
-    let mut unknown: Vec<Name> = streams.iter().filter(|(_, stream)| stream.is_none()).map(|(n, _)| n.clone()).collect();
+    let mut unknown: Vec<Name> =
+        streams.iter().filter(|(_, stream)| stream.is_none()).map(|(n, _)| n.clone()).collect();
     // One that has a stream's name was told so, and would only read itself.
     let mut texts: BTreeMap<Name, String> = views.iter().map(|(name, view)| (name.clone(), view.sql.clone())).collect();
     texts.retain(|name, _| !schemas.contains_key(name));
     while let Some(name) = unknown.pop() {
-        let reads = texts.iter().filter(|(_, sql)| sql.to_lowercase().contains(name.as_str()));
+        let reads = texts.iter().filter(|(_, sql)| mentions(sql, &name));
         let reads: Vec<Name> = reads.map(|(name, _)| name.clone()).collect();
         texts.retain(|name, _| !reads.contains(name));
         unknown.extend(reads);
@@ -307,15 +308,18 @@ async fn views(
         Ok(plans) => problems.extend(plans.into_iter().filter_map(|(name, plan)| {
             let (error, path) = (plan.err()?, ["view", name.as_str(), "sql"]);
             Some(match error.place() {
-                Some(place) => {
-                    document.problem_in_text(&path, (place.line, place.column, place.length), error.what())
-                }
+                Some(place) => document.problem_in_text(&path, (place.line, place.column, place.length), error.what()),
                 None => document.problem(&path, error.what()),
             })
         })),
         Err(error) => problems.push(document.problem(&["view"], error.to_string())),
     }
     views
+}
+
+/// Whether a word of `sql` is `name`.
+fn mentions(sql: &str, name: &Name) -> bool {
+    sql.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word.eq_ignore_ascii_case(name.as_str()))
 }
 
 fn token(document: &Document, problems: &mut Vec<Problem>) -> Option<Token> {
@@ -360,7 +364,8 @@ fn listen(document: &Document, overrides: &Overrides, token: bool, problems: &mu
 #[serde(deny_unknown_fields)]
 struct VerifyKeys {
     /// How often everything that is new is counted again: "off", or a span of time of at least a second. Default: 1h.
-    every: Option<String>,
+    #[serde(rename = "every")]
+    _every: Option<String>,
     /// How fast it reads, at most. Default: 64 MiB.
     bytes_per_second: Option<ByteSize>,
 }
@@ -369,7 +374,8 @@ struct VerifyKeys {
 fn verify(document: &Document, problems: &mut Vec<Problem>) -> AuditSettings {
     let default = AuditSettings::default();
     let keys: VerifyKeys = all(document, &["verify"], problems).unwrap_or_default();
-    let every = match keys.every.as_deref() {
+    // Also where another key is wrong.
+    let every = match document.get(&["verify", "every"]).and_then(Value::as_str) {
         None => default.every,
         Some("off") => None,
         Some(text) => match text.parse::<Span>() {

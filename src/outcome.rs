@@ -1,8 +1,8 @@
 //! How a command ends: 0 done, 1 failed, 2 wrong usage, pipeline or name, 3 what was looked at is not as it should be.
 
-use std::process::ExitCode;
+use std::{fmt, process::ExitCode};
 
-use lakehead_model::hint::printable;
+use lakehead_model::{Kind, hint::printable};
 
 use crate::config::Problems;
 
@@ -23,12 +23,43 @@ pub(crate) type Outcome = Result<(), Failure>;
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
-        match error.downcast::<Problems>() {
-            Ok(problems) => Self::Usage(problems.to_string()),
-            Err(error) => Self::Failed(error),
+        if is_theirs(&error) {
+            return Self::Usage(told(&error));
         }
+        Self::Failed(error)
     }
 }
+
+/// Whether whoever asked must change something: the pipeline file, the statement, a name.
+fn is_theirs(error: &anyhow::Error) -> bool {
+    let is_wrong = |error: &lakehead_query::Error| {
+        error.kind() == Kind::Invalid && !matches!(error, lakehead_query::Error::Limit(_))
+    };
+    error.chain().any(|cause| {
+        cause.is::<Problems>()
+            || cause.is::<Refused>()
+            || cause.downcast_ref::<lakehead_query::Error>().is_some_and(is_wrong)
+            || matches!(cause.downcast_ref(), Some(lakehead_store::Error::NoStream { .. }))
+            || match cause.downcast_ref() {
+                Some(lakehead_engine::Error::Query(error) | lakehead_engine::Error::View { source: error, .. }) => {
+                    is_wrong(error)
+                }
+                _ => false,
+            }
+    })
+}
+
+/// What a process answers to a request that is wrong, in its words.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// Tells a person, and the shell.
 pub(crate) fn report(outcome: Outcome) -> ExitCode {

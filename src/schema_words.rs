@@ -15,6 +15,9 @@ pub(crate) fn kind(schema: &Value, value: &Value) -> String {
         let kinds: Vec<_> = options.iter().filter(|option| option["type"] != "null").map(|o| kind(schema, o)).collect();
         return kinds.join(" or ");
     }
+    if let Some(text) = value["const"].as_str() {
+        return format!("{text:?}");
+    }
     let plain = |name: &str| {
         match name {
             "string" => "text",

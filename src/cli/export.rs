@@ -165,7 +165,10 @@ async fn write(
     out: Counted,
     bar: &ProgressBar,
 ) -> anyhow::Result<(u64, Counted)> {
-    let mut rows = lake.rows(sql).await?;
+    // The person wrote only the condition, which stands last, in parentheses.
+    let condition = arguments.filter.as_deref().unwrap_or(sql);
+    let written_at = sql.rfind(condition).map_or(0, |at| sql[..at].chars().count());
+    let mut rows = lake.rows(sql).await.map_err(|error| error.of_part(condition, written_at))?;
     let out = Packed::new(out, arguments.compress)?;
     let mut writer = match (arguments.format, arguments.stream.is_some()) {
         (Form::Jsonl, true) => RowWriter::verbatim(out),

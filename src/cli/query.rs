@@ -5,12 +5,7 @@ use std::{io::Write, path::PathBuf};
 use clap::Args;
 use lakehead_query::format::{self, Format};
 
-use crate::{
-    outcome::Outcome,
-    output::output,
-    patience::with_progress,
-    whom::Elsewhere,
-};
+use crate::{outcome::Outcome, output::output, patience::with_progress, whom::Elsewhere};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

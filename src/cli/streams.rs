@@ -122,9 +122,8 @@ async fn columns_elsewhere(process: &Process, source: &Source, stream: &str) -> 
         return Err(unknown(stream, known));
     }
     let answer = source.query(&format!("SELECT * FROM \"{stream}\" LIMIT 0"), &ProgressBar::hidden()).await?;
-    let row = |field: &arrow::datatypes::FieldRef| {
-        column(field.name(), &lakehead_query::type_name(field.data_type()), "-")
-    };
+    let row =
+        |field: &arrow::datatypes::FieldRef| column(field.name(), &lakehead_query::type_name(field.data_type()), "-");
     Ok(answer.schema.fields().iter().map(row).collect())
 }
 

@@ -72,9 +72,9 @@ fn seen_enough(error: &anyhow::Error) -> bool {
 async fn follow(process: Process, stream: &Name, last: u64) -> Outcome {
     let status = process.status().await?;
     let streams = &status["streams"];
-    let end = streams[stream.as_str()]["end"].as_u64().ok_or_else(|| {
-        unknown(stream, streams.as_object().into_iter().flatten().map(|(name, _)| name.as_str()))
-    })?;
+    let end = streams[stream.as_str()]["end"]
+        .as_u64()
+        .ok_or_else(|| unknown(stream, streams.as_object().into_iter().flatten().map(|(name, _)| name.as_str())))?;
     let source = Source::Process(process);
     let mut next = end.saturating_sub(last);
     loop {

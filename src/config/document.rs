@@ -37,6 +37,8 @@ pub(crate) struct Document {
     lines: Vec<usize>,
     /// Values from the environment, with their names.
     secrets: Vec<(String, String)>,
+    /// What stands twice in the file; of each only the first is here.
+    pub(crate) twice: Vec<Problem>,
 }
 
 impl Document {
@@ -50,14 +52,19 @@ impl Document {
             texts: BTreeMap::new(),
             lines,
             secrets: Vec::new(),
+            twice: Vec::new(),
         };
         let (table, mistakes) = DeTable::parse_recoverable(text);
-        let mut problems: Vec<Problem> =
+        let mut told: Vec<Problem> =
             mistakes.iter().take(MISTAKES_SHOWN).map(|mistake| document.not_toml(mistake)).collect();
+        // What follows from the first mistake of a line is none of its own.
+        told.dedup_by_key(|mistake| mistake.line);
         // A table that stands twice leaves the rest readable; after another mistake who knows what is meant.
         if mistakes.iter().any(|mistake| mistake.message() != TWICE) {
-            return Err(problems);
+            return Err(told);
         }
+        document.twice = told;
+        let mut problems = Vec::new();
         let tree = document.table(table.get_ref(), &mut Vec::new(), environment, &mut problems);
         document.tree = tree;
         if problems.is_empty() { Ok(document) } else { Err(problems) }
@@ -71,17 +78,25 @@ impl Document {
         let (column, length) = (self.column_at(at.start), self.text[at.clone()].chars().count());
         let marked = marked(self.line(line), column, length);
         if mistake.message() == TWICE {
-            let (key, first) = self.twice(line);
+            let (key, first) = self.standing_twice(line);
             let before = first.map_or(String::new(), |first| format!(", first in line {first}"));
             let what = format!("this stands twice in the file{before}; keep one, or give one another name");
             return Problem { line, column, key, what, marked };
         }
-        let what = format!("not TOML: {}", mistake.message());
+        let no_value = ["mantissa", "float", "fraction", "exponent", "integer", "datetime", "value", "unquoted"];
+        let what = match mistake.message() {
+            message
+                if message.starts_with("invalid ") && no_value.iter().any(|word| message[8..].starts_with(word)) =>
+            {
+                "not TOML: this is no value; a text stands in quotes, as in \"text\"".to_owned()
+            }
+            message => format!("not TOML: {message}"),
+        };
         Problem { line, column, key: String::new(), what, marked }
     }
 
     /// The key or table of a line that has one a second time, and the line of the first.
-    fn twice(&self, line: usize) -> (String, Option<usize>) {
+    fn standing_twice(&self, line: usize) -> (String, Option<usize>) {
         let lines: Vec<&str> = self.text.lines().collect();
         let header = |index: usize| (0..=index).rev().find(|above| lines[*above].trim_start().starts_with('['));
         let name = |line: &str| {
@@ -263,6 +278,8 @@ impl Document {
             let below = [at.as_slice(), &[key.to_owned()]].concat();
             if self.places.contains_key(&below) {
                 at = below;
+                // The key is said already.
+                return (at, in_words(message.strip_prefix(&format!("{key}: ")).unwrap_or(message)));
             }
         }
         (at, in_words(message))

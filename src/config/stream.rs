@@ -1,7 +1,9 @@
 //! `[stream.NAME]`: a built-in schema by name (`json` when none is named), columns and an event time of one's own.
 
 use lakehead_engine::pipeline::StreamConfig;
-use lakehead_model::{ByteSize, Column, ColumnType, EventTimeRule, Name, Span, StreamSchema, TimeFormat, hint::instead};
+use lakehead_model::{
+    ByteSize, Column, ColumnType, EventTimeRule, Name, Span, StreamSchema, TimeFormat, hint::instead,
+};
 use lakehead_store::Retention;
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -25,9 +25,9 @@ pub(super) fn place(
 
 /// The quotes that a text of TOML stands in.
 fn quotes(raw: &str) -> Option<&'static str> {
-    ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quotes| {
-        raw.len() >= 2 * quotes.len() && raw.starts_with(quotes) && raw.ends_with(quotes)
-    })
+    ["\"\"\"", "'''", "\"", "'"]
+        .into_iter()
+        .find(|quotes| raw.len() >= 2 * quotes.len() && raw.starts_with(quotes) && raw.ends_with(quotes))
 }
 
 /// Each character of the value, and the byte where it is written.

@@ -111,7 +111,10 @@ pub fn marked(line: &str, column: usize, length: usize) -> String {
     let start = if line.len() <= SHOWN_MAX { 0 } else { at.saturating_sub(SHOWN_MAX / 2).min(line.len() - SHOWN_MAX) };
     let start = if start == 0 { line.iter().take_while(|c| **c == ' ').count().min(at) } else { start };
     let end = line.len().min(start + SHOWN_MAX);
-    let (head, tail) = (if start > 0 && line[..start].iter().any(|c| *c != ' ') { "…" } else { "" }, if end < line.len() { "…" } else { "" });
+    let (head, tail) = (
+        if start > 0 && line[..start].iter().any(|c| *c != ' ') { "…" } else { "" },
+        if end < line.len() { "…" } else { "" },
+    );
     let shown: String = line[start..end].iter().collect();
     let before = " ".repeat(head.chars().count() + at - start);
     let mark = "^".repeat(length.clamp(1, (end - at.min(end)).max(1)));

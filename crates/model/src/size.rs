@@ -36,7 +36,13 @@ impl ByteSize {
             return self.to_string();
         };
         let number = self.0 as f64 / *bytes as f64;
-        let digits = if number >= 99.95 { 0 } else if number >= 9.995 { 1 } else { 2 };
+        let digits = if number >= 99.95 {
+            0
+        } else if number >= 9.995 {
+            1
+        } else {
+            2
+        };
         format!("{number:.digits$} {unit}")
     }
 }

@@ -8,9 +8,7 @@ use std::{
     },
 };
 
-use lakehead_model::{
-    Clock, Column, ColumnType, EventBatch, EventTimeRule, Name, StreamSchema, TimeFormat, Timestamp,
-};
+use lakehead_model::{Clock, Column, ColumnType, EventBatch, EventTimeRule, Name, StreamSchema, TimeFormat, Timestamp};
 use lakehead_query::{Error, Lake, Limits, check_view};
 use lakehead_store::{Append, Options, Store};
 
@@ -149,7 +147,10 @@ fn judge(sql: &str, error: &Error, (place, says): (Option<(usize, usize)>, &str)
         wrong.push(format!("{sql}\n  has {word:?}: {text}"));
     }
     if found.0 != place || found.1 != says {
-        wrong.push(format!("(\n            {sql:?},\n            {:?},\n            {:?},\n        ),", found.0, found.1));
+        wrong.push(format!(
+            "(\n            {sql:?},\n            {:?},\n            {:?},\n        ),",
+            found.0, found.1
+        ));
     }
     if let Some(place) = error.place() {
         let line = format!("line {}, column {}: ", place.line, place.column);
@@ -176,11 +177,7 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 19)),
             "the end of the statement was expected here, not edits; did you mean FROM in place of FORM?",
         ),
-        (
-            "SELECT title, FROM edits",
-            Some((1, 20)),
-            "an expression is missing before FROM",
-        ),
+        ("SELECT title, FROM edits", Some((1, 20)), "an expression is missing before FROM"),
         (
             "SELECT title FROM edits WHER bot",
             Some((1, 30)),
@@ -196,36 +193,16 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 25)),
             "the end of the statement was expected here, not ORDER; did you mean ORDER BY?",
         ),
-        (
-            "SELECT (title FROM edits",
-            Some((1, 15)),
-            "`)` was expected here, not FROM",
-        ),
+        ("SELECT (title FROM edits", Some((1, 15)), "`)` was expected here, not FROM"),
         (
             "SELECT title FROM edits WHERE title = 'abc",
             Some((1, 39)),
             "a text in single quotes begins here and does not end; close it",
         ),
-        (
-            "SELECT title FROM edits WHERE",
-            Some((1, 30)),
-            "the statement ends too early: an expression is missing",
-        ),
-        (
-            "",
-            None,
-            "there is no statement; write SELECT … FROM a stream or view",
-        ),
-        (
-            "-- nothing",
-            None,
-            "there is no statement; write SELECT … FROM a stream or view",
-        ),
-        (
-            "SELECT 1; SELECT 2",
-            Some((1, 9)),
-            "one statement at a time; send each by itself",
-        ),
+        ("SELECT title FROM edits WHERE", Some((1, 30)), "the statement ends too early: an expression is missing"),
+        ("", None, "there is no statement; write SELECT … FROM a stream or view"),
+        ("-- nothing", None, "there is no statement; write SELECT … FROM a stream or view"),
+        ("SELECT 1; SELECT 2", Some((1, 9)), "one statement at a time; send each by itself"),
         (
             "SELECT titel FROM edits",
             Some((1, 8)),
@@ -236,11 +213,7 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 8)),
             "there is no column \"titel\" in \"e\"; did you mean `title`? valid: event_offset, event_time, received_time, title, n, ms, bot, at, data",
         ),
-        (
-            "SELECT x.title FROM edits AS e",
-            Some((1, 8)),
-            "there is no table \"x\" in FROM here; valid: e",
-        ),
+        ("SELECT x.title FROM edits AS e", Some((1, 8)), "there is no table \"x\" in FROM here; valid: e"),
         (
             "SELECT\n  title,\n  nn\nFROM edits",
             Some((3, 3)),
@@ -271,11 +244,7 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 19)),
             "there is no stream or view \"edit\"; did you mean `edits`? valid: edits, requests",
         ),
-        (
-            "SELECT title FROM nowhere",
-            Some((1, 19)),
-            "there is no stream or view \"nowhere\"; valid: edits, requests",
-        ),
+        ("SELECT title FROM nowhere", Some((1, 19)), "there is no stream or view \"nowhere\"; valid: edits, requests"),
         (
             "SELECT title FROM edits JOIN requets USING (n)",
             Some((1, 30)),
@@ -286,31 +255,15 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 8)),
             "the column \"n\" is in more than one table here; write which is meant, as in t.n",
         ),
-        (
-            "SELECT cuont(*) FROM edits",
-            Some((1, 8)),
-            "there is no function \"cuont\"; did you mean `count`?",
-        ),
+        ("SELECT cuont(*) FROM edits", Some((1, 8)), "there is no function \"cuont\"; did you mean `count`?"),
         (
             "SELECT xyzzyplugh(title) FROM edits",
             Some((1, 8)),
             "there is no function \"xyzzyplugh\"; docs/sql.md names what there is",
         ),
-        (
-            "SELECT lowr(title) FROM edits",
-            Some((1, 8)),
-            "there is no function \"lowr\"; did you mean `lower`?",
-        ),
-        (
-            "SELECT upper(title, n) FROM edits",
-            Some((1, 8)),
-            "upper takes 1 arguments, not 2",
-        ),
-        (
-            "SELECT upper() FROM edits",
-            Some((1, 8)),
-            "upper takes an argument",
-        ),
+        ("SELECT lowr(title) FROM edits", Some((1, 8)), "there is no function \"lowr\"; did you mean `lower`?"),
+        ("SELECT upper(title, n) FROM edits", Some((1, 8)), "upper takes 1 arguments, not 2"),
+        ("SELECT upper() FROM edits", Some((1, 8)), "upper takes an argument"),
         (
             "SELECT round('abc', title) FROM edits",
             Some((1, 8)),
@@ -416,16 +369,8 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 39)),
             "edits.title in HAVING is neither grouped nor aggregated; add it to GROUP BY, or write min(edits.title) or count(DISTINCT edits.title)",
         ),
-        (
-            "SELECT n FROM edits GROUP BY 3",
-            Some((1, 30)),
-            "GROUP BY 3: only 1 columns are selected; name one of them",
-        ),
-        (
-            "SELECT n FROM edits ORDER BY 3",
-            Some((1, 30)),
-            "ORDER BY 3: only 1 columns are selected; name one of them",
-        ),
+        ("SELECT n FROM edits GROUP BY 3", Some((1, 30)), "GROUP BY 3: only 1 columns are selected; name one of them"),
+        ("SELECT n FROM edits ORDER BY 3", Some((1, 30)), "ORDER BY 3: only 1 columns are selected; name one of them"),
         (
             "SELECT sum(count(*)) FROM edits",
             None,
@@ -436,21 +381,9 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 39)),
             "with SELECT DISTINCT only what is selected can order the rows; select edits.title, too",
         ),
-        (
-            "SELECT n FROM edits LIMIT -1",
-            Some((1, 21)),
-            "LIMIT takes a whole number from 0 on, not -1",
-        ),
-        (
-            "SELECT n FROM edits LIMIT 'a'",
-            Some((1, 21)),
-            "LIMIT takes a whole number from 0 on, not text",
-        ),
-        (
-            "SELECT n FROM edits LIMIT n",
-            Some((1, 27)),
-            "there is no column \"n\"; no column can stand here",
-        ),
+        ("SELECT n FROM edits LIMIT -1", Some((1, 21)), "LIMIT takes a whole number from 0 on, not -1"),
+        ("SELECT n FROM edits LIMIT 'a'", Some((1, 21)), "LIMIT takes a whole number from 0 on, not text"),
+        ("SELECT n FROM edits LIMIT n", Some((1, 27)), "there is no column \"n\"; no column can stand here"),
         (
             "SELECT n FROM edits UNION SELECT n, title FROM edits",
             Some((1, 21)),
@@ -501,11 +434,7 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 12)),
             "a division by zero; write a / nullif(b, 0), which gives NULL there",
         ),
-        (
-            "SELECT 1 / 0",
-            Some((1, 10)),
-            "a division by zero; write a / nullif(b, 0), which gives NULL there",
-        ),
+        ("SELECT 1 / 0", Some((1, 10)), "a division by zero; write a / nullif(b, 0), which gives NULL there"),
         (
             "SELECT n % 0 FROM edits",
             Some((1, 10)),
@@ -556,11 +485,7 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             None,
             "tumble(time, size [, zone]): 1 minute is no interval; write one as in INTERVAL '1 minute'",
         ),
-        (
-            "SELECT tumble(event_time) FROM edits",
-            Some((1, 8)),
-            "tumble takes 2 or 3 arguments, not 1",
-        ),
+        ("SELECT tumble(event_time) FROM edits", Some((1, 8)), "tumble takes 2 or 3 arguments, not 1"),
         (
             "SELECT tumble(title, INTERVAL '1 minute') FROM edits",
             None,
@@ -581,41 +506,17 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 8)),
             "session takes 2 or 3 arguments, not 1",
         ),
-        (
-            "SELECT regexp_like(title, '(') FROM edits",
-            Some((1, 27)),
-            "this is no regular expression: unclosed group",
-        ),
-        (
-            "SELECT title ~ '[' FROM edits",
-            Some((1, 16)),
-            "this is no regular expression: unclosed character class",
-        ),
+        ("SELECT regexp_like(title, '(') FROM edits", Some((1, 27)), "this is no regular expression: unclosed group"),
+        ("SELECT title ~ '[' FROM edits", Some((1, 16)), "this is no regular expression: unclosed character class"),
         (
             "SELECT substr(title, 'a') FROM edits",
             Some((1, 8)),
             "substr does not take text here, but a number; convert it, as in CAST(a AS …)",
         ),
-        (
-            "SELECT data ->> 1.5 FROM edits",
-            None,
-            "json_as_text(json, path …): 1.5 is no key and no place in an array",
-        ),
-        (
-            "SELECT n -> 'a' FROM edits",
-            None,
-            "json_get takes JSON text, as data and data -> 'field' are, not int64",
-        ),
-        (
-            "SELECT title[1] FROM edits",
-            None,
-            "array_element does not take text",
-        ),
-        (
-            "SELECT title.x FROM edits",
-            None,
-            "text has no fields; of JSON text write data ->> 'field'",
-        ),
+        ("SELECT data ->> 1.5 FROM edits", None, "json_as_text(json, path …): 1.5 is no key and no place in an array"),
+        ("SELECT n -> 'a' FROM edits", None, "json_get takes JSON text, as data and data -> 'field' are, not int64"),
+        ("SELECT title[1] FROM edits", None, "array_element does not take text"),
+        ("SELECT title.x FROM edits", None, "text has no fields; of JSON text write data ->> 'field'"),
         (
             "SELECT unnest(title) FROM edits",
             Some((1, 8)),
@@ -626,11 +527,7 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 8)),
             "top_k(value, k): k is 0, but must be a whole number from 1 to 10000",
         ),
-        (
-            "SELECT top_k(title) FROM edits",
-            Some((1, 8)),
-            "top_k takes 2 arguments, not 1",
-        ),
+        ("SELECT top_k(title) FROM edits", Some((1, 8)), "top_k takes 2 arguments, not 1"),
         (
             "SELECT string_agg(title, ',' ORDER BY n), string_agg(title, ',' ORDER BY ms) FROM edits",
             Some((1, 8)),
@@ -646,11 +543,7 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 44)),
             "the frame begins (1 FOLLOWING) behind its end (1 PRECEDING); swap the two",
         ),
-        (
-            "SELECT rank() FROM edits",
-            Some((1, 8)),
-            "rank needs OVER, as in rank(…) OVER (ORDER BY event_time)",
-        ),
+        ("SELECT rank() FROM edits", Some((1, 8)), "rank needs OVER, as in rank(…) OVER (ORDER BY event_time)"),
         (
             "SELECT count(*) OVER (PARTITION BY nn) FROM edits",
             Some((1, 36)),
@@ -736,16 +629,8 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 16)),
             "there is no column \"titel\"; did you mean `title`? valid: event_offset, event_time, received_time, title, n, ms, bot, at, data",
         ),
-        (
-            "SHOW TABLS",
-            Some((1, 6)),
-            "SHOW has no tabls; write SHOW TABLES or SHOW COLUMNS FROM a stream",
-        ),
-        (
-            "SELECT * FROM 'a.parquet'",
-            None,
-            "there is no stream or view \"parquet\"; valid: edits, requests",
-        ),
+        ("SHOW TABLS", Some((1, 6)), "SHOW has no tabls; write SHOW TABLES or SHOW COLUMNS FROM a stream"),
+        ("SELECT * FROM 'a.parquet'", None, "there is no stream or view \"parquet\"; valid: edits, requests"),
         (
             "SELECT * FROM read_csv('a')",
             Some((1, 15)),
@@ -761,16 +646,8 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 21)),
             "the end of the statement was expected here, not LATERAL; did you mean INTERVAL in place of LATERAL?",
         ),
-        (
-            "SELECT n QUALIFY n > 1 FROM edits",
-            Some((1, 18)),
-            "the end of the statement was expected here, not n",
-        ),
-        (
-            "SELECT TOP 5 n FROM edits",
-            Some((1, 8)),
-            "there is no TOP; write LIMIT at the end",
-        ),
+        ("SELECT n QUALIFY n > 1 FROM edits", Some((1, 18)), "the end of the statement was expected here, not n"),
+        ("SELECT TOP 5 n FROM edits", Some((1, 8)), "there is no TOP; write LIMIT at the end"),
         (
             "SELECT DISTINCT ON (n) title FROM edits ORDER BY title",
             Some((1, 8)),
@@ -781,76 +658,36 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 1)),
             "a row of VALUES has 2 values where 1 are expected; give each row as many",
         ),
-        (
-            "SELECT $1",
-            Some((1, 8)),
-            "$1 stands for a value that nobody gives; write the value itself",
-        ),
-        (
-            "SELECT @x",
-            Some((1, 8)),
-            "there is no operator @; write abs(a)",
-        ),
+        ("SELECT $1", Some((1, 8)), "$1 stands for a value that nobody gives; write the value itself"),
+        ("SELECT @x", Some((1, 8)), "there is no operator @; write abs(a)"),
         (
             "SELECT E'\\uD800'",
             Some((1, 8)),
             "a text E'…', in which each escape must be right, begins here and does not end; close it",
         ),
-        (
-            "SELECT X'GG'",
-            None,
-            "X'GG' is not hexadecimal; write an even number of digits and letters from A to F",
-        ),
+        ("SELECT X'GG'", None, "X'GG' is not hexadecimal; write an even number of digits and letters from A to F"),
         (
             "SELECT n AS a, title AS a FROM edits ORDER BY a",
             Some((1, 13)),
             "two columns are named \"a\"; name one of them otherwise with AS",
         ),
-        (
-            "SELECT array_agg(n)[title] FROM edits",
-            None,
-            "a place in a list is a whole number, as in a[1]",
-        ),
-        (
-            "SELECT struct(n).x FROM edits",
-            None,
-            "a field cannot be taken of this with a dot; write (a)['field']",
-        ),
-        (
-            "SELECT to_timestamp('abc')",
-            Some((1, 21)),
-            "'abc' is no time; write one as in '2026-11-24T10:00:00Z'",
-        ),
-        (
-            "SELECT to_timestamp(title) FROM edits",
-            None,
-            "'abc' is no time; write one as in '2026-11-24T10:00:00Z'",
-        ),
+        ("SELECT array_agg(n)[title] FROM edits", None, "a place in a list is a whole number, as in a[1]"),
+        ("SELECT struct(n).x FROM edits", None, "a field cannot be taken of this with a dot; write (a)['field']"),
+        ("SELECT to_timestamp('abc')", Some((1, 21)), "'abc' is no time; write one as in '2026-11-24T10:00:00Z'"),
+        ("SELECT to_timestamp(title) FROM edits", None, "'abc' is no time; write one as in '2026-11-24T10:00:00Z'"),
         (
             "SELECT repeat(title, title) FROM edits",
             Some((1, 8)),
             "repeat does not take text here, but a number; convert it, as in CAST(a AS …)",
         ),
-        (
-            "SELECT max(DISTINCT *) FROM edits",
-            Some((1, 21)),
-            "* cannot stand here; name a column",
-        ),
+        ("SELECT max(DISTINCT *) FROM edits", Some((1, 21)), "* cannot stand here; name a column"),
         (
             "SELECT count(DISTINCT title, n) FROM edits",
             Some((1, 14)),
             "count(DISTINCT …) takes one value; write count(DISTINCT concat(a, ' ', b))",
         ),
-        (
-            "SELECT grouping(n) FROM edits",
-            Some((1, 8)),
-            "grouping takes a column of GROUP BY, and edits.n is none",
-        ),
-        (
-            "SELECT lag(n) FROM edits",
-            Some((1, 8)),
-            "lag needs OVER, as in lag(…) OVER (ORDER BY event_time)",
-        ),
+        ("SELECT grouping(n) FROM edits", Some((1, 8)), "grouping takes a column of GROUP BY, and edits.n is none"),
+        ("SELECT lag(n) FROM edits", Some((1, 8)), "lag needs OVER, as in lag(…) OVER (ORDER BY event_time)"),
         (
             "SELECT sum(n) FILTER (WHERE title) FROM edits",
             None,
@@ -876,11 +713,7 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 8)),
             "there is no table e in FROM; write * alone, or a name that stands there",
         ),
-        (
-            "SELECT n FROM edits WHERE n = ANY(title)",
-            None,
-            "array_has does not take text",
-        ),
+        ("SELECT n FROM edits WHERE n = ANY(title)", None, "array_has does not take text"),
         (
             "SELECT n FROM edits WHERE n IN ('a', at)",
             Some((1, 29)),

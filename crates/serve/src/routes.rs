@@ -23,7 +23,10 @@ pub struct Route {
 
 /// Statuses that every route may answer.
 const EVERYWHERE: &[(u16, &str)] = &[
-    (401, "the pipeline has a token, and none or another one was given: `Authorization: Bearer TOKEN`, or the cookie of the sign-in page"),
+    (
+        401,
+        "the pipeline has a token, and none or another one was given: `Authorization: Bearer TOKEN`, or the cookie of the sign-in page",
+    ),
     (403, "a page of another origin asks"),
     (404, "nothing is served there, or there is no stream or view of this name; the answer names what there is"),
     (405, "the path does not take this method"),
@@ -41,13 +44,22 @@ pub const ROUTES: &[Route] = &[
         what: "Takes events into a stream; answers when they are on disk.",
         parameters: &[
             ("`{name}`", "the stream"),
-            ("`Content-Type`", "`application/json` for one document or an array of them; `application/x-ndjson` for one on each line. Without it the body tells"),
+            (
+                "`Content-Type`",
+                "`application/json` for one document or an array of them; `application/x-ndjson` for one on each line. Without it the body tells",
+            ),
             ("`Idempotency-Key`", "a push that is repeated with the same key is kept once"),
         ],
         body: "JSON: a document, an array of documents, or a document on each line",
         answers: &[
-            (201, "every event is committed: `{\"accepted\": 2, \"first_offset\": 17}`; with `\"repeated\": true` it was so before"),
-            (207, "some are committed; `invalid` lists the others with their reasons, and they are in the stream `rejects`"),
+            (
+                201,
+                "every event is committed: `{\"accepted\": 2, \"first_offset\": 17}`; with `\"repeated\": true` it was so before",
+            ),
+            (
+                207,
+                "some are committed; `invalid` lists the others with their reasons, and they are in the stream `rejects`",
+            ),
             (400, "none is committed, with the reasons"),
             (409, "a push with this key is being written"),
             (507, "the disk is full; nothing of the body was kept"),
@@ -134,7 +146,10 @@ pub const ROUTES: &[Route] = &[
         what: "The raw events behind rows of a view ([views](../views.md)).",
         parameters: &[("`{name}`", "the view")],
         body: "a JSON object: `where` is a condition in SQL, `rows` and `events` are how many are shown; empty for the first rows",
-        answers: &[(200, "the rows, the events of each, and whether they give it again"), (400, "the condition is wrong")],
+        answers: &[
+            (200, "the rows, the events of each, and whether they give it again"),
+            (400, "the condition is wrong"),
+        ],
         limits: "64 KiB of body; as a query in time and memory",
     },
     Route {
@@ -143,7 +158,10 @@ pub const ROUTES: &[Route] = &[
         what: "What has changed in closed windows since a position.",
         parameters: &[
             ("`{name}`", "the view"),
-            ("`?after=`", "the position that the answer before told in `Lakehead-Position`; without it everything that there is"),
+            (
+                "`?after=`",
+                "the position that the answer before told in `Lakehead-Position`; without it everything that there is",
+            ),
         ],
         body: "",
         answers: &[
@@ -167,7 +185,10 @@ pub const ROUTES: &[Route] = &[
         what: "Does something with a view.",
         parameters: &[
             ("`{name}`", "the view"),
-            ("`{what}`", "`rebuild` builds it anew beside the one that answers; `swap` lets the one that waits take its place"),
+            (
+                "`{what}`",
+                "`rebuild` builds it anew beside the one that answers; `swap` lets the one that waits take its place",
+            ),
         ],
         body: "",
         answers: &[(200, "`{\"view\": …, \"done\": …}`"), (400, "none waits to take its place")],
@@ -288,7 +309,8 @@ mod tests {
     /// The routes that the router is built from, read from its own text: `.route("PATH", get(…).post(…))`.
     fn served() -> BTreeSet<(String, String)> {
         let text = include_str!("app.rs");
-        let router = text.split("pub(crate) fn router").nth(1).and_then(|rest| rest.split("\n}").next()).expect("a router");
+        let router =
+            text.split("pub(crate) fn router").nth(1).and_then(|rest| rest.split("\n}").next()).expect("a router");
         let mut served = BTreeSet::new();
         for call in router.split(".route(").skip(1) {
             let (path, rest) = call.split_once(',').expect("a path and its methods");
@@ -299,9 +321,9 @@ mod tests {
             // What comes behind the methods are other calls of the router.
             let rest = rest.split("\n        .").next().unwrap_or(rest);
             for method in ["get", "post", "put", "delete", "patch", "head", "options", "any"] {
-                let is_called = rest.match_indices(&format!("{method}(")).any(|(at, _)| {
-                    !rest[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
-                });
+                let is_called = rest
+                    .match_indices(&format!("{method}("))
+                    .any(|(at, _)| !rest[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'));
                 if is_called {
                     served.insert((method.to_uppercase(), path.clone()));
                 }

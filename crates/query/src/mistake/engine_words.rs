@@ -13,7 +13,7 @@ use datafusion::{
 use lakehead_model::hint::is_slip;
 
 use super::{
-    Mistake, Missing,
+    Missing, Mistake,
     place::{Clue, Place, Tokens},
 };
 
@@ -51,16 +51,8 @@ const RULES: &[Rule] = &[
         means: "this goes beyond what an int64 holds: {0}; compute with CAST(a AS DOUBLE) or CAST(a AS DECIMAL(38, 0))",
         of: Of::Nothing,
     },
-    Rule {
-        says: "regex parse error:{}error: {}",
-        means: "this is no regular expression: {1}",
-        of: Of::Constant(0),
-    },
-    Rule {
-        says: "'{}' does not support zero arguments",
-        means: "{0} takes an argument",
-        of: Of::Call(0),
-    },
+    Rule { says: "regex parse error:{}error: {}", means: "this is no regular expression: {1}", of: Of::Constant(0) },
+    Rule { says: "'{}' does not support zero arguments", means: "{0} takes an argument", of: Of::Call(0) },
     Rule {
         says: "Cannot get result type for temporal operation {}: ",
         means: "{0} cannot be computed; a time takes an interval, as in event_time + INTERVAL '1 hour', and of two times there is the difference",
@@ -296,11 +288,7 @@ const RULES: &[Rule] = &[
         means: "there is no statement; write SELECT … FROM a stream or view",
         of: Of::Nothing,
     },
-    Rule {
-        says: "=TOP",
-        means: "there is no TOP; write LIMIT at the end",
-        of: Of::Keyword(&["TOP"]),
-    },
+    Rule { says: "=TOP", means: "there is no TOP; write LIMIT at the end", of: Of::Keyword(&["TOP"]) },
     Rule {
         says: "SELECT DISTINCT ON expressions must match",
         means: "DISTINCT ON keeps the first row of each group, so ORDER BY begins with the same expressions",
@@ -321,11 +309,7 @@ const RULES: &[Rule] = &[
         means: "there is no operator {0} before a value",
         of: Of::Nothing,
     },
-    Rule {
-        says: "Unsupported SQL binary operator {}",
-        means: "there is no operator {0} here",
-        of: Of::Nothing,
-    },
+    Rule { says: "Unsupported SQL binary operator {}", means: "there is no operator {0} here", of: Of::Nothing },
     Rule {
         says: "Invalid HexStringLiteral '{}'",
         means: "X'{0}' is not hexadecimal; write an even number of digits and letters from A to F",
@@ -336,16 +320,8 @@ const RULES: &[Rule] = &[
         means: "a field cannot be taken of this with a dot; write (a)['field']",
         of: Of::Nothing,
     },
-    Rule {
-        says: "not supported for n: {}",
-        means: "a place in a list is a whole number, as in a[1]",
-        of: Of::Nothing,
-    },
-    Rule {
-        says: "logical expression Wildcard",
-        means: "* cannot stand here; name a column",
-        of: Of::Token(&["*"]),
-    },
+    Rule { says: "not supported for n: {}", means: "a place in a list is a whole number, as in a[1]", of: Of::Nothing },
+    Rule { says: "logical expression Wildcard", means: "* cannot stand here; name a column", of: Of::Token(&["*"]) },
     Rule {
         says: "COUNT DISTINCT with multiple arguments",
         means: "count(DISTINCT …) takes one value; write count(DISTINCT concat(a, ' ', b))",
@@ -371,28 +347,20 @@ const RULES: &[Rule] = &[
         means: "{0} cannot be compared with {1}; make all of them one type with CAST",
         of: Of::Keyword(&["IN", "CASE"]),
     },
-    Rule {
-        says: "xpected an expression, found: {}",
-        means: "an expression is missing before {0}",
-        of: Of::Nothing,
-    },
+    Rule { says: "xpected an expression, found: {}", means: "an expression is missing before {0}", of: Of::Nothing },
     Rule {
         says: "{}(json, path …): json is a {}, but must be text",
         means: "{0} takes JSON text, as data and data -> 'field' are, not {1}",
         of: Of::Call(0),
     },
-    Rule {
-        says: "{} does not support type {}. No function matches",
-        means: "{0} does not take {1}",
-        of: Of::Call(0),
-    },
+    Rule { says: "{} does not support type {}. No function matches", means: "{0} does not take {1}", of: Of::Call(0) },
 ];
 
 /// Words of SQL that a misspelt one could be.
 const KEYWORDS: [&str; 34] = [
-    "SELECT", "FROM", "WHERE", "GROUP", "BY", "HAVING", "ORDER", "LIMIT", "OFFSET", "JOIN", "LEFT", "RIGHT", "INNER", "OUTER",
-    "ON", "AS", "AND", "OR", "NOT", "IN", "LIKE", "BETWEEN", "UNION", "CASE", "WHEN", "THEN", "ELSE", "END", "WITH", "DISTINCT",
-    "INTERVAL", "USING", "FILTER", "CROSS",
+    "SELECT", "FROM", "WHERE", "GROUP", "BY", "HAVING", "ORDER", "LIMIT", "OFFSET", "JOIN", "LEFT", "RIGHT", "INNER",
+    "OUTER", "ON", "AS", "AND", "OR", "NOT", "IN", "LIKE", "BETWEEN", "UNION", "CASE", "WHEN", "THEN", "ELSE", "END",
+    "WITH", "DISTINCT", "INTERVAL", "USING", "FILTER", "CROSS",
 ];
 
 /// What the parser says.
@@ -400,7 +368,9 @@ pub(super) fn parsing(error: &ParserError) -> Mistake {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
         ParserError::RecursionLimitExceeded => {
-            return Mistake::new("the statement is nested too deeply; write it in steps, as in WITH a AS (SELECT …) SELECT …");
+            return Mistake::new(
+                "the statement is nested too deeply; write it in steps, as in WITH a AS (SELECT …) SELECT …",
+            );
         }
     };
     let (text, at) = match text.rfind(" at Line: ") {
@@ -452,9 +422,8 @@ fn place_in(text: &str) -> Option<(usize, usize)> {
 
 /// What it has not got.
 pub(super) fn not_there(text: &str) -> Mistake {
-    by_rule(text).unwrap_or_else(|| {
-        Mistake::new(format!("{}; docs/sql.md says what there is", sentence(&plainly(text))))
-    })
+    by_rule(text)
+        .unwrap_or_else(|| Mistake::new(format!("{}; docs/sql.md says what there is", sentence(&plainly(text)))))
 }
 
 /// What it takes for a bug of its own.
@@ -520,7 +489,8 @@ fn by_rule(text: &str) -> Option<Mistake> {
 
 /// What a function was given that it does not take: of the many ways in which the engine says that, one sentence.
 fn signature(text: &str) -> Option<Mistake> {
-    let named = ["unction '{}' failed to match", "unction '{}' requires ", "unction '{}' expects ", "unction '{}' expected "];
+    let named =
+        ["unction '{}' failed to match", "unction '{}' requires ", "unction '{}' expects ", "unction '{}' expected "];
     let name = named.iter().find_map(|pattern| captures(pattern, text)).map(|found| found[0].to_owned())?;
     let (mut takes, mut given, mut counts, mut count) = (Vec::new(), String::new(), Vec::new(), "");
     let mut rest = text;
@@ -578,7 +548,8 @@ fn computed(text: &str) -> Option<Mistake> {
 
 /// Two columns of one name.
 fn same_name(text: &str) -> Option<Mistake> {
-    let found = captures("unique expression names but the expression \"{}\" at position {} and \"{}\" at position", text)?;
+    let found =
+        captures("unique expression names but the expression \"{}\" at position {} and \"{}\" at position", text)?;
     let name = last_name(found[2].rsplit(" AS ").next().unwrap_or(found[2]));
     let what = format!("two columns are named {name:?}; name one of them otherwise with AS");
     Some(Mistake::new(what).at(Clue::Word(name)))

@@ -17,8 +17,8 @@ use datafusion::{
 };
 use lakehead_model::hint::{instead, nearest};
 
-pub use self::place::Place;
 pub(crate) use self::engine_words::plainly;
+pub use self::place::Place;
 use self::place::{Clue, Tokens};
 use crate::Error;
 

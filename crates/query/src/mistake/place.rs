@@ -99,21 +99,17 @@ impl Clue {
                 };
                 Place::new(text, *line, *column, length)
             }
-            Self::Call(name) => tokens.find(text, |this, next| {
-                matches!(next, Some(Token::LParen)) && is_word(this, name)
-            }),
+            Self::Call(name) => {
+                tokens.find(text, |this, next| matches!(next, Some(Token::LParen)) && is_word(this, name))
+            }
             Self::Word(word) => tokens.find(text, |this, _| is_word(this, word)),
             Self::Constant(value) => tokens.find(text, |this, _| match this {
                 Token::SingleQuotedString(text) => text == value,
                 Token::Number(digits, _) => digits == value,
                 _ => false,
             }),
-            Self::Keyword(words) => {
-                words.iter().find_map(|word| tokens.find(text, |this, _| is_keyword(this, word)))
-            }
-            Self::Token(signs) => {
-                tokens.find(text, |this, _| signs.iter().any(|sign| this.to_string() == *sign))
-            }
+            Self::Keyword(words) => words.iter().find_map(|word| tokens.find(text, |this, _| is_keyword(this, word))),
+            Self::Token(signs) => tokens.find(text, |this, _| signs.iter().any(|sign| this.to_string() == *sign)),
             Self::Text => tokens.find(text, |this, _| matches!(this, Token::SingleQuotedString(_))),
             Self::Start => tokens.find(text, |_, _| true),
             Self::End => {
