@@ -14,6 +14,7 @@ mod reload;
 mod retention;
 mod run;
 mod simulate;
+pub(crate) mod sql_worker;
 mod streams;
 mod table;
 mod tail;
@@ -71,6 +72,9 @@ enum Command {
     Fsck(fsck::Arguments),
     /// What the retention rules would remove now, and who still needs what; removes it only with --apply.
     Retention(retention::Arguments),
+    /// Answers SQL for the process that starts it; of no use by itself.
+    #[command(hide = true, name = sql_worker::NAME)]
+    SqlWorker,
     /// Proves that upstream, log and views add up, or says where they do not.
     Verify(verify::Arguments),
     /// Prints the completions of a shell, to be put where it looks for them.
@@ -80,6 +84,11 @@ enum Command {
 }
 
 impl Cli {
+    /// Whether this is to be a worker: then nothing else is set up before it.
+    pub(crate) fn is_worker(&self) -> bool {
+        matches!(self.command, Command::SqlWorker)
+    }
+
     /// Runs the subcommand.
     pub(crate) async fn run(self) -> Outcome {
         let whom = &self.elsewhere;
@@ -103,6 +112,8 @@ impl Cli {
             Command::Verify(arguments) => verify::run(arguments, whom).await,
             Command::Completions(arguments) => completions::run(&arguments),
             Command::Reference(arguments) => reference::run(&arguments),
+            // It has a runtime of its own, and limits to begin with: see main.
+            Command::SqlWorker => Ok(()),
         }
     }
 }

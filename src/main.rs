@@ -31,6 +31,9 @@ const VERSION_AND_COMMIT: &str = concat!(env!("CARGO_PKG_VERSION"), env!("LAKEHE
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log();
+    if cli.is_worker() {
+        return report(cli::sql_worker::run());
+    }
     if let Err(what) = crash_point() {
         return report(Err(outcome::Failure::Usage(what)));
     }

@@ -25,7 +25,7 @@ use indicatif::ProgressBar;
 use lakehead_connectors::json_lines::{self, FileId, Lines, Position};
 use lakehead_engine::{
     catalog::Catalog,
-    import::{Imported, Importer, PREFIX, Run, UnderWay, held},
+    import::{Imported, Importer, PREFIX, Run, UnderWay, check_event_time, held},
     schemas,
 };
 use lakehead_model::{ByteSize, Name, hint::instead};
@@ -70,7 +70,8 @@ pub(crate) struct Arguments {
     /// A pipeline file that names the stream, for a data directory that does not know it yet.
     #[arg(long, value_name = "FILE")]
     pipeline: Option<PathBuf>,
-    /// Where the event time stands, as in meta.dt: RFC 3339 text or Unix seconds. Default: as the stream's schema says.
+    /// Where the event time stands; refused unless it is where the stream's pipeline says, which goes for all that brings
+    /// events. To change it, set event_time under [stream.NAME] in the pipeline.
     #[arg(long, value_name = "FIELD")]
     event_time: Option<String>,
     /// The import's name, under which the stream remembers how far it has got. Default: made from the paths. With
@@ -188,6 +189,11 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     );
     if imported.rejects > 0 {
         eprintln!("what was refused lies in the stream rejects: SELECT position, reason FROM rejects");
+    }
+    if imported.without_event_time > 0 {
+        let count = grouped(imported.without_event_time);
+        let why = imported.why_without.as_deref().unwrap_or_default();
+        eprintln!("{count} of the events have no event time, and are in no window over it: {why}");
     }
     if whole { Ok(()) } else { Err(anyhow!("interrupted; the same command goes on from here").into()) }
 }
@@ -443,7 +449,8 @@ impl Opened {
                 let schemas = schemas(&catalog.stream_configs());
                 let rejects = store.stream(&Name::new("rejects")?)?.appender();
                 let schema = schemas.get(stream).context("the stream was found before")?;
-                let importer = Importer::new(&store.stream(stream)?, rejects, schema, event_time.as_deref(), source);
+                check_event_time(stream, schema, event_time.as_deref())?;
+                let importer = Importer::new(&store.stream(stream)?, rejects, schema, source);
                 Ok(Target::Store { store, importer: Box::new(importer), under_way: VecDeque::new() })
             }
         }
@@ -517,6 +524,8 @@ async fn commit_oldest(under_way: &mut VecDeque<UnderWay>, imported: &mut Import
 fn add(all: &mut Imported, one: Imported) {
     all.events += one.events;
     all.rejects += one.rejects;
+    all.without_event_time += one.without_event_time;
+    all.why_without = all.why_without.take().or(one.why_without);
 }
 
 #[cfg(test)]

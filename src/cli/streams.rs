@@ -4,8 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::ProgressBar;
-use lakehead_engine::{catalog::Catalog, schemas};
-use lakehead_model::{ByteSize, ColumnType, Name, hint::instead};
+use lakehead_engine::{
+    catalog::Catalog,
+    offline::{Looked, look_back},
+    schemas,
+};
+use lakehead_model::{
+    ByteSize, ColumnType, EventTimeRule, Name, StreamSchema, TimeFormat, hint::instead,
+};
 use lakehead_store::Store;
 use serde_json::{Value, json};
 
@@ -50,6 +56,9 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     }?)
 }
 
+/// How many of the last events are looked at for those that do not fit the columns.
+pub(crate) const LOOK_BACK_EVENTS: u64 = 10_000;
+
 fn running(status: &Value) -> Vec<Value> {
     let streams = status["streams"].as_object().into_iter().flatten();
     let row = |(name, stream): (&String, &Value)| {
@@ -59,6 +68,7 @@ fn running(status: &Value) -> Vec<Value> {
             "raw_bytes": stream["raw_bytes"],
             "stored_bytes": stream["stored_bytes"],
             "last_received": stream["last_received"],
+            "event_times": stream["event_times"],
         })
     };
     streams.map(row).collect()
@@ -81,12 +91,18 @@ fn lying(data: &Path) -> anyhow::Result<Vec<Value>> {
 }
 
 fn shown_streams(rows: &[Value]) -> Table {
-    let mut table = Table::new(["stream", "events", "raw bytes", "on disk", "last received"]);
+    let mut table = Table::new(["stream", "events", "raw bytes", "on disk", "last received", "no event time"]);
     for row in rows {
         let text = |key: &str| row[key].as_str().unwrap_or("-").to_owned();
         let bytes = |key: &str| ByteSize(row[key].as_u64().unwrap_or(0)).rounded();
         let events = grouped(row["events"].as_u64().unwrap_or(0));
-        table.row([text("stream"), events, bytes("raw_bytes"), bytes("stored_bytes"), text("last_received")]);
+        let times = &row["event_times"];
+        let count = |key: &str| grouped(times[key].as_u64().unwrap_or(0));
+        let untimed = match times["without"].as_u64().unwrap_or(0) {
+            0 => "-".to_owned(),
+            _ => format!("{} of {} since the start", count("without"), count("events")),
+        };
+        table.row([text("stream"), events, bytes("raw_bytes"), bytes("stored_bytes"), text("last_received"), untimed]);
     }
     table
 }
@@ -99,7 +115,8 @@ fn column(name: &str, column_type: &str, from: impl Into<String>) -> Value {
 fn columns(data: &Path, stream: &str) -> Result<Vec<Value>, Failure> {
     let schemas = schemas(&Catalog::load(data)?.stream_configs());
     let schema = schemas.get(stream).ok_or_else(|| unknown(stream, schemas.keys().map(Name::as_str)))?;
-    let rules: Vec<_> = schema.event_time.iter().map(|rule| rule.path.join(".")).collect();
+    let looked = look_at(data, stream, schema)?;
+    let rules: Vec<_> = schema.event_time.iter().map(rule).collect();
     let mut rows = vec![
         column("event_offset", "int64", "its position in the stream"),
         column("event_time", "timestamp", if rules.is_empty() { "-".into() } else { rules.join(", else ") }),
@@ -111,6 +128,18 @@ fn columns(data: &Path, stream: &str) -> Result<Vec<Value>, Failure> {
         rows.push(column(&one.name, type_name(one.column_type), from));
     }
     rows.push(column("data", "text", "the event itself"));
+    for row in &mut rows {
+        let count = match row["column"].as_str().unwrap_or_default() {
+            "event_time" => looked.without_event_time,
+            name => looked.mistyped.get(name).copied().unwrap_or(0),
+        };
+        row["do_not_fit"] = count.into();
+        row["of_the_last"] = looked.events.into();
+    }
+    if let Some(why) = &looked.why {
+        let (without, events) = (grouped(looked.without_event_time), grouped(looked.events));
+        eprintln!("{without} of the last {events} have no event time: {why}");
+    }
     Ok(rows)
 }
 
@@ -132,11 +161,37 @@ fn unknown<'a>(stream: &str, known: impl IntoIterator<Item = &'a str>) -> Failur
 }
 
 fn shown_columns(rows: &[Value]) -> Table {
-    let mut table = Table::new(["column", "type", "from"]);
+    let mut table = Table::new(["column", "type", "from", "do not fit"]);
     for row in rows {
-        table.row(["column", "type", "from"].map(|key| row[key].as_str().unwrap_or("-").to_owned()));
+        let text = |key: &str| row[key].as_str().unwrap_or("-").to_owned();
+        let misfits = match row["do_not_fit"].as_u64() {
+            None | Some(0) => "-".to_owned(),
+            Some(count) => {
+                format!("{} of the last {}", grouped(count), grouped(row["of_the_last"].as_u64().unwrap_or(0)))
+            }
+        };
+        table.row([text("column"), text("type"), text("from"), misfits]);
     }
     table
+}
+
+/// How the last events fit the columns; nothing where there are none yet.
+fn look_at(data: &Path, stream: &str, schema: &StreamSchema) -> anyhow::Result<Looked> {
+    let store = Store::open_read_only(data)?;
+    if !store.names()?.iter().any(|name| name.as_str() == stream) {
+        return Ok(Looked::default());
+    }
+    Ok(look_back(&store.stream(&Name::new(stream)?)?, schema, LOOK_BACK_EVENTS)?)
+}
+
+/// Where an event time stands, and how it is written there.
+fn rule(rule: &EventTimeRule) -> String {
+    let path = rule.path.join(".");
+    match (rule.format, &rule.zone) {
+        (TimeFormat::Rfc3339, _) => path,
+        (format, None) => format!("{path} ({})", format.name()),
+        (format, Some(zone)) => format!("{path} ({}, {zone})", format.name()),
+    }
 }
 
 fn type_name(column_type: ColumnType) -> &'static str {

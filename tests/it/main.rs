@@ -7,11 +7,14 @@
 mod backup;
 mod bad_input;
 mod browser;
+mod changes;
 mod dashboard;
 mod demo;
 mod disk;
+mod event_time;
 mod export;
 mod full_disk;
+mod hostile_sql;
 mod http;
 mod import;
 mod kills;

@@ -23,6 +23,7 @@ use crate::{
     Error, Pipeline, Pushed, Status,
     audit::{self, Auditor, Effort, Report, Scope, Throttle, watchman::Watched},
     catalog::Catalog,
+    columns::LOOK_EVERY,
     current::Current,
     disk, gaps, import,
     pipeline::StreamConfig,
@@ -31,6 +32,7 @@ use crate::{
     rejects,
     sources::{STOP_WITHIN, Sources},
     status::{AuditStatus, DiskStatus, ReloadStatus, ViewStatus},
+    untimed::Untimed,
     upkeep::{self, Needed, Upkeep},
     views,
 };
@@ -154,8 +156,9 @@ impl Engine {
             Arc::clone(&shared.audit),
             stopping.clone(),
         );
-        let observer = observe(Arc::clone(&shared), pipeline.data.clone(), stopping);
-        let tasks = vec![tokio::spawn(observer), tokio::spawn(watchman)];
+        let observer = observe(Arc::clone(&shared), pipeline.data.clone(), stopping.clone());
+        let columns = look_at_columns(Arc::clone(&shared), stopping);
+        let tasks = vec![tokio::spawn(observer), tokio::spawn(watchman), tokio::spawn(columns)];
         let started = parts.clock.now();
         let (views, tasks, store) = (Mutex::new(groups), Mutex::new(tasks), Mutex::new(Some(store)));
         let (importing, reloading) = Default::default();
@@ -197,6 +200,12 @@ impl Engine {
     #[must_use]
     pub fn stream(&self, name: &str) -> Option<Stream> {
         self.shared.current().streams.get(name).map(|kept| kept.stream.clone())
+    }
+
+    /// The events that came into a stream in each of the last whole seconds, the newest last; at most five minutes of them.
+    #[must_use]
+    pub fn rates(&self, stream: &str) -> Vec<u64> {
+        self.shared.current().streams.get(stream).map(|kept| lock(&kept.rate).seconds()).unwrap_or_default()
     }
 
     /// A stream's columns.
@@ -254,13 +263,14 @@ impl Engine {
         expected: Option<&str>,
         run: import::Run,
     ) -> Result<import::Imported, Error> {
-        let (stream, schema, rejects) = self.importable(stream, source)?;
+        let (stream, schema, rejects, untimed) = self.importable(stream, source)?;
+        import::check_event_time(stream.name(), &schema, event_time)?;
         let _turn = self.importing.lock().await;
         let held = import::held(&stream, source);
         if held.as_deref() != expected {
             return Err(Error::CursorMoved { source_name: source.clone(), held });
         }
-        let importer = import::Importer::new(&stream, rejects, &schema, event_time, source.clone());
+        let importer = import::Importer::counting(&stream, rejects, &schema, source.clone(), untimed);
         let under_way = importer.hand_over(run).await?;
         under_way.committed().await
     }
@@ -273,7 +283,7 @@ impl Engine {
         self.importable(stream, source).map(|(stream, ..)| import::held(&stream, source))
     }
 
-    fn importable(&self, stream: &str, source: &Name) -> Result<(Stream, StreamSchema, Appender), Error> {
+    fn importable(&self, stream: &str, source: &Name) -> Result<(Stream, StreamSchema, Appender, Arc<Untimed>), Error> {
         if *self.stop.borrow() {
             return Err(Error::Stopping);
         }
@@ -284,7 +294,7 @@ impl Engine {
         let kept = current.streams.get(stream).filter(|kept| kept.gateway.is_some());
         let kept = kept.ok_or_else(|| current.unknown(stream))?;
         let rejects = current.streams[rejects::STREAM].stream.appender();
-        Ok((kept.stream.clone(), current.plan.schemas[stream].clone(), rejects))
+        Ok((kept.stream.clone(), current.plan.schemas[stream].clone(), rejects, Arc::clone(&kept.untimed)))
     }
 
     /// Audits `scope` as fast as it goes, whatever the audit in the background has found. It ends when the future is
@@ -463,6 +473,7 @@ async fn observe(shared: Arc<Shared>, data: std::path::PathBuf, mut stop: watch:
         }
         if measured.is_none_or(|at| at.elapsed() >= DISK_EVERY) {
             measured = Some(Instant::now());
+            current.streams.values().for_each(|kept| kept.stream.forget_old());
             let dir = data.clone();
             let found =
                 tokio::task::spawn_blocking(move || (disk::size_below(&dir.join("views")), disk::free_bytes(&dir)));
@@ -471,6 +482,30 @@ async fn observe(shared: Arc<Shared>, data: std::path::PathBuf, mut stop: watch:
                 *lock(&shared.disk) = DiskStatus { data_bytes: logs + views, free_bytes };
             }
         }
+    }
+}
+
+/// Looks at how well what comes fits the columns.
+async fn look_at_columns(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = ticks.tick() => {}
+        }
+        let current = shared.current();
+        let look = move || {
+            for (name, kept) in &current.streams {
+                let Some(schema) = current.plan.schemas.get(name).filter(|_| kept.gateway.is_some()) else { continue };
+                if let Err(error) = kept.columns.look(&kept.stream, schema) {
+                    // Whoever needs the events says it louder.
+                    tracing::debug!(stream = %name, "its columns cannot be looked at: {error}");
+                }
+            }
+        };
+        // An error means that it panicked, which the log has; the next time it is tried again.
+        let _ = blocking(look).await;
     }
 }
 

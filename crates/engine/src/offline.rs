@@ -11,6 +11,7 @@ use lakehead_model::{Name, Offset, StreamSchema};
 use lakehead_query::{Lake, Limits, View, ViewHandle, ViewPlan};
 use lakehead_store::{Need, Store, Stream};
 
+pub use crate::columns::{Looked, look_back};
 use crate::{
     Error,
     audit::{Auditor, Effort, Report, Scope, Throttle},

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use lakehead_model::{Name, Offset, Timestamp};
 use serde::{Serialize, Serializer};
 
+pub use crate::{columns::ColumnsStatus, untimed::EventTimeStatus};
 use crate::upkeep::UpkeepStatus;
 
 /// Everything at one moment.
@@ -79,6 +80,10 @@ pub struct StreamStatus {
     pub cannot_write: Option<String>,
     /// Rises when the stream turns out to have lost events that were seen outside: an older copy was restored, say.
     pub epoch: u64,
+    /// How many of its events have no event time, and why.
+    pub event_times: EventTimeStatus,
+    /// Values of its declared columns that are of another type.
+    pub columns: ColumnsStatus,
 }
 
 /// One source. The counts are since this process started.

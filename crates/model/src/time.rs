@@ -13,6 +13,19 @@ pub struct Timestamp(pub i64);
 const HOUR_MICROS: i64 = 3_600_000_000;
 
 impl Timestamp {
+    /// The first moment that an event time, or a value of a column of times, may be: 1678-01-01T00:00:00Z. Nanoseconds
+    /// in 64 bits, in which the query engine computes some things, begin on 1677-09-21.
+    pub const FIRST: Self = Self(-9_214_560_000_000_000);
+    /// The last: 2261-12-31T23:59:59.999999Z. Nanoseconds in 64 bits end on 2262-04-11.
+    pub const LAST: Self = Self(9_214_646_399_999_999);
+
+    /// This time if it is one that an event may have, [`FIRST`](Self::FIRST) to [`LAST`](Self::LAST), both included.
+    #[must_use]
+    #[inline]
+    pub fn in_range(self) -> Option<Self> {
+        (Self::FIRST <= self && self <= Self::LAST).then_some(self)
+    }
+
     /// From whole seconds; saturates.
     #[must_use]
     pub fn from_seconds(seconds: i64) -> Self {
@@ -118,6 +131,20 @@ mod tests {
         assert_eq!(time.hour_folder(), "2021/08/27/13");
         assert_eq!(time.hour().to_string(), "2021-08-27T13:00:00Z");
         assert_eq!(Timestamp(-1).hour().0, -HOUR_MICROS);
+    }
+
+    #[test]
+    fn event_times_are_of_the_years_1678_to_2261() {
+        assert_eq!(Timestamp::FIRST.to_string(), "1678-01-01T00:00:00Z");
+        assert_eq!(Timestamp::LAST.to_string(), "2261-12-31T23:59:59.999999Z");
+        assert_eq!(Timestamp::FIRST.in_range(), Some(Timestamp::FIRST));
+        assert_eq!(Timestamp::LAST.in_range(), Some(Timestamp::LAST));
+        assert_eq!(Timestamp(Timestamp::FIRST.0 - 1).in_range(), None);
+        assert_eq!(Timestamp(Timestamp::LAST.0 + 1).in_range(), None);
+        // The engine's nanoseconds hold all of them, and a season more at either end.
+        for time in [Timestamp::FIRST.0 - 90 * 86_400_000_000, Timestamp::LAST.0 + 90 * 86_400_000_000] {
+            assert!(time.checked_mul(1_000).is_some());
+        }
     }
 
     #[test]

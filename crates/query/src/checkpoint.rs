@@ -1,11 +1,14 @@
 //! A view's checkpoint: one small file whose rename is the commit.
 //!
-//! It names the offset, the state and the live files, all of which were synced before. Whatever it does not name is
-//! left over from a crash. It also holds what the state depends on: the SQL, the DataFusion release and a fingerprint
-//! of the state's schema; when one differs, the view is rebuilt from the log.
+//! It names the offset, the state and the live files, all of which were synced before, each with its checksum. Whatever it
+//! does not name is left over from a crash. It also holds the view's [`Identity`]: when that differs from what the view is to
+//! be, the view is rebuilt from the log.
 //!
-//! A view whose SQL was changed has two for a while: `checkpoint.json` of what is answered from, and `next.json` of the
+//! A view that was changed has two for a while: `checkpoint.json` of what is answered from, and `next.json` of the
 //! one that is built beside it. Renaming the second over the first is the change.
+//!
+//! The file's own checksum is the last thing in it, over all that stands before: one byte that is not as it was written, and it
+//! is not believed.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -17,13 +20,14 @@ use lakehead_window::Watermark;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Counts, Error, ViewPlan,
+    Counts, Error, Identity, ViewPlan, ViewSettings,
     files::{self, Folder},
     state::RunFile,
 };
 
-/// The version of this format. 1 had one file of partial rows for each result period and one for open windows.
-const FORMAT: u32 = 2;
+/// The version of this format. 1 had one file of partial rows for each result period and one for open windows; 2 had no
+/// checksums and less of the view's identity, and is read.
+const FORMAT: u32 = 3;
 
 /// What a view knows at one offset.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,10 +35,16 @@ pub(crate) struct Checkpoint {
     format: u32,
     /// The SQL of the view itself.
     pub(crate) sql: String,
-    /// The same with that of all views that it reads.
-    definition: String,
-    datafusion: String,
-    fingerprint: String,
+    /// What it is; none in format 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<Identity>,
+    /// What format 2 had in its place: the definition, the DataFusion release, the types of state and rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    definition: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    datafusion: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
     /// Which of the view's lives this is: grows with every rebuild beside another.
     pub(crate) build: u64,
     /// Numbers the files; grows with every commit.
@@ -58,6 +68,31 @@ pub(crate) struct Checkpoint {
     /// The last commit whose changes are not kept any more: who has not seen it reads the view anew.
     #[serde(default)]
     pub(crate) changes_after: u64,
+    /// The first offset whose event it could take in: what lies before had left the log when it was begun. For a view over
+    /// another that one's, as of the last commit.
+    #[serde(default)]
+    pub(crate) begins: Offset,
+    /// Events before this are taken in however late they are: they were in the log when the view was begun.
+    #[serde(default)]
+    pub(crate) whole_until: Offset,
+    /// Windows of result periods that end at or before this cannot be corrected: their partial rows are gone.
+    #[serde(default = "never")]
+    pub(crate) settled_until: Timestamp,
+    /// The checksum of each file that it names, by the file's name.
+    #[serde(default)]
+    pub(crate) sums: BTreeMap<String, u64>,
+}
+
+fn never() -> Timestamp {
+    Timestamp(i64::MIN)
+}
+
+/// What format 2 knew of a view's identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Before {
+    definition: String,
+    datafusion: String,
+    fingerprint: String,
 }
 
 /// One result period's file.
@@ -82,6 +117,9 @@ pub(crate) struct MadeOf {
     pub(crate) until: Timestamp,
     /// Each of them: its period's start, build and generation.
     pub(crate) files: Vec<(Timestamp, u64, u64)>,
+    /// Their checksums, in the same order.
+    #[serde(default)]
+    pub(crate) sums: Vec<u64>,
 }
 
 /// The partial rows of one period's cells.
@@ -115,26 +153,56 @@ pub(crate) struct ChangeFile {
     pub(crate) bytes: u64,
 }
 
-/// What stands in a checkpoint of the SQL and the settings of the view, for whoever decides what to do with it.
+/// What stands in a checkpoint of what the view is, for whoever decides what to do with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// The SQL whose results are kept.
     pub sql: String,
-    /// The same with the SQL of all views that it reads.
-    pub definition: String,
-    /// How far its watermark stays behind.
-    pub watermark_delay: std::time::Duration,
+    identity: Option<Identity>,
+    before: Option<Before>,
+    watermark_delay: std::time::Duration,
+}
+
+impl Kept {
+    /// What has changed since it was kept, in words; `None` when a view of this plan with these settings can go on with it.
+    #[must_use]
+    pub fn change(&self, plan: &ViewPlan, settings: &ViewSettings) -> Option<&'static str> {
+        let now = Identity::of(plan, settings);
+        match (&self.identity, &self.before) {
+            (Some(identity), _) => identity.change(&now),
+            // Format 2 kept neither lateness nor what becomes of late events: they are taken as unchanged.
+            (None, Some(before)) if before.definition == plan.written() => Identity {
+                watermark_delay: now.watermark_delay.map(|_| self.watermark_delay),
+                columns: before.fingerprint.clone(),
+                datafusion: before.datafusion.clone(),
+                meaning: 1,
+                ..now.clone()
+            }
+            .change(&now),
+            _ => Some("its SQL or a column was changed"),
+        }
+    }
+
+    /// The settings that it was made with; those of `settings` where it does not say.
+    #[must_use]
+    pub fn settings(&self, settings: ViewSettings) -> ViewSettings {
+        match &self.identity {
+            Some(identity) => identity.settings(settings),
+            None => ViewSettings { watermark_delay: self.watermark_delay, ..settings },
+        }
+    }
 }
 
 impl Checkpoint {
     /// The checkpoint of a view that has seen nothing.
-    pub(crate) fn empty(plan: &ViewPlan, watermark: Watermark) -> Self {
+    pub(crate) fn empty(plan: &ViewPlan, settings: &ViewSettings, watermark: Watermark) -> Self {
         Self {
             format: FORMAT,
             sql: plan.sql().to_owned(),
-            definition: plan.definition().to_owned(),
-            datafusion: crate::DATAFUSION_VERSION.to_owned(),
-            fingerprint: plan.fingerprint(),
+            identity: Some(Identity::of(plan, settings)),
+            definition: None,
+            datafusion: None,
+            fingerprint: None,
             build: 0,
             generation: 0,
             next_offset: Offset(0),
@@ -147,21 +215,22 @@ impl Checkpoint {
             parts: BTreeMap::new(),
             changes: Vec::new(),
             changes_after: 0,
+            begins: Offset(0),
+            whole_until: Offset(0),
+            settled_until: Timestamp(i64::MIN),
+            sums: BTreeMap::new(),
         }
     }
 
     /// Reads the checkpoint at `path`, or says why the view has to be rebuilt.
-    pub(crate) fn read(path: &Path, plan: &ViewPlan) -> Result<Self, Rebuild> {
-        let checkpoint = Self::load(path)?;
-        let differs = [
-            (checkpoint.definition != plan.definition(), "its SQL or a column was changed"),
-            (checkpoint.datafusion != crate::DATAFUSION_VERSION, "DataFusion was upgraded"),
-            (checkpoint.fingerprint != plan.fingerprint(), "its columns changed"),
-        ];
-        match differs.iter().find(|(differs, _)| *differs) {
-            Some((_, why)) => Err(Rebuild::Because((*why).to_owned())),
-            None => Ok(checkpoint),
+    pub(crate) fn read(path: &Path, plan: &ViewPlan, settings: &ViewSettings) -> Result<Self, Rebuild> {
+        let mut checkpoint = Self::load(path)?;
+        if let Some(why) = checkpoint.kept().change(plan, settings) {
+            return Err(Rebuild::Because(why.to_owned()));
         }
+        checkpoint.identity = Some(Identity::of(plan, settings));
+        (checkpoint.definition, checkpoint.datafusion, checkpoint.fingerprint) = (None, None, None);
+        Ok(checkpoint)
     }
 
     /// Reads the checkpoint at `path`, whatever view it is of.
@@ -177,20 +246,53 @@ impl Checkpoint {
         }
         let damaged = |e: serde_json::Error| Rebuild::Because(format!("its checkpoint is damaged: {e}"));
         let version: Version = serde_json::from_slice(&bytes).map_err(damaged)?;
-        if version.format != FORMAT {
-            return Err(Rebuild::Because("its checkpoint has another format".to_owned()));
+        match version.format {
+            FORMAT if !sealed::holds(&bytes) => {
+                Err(Rebuild::Because("its checkpoint is damaged: its bytes are not those of its checksum".to_owned()))
+            }
+            FORMAT => serde_json::from_slice(&bytes).map_err(damaged),
+            2 if !sealed::is_sealed(&bytes) => {
+                let mut checkpoint: Self = serde_json::from_slice(&bytes).map_err(damaged)?;
+                checkpoint.format = FORMAT;
+                let Counts { events, missed, .. } = checkpoint.counts;
+                checkpoint.begins = Offset(checkpoint.next_offset.0.saturating_sub(events + missed));
+                Ok(checkpoint)
+            }
+            _ => Err(Rebuild::Because("its checkpoint has another format".to_owned())),
         }
-        serde_json::from_slice(&bytes).map_err(damaged)
     }
 
     /// Commits: after this returns, this checkpoint is what an opening finds.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, path: &Path, folder: &Folder) -> Result<(), Error> {
+        self.sums = self.files(folder).iter().filter_map(|file| files::sum(file)).collect();
         let bytes = serde_json::to_vec_pretty(self).map_err(|e| Error::Engine(e.to_string()))?;
-        files::replace(path, &bytes)
+        files::replace(path, &sealed::seal(bytes))
+    }
+
+    /// Checks the files of what commits have changed.
+    pub(crate) fn expect_changes(&self, folder: &Folder) -> Result<(), Error> {
+        let paths: Vec<PathBuf> = self.changes.iter().map(|file| folder.changes(self.build, file.generation)).collect();
+        files::expect(paths.iter(), &self.sums)
+    }
+
+    /// Whether events that it has not seen are taken in however late they are.
+    pub(crate) fn takes_all(&self) -> bool {
+        self.next_offset < self.whole_until
     }
 
     pub(crate) fn kept(&self) -> Kept {
-        Kept { sql: self.sql.clone(), definition: self.definition.clone(), watermark_delay: self.watermark.delay() }
+        let before = |(definition, (datafusion, fingerprint)): (&String, (&String, &String))| Before {
+            definition: definition.clone(),
+            datafusion: datafusion.clone(),
+            fingerprint: fingerprint.clone(),
+        };
+        let was = self.definition.as_ref().zip(self.datafusion.as_ref().zip(self.fingerprint.as_ref()));
+        Kept {
+            sql: self.sql.clone(),
+            identity: self.identity.clone(),
+            before: was.map(before),
+            watermark_delay: self.watermark.delay(),
+        }
     }
 
     /// Every file that it names, in the folder of the state.
@@ -221,4 +323,54 @@ pub(crate) enum Rebuild {
     New,
     /// There is one, but it cannot be used.
     Because(String),
+}
+
+/// A JSON object whose last entry is the checksum of all before it.
+mod sealed {
+    const KEY: &[u8] = b",\n  \"crc64nvme\": \"";
+    const END: &[u8] = b"\"\n}";
+    const DIGITS: usize = 16;
+
+    /// Adds the checksum to a pretty JSON object.
+    pub(super) fn seal(mut object: Vec<u8>) -> Vec<u8> {
+        // What `to_vec_pretty` ends an object with.
+        object.truncate(object.len().saturating_sub(b"\n}".len()));
+        let sum = crate::files::checksum(&object);
+        object.extend_from_slice(KEY);
+        object.extend_from_slice(format!("{sum:016x}").as_bytes());
+        object.extend_from_slice(END);
+        object
+    }
+
+    /// Whether a checksum seems to be there.
+    pub(super) fn is_sealed(bytes: &[u8]) -> bool {
+        bytes.windows(b"crc64nvme".len()).any(|window| window == b"crc64nvme")
+    }
+
+    /// Whether the checksum is there and right.
+    pub(super) fn holds(bytes: &[u8]) -> bool {
+        let Some(at) = bytes.len().checked_sub(KEY.len() + DIGITS + END.len()) else { return false };
+        let (object, seal) = bytes.split_at(at);
+        let expected = format!("{:016x}", crate::files::checksum(object));
+        seal.starts_with(KEY) && seal.ends_with(END) && &seal[KEY.len()..KEY.len() + DIGITS] == expected.as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sealed::{holds, seal};
+
+    #[test]
+    fn a_byte_that_is_not_as_it_was_written_is_seen_wherever_it_is() {
+        let sealed = seal(b"{\n  \"format\": 3,\n  \"bytes\": 12345\n}".to_vec());
+        let object: serde_json::Value = serde_json::from_slice(&sealed).expect("it is JSON");
+        assert_eq!(object["bytes"], 12345);
+        assert!(holds(&sealed));
+        for at in 0..sealed.len() {
+            let mut damaged = sealed.clone();
+            damaged[at] ^= 1;
+            assert!(!holds(&damaged), "byte {at}");
+            assert!(!holds(&sealed[..at]), "cut at {at}");
+        }
+    }
 }

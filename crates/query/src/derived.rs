@@ -68,11 +68,25 @@ fn overlaps(a: TimeRange, b: TimeRange) -> bool {
     a.start < b.end && b.start < a.end
 }
 
-/// The upstream's files that rows of `[span.start, until)` lie in.
-fn files_of(upstream: &Snapshot, span: TimeRange, until: Timestamp) -> Vec<(Timestamp, u64, u64)> {
+/// What a file is made of whose windows begin before `before`: the upstream's files that rows of `[span.start, until)` lie in.
+fn made_of(upstream: &Snapshot, before: Timestamp, span: TimeRange, until: Timestamp) -> MadeOf {
     let span = TimeRange { start: span.start, end: span.end.min(until) };
-    let found = upstream.results.files.iter().filter(|listed| overlaps(listed.range, span));
-    found.map(|listed| (listed.range.start, upstream.build, listed.generation)).collect()
+    let mut made_of = MadeOf { before, until, files: Vec::new(), sums: Vec::new() };
+    upstream.results.files.iter().filter(|listed| overlaps(listed.range, span)).for_each(|listed| {
+        made_of.files.push((listed.range.start, upstream.build, listed.generation));
+        made_of.sums.push(listed.file.sum);
+    });
+    made_of
+}
+
+/// What the file of a view without a window of its own is made of: one file of the upstream's.
+fn made_of_one(upstream: &Snapshot, listed: &Listed) -> MadeOf {
+    MadeOf {
+        before: listed.range.end,
+        until: listed.range.end,
+        files: vec![(listed.range.start, upstream.build, listed.generation)],
+        sums: vec![listed.file.sum],
+    }
 }
 
 /// The result files that should be there, as of `upstream`.
@@ -82,8 +96,7 @@ pub(crate) fn tasks(plan: &ViewPlan, upstream: &Snapshot) -> BTreeMap<Timestamp,
     let complete = upstream.complete_before();
     for listed in &upstream.results.files {
         let Some((windows, _)) = &derived.windows else {
-            let files = vec![(listed.range.start, upstream.build, listed.generation)];
-            let made_of = MadeOf { before: listed.range.end, until: listed.range.end, files };
+            let made_of = made_of_one(upstream, listed);
             tasks.insert(listed.range.start, Task { period: listed.range, made_of });
             continue;
         };
@@ -98,7 +111,7 @@ pub(crate) fn tasks(plan: &ViewPlan, upstream: &Snapshot) -> BTreeMap<Timestamp,
             if closed > period.start && !tasks.contains_key(&period.start) {
                 let span = span(derived, period);
                 let until = complete.min(span.end);
-                let made_of = MadeOf { before: closed, until, files: files_of(upstream, span, until) };
+                let made_of = made_of(upstream, closed, span, until);
                 tasks.insert(period.start, Task { period, made_of });
             }
             if period.end <= period.start {
@@ -127,19 +140,15 @@ fn reopened(own: &Snapshot, upstream: &Snapshot) -> Vec<TimeRange> {
 /// The view's snapshot together with one of its upstream view: files that do not hold any more are left out.
 pub(crate) fn pinned(own: &Snapshot, name: Name, upstream: Arc<Snapshot>) -> Snapshot {
     let holds = |listed: &&Listed| {
-        let (Some(made_of), Some(derived)) = (&listed.made_of, derived(&own.plan)) else { return false };
+        let (Some(was), Some(derived)) = (&listed.made_of, derived(&own.plan)) else { return false };
         match derived.windows {
             Some(_) => {
                 let span = span(derived, listed.range);
-                let read = TimeRange { start: span.start, end: span.end.min(made_of.until) };
+                let read = TimeRange { start: span.start, end: span.end.min(was.until) };
                 let is_reopened = upstream.results.reopened.iter().any(|period| overlaps(*period, read));
-                !is_reopened && made_of.files == files_of(&upstream, span, made_of.until)
+                !is_reopened && *was == made_of(&upstream, was.before, span, was.until)
             }
-            None => upstream
-                .results
-                .files
-                .iter()
-                .any(|file| made_of.files.first() == Some(&(file.range.start, upstream.build, file.generation))),
+            None => upstream.results.files.iter().any(|file| *was == made_of_one(&upstream, file)),
         }
     };
     let files: Vec<Listed> = own.results.files.iter().filter(holds).cloned().collect();
@@ -161,6 +170,7 @@ pub(crate) fn pinned(own: &Snapshot, name: Name, upstream: Arc<Snapshot>) -> Sna
         open_rows: 0,
         open_bytes: 0,
         plan: Arc::clone(&own.plan),
+        begins: upstream.begins,
         build: own.build,
         generation: own.generation,
         closed_until: upstream.closed_until,

@@ -129,6 +129,7 @@ async fn compare(old: &Snapshot, new: &Snapshot) -> Result<ViewDifference, Error
         has_having: false,
         approximate: Vec::new(),
         rough: new_shape.rough.iter().filter_map(|column| place(*column)).collect(),
+        adds_up: Vec::new(),
     };
     let columns: Vec<usize> = common.iter().map(|(_, new)| *new).collect();
     let comparison = Comparison::over(Arc::new(new_schema.project(&columns)?), &shape);

@@ -45,6 +45,16 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A file of a view is not what was written: it is not read.
+    #[error(
+        "{}: damaged: its bytes are not those of its checksum. `lakehead view rebuild` or the next start makes the view anew \
+         from the log",
+        path.display()
+    )]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+    },
     /// The engine beneath failed in a way that is no fault of the SQL.
     #[error("the query engine failed: {0}")]
     Engine(String),
@@ -59,6 +69,7 @@ impl Error {
             Self::At(placed) => placed.error.kind(),
             Self::Store(e) => e.kind(),
             Self::File { .. } => Kind::Unavailable,
+            Self::Damaged { .. } => Kind::Corrupt,
             Self::Decode(_) | Self::Engine(_) => Kind::Internal,
         }
     }
@@ -80,6 +91,9 @@ impl From<DataFusionError> for Error {
         };
         let root = mistake::root(&error).0;
         match root {
+            DataFusionError::External(own) if let Some(Self::Damaged { path }) = own.downcast_ref() => {
+                Self::Damaged { path: path.clone() }
+            }
             DataFusionError::ResourcesExhausted(_) => Self::Limit(
                 "the query needs more memory than queries may use; ask for a shorter time range, fewer groups or fewer \
                  columns, or keep a view of it"

@@ -11,13 +11,17 @@
 //!   views/<view>/.state/changes.0.7.arrow          what the commit changed in the results
 //! ```
 //!
+//! Each of them has a checksum, which is computed while it is written, stands in the checkpoint, and is compared before the
+//! file is read ([`check`]).
+//!
 //! A result file that a newer one replaces is deleted when the last query that reads it is done. Who opens a view again, as a
 //! reload does, finds the files that are pinned by [`pinned`], shares them, and lets those be that are still read.
 
 use std::{
     collections::{BTreeMap, HashSet},
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Read, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -25,6 +29,7 @@ use std::{
     },
 };
 
+use crc_fast::{CrcAlgorithm, Digest};
 use datafusion::{
     arrow::{
         array::RecordBatch,
@@ -64,6 +69,8 @@ pub enum Slot {
 pub(crate) struct ResultFile {
     pub(crate) path: PathBuf,
     pub(crate) size: u64,
+    /// Its checksum, 0 where none is known.
+    pub(crate) sum: u64,
     superseded: AtomicBool,
 }
 
@@ -90,7 +97,7 @@ impl Drop for ResultFile {
             pinned.remove(&self.path);
             if self.superseded.load(Ordering::Relaxed) {
                 // What cannot be deleted is left over and swept at the next opening.
-                let _ = fs::remove_file(&self.path);
+                let _ = remove(&self.path);
             }
         }
     }
@@ -180,29 +187,22 @@ impl Folder {
         sweep(&self.public, keep)
     }
 
-    /// Moves the results that other programs see into the quarantine of the data directory; answers where, or `None` when
-    /// there are none.
-    pub(crate) fn set_aside(&self, view: &str) -> Result<Option<PathBuf>, Error> {
-        let Some(data) = self.public.parent().and_then(Path::parent) else { return Ok(None) };
-        let entries = fs::read_dir(&self.public).map_err(Error::file(&self.public))?;
-        let results: Vec<PathBuf> = entries
-            .map_while(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|ending| ending == "parquet"))
-            .collect();
-        if results.is_empty() {
-            return Ok(None);
-        }
-        let free = |n: &u32| !data.join("quarantine").join(format!("view-{view}.{n}")).exists();
-        let n = (0..u32::MAX).find(free).unwrap_or(u32::MAX);
-        let aside = data.join("quarantine").join(format!("view-{view}.{n}"));
-        fs::create_dir_all(&aside).map_err(Error::file(&aside))?;
-        for result in results {
-            if let Some(name) = result.file_name() {
-                fs::rename(&result, aside.join(name)).map_err(Error::file(&result))?;
-            }
-        }
-        sync_folder(&aside)?;
-        Ok(Some(aside))
+    /// The folder of the state.
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The folder that other programs look into.
+    pub(crate) fn shown(&self) -> &Path {
+        &self.public
+    }
+
+    /// The latest of the view's lives that any file here is of, whether a checkpoint names it or not.
+    pub(crate) fn last_build(&self) -> Option<u64> {
+        // PERIOD.BUILD.GENERATION.result, state.BUILD.GENERATION.NUMBER.partial, changes.BUILD.GENERATION.arrow
+        let of = |name: String| name.split('.').find_map(|part| part.parse::<u64>().ok());
+        let names = fs::read_dir(&self.state).into_iter().flatten().flatten();
+        names.filter_map(|entry| of(entry.file_name().to_string_lossy().into_owned())).max()
     }
 
     /// The name that other programs see for `period`.
@@ -220,7 +220,7 @@ fn sweep(folder: &Path, keep: &HashSet<PathBuf>) -> Result<(), Error> {
         let read = pinned().get(&path).and_then(Weak::upgrade);
         match read {
             Some(file) => file.supersede(),
-            None => match fs::remove_file(&path) {
+            None => match remove(&path) {
                 // Who read it last may just have let go.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file(&path)(error)),
                 _ => {}
@@ -231,16 +231,18 @@ fn sweep(folder: &Path, keep: &HashSet<PathBuf>) -> Result<(), Error> {
 }
 
 /// `2026-11-23T10` for an hour of UTC, `2026-11-23` for a day of UTC, both ends for anything else, such as a day elsewhere.
-fn label(period: TimeRange) -> String {
+pub(crate) fn label(period: TimeRange) -> String {
     let text = |time: Timestamp| time.to_string().replace(':', "");
     let start = period.start.to_string();
     let is_whole = |seconds: i64| {
         let micros = seconds * 1_000_000;
         period.start.0.rem_euclid(micros) == 0 && period.end.0.saturating_sub(period.start.0) == micros
     };
+    // A year before 0 is written with more digits, so places in the text are not counted from its start.
+    let (date, time) = start.split_once('T').unwrap_or((&start, ""));
     match (is_whole(3_600), is_whole(86_400)) {
-        (true, _) => start.get(..13).unwrap_or(&start).to_owned(),
-        (_, true) => start.get(..10).unwrap_or(&start).to_owned(),
+        (true, _) => format!("{date}T{}", time.get(..2).unwrap_or(time)),
+        (_, true) => date.to_owned(),
         _ => format!("{}_{}", text(period.start), text(period.end)),
     }
 }
@@ -264,7 +266,7 @@ pub(crate) fn write_parquet(
 pub(crate) struct ParquetWriter {
     path: PathBuf,
     schema: SchemaRef,
-    writer: ArrowWriter<File>,
+    writer: ArrowWriter<Summing>,
 }
 
 impl ParquetWriter {
@@ -282,8 +284,7 @@ impl ParquetWriter {
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_sorting_columns((flat && !sorted_by.is_empty()).then(|| sorting.collect()))
             .build();
-        let file = File::create(path).map_err(Error::file(path))?;
-        let writer = plain_types::writer(file, schema, properties)?;
+        let writer = plain_types::writer(Summing::create(path)?, schema, properties)?;
         Ok(Self { path: path.to_owned(), schema: SchemaRef::clone(schema), writer })
     }
 
@@ -293,29 +294,23 @@ impl ParquetWriter {
 
     /// Syncs the file; answers its size.
     pub(crate) fn finish(self) -> Result<u64, Error> {
-        let file = self.writer.into_inner()?;
-        finish(&self.path, &file)
+        self.writer.into_inner()?.finish(&self.path)
     }
 }
 
 /// Writes partial rows as Arrow IPC and syncs the file.
 pub(crate) fn write_partial(path: &Path, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<u64, Error> {
-    let file = File::create(path).map_err(Error::file(path))?;
-    let mut writer = FileWriter::try_new(BufWriter::new(file), schema)?;
+    let mut writer = FileWriter::try_new(BufWriter::new(Summing::create(path)?), schema)?;
     for batch in batches {
         writer.write(&compact(batch)?)?;
     }
     let file = writer.into_inner()?.into_inner().map_err(|e| Error::file(path)(e.into_error()))?;
-    finish(path, &file)
-}
-
-fn finish(path: &Path, file: &File) -> Result<u64, Error> {
-    file.sync_all().map_err(Error::file(path))?;
-    Ok(file.metadata().map_err(Error::file(path))?.len())
+    file.finish(path)
 }
 
 /// Reads partial rows back.
 pub(crate) fn read_partial(path: &Path) -> Result<Vec<RecordBatch>, Error> {
+    check(path)?;
     let file = File::open(path).map_err(Error::file(path))?;
     Ok(FileReader::try_new_buffered(file, None)?.collect::<Result<_, _>>()?)
 }
@@ -330,6 +325,7 @@ pub(crate) fn parquet_batches(
     path: &Path,
     schema: &SchemaRef,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<>, Error> {
+    check(path)?;
     let file = File::open(path).map_err(Error::file(path))?;
     let reader = plain_types::reader(file, schema)?;
     Ok(reader.map(|batch| batch.map_err(Error::from)))
@@ -359,17 +355,156 @@ pub(crate) fn swap(folder: &Folder) -> Result<(), Error> {
     folder.sync()
 }
 
-fn sync_folder(folder: &Path) -> Result<(), Error> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), Error> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::file(folder))
+}
+
+/// A file that is written, and the checksum of what was.
+struct Summing {
+    file: File,
+    digest: Digest,
+}
+
+impl Summing {
+    fn create(path: &Path) -> Result<Self, Error> {
+        let file = File::create(path).map_err(Error::file(path))?;
+        Ok(Self { file, digest: Digest::new(CrcAlgorithm::Crc64Nvme) })
+    }
+
+    /// Syncs the file and notes its checksum; answers its size.
+    fn finish(self, path: &Path) -> Result<u64, Error> {
+        self.file.sync_all().map_err(Error::file(path))?;
+        let about = self.file.metadata().map_err(Error::file(path))?;
+        let summed = Summed { sum: self.digest.finalize(), as_of: Some(AsOf::of(&about)) };
+        sums().insert(path.to_owned(), summed);
+        Ok(about.len())
+    }
+}
+
+impl Write for Summing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.digest.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// What is known of a file's checksum.
+#[derive(Clone, Copy, Debug)]
+struct Summed {
+    sum: u64,
+    /// When it was last found to be that of the file: a file that has not changed since is not read again for it.
+    as_of: Option<AsOf>,
+}
+
+/// How a file looks from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct AsOf {
+    inode: u64,
+    bytes: u64,
+    /// In seconds and nanoseconds.
+    modified: (i64, i64),
+}
+
+impl AsOf {
+    fn of(about: &fs::Metadata) -> Self {
+        Self { inode: about.ino(), bytes: about.len(), modified: (about.mtime(), about.mtime_nsec()) }
+    }
+}
+
+/// The checksums of all files of views that this process has written or that a checkpoint names. One entry a file, which goes
+/// with it.
+static SUMS: Mutex<BTreeMap<PathBuf, Summed>> = Mutex::new(BTreeMap::new());
+
+fn sums() -> MutexGuard<'static, BTreeMap<PathBuf, Summed>> {
+    SUMS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The checksum of `bytes`.
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
+    crc_fast::checksum(CrcAlgorithm::Crc64Nvme, bytes)
+}
+
+/// Says what a checkpoint says: that of these files, by name, the checksums are those. A file that has none there, since its
+/// checkpoint is of a format without, is taken as it is found.
+///
+/// # Errors
+/// [`Error::File`] when one is not there, [`Error::Damaged`] when one is not what it was.
+pub(crate) fn expect<'a>(paths: impl Iterator<Item = &'a PathBuf>, named: &BTreeMap<String, u64>) -> Result<(), Error> {
+    for path in paths {
+        let sum = path.file_name().and_then(|name| named.get(&*name.to_string_lossy()));
+        match sum {
+            Some(sum) => {
+                let mut sums = sums();
+                if sums.get(path).is_none_or(|known| known.sum != *sum) {
+                    sums.insert(path.clone(), Summed { sum: *sum, as_of: None });
+                }
+            }
+            None => {
+                let sum = sum_of(path)?;
+                sums().insert(path.clone(), Summed { sum, as_of: None });
+            }
+        }
+        check(path)?;
+    }
+    Ok(())
+}
+
+/// Compares a file with its checksum, unless it looks as it did when it last was what it should be.
+///
+/// # Errors
+/// [`Error::File`] when it cannot be read, [`Error::Damaged`] when it is not what it was.
+pub(crate) fn check(path: &Path) -> Result<(), Error> {
+    let Some(known) = sums().get(path).copied() else { return Ok(()) };
+    let now = AsOf::of(&fs::metadata(path).map_err(Error::file(path))?);
+    if known.as_of == Some(now) {
+        return Ok(());
+    }
+    if sum_of(path)? != known.sum {
+        return Err(Error::Damaged { path: path.to_owned() });
+    }
+    sums().entry(path.to_owned()).and_modify(|known| known.as_of = Some(now));
+    Ok(())
+}
+
+/// A file's name and checksum, if that is known.
+pub(crate) fn sum(path: &Path) -> Option<(String, u64)> {
+    let sum = sums().get(path)?.sum;
+    Some((path.file_name()?.to_string_lossy().into_owned(), sum))
+}
+
+/// Bytes of a file that are read at once for its checksum.
+const READ_BYTES: usize = 256 << 10;
+
+fn sum_of(path: &Path) -> Result<u64, Error> {
+    let mut file = File::open(path).map_err(Error::file(path))?;
+    let (mut digest, mut bytes) = (Digest::new(CrcAlgorithm::Crc64Nvme), vec![0; READ_BYTES]);
+    loop {
+        match file.read(&mut bytes).map_err(Error::file(path))? {
+            0 => return Ok(digest.finalize()),
+            count => digest.update(bytes.get(..count).unwrap_or_default()),
+        }
+    }
+}
+
+/// Deletes a file, and forgets its checksum.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    sums().remove(path);
+    fs::remove_file(path)
 }
 
 /// Pins a result file.
 pub(crate) fn result_file(path: PathBuf, size: u64) -> Arc<ResultFile> {
+    let sum = sums().get(&path).map_or(0, |known| known.sum);
     let mut pinned = pinned();
     if let Some(file) = pinned.get(&path).and_then(Weak::upgrade) {
         return file;
     }
-    let file = Arc::new(ResultFile { path: path.clone(), size, superseded: AtomicBool::new(false) });
+    let file = Arc::new(ResultFile { path: path.clone(), size, sum, superseded: AtomicBool::new(false) });
     pinned.insert(path, Arc::downgrade(&file));
     file
 }
@@ -404,6 +539,9 @@ mod tests {
             start: start.parse().expect("a time"),
             end: end.parse().expect("a time"),
         };
+        let hour = |n: i64| TimeRange { start: Timestamp(n * 3_600_000_000), end: Timestamp((n + 1) * 3_600_000_000) };
+        let before_year_0: HashSet<String> = (-17_600_000..-17_599_900).map(|n| label(hour(n))).collect();
+        assert_eq!(before_year_0.len(), 100, "every period has a file of its own");
         assert_eq!(label(range("2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z")), "2026-11-23T10");
         assert_eq!(label(range("2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z")), "2026-11-23");
         assert_eq!(

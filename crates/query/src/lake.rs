@@ -10,7 +10,7 @@ use datafusion::{
     arrow::{array::RecordBatch, datatypes::SchemaRef},
     catalog::{
         CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
-        SchemaProvider,
+        SchemaProvider, TableProvider,
     },
     execution::{
         SendableRecordBatchStream, SessionState, SessionStateBuilder,
@@ -91,6 +91,23 @@ impl Rows {
             Some(batch.map_err(|error| Error::from(error).in_text(&self.sql, &self.tables)))
         })
     }
+
+    /// The first `rows_max` of them, and whether there are more.
+    pub(crate) async fn first(mut self, rows_max: usize) -> Result<Answer, Error> {
+        let schema = Arc::clone(&self.schema);
+        let (mut batches, mut rows) = (Vec::new(), 0);
+        while let Some(batch) = self.next().await {
+            let batch = batch?;
+            let room = rows_max - rows;
+            if batch.num_rows() > room {
+                batches.push(batch.slice(0, room));
+                return Ok(Answer { schema, batches, truncated: true });
+            }
+            rows += batch.num_rows();
+            batches.push(batch);
+        }
+        Ok(Answer { schema, batches, truncated: false })
+    }
 }
 
 /// The streams and views that queries can name. Cheap to clone.
@@ -114,21 +131,8 @@ impl Lake {
     /// # Errors
     /// [`Error::Engine`] when the query engine cannot be set up.
     pub fn new(limits: Limits) -> Result<Self, Error> {
-        let bytes = usize::try_from(limits.memory.0).unwrap_or(usize::MAX);
-        // No spilling: a query that needs more memory than it may use is refused, it does not fill a disk.
-        let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(GreedyMemoryPool::new(bytes)))
-            .with_disk_manager_builder(disk)
-            .build_arc()?;
-        let config = functions::config()
-            .with_information_schema(true)
-            .with_default_catalog_and_schema(CATALOG, SCHEMA)
-            .with_create_default_catalog_and_schema(false);
-        let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
-        let context = SessionContext::new_with_state(state.build());
-        functions::register(&context)?;
-        let (base, streams, views) = (context.state(), RwLock::default(), RwLock::default());
+        let base = base(limits)?;
+        let (streams, views) = (RwLock::default(), RwLock::default());
         Ok(Self { inner: Arc::new(Inner { limits, base, streams, views }) })
     }
 
@@ -157,6 +161,11 @@ impl Lake {
     #[must_use]
     pub fn views(&self) -> Vec<ViewHandle> {
         self.inner.views.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// All streams, with their columns.
+    pub(crate) fn streams(&self) -> BTreeMap<Name, (StreamSchema, Stream)> {
+        self.inner.streams.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The stream of this name, with its columns.
@@ -194,28 +203,18 @@ impl Lake {
     }
 
     async fn begin(&self, sql: &str) -> Result<Rows, Error> {
-        let state = self.state(self.inner.limits.threads)?;
-        match planned(&state, sql).await {
-            Ok((schema, stream)) => Ok(Rows { schema, stream, tables: state, sql: sql.into() }),
-            Err(error) => Err(error.in_text(sql, &state)),
-        }
+        begin(self.state(self.inner.limits.threads)?, sql, &self.names()).await
+    }
+
+    /// The names of all tables.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let streams = self.inner.streams.read().unwrap_or_else(PoisonError::into_inner);
+        let views = self.inner.views.read().unwrap_or_else(PoisonError::into_inner);
+        streams.keys().chain(views.keys()).map(Name::to_string).collect()
     }
 
     async fn run(&self, sql: &str) -> Result<Answer, Error> {
-        let mut answer = self.begin(sql).await?;
-        let schema = Arc::clone(&answer.schema);
-        let (mut batches, mut rows) = (Vec::new(), 0);
-        while let Some(batch) = answer.next().await {
-            let batch = batch?;
-            let room = self.inner.limits.rows - rows;
-            if batch.num_rows() > room {
-                batches.push(batch.slice(0, room));
-                return Ok(Answer { schema, batches, truncated: true });
-            }
-            rows += batch.num_rows();
-            batches.push(batch);
-        }
-        Ok(Answer { schema, batches, truncated: false })
+        self.begin(sql).await?.first(self.inner.limits.rows).await
     }
 
     /// What queries may use.
@@ -229,22 +228,62 @@ impl Lake {
     }
 
     fn state(&self, threads: usize) -> Result<SessionState, Error> {
-        let schema = MemorySchemaProvider::new();
+        let mut tables: Vec<(String, Arc<dyn TableProvider>)> = Vec::new();
         let streams = self.inner.streams.read().unwrap_or_else(PoisonError::into_inner).clone();
         for (name, (columns, stream)) in streams {
-            schema.register_table(name.to_string(), Arc::new(StreamTable::new(stream, columns)))?;
+            tables.push((name.to_string(), Arc::new(StreamTable::new(stream, columns))));
         }
         for view in self.views() {
-            schema.register_table(view.name().to_string(), Arc::new(ViewTable::pinned(view.snapshot())))?;
+            tables.push((view.name().to_string(), Arc::new(ViewTable::pinned(view.snapshot()))));
         }
-        let (catalog, catalogs) = (MemoryCatalogProvider::new(), MemoryCatalogProviderList::new());
-        catalog.register_schema(SCHEMA, Arc::new(schema))?;
-        catalogs.register_catalog(CATALOG.into(), Arc::new(catalog));
-        let mut state = self.inner.base.clone();
-        state.register_catalog_list(Arc::new(catalogs));
-        state.config_mut().options_mut().execution.target_partitions = threads.max(1);
-        state.mark_start_execution();
-        Ok(state)
+        with_tables(&self.inner.base, tables, threads)
+    }
+}
+
+/// What every query begins with: all functions, no tables.
+pub(crate) fn base(limits: Limits) -> Result<SessionState, Error> {
+    let bytes = usize::try_from(limits.memory.0).unwrap_or(usize::MAX);
+    // No spilling: a query that needs more memory than it may use is refused, it does not fill a disk.
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(GreedyMemoryPool::new(bytes)))
+        .with_disk_manager_builder(disk)
+        .build_arc()?;
+    let config = functions::config()
+        .with_information_schema(true)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_create_default_catalog_and_schema(false);
+    let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+    let context = SessionContext::new_with_state(state.build());
+    functions::register(&context)?;
+    Ok(context.state())
+}
+
+/// `base` with these tables, for queries of so many threads.
+pub(crate) fn with_tables(
+    base: &SessionState,
+    tables: Vec<(String, Arc<dyn TableProvider>)>,
+    threads: usize,
+) -> Result<SessionState, Error> {
+    let schema = MemorySchemaProvider::new();
+    for (name, table) in tables {
+        schema.register_table(name, table)?;
+    }
+    let (catalog, catalogs) = (MemoryCatalogProvider::new(), MemoryCatalogProviderList::new());
+    catalog.register_schema(SCHEMA, Arc::new(schema))?;
+    catalogs.register_catalog(CATALOG.into(), Arc::new(catalog));
+    let mut state = base.clone();
+    state.register_catalog_list(Arc::new(catalogs));
+    state.config_mut().options_mut().execution.target_partitions = threads.max(1);
+    state.mark_start_execution();
+    Ok(state)
+}
+
+/// Begins to answer `sql` over the tables of `state`; `known` are the names that a message may offer.
+pub(crate) async fn begin(state: SessionState, sql: &str, known: &[String]) -> Result<Rows, Error> {
+    match planned(&state, sql).await {
+        Ok((schema, stream)) => Ok(Rows { schema, stream, tables: state, sql: sql.into() }),
+        Err(error) => Err(error.in_text_with(sql, &state, known)),
     }
 }
 

@@ -5,6 +5,7 @@
 //! and answers questions over streams and views of one moment ([`Lake`]). It starts no threads and owns no loop; the
 //! engine drives it.
 
+mod aside;
 mod audit;
 mod bounds;
 mod cells;
@@ -17,8 +18,11 @@ mod explain;
 mod files;
 pub mod format;
 mod functions;
+mod identity;
 mod lake;
+mod latest;
 mod mistake;
+mod outline;
 mod plain_types;
 mod plan;
 mod rewrite;
@@ -27,17 +31,22 @@ mod sieve;
 mod snapshot;
 mod state;
 mod stream_table;
+mod times;
 mod view;
 mod view_table;
+pub mod worker;
+mod writable;
 
 pub use audit::{Balance, Difference, Extent, Pace, ViewAudit};
 pub use checkpoint::Kept;
 pub use difference::{ChangedRow, ViewDifference};
 pub use error::Error;
-pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question};
+pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question, Selection};
 pub use files::Slot;
+pub use identity::Identity;
 pub use lake::{Answer, Lake, Limits, Rows};
 pub use mistake::{Mistake, Place, Placed, type_name};
+pub use outline::{Outline, OutlineColumn, Step, Values};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
 pub use sieve::Sieve;
 pub use snapshot::{Snapshot, ViewHandle};

@@ -28,7 +28,7 @@ use datafusion::{
 };
 use lakehead_window::{Hop, Session, Windows};
 
-use crate::{Error, functions};
+use crate::{Error, functions, times};
 
 /// Columns that are made on the way and that no query can name.
 const WINDOW: &str = "__window";
@@ -49,7 +49,7 @@ pub(crate) const ORDER_SENSITIVE: [&str; 5] = ["first_value", "last_value", "nth
 /// # Errors
 /// [`Error::Sql`] when a window call is wrong or stands where it cannot.
 pub(crate) fn executable(plan: LogicalPlan) -> Result<LogicalPlan, Error> {
-    let plan = each_aggregate(plan, |aggregate| windowed(tied(aggregate)?))?;
+    let plan = each_aggregate(times::in_microseconds(plan)?, |aggregate| windowed(tied(aggregate)?))?;
     refuse_windows_elsewhere(&plan)?;
     Ok(plan)
 }

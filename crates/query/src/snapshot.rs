@@ -35,6 +35,8 @@ pub struct Snapshot {
     /// Memory that they take, in bytes.
     pub open_bytes: usize,
     pub(crate) plan: Arc<ViewPlan>,
+    /// The first offset whose event it could take in.
+    pub(crate) begins: Offset,
     pub(crate) build: u64,
     /// The last commit.
     pub(crate) generation: u64,
@@ -92,6 +94,7 @@ impl Snapshot {
             open_rows: 0,
             open_bytes: 0,
             plan,
+            begins: Offset(0),
             build: 0,
             generation: 0,
             closed_until: Timestamp(i64::MIN),
@@ -256,6 +259,19 @@ impl ViewHandle {
             std::mem::replace(&mut current.snapshot, snapshot)
         };
         drop(old);
+    }
+
+    /// A handle of the view as it is now, which stays so.
+    fn frozen(&self) -> Self {
+        let current = Current { snapshot: self.snapshot(), upstream: None };
+        Self { name: self.name.clone(), current: Arc::new(Mutex::new(current)) }
+    }
+
+    /// What it reads stays as it is now, whatever becomes of it. Answers what it was.
+    pub(crate) fn hold_upstream(&self) -> Option<Self> {
+        let upstream = self.upstream()?;
+        self.set_upstream(Some(upstream.frozen()));
+        Some(upstream)
     }
 
     /// From now on this answers from another view's snapshots: `other` took the view's place.

@@ -43,6 +43,10 @@ impl Health {
                 .reasons
                 .extend(stream.cannot_write.iter().map(|why| format!("stream {name} cannot be written: {why}")));
         }
+        for (name, stream) in status.streams.iter().filter(|(_, stream)| stream.event_times.most_without) {
+            let why = stream.event_times.why.as_deref().unwrap_or("the field that says it is not there");
+            health.notes.push(format!("most of the last events of stream {name} have no event time: {why}"));
+        }
         for (name, source) in &status.sources {
             match &source.state {
                 SourceState::Failed { error, .. } => health.reasons.push(format!("source {name} failed: {error}")),

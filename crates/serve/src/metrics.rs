@@ -23,8 +23,17 @@ pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
     page.value(&[], app.live.clients() as f64);
     page.family("lakehead_panel_query_seconds", "gauge", "What a dashboard panel's last query took.");
     for (panel, took) in app.live.costs() {
-        page.value(&[("panel", panel)], took.as_secs_f64());
+        page.value(&[("panel", panel.as_str())], took.as_secs_f64());
     }
+    page.family("lakehead_queries_total", "counter", "Queries from outside, by what became of them.");
+    let tally = app.sql.tally();
+    for (became, count) in
+        [("answered", tally.answered), ("refused", tally.refused), ("busy", tally.busy), ("stopped", tally.stopped)]
+    {
+        page.value(&[("became", became)], count as f64);
+    }
+    page.family("lakehead_query_workers_bytes", "gauge", "Memory of the workers that are answering queries now.");
+    page.value(&[], tally.bytes as f64);
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, content_type)], page.text).into_response()
 }
@@ -116,6 +125,16 @@ impl Page {
         self.each(pushed, "stream", all(), |s| Some(s.pushed as f64));
         let refused = counter("lakehead_stream_push_rejected_events_total", "Pushed events that were refused.");
         self.each(refused, "stream", all(), |s| Some(s.push_rejects as f64));
+        let untimed =
+            counter("lakehead_stream_events_without_time_total", "Events without event time, since the start.");
+        self.each(untimed, "stream", all(), |s| Some(s.event_times.without as f64));
+        let name = "lakehead_stream_mistyped_values_total";
+        self.family(name, "counter", "Values of a declared column that are of another type, since the start.");
+        for (stream, status) in all() {
+            for (column, count) in &status.columns.mistyped {
+                self.value(&[("stream", stream.as_str()), ("column", column)], *count as f64);
+            }
+        }
         let writable = gauge("lakehead_stream_writable", "1 while the store can write, 0 while it cannot.");
         self.each(writable, "stream", all(), |s| Some(f64::from(u8::from(s.cannot_write.is_none()))));
     }

@@ -9,7 +9,7 @@
 
 use std::path::PathBuf;
 
-use lakehead_model::{Name, Offset, Timestamp};
+use lakehead_model::{Name, Offset, TimeRule, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -39,6 +39,9 @@ pub(crate) struct Summary {
     pub(crate) received_first: Timestamp,
     pub(crate) received_last: Timestamp,
     pub(crate) event_times: Option<(Timestamp, Timestamp)>,
+    /// By which rule these were read, where it is one for all of the segment's blocks and known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) time_rule: Option<TimeRule>,
     pub(crate) sealed: bool,
 }
 
@@ -55,6 +58,7 @@ impl Summary {
             received_first: received(index.blocks.first()),
             received_last: received(index.blocks.last()),
             event_times: spanned(index.blocks.iter().filter_map(|block| block.event_times)),
+            time_rule: common(index.blocks.iter().filter(|block| block.count > 0).map(|block| block.time_rule)),
             sealed: true,
         }
     }
@@ -71,6 +75,7 @@ impl Summary {
             received_first: first.received_time,
             received_last: last.received_time,
             event_times: spanned(places.iter().filter_map(|place| place.event_times)),
+            time_rule: common(places.iter().filter(|place| place.count > 0).map(|place| place.time_rule)),
             sealed: false,
         })
     }
@@ -83,6 +88,12 @@ impl Summary {
 
 fn spanned(times: impl Iterator<Item = (Timestamp, Timestamp)>) -> Option<(Timestamp, Timestamp)> {
     times.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
+}
+
+/// The rule that all of them are, if they are one.
+fn common(mut rules: impl Iterator<Item = Option<TimeRule>>) -> Option<TimeRule> {
+    let first = rules.next()??;
+    rules.all(|rule| rule == Some(first)).then_some(first)
 }
 
 /// One finished segment in the inventory.

@@ -13,7 +13,8 @@
 //!           writer, aside, reader, packed,    and publishes; blocking readers, and what they have found and not read;
 //!           append, queue, retention, upkeep  the way in; what leaves the log; sealing and removing beside the live path
 //! store     marker, lock, store, fsck         one data directory, one writer; checking and repairing it
-//! beside    crash                             where a test can end the process
+//! beside    pinned                            a stream as of one moment, told to another process
+//!           crash                             where a test can end the process
 //! ```
 //!
 //! **What survives what.** With [`Sync::Always`] and [`Sync::Every`] a [`Ticket`] that resolved well means that the events
@@ -51,6 +52,7 @@ mod marker;
 mod only;
 mod options;
 mod packed;
+mod pinned;
 mod published;
 mod quarantine;
 mod queue;
@@ -77,6 +79,7 @@ pub use lock::{Holder, holder};
 pub use only::Only;
 pub use options::{Options, SealOptions, Sync};
 pub use packed::{Packed, Unpacker};
+pub use pinned::{Hold, Pinned, Walks};
 pub use published::{Head, SegmentFile, Stats};
 pub use reader::Reader;
 pub use retention::{Expired, Need, Retention, RetentionPlan};

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use lakehead_model::{Cursor, Name, Offset, Timestamp};
+use lakehead_model::{Cursor, Name, Offset, TimeRule, Timestamp};
 use memchr::memmem;
 
 use crate::{
@@ -61,6 +61,7 @@ pub(crate) struct Place {
     pub(crate) raw_len: u32,
     pub(crate) received_time: Timestamp,
     pub(crate) event_times: Option<(Timestamp, Timestamp)>,
+    pub(crate) time_rule: Option<TimeRule>,
     /// The data frame's first byte in the file.
     pub(crate) start: u64,
     pub(crate) stored_len: u32,
@@ -177,6 +178,7 @@ impl Segment {
             raw_len: footer.raw_len,
             received_time: footer.received_time,
             event_times: footer.event_times(),
+            time_rule: footer.time_rule,
             start,
             stored_len: footer.stored_len,
             footer_len: u32::try_from(len).ok()?,
@@ -376,6 +378,7 @@ impl Segment {
             received_time: footer.received_time,
             event_time_least: footer.event_time_least,
             event_time_greatest: footer.event_time_greatest,
+            time_rule: footer.time_rule,
             progress: footer.progress(),
             epoch: footer.epoch,
             payload,

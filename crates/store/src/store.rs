@@ -32,7 +32,7 @@ pub struct Store {
 
 /// For a store that is only read: nothing is ever received.
 #[derive(Debug)]
-struct NoClock;
+pub(crate) struct NoClock;
 
 impl Clock for NoClock {
     fn now(&self) -> Timestamp {

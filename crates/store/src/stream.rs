@@ -14,7 +14,7 @@ use lakehead_model::{Clock, Name, Offset, Timestamp};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    Appender, Error, Head, IdempotencyKey, Only, Options, Reader, SegmentFile, Stats,
+    Appender, Error, Head, IdempotencyKey, Only, Options, Reader, SegmentFile, Stats, Walks,
     commit::{self, Commit},
     files::{Access, Files},
     layout::Layout,
@@ -22,6 +22,8 @@ use crate::{
     queue::Queue,
     reader::Held,
     recovery,
+    segment::{Place, Segment},
+    store::NoClock,
     writer::{Command, Writer},
 };
 
@@ -63,6 +65,8 @@ pub(crate) struct Inner {
     /// Held by whoever seals, removes or compares: one at a time.
     pub(crate) upkeep: Mutex<()>,
     quarantined: Vec<PathBuf>,
+    /// For a stream that is read as another process told it: what was found in its last segment before.
+    walks: Option<Walks>,
 }
 
 /// Closes the queue and the commit when the writer ends, also by a panic, so that nobody waits for ever.
@@ -108,6 +112,7 @@ impl Stream {
             held: Mutex::default(),
             upkeep: Mutex::default(),
             quarantined: std::mem::take(&mut recovered.quarantined),
+            walks: None,
             options,
             name,
         });
@@ -175,6 +180,13 @@ impl Stream {
     #[must_use]
     pub fn narrow(&self, only: &Only) -> (Offset, Offset) {
         self.inner.published().narrow(only)
+    }
+
+    /// Lets go of the memory of blocks that came longer ago than anybody who follows the stream needs. The next block does the
+    /// same; this is for a stream that stands still after a burst.
+    pub fn forget_old(&self) {
+        let now = self.inner.clock.now();
+        self.inner.published().let_go(now);
     }
 
     /// How much it holds.
@@ -255,6 +267,43 @@ fn spawn(inner: &Inner, what: &str, run: impl FnOnce() + Send + 'static) -> Resu
 }
 
 impl Inner {
+    /// A stream as another process told it, for reading.
+    pub(crate) fn pinned(
+        files: Arc<dyn Files>,
+        layout: Layout,
+        name: Name,
+        published: Published,
+        walks: Walks,
+    ) -> Self {
+        Self {
+            files,
+            layout,
+            clock: Arc::new(NoClock),
+            queue: None,
+            commit: Commit::default(),
+            committed: watch::Sender::new(published.mark.next_offset),
+            published: Mutex::new(published),
+            health: watch::Sender::default(),
+            failures: AtomicU64::new(0),
+            threads: Mutex::default(),
+            held: Mutex::default(),
+            upkeep: Mutex::default(),
+            quarantined: Vec::new(),
+            walks: Some(walks),
+            options: Options::default(),
+            name,
+        }
+    }
+
+    /// The blocks of a segment that is not sealed, those that end at or before byte `end`.
+    pub(crate) fn places(&self, segment: &Segment, end: u64) -> Result<Vec<Place>, Error> {
+        let is_last = || self.published().segments().last().is_some_and(|last| last.at == segment.at);
+        match &self.walks {
+            Some(walks) if is_last() => walks.places(&self.name, segment, end),
+            _ => Ok(segment.walk(end)?.places),
+        }
+    }
+
     // A panic under this lock can only come from a defect; what is published before it is still true.
     pub(crate) fn published(&self) -> MutexGuard<'_, Published> {
         self.published.lock().unwrap_or_else(PoisonError::into_inner)

@@ -443,6 +443,7 @@ impl Writer {
             next_offset = next_offset.plus(u64::from(part.count));
             answers.push((part.waiting, appended));
         }
+        let time_rule = gathering.time_rule_after(self.mark.time_rule);
         // All lengths are far below 4 GiB: an append is at most 256 MiB, and so is a block of several.
         let footer = Footer {
             number: self.mark.next_number,
@@ -454,10 +455,11 @@ impl Writer {
             received_time,
             event_time_least: gathering.event_time_least,
             event_time_greatest: gathering.event_time_greatest,
+            time_rule,
             synced_to,
             synced_blocks,
             epoch: self.mark.epoch,
-            cursors: gathering.cursors_after(&self.mark.cursors),
+            cursors: gathering.cursors_after(&self.mark.cursors, time_rule == self.mark.time_rule),
             keys,
         };
         let sealed = footer.seal(&mut out, growing.seed, growing.chain);
@@ -482,6 +484,7 @@ impl Writer {
             stored_len: footer.stored_len,
             received_time,
             event_times: footer.event_times(),
+            time_rule,
             footer_len: (out.len() - footer.stored_len as usize) as u32,
             chain,
         };
@@ -501,6 +504,7 @@ impl Writer {
             received_time,
             event_time_least: footer.event_time_least,
             event_time_greatest: footer.event_time_greatest,
+            time_rule,
             progress: footer.progress(),
             epoch: footer.epoch,
             payload,

@@ -35,6 +35,7 @@ impl Builder {
                 round = self.feed.next() => match round {
                     Some(Ok(round)) => {
                         let end = round.end;
+                        self.take_whole();
                         if self.group.take(round).await {
                             self.renew_crew();
                         }
@@ -71,6 +72,12 @@ impl Builder {
         } else if let Err(refused) = join.send(self.group.views).await {
             refused.0.iter().for_each(|kept| kept.fail("the live views' thread is gone; see the log"));
         }
+    }
+
+    /// What has come to the log meanwhile is in what is built from it, however late it came.
+    fn take_whole(&mut self) {
+        let end = self.group.log.stream.head().end;
+        self.group.views.iter_mut().for_each(|kept| kept.view.take_whole_until(end));
     }
 
     /// Whether those that are live could wait for a view at `at` to be brought along.

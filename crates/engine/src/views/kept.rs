@@ -42,7 +42,8 @@ pub(super) struct Log {
 
 /// A view and what is known of it beside its own state.
 pub(super) struct Kept {
-    /// Its place among the views of its stream: each stands after those that it reads, and is committed after them.
+    /// Its place among the views of its stream: each stands after those that it reads, and is committed after them. No two
+    /// views ever have the same, so that nothing that was made for one is handed to another.
     pub(super) id: Id,
     pub(super) view: View,
     pub(super) note: Noted,
@@ -89,7 +90,8 @@ impl Kept {
         if !self.goes_on() || self.view.next_offset() > round.end || self.view.plan().reads().is_some() {
             return;
         }
-        let digest = round.digests.remove(&self.id);
+        let own = |digest: &Result<Digest, _>| digest.as_ref().map_or(true, |digest| digest.is_of(self.view.plan()));
+        let digest = round.digests.remove(&self.id).filter(own);
         if self.view.next_offset() == round.from
             && let Some(digest) = digest
         {

@@ -199,12 +199,26 @@ impl Live {
         let Some(old_at) = place(&self.group.views, false) else {
             return Err(format!("the view {name} itself is still being built"));
         };
+        if let Some(next) = self.group.views.get(next_at).filter(|next| !next.goes_on()) {
+            let why = lock(&next.note).failed.clone().unwrap_or_default();
+            return Err(format!("what was built to take the place of {name} stands still: {why}"));
+        }
         self.tell_difference(old_at, next_at).await;
         let mut next = self.group.views.remove(next_at);
         let old_at = if old_at > next_at { old_at - 1 } else { old_at };
         let old = self.group.views.remove(old_at);
         let (id, view, old_note) = old.apart();
+        // What is to be renewed answers over what this was, until it is.
+        let renew = next.next.as_ref().map(|next| next.renew.iter().map(|one| one.name.clone()).collect());
+        let renew: Vec<Name> = renew.unwrap_or_default();
+        let is_over =
+            |kept: &&Kept| kept.view.plan().reads() == Some(name) && renew.contains(kept.view.handle().name());
+        let held: Vec<_> = self.group.views.iter().filter(is_over).map(|kept| (kept.id, kept.view.hold())).collect();
         if let Err((view, error)) = next.view.take_over(view).await {
+            for (id, upstream) in held {
+                let kept = self.group.views.iter().find(|kept| kept.id == id);
+                kept.zip(upstream).into_iter().for_each(|(kept, upstream)| kept.view.read_again(upstream));
+            }
             self.group.add(vec![next, Kept::new(id, *view, old_note, None)]);
             return Err(error.to_string());
         }
@@ -215,31 +229,63 @@ impl Live {
             note.waits = false;
             note.checkpoint = Some(next.view.next_offset());
         }
-        self.shown.swapped(name, &next.note);
-        next.id = id;
+        let note = Arc::clone(&next.note);
         self.group.add(vec![next]);
         for renewal in renew {
             self.renew(renewal).await;
         }
+        self.shown.swapped(name, &note);
+        // Views over it have files to make anew, even when nothing comes.
+        for kept in self.group.views.iter().filter(|kept| kept.view.plan().reads().is_some()) {
+            lock(&kept.note).checkpoint = None;
+        }
+        self.group.due = tokio::time::Instant::now();
         self.renew_crew();
         Ok(())
     }
 
-    /// Opens a view over another view anew, which reads what that one has become.
+    /// Puts a view over another view, as it is to be over what that one has become, in the place of what there is of it.
     async fn renew(&mut self, renewal: Renewal) {
         let Renewal { id, name, plan, settings } = renewal;
-        self.group.views.retain(|kept| kept.view.handle().name() != &name);
-        let read = plan.reads().cloned();
-        let upstream =
-            self.group.views.iter().map(|kept| kept.view.handle()).find(|handle| Some(handle.name()) == read.as_ref());
-        match View::open(&self.data, name.clone(), plan, settings, Slot::Current, upstream).await {
-            Ok((view, _)) => {
-                let note: Noted = Arc::default();
+        let place = |views: &[Kept], name: &Name, is_next: bool| {
+            views.iter().position(|kept| kept.next.is_some() == is_next && kept.view.handle().name() == name)
+        };
+        // What waited to take its place was made for what that one was.
+        if let Some(waits) = place(&self.group.views, &name, true) {
+            self.group.views.remove(waits);
+        }
+        let read = plan.reads().and_then(|read| place(&self.group.views, read, false));
+        let upstream = read.and_then(|at| self.group.views.get(at)).map(|kept| kept.view.handle());
+        let old = place(&self.group.views, &name, false).map(|at| self.group.views.remove(at));
+        let slot = if old.is_some() { Slot::Next } else { Slot::Current };
+        let opened = View::open(&self.data, name.clone(), plan, settings, slot, upstream).await;
+        let note: Noted = Arc::default();
+        let renewed = match (opened, old) {
+            (Ok((view, _)), None) => {
                 self.lake.add_view(view.handle());
                 self.shown.add(view.handle(), Arc::clone(&note));
-                self.group.add(vec![Kept::new(id, view, note, None)]);
+                Ok(view)
             }
-            Err(error) => tracing::error!(view = %name, "the view stands still: it cannot be opened anew: {error}"),
+            (Ok((mut view, _)), Some(old)) => match view.take_over(old.apart().1).await {
+                Ok(()) => {
+                    self.shown.swapped(&name, &note);
+                    Ok(view)
+                }
+                Err((_, error)) => Err(error),
+            },
+            (Err(error), _) => Err(error),
+        };
+        match renewed {
+            Ok(view) => self.group.add(vec![Kept::new(id, view, note, None)]),
+            // With its old SQL it would answer over what that one was no more.
+            Err(error) => {
+                tracing::error!(view = %name, "the view is no table until the next reload: it cannot be opened anew: {error}");
+                self.lake.remove_view(&name);
+                lock(&note).stands_still = true;
+                lock(&note).failed =
+                    Some(format!("it cannot be opened anew over what it reads; reload again: {error}"));
+                self.shown.swapped(&name, &note);
+            }
         }
     }
 

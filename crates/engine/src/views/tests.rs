@@ -1,5 +1,7 @@
 //! Views of a real stream: live ones and builds beside them, each held against the same query over the log.
 
+mod changes;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -161,6 +163,16 @@ impl Steps {
             let (waited, timeout) = self.changed.wait_timeout(state, SOON).expect("not poisoned");
             assert!(!timeout.timed_out(), "it does not come to {what}: {:?}", waited.steps);
             state = waited;
+        }
+    }
+
+    /// Waits until `is`, asked after each step, and now and then without one: what is asked for may come with a commit.
+    fn until_or_soon(&self, what: &str, is: impl Fn() -> bool) {
+        let begun = std::time::Instant::now();
+        let mut state = self.state.lock().expect("not poisoned");
+        while !is() {
+            assert!(begun.elapsed() < SOON, "it does not come to {what}: {:?}", state.steps);
+            state = self.changed.wait_timeout(state, Duration::from_millis(20)).expect("not poisoned").0;
         }
     }
 

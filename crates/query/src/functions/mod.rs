@@ -8,6 +8,7 @@
 mod hop;
 mod json;
 mod session;
+mod time;
 mod top_k;
 mod tumble;
 mod window_call;
@@ -56,6 +57,8 @@ pub(crate) fn register(context: &SessionContext) -> Result<()> {
     context.register_udf(session::function());
     context.register_udaf(top_k::function());
     json::functions().for_each(|function| context.register_udf(function));
+    let found = |name: &str| context.udf(name).ok();
+    time::functions(found).into_iter().for_each(|function| context.register_udf(function));
     context.state_ref().write().register_expr_planner(Arc::new(json::Operators))
 }
 

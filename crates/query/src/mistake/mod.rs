@@ -186,7 +186,12 @@ fn schema(error: &SchemaError) -> Mistake {
 impl Error {
     /// The same error with its place in `text`, where it has one, and with the names that would be valid.
     pub(crate) fn in_text(self, text: &str, state: &SessionState) -> Self {
-        let known = Known { state };
+        self.in_text_with(text, state, &[])
+    }
+
+    /// The same, where there are more tables than those of `state`: `tables`.
+    pub(crate) fn in_text_with(self, text: &str, state: &SessionState, tables: &[String]) -> Self {
+        let known = Known { state, tables };
         let (error, place) = match self {
             Self::Wrong(mistake) => known.complete(mistake, text),
             Self::Sql(what) => {
@@ -253,6 +258,8 @@ pub(crate) fn names_in_quotes(text: &str) -> Vec<String> {
 /// What a statement can name.
 struct Known<'a> {
     state: &'a SessionState,
+    /// All tables, where those of `state` are not all; else none.
+    tables: &'a [String],
 }
 
 impl Known<'_> {
@@ -274,7 +281,7 @@ impl Known<'_> {
     }
 
     fn no_table(&self, name: &str) -> String {
-        let mut tables = Vec::new();
+        let mut tables = self.tables.to_vec();
         let catalogs = self.state.catalog_list();
         for catalog in catalogs.catalog_names().iter().filter_map(|name| catalogs.catalog(name)) {
             for schema in catalog.schema_names().iter().filter(|name| *name != "information_schema") {
@@ -282,6 +289,7 @@ impl Known<'_> {
             }
         }
         tables.sort();
+        tables.dedup();
         format!("there is no stream or view {name:?}; {}", instead(name, tables.iter().map(String::as_str)))
     }
 

@@ -4,6 +4,7 @@
 //! aggregation makes rows of events ([`Rows`]); one that reads another view's rows is computed from that view's result
 //! files as they come ([`Derived`]). A projection of a stream that another view reads is planned into that view.
 
+mod additive;
 mod check;
 mod cut;
 mod shape;
@@ -11,7 +12,10 @@ mod shape;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use datafusion::{
@@ -21,16 +25,17 @@ use datafusion::{
     prelude::SessionContext,
 };
 use futures::future::BoxFuture;
-use lakehead_model::{Name, StreamSchema, TimeRange, Timestamp};
+use lakehead_model::{ColumnType, Name, READING, StreamSchema, TimeRange, Timestamp};
 use lakehead_window::{ResultPeriod, Windows};
 
 pub(crate) use self::shape::{Shape, find_aggregate, groups, is_window};
 use crate::{
-    Error, functions,
+    Error, functions, identity,
     mistake::{names_in_quotes, plainly},
     rewrite,
     run::Piece,
     sieve::Condition,
+    times,
 };
 
 /// Memory that one view may use while it takes events in or writes results, as far as DataFusion accounts for it, beside
@@ -40,6 +45,9 @@ const WORK_BYTES_MAX: usize = 4 << 30;
 /// Rules of the optimizer that are not for views. A distinct count must stay one aggregation: its partial state can be merged,
 /// two nested ones cannot. And a condition that no event meets must leave a plan that can be cut, if one without rows.
 const LEFT_OUT: [&str; 3] = ["single_distinct_aggregation_to_group_by", "eliminate_filter", "propagate_empty_relation"];
+
+/// The serial number of the next plan.
+static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// The time that a view's windows are over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +73,10 @@ impl TimeColumn {
 pub struct ViewPlan {
     sql: String,
     definition: String,
+    /// The definition with the SQL as it was written, which checkpoints of format 2 hold.
+    written: String,
+    /// Tells this plan from all others of this process: what one made, another does not take in.
+    serial: u64,
     stream: Name,
     reads: Option<Name>,
     time: TimeColumn,
@@ -210,7 +222,7 @@ async fn compile_in(
     views: &BTreeMap<Name, Arc<ViewPlan>>,
 ) -> Result<ViewPlan, Error> {
     let state = context.state();
-    let logical = state.create_logical_plan(sql).await?;
+    let logical = times::in_microseconds(state.create_logical_plan(sql).await?)?;
     let tables =
         views.iter().filter(|(_, plan)| plan.inline.is_none()).map(|(name, plan)| (name.clone(), plan.as_ref()));
     let tables = tables.collect();
@@ -221,8 +233,11 @@ async fn compile_in(
     }
     let logical = rewrite::break_ties(logical)?;
     let names = views_in(context, sql, |table| views.get_key_value(table).map(|(name, _)| name.clone()));
-    let read: Vec<&str> = names.iter().map(|name| views[name].definition.as_str()).collect();
-    let definition = [read.as_slice(), &[sql]].concat().join(";\n");
+    let joined = |of: fn(&ViewPlan) -> &str, own: &str| {
+        names.iter().map(|name| of(&views[name])).chain([own]).collect::<Vec<_>>().join(";\n")
+    };
+    let definition = joined(|plan| &plan.definition, &identity::normalised(sql));
+    let written = joined(|plan| &plan.written, sql);
 
     let (planned, window) = match &found.window {
         Some(window) if !tables.contains_key(&found.table) => {
@@ -269,9 +284,12 @@ async fn compile_in(
         // Which result period a row is of.
         wanted.push(lakehead_decode::RECEIVED_TIME.to_owned());
     }
-    let definition = match streams.get(&stream).filter(|_| reads.is_none()) {
-        Some(schema) => format!("{definition};\n{}", columns(schema, &wanted)?),
-        None => definition,
+    let (definition, written) = match streams.get(&stream).filter(|_| reads.is_none()) {
+        Some(schema) => {
+            let columns = columns(schema, &wanted)?;
+            (format!("{definition};\n{columns}"), format!("{written};\n{columns}"))
+        }
+        None => (definition, written),
     };
     let mut inlined: Vec<(Name, String)> = Vec::new();
     for (name, plan) in names.iter().map(|name| (name, &views[name])).filter(|(_, plan)| plan.inline.is_some()) {
@@ -282,7 +300,8 @@ async fn compile_in(
         }
     }
     let inline = matches!(kind, Kind::Rows(_)).then(|| Arc::new(ViewTable::new(logical, Some(sql.to_owned()))));
-    Ok(ViewPlan { sql: sql.to_owned(), definition, stream, reads, time, wanted, output, shape, kind, inline, inlined })
+    let (sql, serial) = (sql.to_owned(), SERIAL.fetch_add(1, Ordering::Relaxed));
+    Ok(ViewPlan { sql, definition, written, serial, stream, reads, time, wanted, output, shape, kind, inline, inlined })
 }
 
 fn names_of(schema: &SchemaRef) -> Vec<String> {
@@ -348,9 +367,12 @@ fn columns(schema: &StreamSchema, wanted: &[String]) -> Result<String, Error> {
     };
     for name in wanted {
         if name == lakehead_decode::EVENT_TIME {
-            add(name, serde_json::to_string(&schema.event_time))?;
+            add(name, serde_json::to_string(&(READING, &schema.event_time)))?;
         } else if let Some(column) = schema.columns.iter().find(|column| column.name == *name) {
-            add(name, serde_json::to_string(column))?;
+            // Of the others no value was ever read otherwise.
+            let is_read_anew = matches!(column.column_type, ColumnType::Int64 | ColumnType::Timestamp);
+            let how = if is_read_anew { serde_json::to_string(&(READING, column)) } else { serde_json::to_string(column) };
+            add(name, how)?;
         }
     }
     Ok(text)
@@ -368,6 +390,16 @@ impl ViewPlan {
     #[must_use]
     pub fn definition(&self) -> &str {
         &self.definition
+    }
+
+    /// The same with every text as it was written.
+    pub(crate) fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// Tells it from all other plans of this process.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
     }
 
     /// The stream that it reads, itself or by way of other views.

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use crate::{
-    Error, Kept, Sieve, Slot, Snapshot, TimeColumn, ViewHandle, ViewPlan,
+    Error, Kept, Sieve, Slot, Snapshot, TimeColumn, ViewHandle, ViewPlan, aside,
     checkpoint::{ChangeFile, Checkpoint, MadeOf, Period, Rebuild},
     compact, derived,
     files::{self, Folder, ResultFile},
@@ -63,9 +63,9 @@ pub struct ViewSettings {
     /// Most memory that its open windows may take, in bytes. Default: 1 GiB, some ten million short groups; beyond it the
     /// view stands still with a clear error rather than take the machine down.
     pub state_bytes_max: usize,
-    /// Whether the log still holds every event from the stream's first on. Where it does not, results that a rebuild would
-    /// replace are moved to the quarantine instead of deleted: nobody can make them again. Default: yes.
-    pub whole_log: bool,
+    /// The first offset that the log still holds. Where results come from events before it, a rebuild sets them aside in the
+    /// quarantine: nobody can make them again. Default: 0, the whole log.
+    pub log_start: Offset,
 }
 
 impl Default for ViewSettings {
@@ -75,7 +75,7 @@ impl Default for ViewSettings {
             lateness: Duration::from_secs(24 * 3600),
             late: Late::Correct,
             state_bytes_max: 1 << 30,
-            whole_log: true,
+            log_start: Offset(0),
         }
     }
 }
@@ -150,6 +150,8 @@ pub struct Round {
 /// order; absorbed by its view in the order of the log.
 #[derive(Debug)]
 pub struct Digest {
+    /// Of the plan that made it.
+    serial: u64,
     rows: Digested,
     events: u64,
     end: Offset,
@@ -164,6 +166,15 @@ enum Digested {
     Rows(Vec<(Timestamp, RecordBatch)>),
     /// The view reads no stream.
     Nothing,
+}
+
+impl Digest {
+    /// Whether a view of this plan can take it in: only what its own plan made. A view that takes the place of another, with
+    /// another SQL, may be handed what was still under way for that one.
+    #[must_use]
+    pub fn is_of(&self, plan: &ViewPlan) -> bool {
+        self.serial == plan.serial()
+    }
 }
 
 impl ViewPlan {
@@ -197,7 +208,7 @@ impl ViewPlan {
                 }
                 Kind::Derived(_) => Digested::Nothing,
             };
-            Ok(Digest { rows, events: round.events, end: round.end, times: round.times.clone() })
+            Ok(Digest { serial: self.serial(), rows, events: round.events, end: round.end, times: round.times.clone() })
         })
     }
 }
@@ -351,7 +362,7 @@ pub fn kept_next(data: &Path, name: &Name) -> Option<Kept> {
 pub fn begin_next(data: &Path, name: &Name, plan: &ViewPlan, settings: &ViewSettings) -> Result<(), Error> {
     let folder = Folder::new(data, name.as_str());
     folder.create()?;
-    Checkpoint::empty(plan, watermark_of(plan, settings)).write(&folder.checkpoint(Slot::Next))
+    Checkpoint::empty(plan, settings, watermark_of(plan, settings)).write(&folder.checkpoint(Slot::Next), &folder)
 }
 
 /// Gives up the view that is built beside `name`, if there is one. Its files go at the next opening.
@@ -395,13 +406,15 @@ impl View {
         folder.create()?;
         let (mut view, rebuild) = Self::restore(&folder, name, plan, settings, slot, upstream)?;
         view.slot = Some(slot);
-        // A life of its own, so that no path is used again that somebody may still read.
-        if rebuild.is_some() || slot == Slot::Next && view.checkpoint.generation == 0 {
-            let build = |slot| Checkpoint::load(&folder.checkpoint(slot)).map_or(0, |checkpoint| checkpoint.build);
-            view.checkpoint.build = build(Slot::Current).max(build(Slot::Next)) + 1;
+        // A life of its own, so that no path is used again that somebody may still read, and nothing that was made of the
+        // files of another life is taken for made of these.
+        if rebuild.is_some() || view.checkpoint.generation == 0 {
+            let build = |slot| Checkpoint::load(&folder.checkpoint(slot)).ok().map(|checkpoint| checkpoint.build);
+            let last = [build(Slot::Current), build(Slot::Next), folder.last_build()].into_iter().flatten().max();
+            view.checkpoint.build = last.map_or(0, |last| last + 1);
         }
-        if rebuild.is_some() && slot == Slot::Current {
-            view.spare()?;
+        if let Some(why) = rebuild.as_deref().filter(|_| slot == Slot::Current) {
+            view.spare(why)?;
         }
         folder.sweep(&view.kept())?;
         if slot == Slot::Current {
@@ -449,27 +462,26 @@ impl View {
         upstream: Option<ViewHandle>,
     ) -> Result<(Self, Option<String>), Error> {
         let watermark = watermark_of(&plan, &settings);
-        let (checkpoint, rebuild) = match Checkpoint::read(&folder.checkpoint(slot), &plan) {
-            Ok(found) if found.watermark.delay() == watermark.delay() => (found, None),
-            Ok(_) => (Checkpoint::empty(&plan, watermark), Some("its watermark_delay was changed".to_owned())),
-            Err(Rebuild::New) => (Checkpoint::empty(&plan, watermark), None),
-            Err(Rebuild::Because(why)) => (Checkpoint::empty(&plan, watermark), Some(why)),
+        let empty = || Checkpoint::empty(&plan, &settings, watermark);
+        let (mut checkpoint, rebuild) = match Checkpoint::read(&folder.checkpoint(slot), &plan, &settings) {
+            Ok(found) => (found, None),
+            Err(Rebuild::New) => (empty(), None),
+            Err(Rebuild::Because(why)) => (empty(), Some(why)),
         };
+        if let Err(error) = checkpoint.expect_changes(folder) {
+            // Whoever follows begins anew; the rows are not affected.
+            tracing::warn!(view = %name, "what it has changed before cannot be told any more: {error}");
+            checkpoint.changes.clear();
+            checkpoint.changes_after = checkpoint.generation;
+        }
         let read = |checkpoint: &Checkpoint| -> Result<_, Error> {
+            files::expect(checkpoint.files(folder).iter(), &checkpoint.sums)?;
             let mut live = BTreeMap::new();
             for (start, period) in &checkpoint.periods {
                 let range = TimeRange { start: *start, end: period.end };
                 let path = folder.result(range, checkpoint.build, period.generation);
-                std::fs::metadata(&path).map_err(Error::file(&path))?;
                 let made_of = period.made_of.clone();
                 live.insert(*start, Live::new(range, period.generation, period.rows, period.bytes, path, made_of));
-            }
-            for (start, parts) in &checkpoint.parts {
-                for part in &parts.files {
-                    let range = TimeRange { start: *start, end: parts.end };
-                    let path = folder.part(range, checkpoint.build, part.generation);
-                    std::fs::metadata(&path).map_err(Error::file(&path))?;
-                }
             }
             let body = match plan.kind() {
                 Kind::Windowed(windowed) => {
@@ -484,7 +496,7 @@ impl View {
             Ok(read) => (checkpoint, rebuild, read),
             Err(error) => {
                 let why = Some(format!("a file that its checkpoint names cannot be read: {error}"));
-                let empty = Checkpoint::empty(&plan, watermark);
+                let empty = empty();
                 let read = read(&empty)?;
                 (empty, why, read)
             }
@@ -513,7 +525,7 @@ impl View {
     /// [`Error::File`] when the old files cannot be deleted.
     pub fn restart(&mut self) -> Result<(), Error> {
         let (build, generation) = (self.checkpoint.build, self.checkpoint.generation);
-        self.checkpoint = Checkpoint::empty(&self.plan, watermark_of(&self.plan, &self.settings));
+        self.checkpoint = Checkpoint::empty(&self.plan, &self.settings, watermark_of(&self.plan, &self.settings));
         self.checkpoint.build = build;
         self.checkpoint.generation = generation;
         // Whoever follows must begin anew.
@@ -528,7 +540,7 @@ impl View {
         self.list_results();
         if let Some(slot) = self.slot {
             if slot == Slot::Current {
-                self.spare()?;
+                self.spare("it has seen events beyond the log")?;
                 self.folder.sweep_public(&HashSet::new())?;
             }
             let path = self.folder.checkpoint(slot);
@@ -542,16 +554,45 @@ impl View {
         Ok(())
     }
 
-    /// Before a rebuild: moves results aside that the log cannot give again.
-    fn spare(&self) -> Result<(), Error> {
-        if self.settings.whole_log {
+    /// Before a rebuild in the place of what is there: sets aside what the log cannot give again.
+    fn spare(&self, why: &str) -> Result<(), Error> {
+        let path = self.folder.checkpoint(Slot::Current);
+        if !path.exists() {
             return Ok(());
         }
-        if let Some(aside) = self.folder.set_aside(self.handle.name().as_str())? {
-            tracing::warn!(view = %self.handle.name(), results = %aside.display(),
-                "the log does not reach back to its first event: the old results are kept there");
+        let old = Checkpoint::load(&path).ok();
+        let log_start = match self.handle.upstream() {
+            Some(upstream) => upstream.snapshot().begins,
+            None => self.settings.log_start,
+        };
+        if log_start > old.as_ref().map_or(Offset(0), |old| old.begins) {
+            self.set_aside(old.as_ref(), why, log_start)?;
         }
         Ok(())
+    }
+
+    /// Sets aside what `old` names, and says so.
+    fn set_aside(&self, old: Option<&Checkpoint>, why: &str, log_start: Offset) -> Result<(), Error> {
+        let name = self.handle.name();
+        if let Some(aside) = aside::set_aside(&self.folder, name, old, why, log_start)? {
+            tracing::warn!(view = %name, results = %aside.display(),
+                "the log does not hold all events of its old results any more: they are kept there ({why})");
+        }
+        Ok(())
+    }
+
+    /// Whether nothing was taken in yet and nothing committed: it is at its beginning.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.checkpoint.generation == 0 && self.checkpoint.counts.events == 0
+    }
+
+    /// Takes in every event before `end` however late it is, as long as it has not come to the end that it was told before: what
+    /// lies in the log while a view is built from it is in the view.
+    pub fn take_whole_until(&mut self, end: Offset) {
+        if self.is_new() || self.checkpoint.takes_all() {
+            self.checkpoint.whole_until = self.checkpoint.whole_until.max(end);
+        }
     }
 
     /// Goes on at `offset`, since the log does not hold what is before it any more. Counts what was missed, unless nothing
@@ -563,6 +604,8 @@ impl View {
         }
         if self.checkpoint.counts.events > 0 {
             self.checkpoint.counts.missed += offset.since(next);
+        } else {
+            self.checkpoint.begins = offset;
         }
         self.checkpoint.next_offset = offset;
         self.publish();
@@ -572,6 +615,18 @@ impl View {
     #[must_use]
     pub fn handle(&self) -> ViewHandle {
         self.handle.clone()
+    }
+
+    /// For a view over another: it answers over that one as it is now, until [`read_again`](Self::read_again). For the time in
+    /// which that one is replaced and this one is not yet.
+    #[must_use]
+    pub fn hold(&self) -> Option<ViewHandle> {
+        self.handle.hold_upstream()
+    }
+
+    /// It answers over `upstream` as that comes to be.
+    pub fn read_again(&self, upstream: ViewHandle) {
+        self.handle.set_upstream(Some(upstream));
     }
 
     /// How it was compiled.
@@ -607,7 +662,10 @@ impl View {
     }
 
     async fn take_in(&mut self, digest: Digest) -> Result<(), Error> {
-        let Digest { rows, events, end, times } = digest;
+        if !digest.is_of(&self.plan) {
+            return Err(Error::Engine("what another view made of the events".into()));
+        }
+        let Digest { rows, events, end, times, .. } = digest;
         match (&mut self.body, rows) {
             (Body::Windowed(_), Digested::Partial(rows)) => self.take_in_partial(rows).await?,
             (Body::Rows(body), Digested::Rows(rows)) => {
@@ -694,7 +752,10 @@ impl View {
             }
             _ => {
                 if !self.make_files(&mut next, &mut gone).await? {
-                    return Ok(());
+                    // It has no files yet; what it is must stand there all the same.
+                    let path = self.folder.checkpoint(slot);
+                    let is_there = self.checkpoint.generation > 0 && path.exists();
+                    return if is_there { Ok(()) } else { self.checkpoint.write(&path, &self.folder) };
                 }
                 None
             }
@@ -707,7 +768,7 @@ impl View {
         checkpoint.closed_until = checkpoint.closed_until.max(watermark);
         let kept = self.live.iter().filter(|(start, _)| !gone.contains(*start));
         checkpoint.periods = kept.chain(&written).map(|(start, live)| (*start, live.period())).collect();
-        checkpoint.write(&self.folder.checkpoint(slot))?;
+        checkpoint.write(&self.folder.checkpoint(slot), &self.folder)?;
         crash::point("checkpoint.renamed");
 
         // From here on the new commit stands; what follows only tidies up, and an opening would do it again.
@@ -747,7 +808,7 @@ impl View {
         let now = self.checkpoint.files(&self.folder);
         for path in before.files(&self.folder) {
             if !now.contains(&path) && !is_pinned(&path) {
-                let _ = std::fs::remove_file(path);
+                let _ = files::remove(&path);
             }
         }
         Ok(())
@@ -758,6 +819,10 @@ impl View {
     async fn make_files(&self, next: &mut Committing, gone: &mut Vec<Timestamp>) -> Result<bool, Error> {
         let own = self.handle.snapshot();
         let Some((name, upstream)) = &own.upstream else { return Ok(false) };
+        if upstream.begins > self.checkpoint.begins && self.checkpoint.generation > 0 {
+            self.set_aside(Some(&self.checkpoint), "the view that it reads was built anew", upstream.begins)?;
+        }
+        next.checkpoint.begins = upstream.begins;
         let tasks = derived::tasks(&self.plan, upstream);
         let holds = |start: &Timestamp, task: &derived::Task| {
             self.live.get(start).is_some_and(|live| live.made_of.as_ref() == Some(&task.made_of))
@@ -809,9 +874,13 @@ impl View {
     ///
     /// # Errors
     /// [`Error::File`] when the change cannot be written; the old view then still stands, and is given back.
-    pub fn take_over(&mut self, old: View) -> BoxFuture<'_, Result<(), (Box<View>, Error)>> {
+    pub fn take_over(&mut self, mut old: View) -> BoxFuture<'_, Result<(), (Box<View>, Error)>> {
         Box::pin(async move {
-            if let Err(error) = self.commit().await.and_then(|()| files::swap(&self.folder)) {
+            let mut swapped = self.commit().await;
+            if swapped.is_ok() {
+                swapped = self.spare_replaced(&mut old).await.and_then(|()| files::swap(&self.folder));
+            }
+            if let Err(error) = swapped {
                 return Err((Box::new(old), error));
             }
             crash::point("view.swapped");
@@ -832,11 +901,23 @@ impl View {
             }
             for path in old.checkpoint.files(&self.folder) {
                 if !kept.contains(&path) && !is_pinned(&path) {
-                    let _ = std::fs::remove_file(path);
+                    let _ = files::remove(&path);
                 }
             }
             Ok(())
         })
+    }
+
+    /// Before it takes the place of `old`: sets aside what that one has seen and this one could not.
+    async fn spare_replaced(&self, old: &mut View) -> Result<(), Error> {
+        if self.checkpoint.begins <= old.checkpoint.begins {
+            return Ok(());
+        }
+        // All that it has goes into files, where it can; else what its last commit has is what there is.
+        if let Err(error) = old.commit().await {
+            tracing::warn!(view = %self.handle.name(), "what it took in last cannot be set aside: {error}");
+        }
+        self.set_aside(Some(&old.checkpoint), "it was changed, or built anew", self.checkpoint.begins)
     }
 
     fn list_results(&mut self) {
@@ -919,6 +1000,7 @@ impl View {
             open_rows,
             open_bytes,
             plan: Arc::clone(&self.plan),
+            begins: self.checkpoint.begins,
             build: self.checkpoint.build,
             generation: self.checkpoint.generation,
             closed_until: self.checkpoint.closed_until,

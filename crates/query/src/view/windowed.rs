@@ -66,13 +66,6 @@ impl Body {
         };
         let runs = checkpoint.runs.iter().map(read).collect::<Result<_, _>>()?;
         let state = State::restored(plan, runs)?;
-        for (start, partials) in &checkpoint.partials {
-            for generation in &partials.generations {
-                let range = TimeRange { start: *start, end: partials.end };
-                let path = folder.partial(range, checkpoint.build, *generation);
-                std::fs::metadata(&path).map_err(Error::file(&path))?;
-            }
-        }
         Ok(Self { state, partials: checkpoint.partials.clone(), reopened: BTreeMap::new() })
     }
 
@@ -88,6 +81,8 @@ impl Body {
             plan,
             settings,
             closed_until: checkpoint.closed_until,
+            settled_until: checkpoint.settled_until,
+            takes_all: checkpoint.takes_all(),
             watermark: checkpoint.watermark.current().unwrap_or(Timestamp(i64::MIN)),
             counts: &mut checkpoint.counts,
             touched: HashSet::new(),
@@ -164,10 +159,15 @@ impl Body {
             runs.push(file);
         }
         next.checkpoint.runs = runs;
-        let keeps = |end: Timestamp| watermark < end.plus(settings.lateness);
-        next.checkpoint
-            .partials
-            .retain(|start, partials| keeps(last_end(windowed, TimeRange { start: *start, end: partials.end })));
+        if !next.checkpoint.takes_all() {
+            let settled = &mut next.checkpoint.settled_until;
+            next.checkpoint.partials.retain(|start, partials| {
+                let end = last_end(windowed, TimeRange { start: *start, end: partials.end });
+                let keeps = watermark < end.plus(settings.lateness);
+                *settled = if keeps { *settled } else { end.max(*settled) };
+                keeps
+            });
+        }
         Ok(draft)
     }
 
@@ -336,12 +336,21 @@ struct Judge<'a> {
     plan: &'a Windowed,
     settings: &'a ViewSettings,
     closed_until: Timestamp,
+    /// Periods that end at or before this have no partial rows any more: to correct them would replace them.
+    settled_until: Timestamp,
+    /// It is built from the log, and whatever lies there is taken in.
+    takes_all: bool,
     watermark: Timestamp,
     counts: &'a mut Counts,
     touched: HashSet<Timestamp>,
 }
 
 impl Judge<'_> {
+    /// Whether the partial rows of a period are gone.
+    fn is_settled(&self, period: TimeRange) -> bool {
+        self::last_end(self.plan, period) <= self.settled_until
+    }
+
     fn keeps(&mut self, cell: Option<Cell>, events: u64) -> bool {
         let Some(cell) = cell else {
             self.counts.without_time += events;
@@ -360,13 +369,16 @@ impl Judge<'_> {
         }
         let behind = self.watermark.since(first_end);
         self.counts.late_by.count(behind, events);
-        let is_too_late =
-            classify(last_end, self.closed_until, self.settings.lateness, self.watermark) == Timeliness::TooLate;
+        let over = cells::windows_over(windows, cell);
+        let is_settled = |window: &TimeRange| self.is_settled(self.plan.period.range(window.start));
+        let is_too_late = !self.takes_all
+            && classify(last_end, self.closed_until, self.settings.lateness, self.watermark) == Timeliness::TooLate
+            || last_end <= self.closed_until && over.iter().all(is_settled);
         if is_too_late {
             self.counts.too_late += events;
             return false;
         }
-        if self.settings.late == Late::Drop {
+        if self.settings.late == Late::Drop && !self.takes_all {
             if self.closed_until < last_end && !matches!(windows, Windows::Session(_)) {
                 // In the windows that are still open, and not in those that are not.
                 self.counts.in_view += events;
@@ -379,7 +391,7 @@ impl Judge<'_> {
         self.counts.in_view += events;
         self.counts.late += events;
         let mut is_partly = false;
-        for window in cells::windows_over(windows, cell) {
+        for window in over {
             let period = self.plan.period.range(window.start);
             let is_closed = match windows {
                 Windows::Session(_) => true,
@@ -388,7 +400,9 @@ impl Judge<'_> {
             if !is_closed {
                 continue;
             }
-            if self.watermark < self::last_end(self.plan, period).plus(self.settings.lateness) {
+            let lasts =
+                self.takes_all || self.watermark < self::last_end(self.plan, period).plus(self.settings.lateness);
+            if lasts && !self.is_settled(period) {
                 self.touched.insert(period.start);
             } else {
                 is_partly = true;

@@ -341,11 +341,11 @@ impl Mending<'_> {
             let mut offset = first_offset;
             let mut entry = |count: u64, raw_len: usize| {
                 let event_times = (count > 0).then_some((Timestamp(i64::MIN), Timestamp(i64::MAX)));
-                let (first_offset, received_time, progress) = (offset, received, None);
+                let (first_offset, received_time, progress, time_rule) = (offset, received, None, None);
                 offset = offset.plus(count);
                 // A frame holds at most RAW_BYTES_MAX bytes, and so at most as many lines.
                 let (count, raw_len) = (count as u32, raw_len as u32);
-                Entry { first_offset, count, raw_len, received_time, event_times, progress, epoch }
+                Entry { first_offset, count, raw_len, received_time, event_times, time_rule, progress, epoch }
             };
             for (stored, payload) in &frames {
                 writer.block(entry(count(payload), payload.len()));
@@ -472,6 +472,7 @@ impl<'a> OpenWriter<'a> {
                 received_time: last.received,
                 event_time_least: times.map(|times| times.0),
                 event_time_greatest: times.map(|times| times.1),
+                time_rule: None,
                 synced_to: Offset(0),
                 synced_blocks: 0,
                 epoch: last.epoch,

@@ -10,6 +10,7 @@ mod inventory;
 mod memory;
 mod model;
 mod opening;
+mod pinned;
 mod reading;
 mod recovery;
 mod retaining;
