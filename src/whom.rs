@@ -67,8 +67,8 @@ impl Elsewhere {
     pub(crate) fn directory(&self, data: Option<PathBuf>, command: &str) -> Result<PathBuf, Failure> {
         match self.address(data.as_deref())? {
             Some((_, by)) => Err(Failure::Usage(format!(
-                "`lakehead {command}` reads files, which a process elsewhere ({by}) cannot hand over: run it on that machine, \
-                 or name a directory here with --data DIR"
+                "`lakehead {command}` works on files, which a process elsewhere ({by}) does not hand over: run it on that \
+                 machine, or name a directory here with --data DIR"
             ))),
             None => choose(data),
         }
@@ -91,7 +91,11 @@ fn base(url: &str, by: &str) -> Result<String, Failure> {
 /// The directory that was named, else the one of the usual ones that is there; of two, the one that a process runs on goes
 /// first.
 fn choose(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    let is_ours = |dir: &Path| Store::open_read_only(dir).map(drop);
+    // One whose mark is damaged or gone is ours, too: the command says so, and `fsck` repairs it.
+    let is_ours = |dir: &Path| match ["lakehead.json", "streams"].iter().any(|name| dir.join(name).exists()) {
+        true => Ok(()),
+        false => Store::open_read_only(dir).map(drop),
+    };
     if let Some(dir) = given {
         return match is_ours(&dir) {
             Ok(()) => Ok(dir),

@@ -9,9 +9,7 @@ use lakehead_engine::{
     offline::{Looked, look_back},
     schemas,
 };
-use lakehead_model::{
-    ByteSize, ColumnType, EventTimeRule, Name, StreamSchema, TimeFormat, hint::instead,
-};
+use lakehead_model::{ByteSize, ColumnType, EventTimeRule, Name, StreamSchema, TimeFormat, hint::instead};
 use lakehead_store::Store;
 use serde_json::{Value, json};
 

@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use lakehead_engine::{
     audit::{Report, Scope, StreamAudit},
     catalog::Catalog,
+    status::AuditStatus,
 };
 use lakehead_model::{Name, Timestamp, hint::instead};
 use lakehead_query::ViewAudit;
@@ -47,6 +48,9 @@ pub(crate) struct Arguments {
     /// Only what was received, and only windows that began, at or after this: RFC 3339, as in 2026-11-24T10:00:00Z.
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
+    /// What the last audit in the background found, without counting again.
+    #[arg(long, conflicts_with_all = ["stream", "view", "since", "format"])]
+    last: bool,
     /// How the report is written.
     #[arg(long, value_name = "FORMAT", default_value = "table", conflicts_with = "json")]
     format: Form,
@@ -70,6 +74,14 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
         Source::Files(data) => Some(data.as_path()),
         Source::Process(process) => process.data(),
     };
+    if arguments.last {
+        let Some(data) = data else {
+            let what =
+                "--last reads the data directory, which is elsewhere; leave it out, or see `audit` in /v1/status";
+            return Err(Failure::Usage(what.to_owned()));
+        };
+        return last(data);
+    }
     let scope = match (data, &source) {
         (None, Source::Process(process)) => {
             let status = process.status().await?;
@@ -96,6 +108,32 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     out.flush()?;
     match report.differences() {
         0 => Ok(()),
+        differences => Err(Failure::Differs(sentence(differences))),
+    }
+}
+
+/// What the background has found last, as it is kept in the data directory.
+fn last(data: &Path) -> Outcome {
+    let Some(last) = AuditStatus::load(data).last else {
+        return Err(
+            anyhow!("no audit has come to its end on {} yet; `lakehead verify` makes one", data.display()).into()
+        );
+    };
+    println!(
+        "at {}, in {:.1} s: {} events and {} rows{}",
+        last.at,
+        last.took_seconds,
+        grouped(last.events),
+        grouped(last.rows),
+        if last.whole { "" } else { ", those that were new" }
+    );
+    last.told.iter().for_each(|line| println!("{line}"));
+    last.not_checked.iter().for_each(|line| println!("not checked: {line}"));
+    match last.differences {
+        0 => {
+            println!("Everything added up.");
+            Ok(())
+        }
         differences => Err(Failure::Differs(sentence(differences))),
     }
 }
@@ -153,6 +191,7 @@ fn told(report: &Report) -> String {
             "filtered",
             "left out late",
             "without time",
+            "failed",
             "rows compared",
             "verdict",
         ]);
@@ -180,6 +219,9 @@ fn told(report: &Report) -> String {
     for line in report.in_words() {
         text += &format!("{line}\n");
     }
+    for line in report.not_checked() {
+        text += &format!("not checked: {line}\n");
+    }
     match report.differences() {
         0 => {
             text += &format!(
@@ -193,7 +235,7 @@ fn told(report: &Report) -> String {
     text
 }
 
-fn view_row(name: &Name, view: &ViewAudit) -> [String; 8] {
+fn view_row(name: &Name, view: &ViewAudit) -> [String; 9] {
     let (rows, verdict) = (grouped(view.rows), verdict(view.differences));
     match &view.balance {
         Some(balance) => [
@@ -203,12 +245,13 @@ fn view_row(name: &Name, view: &ViewAudit) -> [String; 8] {
             grouped(balance.filtered),
             grouped(balance.late_dropped + balance.too_late),
             grouped(balance.without_time),
+            grouped(balance.failed),
             rows,
             verdict,
         ],
         None => {
             let unknown = || "-".to_owned();
-            [name.to_string(), unknown(), unknown(), unknown(), unknown(), unknown(), rows, verdict]
+            [name.to_string(), unknown(), unknown(), unknown(), unknown(), unknown(), unknown(), rows, verdict]
         }
     }
 }

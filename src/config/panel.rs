@@ -6,11 +6,10 @@
 use std::collections::BTreeMap;
 
 use lakehead_engine::dashboard::{PanelConfig, PanelKind, PanelOf, PanelValue, PanelWidth};
-use lakehead_model::{Name, StreamSchema};
+use lakehead_model::{Name, StreamSchema, hint::instead};
 use lakehead_query::{Outline, Step, Values};
+use schemars::JsonSchema;
 use serde::Deserialize;
-
-use lakehead_model::hint::instead;
 
 use super::{document::Document, problem::Problem, tables};
 
@@ -21,25 +20,43 @@ const WINDOWS_MAX: u32 = 500;
 /// The longest title and note, in characters.
 const WORDS_MAX: usize = 120;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+pub(super) struct Keys {
+    /// The view that it shows; this or `stream`.
     view: Option<String>,
+    /// The stream that it shows; this or `view`.
     stream: Option<String>,
+    /// Its heading, at most 120 characters. Default: the name, in words.
     title: Option<String>,
+    /// Words beside the heading, at most 120 characters.
     note: Option<String>,
+    /// How it shows what it shows: "bars", "lines", "points", "ranks" or "table" of a view, "events" or "rate" of a
+    /// stream, "none" for no panel. Default: by the columns; of a stream "events".
+    #[schemars(with = "Option<String>")]
     kind: Option<PanelKind>,
+    /// How much of a wide page it takes: "third", "half", "two_thirds" or "full". Default: "half".
+    #[schemars(with = "Option<String>")]
     width: Option<PanelWidth>,
+    /// The numbers to draw, "-column" downwards. Default: all, four at most.
     #[serde(default)]
     values: Vec<String>,
+    /// The column that tells series apart, or is ranked. Default: by the columns.
     series: Option<String>,
+    /// Names for values of `series`, as in { true = "bots", false = "people" }. Default: the values.
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    /// How many windows, from 1 to 500; of a ranking, over how many it counts. Default: 60, of a ranking 1.
     windows: Option<u32>,
+    /// Of a table its columns; of events the headline, then what stands below it; of a ranking what stands beside the name.
+    /// Default: as many as fit.
     #[serde(default)]
     columns: Vec<String>,
+    /// Of events two columns; by how much the second is more stands beside the headline.
     change: Option<(String, String)>,
+    /// Of events a column that is true where one is left out.
     hide: Option<String>,
+    /// Of events and rankings where the headline leads to, with columns in braces.
     link: Option<String>,
 }
 
@@ -163,7 +180,10 @@ impl Check<'_> {
             match outline.column(&value.column) {
                 Some(column) if column.values == Values::Numbers => {}
                 Some(_) => self.wrong("values", format!("the column {:?} has no numbers to draw", value.column)),
-                None => self.wrong("values", format!("no column {:?}; {}", value.column, instead(&value.column, names.clone()))),
+                None => self.wrong(
+                    "values",
+                    format!("no column {:?}; {}", value.column, instead(&value.column, names.clone())),
+                ),
             }
             if panel.values[..at].iter().any(|other| other.column == value.column) {
                 self.wrong("values", format!("the column {:?} stands here twice", value.column));
@@ -172,7 +192,10 @@ impl Check<'_> {
         for (key, column) in [("series", panel.series.as_ref())].into_iter().filter_map(|(k, c)| Some((k, c?))) {
             match outline.column(column) {
                 Some(found) if found.values == Values::Others => {
-                    self.wrong(key, format!("the values of {column:?} are no names: choose a column of texts, numbers or truths"));
+                    self.wrong(
+                        key,
+                        format!("the values of {column:?} are no names: choose a column of texts, numbers or truths"),
+                    );
                 }
                 Some(_) => {}
                 None => self.wrong(key, format!("no column {column:?}; {}", instead(column, names.clone()))),
@@ -240,7 +263,10 @@ impl Check<'_> {
     fn link(&mut self, panel: &PanelConfig, names: &[&str]) {
         let Some(link) = &panel.link else { return };
         if !link.starts_with("https://") && !link.starts_with("http://") {
-            self.wrong("link", "write an address that begins with https://, with columns in braces, as in https://example.org/{id}");
+            self.wrong(
+                "link",
+                "write an address that begins with https://, with columns in braces, as in https://example.org/{id}",
+            );
             return;
         }
         let mut rest = link.as_str();

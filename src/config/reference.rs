@@ -6,7 +6,7 @@ use lakehead_store::Options;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::Value;
 
-use super::{SourceKeys, VerifyKeys, ViewKeys, stream};
+use super::{SourceKeys, VerifyKeys, ViewKeys, panel, stream};
 use crate::schema_words::kind;
 
 /// The keys at the top of the file.
@@ -61,6 +61,12 @@ const TABLES: &[Table] = &[
         what: "A standing query, and a table in SQL ([views](../views.md), [SQL](../sql.md)).",
         schema: || schema_for!(ViewKeys),
         example: "[view.requests_per_minute]\nsql = \"\"\"\nSELECT tumble(event_time, INTERVAL '1 minute') AS minute, count(*) AS requests\nFROM requests GROUP BY 1\"\"\"\nlateness = \"6h\"",
+    },
+    Table {
+        head: "[panel.NAME]",
+        what: "What the dashboard shows of a view or a stream ([the dashboard](../dashboard.md)); each has a panel without it.",
+        schema: || schema_for!(panel::Keys),
+        example: "[panel.requests_per_minute]\nkind = \"lines\"\ntitle = \"Requests\"",
     },
     Table {
         head: "[source.NAME]",

@@ -1,16 +1,19 @@
 //! Times as every table of Lakehead has them: microseconds, wherever SQL leaves the unit open.
 //!
-//! DataFusion takes `TIMESTAMP '…'`, a cast to it and a date beside a time for nanoseconds, which end in the year 2262, so
+//! DataFusion takes `TIMESTAMP '…'`, a cast to it, and a date or a text beside a time for nanoseconds, which end in the year 2262, so
 //! that `event_time < TIMESTAMP '9999-12-31'` would be an error and not true. Here a plan, as SQL was read, is given the
 //! microseconds that the columns have. Event times themselves are of the years 1678 to 2261
 //! ([`Timestamp::FIRST`](lakehead_model::Timestamp::FIRST)), which nanoseconds hold as well.
 
 use datafusion::{
     arrow::datatypes::{DataType, TimeUnit},
-    common::{DFSchema, Result, tree_node::{Transformed, TreeNode}},
+    common::{
+        DFSchema, Result,
+        tree_node::{Transformed, TreeNode},
+    },
     logical_expr::{
-        Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, TryCast, Values, expr::InList, expr_rewriter::NamePreserver,
-        utils::merge_schema,
+        Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, TryCast, Values,
+        expr::InList, expr_rewriter::NamePreserver, utils::merge_schema,
     },
 };
 
@@ -27,7 +30,11 @@ pub(crate) fn in_microseconds(plan: LogicalPlan) -> Result<LogicalPlan> {
         let node = node.map_expressions(|expression| {
             let name = names.save(&expression);
             let rewritten = expression.transform_up(|part| Ok(rewritten(part, &schema)))?;
-            Ok(if rewritten.transformed { rewritten.update_data(|expression| name.restore(expression)) } else { rewritten })
+            Ok(if rewritten.transformed {
+                rewritten.update_data(|expression| name.restore(expression))
+            } else {
+                rewritten
+            })
         })?;
         changed |= node.transformed;
         match node.data {
@@ -52,15 +59,13 @@ fn rewritten(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
             Some(micros) => Transformed::yes(Expr::TryCast(TryCast::new(expr, micros))),
             None => Transformed::no(Expr::TryCast(TryCast { expr, field })),
         },
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
-            match common(&[&left, &right], schema) {
-                Some(time) => {
-                    let as_time = |side: Box<Expr>| Box::new(as_time(*side, &time, schema));
-                    Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(as_time(left), op, as_time(right))))
-                }
-                None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => match common(&[&left, &right], schema) {
+            Some(time) => {
+                let as_time = |side: Box<Expr>| Box::new(as_time(*side, &time, schema));
+                Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(as_time(left), op, as_time(right))))
             }
-        }
+            None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+        },
         Expr::Between(Between { expr, negated, low, high }) => match common(&[&expr, &low, &high], schema) {
             Some(time) => {
                 let as_time = |side: Box<Expr>| Box::new(as_time(*side, &time, schema));
@@ -97,11 +102,10 @@ fn micros_of(data_type: &DataType) -> Option<DataType> {
     }
 }
 
-/// As what dates are compared with a time: the type in which both are held, if these are dates and at least one time.
+/// As what dates and texts are compared with a time: the type in which both are held, if there is one of these and a time.
 fn common(sides: &[&Expr], schema: &DFSchema) -> Option<DataType> {
     let types: Vec<DataType> = sides.iter().map(|side| side.get_type(schema)).collect::<Result<_>>().ok()?;
-    let is_date = |of: &DataType| matches!(of, DataType::Date32 | DataType::Date64);
-    if !types.iter().any(is_date) {
+    if !types.iter().any(becomes_time) {
         return None;
     }
     types.iter().find_map(|of| match of {
@@ -112,7 +116,12 @@ fn common(sides: &[&Expr], schema: &DFSchema) -> Option<DataType> {
 
 fn as_time(side: Expr, time: &DataType, schema: &DFSchema) -> Expr {
     match side.get_type(schema) {
-        Ok(DataType::Date32 | DataType::Date64) => Expr::Cast(Cast::new(Box::new(side), time.clone())),
+        Ok(of) if becomes_time(&of) => Expr::Cast(Cast::new(Box::new(side), time.clone())),
         _ => side,
     }
+}
+
+/// What is made a time where it stands beside one.
+fn becomes_time(of: &DataType) -> bool {
+    matches!(of, DataType::Date32 | DataType::Date64 | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }

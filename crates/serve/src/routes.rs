@@ -94,11 +94,20 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/v1/live",
-        what: "The same, pushed once a second, with the rows of the dashboard's panels.",
-        parameters: &[],
+        what: "The same, pushed once a second, with the rows of the dashboard's panels that somebody sees.",
+        parameters: &[("`?see=`", "panels, with commas between them, as in `view:orders,stream:events`")],
         body: "",
         answers: &[(200, "Server-Sent Events without an end")],
         limits: "64 listeners",
+    },
+    Route {
+        method: "POST",
+        path: "/v1/live/{client}",
+        what: "Tells which panels a listener of `/v1/live` sees from now on ([the dashboard](../dashboard.md)).",
+        parameters: &[("`{client}`", "its number, which `hello` has told it")],
+        body: "a JSON array of panels' names",
+        answers: &[(204, "it is so now"), (404, "there is no such listener")],
+        limits: "",
     },
     Route {
         method: "GET",
