@@ -4,6 +4,8 @@
 //! and nothing is connected to. What a kind of source takes is its own affair: its spec checks the settings.
 
 mod document;
+#[cfg(test)]
+mod mistakes;
 mod panel;
 mod problem;
 mod reference;

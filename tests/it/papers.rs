@@ -127,12 +127,15 @@ impl Desk<'_> {
 /// What the papers take as given: a pipeline file, older events.
 fn lay_out(folder: &Path) {
     let readme = PAPERS[0].1;
-    let mine = readme.split("```toml\n# mine.toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("mine.toml");
+    let mine =
+        readme.split("```toml\n# mine.toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("mine.toml");
     fs::write(folder.join("mine.toml"), mine).expect("a file");
     fs::write(folder.join("pipeline.toml"), "[stream.recentchange]\nretention = \"90d\"\n").expect("a file");
     fs::create_dir(folder.join("old")).expect("a folder");
     let event = |second: u32| {
-        format!("{{\"meta\":{{\"id\":\"old-{second}\",\"dt\":\"2026-11-23T10:00:{second:02}Z\"}},\"title\":\"T\",\"type\":\"edit\",\"wiki\":\"enwiki\"}}\n")
+        format!(
+            "{{\"meta\":{{\"id\":\"old-{second}\",\"dt\":\"2026-11-23T10:00:{second:02}Z\"}},\"title\":\"T\",\"type\":\"edit\",\"wiki\":\"enwiki\"}}\n"
+        )
     };
     fs::write(folder.join("old/a.jsonl"), (0..20).map(event).collect::<String>()).expect("a file");
     let more: String = (20..40).map(event).collect();
@@ -157,7 +160,8 @@ fn the_commands_of_the_papers_run_as_they_stand() {
             desk.address.clone_from(&process.address);
         }
         for command in commands(contents) {
-            let here = SPECIAL.iter().find(|(begins, _)| command.starts_with(begins)).map_or(&Here::Runs, |(_, here)| here);
+            let here =
+                SPECIAL.iter().find(|(begins, _)| command.starts_with(begins)).map_or(&Here::Runs, |(_, here)| here);
             let told = match here {
                 Here::Runs => desk.run(command, 0),
                 Here::Ends(code, _) => desk.run(command, *code),

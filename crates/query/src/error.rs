@@ -65,6 +65,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
+            Self::Wrong(mistake) if mistake.is_defect() => Kind::Internal,
             Self::Sql(_) | Self::Wrong(_) | Self::NotIncremental { .. } | Self::Limit(_) => Kind::Invalid,
             Self::At(placed) => placed.error.kind(),
             Self::Store(e) => e.kind(),

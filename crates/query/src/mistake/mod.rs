@@ -28,6 +28,8 @@ pub struct Mistake {
     what: String,
     clue: Clue,
     missing: Missing,
+    /// Whether the engine takes it for a defect of its own: while a statement is planned it is the statement's, later not.
+    is_defect: bool,
 }
 
 /// What was asked for by name and is not there, so that near names can be told.
@@ -62,13 +64,14 @@ impl fmt::Display for Placed {
 
 impl Mistake {
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), clue: Clue::Nowhere, missing: Missing::Nothing }
+        Self { what: what.into(), clue: Clue::Nowhere, missing: Missing::Nothing, is_defect: false }
     }
 
     /// What the engine's `error` means for who wrote the statement.
     pub(crate) fn of(error: &DataFusionError) -> Self {
         let (root, span) = root(error);
         let mut mistake = Self::of_root(root);
+        mistake.is_defect = matches!(root, DataFusionError::Internal(_));
         let is_settled = matches!(mistake.clue, Clue::Keyword(_) | Clue::Start);
         if let Some(clue) = span.map(Clue::span).filter(|clue| *clue != Clue::Nowhere && !is_settled) {
             mistake.clue = clue;
@@ -90,6 +93,10 @@ impl Mistake {
             DataFusionError::ArrowError(error, _) => engine_words::arrow(error),
             other => engine_words::said(&other.strip_backtrace()),
         }
+    }
+
+    pub(crate) fn is_defect(&self) -> bool {
+        self.is_defect
     }
 
     fn call(mut self, name: &str) -> Self {
@@ -264,7 +271,7 @@ struct Known<'a> {
 
 impl Known<'_> {
     fn complete(&self, mistake: Mistake, text: &str) -> (Error, Option<Place>) {
-        let Mistake { mut what, clue, missing } = mistake;
+        let Mistake { mut what, clue, missing, .. } = mistake;
         match &missing {
             Missing::Table(name) => what = self.no_table(name),
             Missing::Function(name) => what = self.no_function(name),
