@@ -180,10 +180,11 @@ const CASES: &[Case] = &[
         let bytes = zstd::encode_all(&b"{\"n\":1}\n{\"n\":2}\n"[..], 3).expect("compresses");
         fs::write(at[at.len() - 1].with_file_name("00000000000000000999.jsonl.zst"), bytes).expect("writes");
     }, Left::All),
-    ("a plain .zst of two frames lies at the end", |_, at| {
+    ("a plain .zst of two frames lies at the end", |world, _| {
         let bytes = zstd::encode_all(&b"{\"n\":1}\n"[..], 3).expect("compresses");
-        let name = format!("{EVENTS:020}.jsonl.zst");
-        fs::write(at[at.len() - 1].with_file_name(name), [bytes.clone(), bytes].concat()).expect("writes");
+        let to = world.path(&format!("streams/s/2026/11/23/23/{EVENTS:020}.jsonl.zst"));
+        fs::create_dir_all(to.parent().expect("a folder")).expect("creates");
+        fs::write(to, [bytes.clone(), bytes].concat()).expect("writes");
     }, Left::All),
     ("a file of zeros lies beyond the end", |_, at| {
         fs::write(at[at.len() - 1].with_file_name("00000000000000000999.jsonl.zst"), [0; 5_000]).expect("writes");
