@@ -224,8 +224,7 @@ mod tests {
         let schema = StreamSchema::builtin("json").expect("built in");
         let source = name("import_a");
         let importer = Importer::new(&stream, rejects.appender(), &schema, source.clone());
-        let lines =
-            "{\"n\":1, \"dt\":\"1970-01-01T00:00:07Z\"}\r\n\n{\"n\":\n{\"n\":3,\"dt\":7}\n";
+        let lines = "{\"n\":1, \"dt\":\"1970-01-01T00:00:07Z\"}\r\n\n{\"n\":\n{\"n\":3,\"dt\":7}\n";
         let imported = importer.hand_over(run(lines, "{\"c\":1}")).await.expect("taken").committed().await;
         let imported = imported.expect("committed");
         assert_eq!((imported.events, imported.rejects, imported.without_event_time), (2, 1, 1));
@@ -247,6 +246,9 @@ mod tests {
         assert_eq!(check(None), Ok(()));
         assert_eq!(check(Some("timestamp")), Ok(()));
         let refused = check(Some("when.at")).expect_err("another");
-        assert!(refused.contains("under [stream.s] event_time = [\"when.at\", \"dt\", \"timestamp\", \"time\"]"), "{refused}");
+        assert!(
+            refused.contains("under [stream.s] event_time = [\"when.at\", \"dt\", \"timestamp\", \"time\"]"),
+            "{refused}"
+        );
     }
 }

@@ -32,9 +32,9 @@ pub mod sql;
 pub mod status;
 mod supervise;
 mod tail;
-mod untimed;
 #[cfg(test)]
 mod tests;
+mod untimed;
 pub mod upkeep;
 mod views;
 mod watch;

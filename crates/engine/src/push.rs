@@ -90,7 +90,8 @@ impl Gateway {
     /// way is known to the next one with its key.
     pub(crate) fn set_schema(&self, schema: &StreamSchema) {
         let times = Arc::new(EventTimes::new(schema));
-        let before = std::mem::replace(&mut *self.times.write().unwrap_or_else(PoisonError::into_inner), Arc::clone(&times));
+        let before =
+            std::mem::replace(&mut *self.times.write().unwrap_or_else(PoisonError::into_inner), Arc::clone(&times));
         if before.rule() != times.rule() {
             self.untimed.begin_anew();
         }

@@ -182,9 +182,7 @@ impl Live {
             let seen = self.seen();
             for panel in listed.panels.iter().filter(|panel| seen.contains(&panel.name)) {
                 let now = Instant::now();
-                let last = asked
-                    .entry(panel.name.clone())
-                    .or_insert_with(|| Asked { due: now, of: None, part: 1 });
+                let last = asked.entry(panel.name.clone()).or_insert_with(|| Asked { due: now, of: None, part: 1 });
                 // Half a look early is in time; otherwise each second would be each one and a half.
                 if last.due > now + PANELS_EVERY / 2 {
                     continue;
@@ -466,11 +464,14 @@ pub(crate) async fn sees(
     body: Body,
 ) -> Result<StatusCode, Refusal> {
     let body = body::read(body, SEEN_BYTES_MAX, BODY_TIME_MAX).await?;
-    let seen: Seen = serde_json::from_slice(&body)
-        .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, format!("write a JSON array of names of panels: {error}")))?;
+    let seen: Seen = serde_json::from_slice(&body).map_err(|error| {
+        Refusal::new(StatusCode::BAD_REQUEST, format!("write a JSON array of names of panels: {error}"))
+    })?;
     match app.live.notes(client, seen.into_iter().take(PANELS_MAX).collect()) {
         true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Refusal::new(StatusCode::NOT_FOUND, format!("nobody listens as {client}; GET /v1/live says as whom"))),
+        false => {
+            Err(Refusal::new(StatusCode::NOT_FOUND, format!("nobody listens as {client}; GET /v1/live says as whom")))
+        }
     }
 }
 

@@ -143,13 +143,7 @@ fn step_ms(step: Step) -> (Option<f64>, f64) {
     }
 }
 
-fn chart(
-    outline: &Outline,
-    window: &OutlineColumn,
-    step: Step,
-    mut values: Vec<Value>,
-    config: &PanelConfig,
-) -> Shows {
+fn chart(outline: &Outline, window: &OutlineColumn, step: Step, mut values: Vec<Value>, config: &PanelConfig) -> Shows {
     let together = !config.values.is_empty() && config.series.is_none();
     let left_out = if config.values.is_empty() { values.len().saturating_sub(CHARTS_MAX) } else { 0 };
     values.truncate(values.len() - left_out);
@@ -186,9 +180,8 @@ fn chart(
 /// What tells the series apart: one column where the others can be added up, else all groups, since no number of theirs
 /// stands for several.
 fn series(outline: &Outline, window: &OutlineColumn, add_up: bool, config: &PanelConfig) -> Vec<String> {
-    let is_name = |column: &&OutlineColumn| {
-        column.is_key && column.name != window.name && column.values != Values::Others
-    };
+    let is_name =
+        |column: &&OutlineColumn| column.is_key && column.name != window.name && column.values != Values::Others;
     let groups = || outline.columns.iter().filter(is_name);
     match &config.series {
         Some(column) => vec![column.clone()],
