@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use lakehead_model::{Name, Offset, Timestamp};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::upkeep::UpkeepStatus;
 pub use crate::{columns::ColumnsStatus, untimed::EventTimeStatus};
@@ -75,6 +75,9 @@ pub struct StreamStatus {
     /// Sealing and retention.
     #[serde(flatten)]
     pub upkeep: UpkeepStatus,
+    /// What was committed once and is gone, in words, until a repair has taken note of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
     /// Why nothing can be written, while that is so: a full disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cannot_write: Option<String>,
@@ -109,6 +112,9 @@ pub struct SourceStatus {
     /// The event time up to which it has brought everything, as far as it knows.
     #[serde(serialize_with = "time_or_null")]
     pub progress: Option<Timestamp>,
+    /// Since when this process counts these.
+    #[serde(serialize_with = "time")]
+    pub counted_since: Timestamp,
 }
 
 /// What a source is doing.
@@ -285,10 +291,10 @@ pub struct AuditStatus {
 }
 
 /// What one audit found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuditOutcome {
     /// When it was done.
-    #[serde(serialize_with = "time")]
+    #[serde(serialize_with = "time", deserialize_with = "time_from")]
     pub at: Timestamp,
     /// How long it took.
     pub took_seconds: f64,
@@ -302,6 +308,9 @@ pub struct AuditOutcome {
     pub differences: u64,
     /// The first of them, in words.
     pub told: Vec<String>,
+    /// What was not looked at, and why.
+    #[serde(default)]
+    pub not_checked: Vec<String>,
     /// By stream.
     pub streams: BTreeMap<Name, StreamAudited>,
     /// By view.
@@ -309,7 +318,7 @@ pub struct AuditOutcome {
 }
 
 /// What an audit found out about a stream.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StreamAudited {
     /// Events read.
     pub events: u64,
@@ -324,7 +333,7 @@ pub struct StreamAudited {
 }
 
 /// What an audit found out about a view.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ViewAudited {
     /// Rows compared.
     pub rows: u64,
@@ -383,6 +392,10 @@ fn time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Erro
     serializer.collect_str(time)
 }
 
+fn time_from<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(|_| serde::de::Error::custom("not a time"))
+}
+
 fn time_or_null<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => serializer.collect_str(time),
@@ -406,6 +419,7 @@ mod tests {
             gaps: 0,
             opened: 1,
             progress: None,
+            counted_since: Timestamp(0),
         };
         let json = serde_json::to_value(&source).expect("json");
         assert_eq!(json["state"], "away");

@@ -27,6 +27,7 @@ mod plain_types;
 mod plan;
 mod rewrite;
 mod run;
+mod seen;
 mod sieve;
 mod snapshot;
 mod state;
@@ -47,6 +48,7 @@ pub use identity::Identity;
 pub use lake::{Answer, Lake, Limits, Rows};
 pub use outline::{Outline, OutlineColumn, Step, Values};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
+pub use seen::seen;
 pub use sieve::Sieve;
 pub use snapshot::{FailedValues, Snapshot, ViewHandle};
 pub use view::{

@@ -42,6 +42,7 @@ impl Health {
             health
                 .reasons
                 .extend(stream.cannot_write.iter().map(|why| format!("stream {name} cannot be written: {why}")));
+            health.notes.extend(stream.lost.iter().map(|lost| format!("stream {name}: {lost}; see `lakehead fsck`")));
         }
         for (name, stream) in status.streams.iter().filter(|(_, stream)| stream.event_times.most_without) {
             let why = stream.event_times.why.as_deref().unwrap_or("the field that says it is not there");

@@ -3,10 +3,7 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock, atomic::Ordering},
     time::Duration,
 };
 
@@ -23,8 +20,8 @@ use tokio::{
 };
 
 use super::{
-    ANSWER_BYTES_MAX, Ended, Error, HELD_FOR, Inner, SLICE_CPU, SLICE_WALL, TAKING_GRACE, TAKING_RATE, WARM_BYTES_MAX,
-    WORKER_BYTES_MAX, WORKERS_BYTES_MAX,
+    ANSWER_BYTES_MAX, Ended, Error, HELD_FOR, Inner, SLICE_CPU, SLICE_SENDING, SLICE_WALL, TAKING_GRACE, TAKING_RATE,
+    WARM_BYTES_MAX, WORKER_BYTES_MAX, WORKERS_BYTES_MAX,
     process::{Process, Running, Usage, Wire},
 };
 use crate::engine::lock;
@@ -62,18 +59,18 @@ pub(super) async fn attend(
     given: Vec<(Name, Arc<Snapshot>)>,
     mut told: Told,
 ) {
-    let computing = AtomicBool::new(true);
+    let sending = OnceLock::new();
     let pieces = told.pieces.clone();
     let mut place = Place { permit: Some(place), is_long: false };
     let outcome = {
-        let talk = Talk { lake: &inner.lake, query: &query, given: &given, told: &mut told, computing: &computing };
+        let talk = Talk { lake: &inner.lake, query: &query, given: &given, told: &mut told, sending: &sending };
         tokio::select! {
             biased;
             () = pieces.closed() => Outcome::Left,
             outcome = talk.converse(&mut process.wire) => outcome.unwrap_or_else(|error| {
                 Outcome::Kill(Error::Failed(format!("the worker of the query cannot be understood: {error}")))
             }),
-            why = watch(&inner, process.child.as_ref(), &mut place, &computing) => Outcome::Kill(why),
+            why = watch(&inner, process.child.as_ref(), &mut place, &sending) => Outcome::Kill(why),
         }
     };
     let (mut usage, mut error) = (Usage::default(), None);
@@ -124,8 +121,8 @@ struct Talk<'a> {
     query: &'a Query,
     given: &'a [(Name, Arc<Snapshot>)],
     told: &'a mut Told,
-    /// Whether the worker is at work, rather than handing over what it has.
-    computing: &'a AtomicBool,
+    /// Since when the worker has been handing over what it has, rather than being at work.
+    sending: &'a OnceLock<Instant>,
 }
 
 impl Talk<'_> {
@@ -161,8 +158,7 @@ impl Talk<'_> {
                     let head: Head = understood(&content)?;
                     // All rows are collected: nothing that was pinned is read any more.
                     pinned = None;
-                    self.computing.store(false, Ordering::Release);
-                    begun = Instant::now();
+                    begun = *self.sending.get_or_init(Instant::now);
                     if let Some(tell) = self.told.head.take()
                         && tell.send(Ok(head)).is_err()
                     {
@@ -197,7 +193,7 @@ impl Talk<'_> {
                 FrameKind::Failed => {
                     let failure: Failure = understood(&content)?;
                     drop(pinned);
-                    return Ok(Outcome::Refused(lakehead_query::Error::from(failure).into()));
+                    return Ok(Outcome::Refused(failure.into()));
                 }
                 FrameKind::Query | FrameKind::Tables | FrameKind::Rows => {
                     return Err(io::Error::other(format!("{kind:?} comes from this side")));
@@ -218,7 +214,7 @@ struct Place {
 }
 
 /// Looks at the worker again and again; returns why it has to be killed.
-async fn watch(inner: &Inner, running: Option<&Running>, place: &mut Place, computing: &AtomicBool) -> Error {
+async fn watch(inner: &Inner, running: Option<&Running>, place: &mut Place, sending: &OnceLock<Instant>) -> Error {
     let Some(running) = running else { return std::future::pending().await };
     let before = running.usage().cpu;
     let begun = Instant::now();
@@ -229,13 +225,14 @@ async fn watch(inner: &Inner, running: Option<&Running>, place: &mut Place, comp
         looks.tick().await;
         let usage = running.usage();
         let (cpu, wall) = (usage.cpu.saturating_sub(before), begun.elapsed().saturating_sub(held_still));
-        if let Some(why) = too_much(usage, (cpu, wall), inner.time_max, computing.load(Ordering::Acquire)) {
+        if let Some(why) = too_much(usage, (cpu, wall), inner.time_max, sending.get().is_none()) {
             return why;
         }
         if let Some(why) = too_much_together(inner, running.id(), usage.bytes) {
             return why;
         }
-        if !place.is_long && (cpu >= SLICE_CPU || wall >= SLICE_WALL) {
+        let is_taken_slowly = sending.get().is_some_and(|since| since.elapsed() >= SLICE_SENDING);
+        if !place.is_long && (cpu >= SLICE_CPU || wall >= SLICE_WALL || is_taken_slowly) {
             match go_long(inner, running, place).await {
                 Ok(held) => held_still += held,
                 Err(why) => return why,

@@ -29,7 +29,7 @@ use bytes::Bytes;
 use lakehead_model::{Kind, Name};
 use lakehead_query::{
     Lake, Limits, Snapshot,
-    worker::{Head, Query},
+    worker::{Failure, Head, Mends, Query},
 };
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
@@ -62,9 +62,11 @@ const HELD_MAX: usize = 4;
 /// How long one is held still at most.
 const HELD_FOR: Duration = Duration::from_secs(30);
 /// What a query may use before it counts as a long one: some times what one over views takes.
-const SLICE_CPU: Duration = Duration::from_millis(500);
-/// The same by the clock, for queries that wait for something: a slow disk, a client that takes its answer slowly.
-const SLICE_WALL: Duration = Duration::from_secs(3);
+const SLICE_CPU: Duration = Duration::from_millis(300);
+/// The same by the clock, for queries that wait for something, as a slow disk.
+const SLICE_WALL: Duration = Duration::from_millis(1_500);
+/// What a client may take to read its answer before its query counts as a long one.
+const SLICE_SENDING: Duration = Duration::from_millis(250);
 /// Queries that wait for a place; what comes after is sent away.
 const WAITING_MAX: usize = 32;
 /// How long one waits for a place.
@@ -117,10 +119,16 @@ impl Error {
 
 impl From<lakehead_query::Error> for Error {
     fn from(error: lakehead_query::Error) -> Self {
-        match &error {
-            lakehead_query::Error::Limit(what) => Self::Limit(what.clone()),
-            _ if error.kind() == Kind::Invalid => Self::Sql(error.to_string()),
-            _ => Self::Failed(error.to_string()),
+        Failure::from(error).into()
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure.mends {
+            Mends::Sql => Self::Sql(failure.what),
+            Mends::Limit => Self::Limit(failure.what),
+            Mends::Nobody => Self::Failed(failure.what),
         }
     }
 }

@@ -108,7 +108,8 @@ async fn start_within(
     let opening = Opening { lake, stream: &stream, data, shown: Shown::default() };
     let Opened { views, lost } = opening.open_all(&configs.into_iter().collect(), schemas).await?;
     let shown = opening.shown.clone();
-    if lost {
+    // Where opening the log has found the same, it has risen.
+    if lost && !stream.has_lost_its_end() {
         match stream.raise_epoch().await {
             Ok(epoch) => {
                 tracing::warn!(stream = %stream.name(), epoch, "views have seen events that the log does not hold: its epoch rises");

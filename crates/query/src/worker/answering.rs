@@ -7,11 +7,11 @@ use lakehead_store::Walks;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Ask, Channel, Failure, Frame, FrameKind, Head, Query,
+    Ask, Channel, Failure, Form, Frame, FrameKind, Head, Query,
     tables::Tables,
     written::{self, Pieces},
 };
-use crate::{Error, Limits, compact::compact, lake};
+use crate::{Error, Limits, compact::compact, lake, writable};
 
 /// Answers one query after another. It has nothing of the lake but what it is told for each of them.
 pub struct Worker {
@@ -22,14 +22,14 @@ pub struct Worker {
 /// Why a query was not answered.
 enum Stop {
     /// The asker is told.
-    Told(Error),
+    Told(Failure),
     /// There is nobody to tell.
     Gone(io::Error),
 }
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        Self::Told(error)
+        Self::Told(error.into())
     }
 }
 
@@ -57,10 +57,7 @@ impl Worker {
             let query: Query = expect(frame, FrameKind::Query)?;
             match self.answer(query, channel).await {
                 Ok(()) => channel.send(FrameKind::Done, &[])?,
-                Err(Stop::Told(error)) => {
-                    let failure = serde_json::to_vec(&Failure::from(error))?;
-                    channel.send(FrameKind::Failed, &failure)?;
-                }
+                Err(Stop::Told(failure)) => channel.send(FrameKind::Failed, &serde_json::to_vec(&failure)?)?,
                 Err(Stop::Gone(error)) => return Err(error),
             }
         }
@@ -72,8 +69,7 @@ impl Worker {
         channel.send(FrameKind::Ask, &serde_json::to_vec(&ask).map_err(io::Error::from)?)?;
         let frame = channel.receive()?.ok_or_else(gone)?;
         if frame.kind == FrameKind::Failed {
-            let failure: Failure = expect(frame, FrameKind::Failed)?;
-            return Err(Error::from(failure).into());
+            return Err(Stop::Told(expect(frame, FrameKind::Failed)?));
         }
         let Tables { tables, known, warnings } = expect(frame, FrameKind::Tables)?;
         let mut opened = Vec::with_capacity(tables.len());
@@ -94,6 +90,9 @@ impl Worker {
         while let Some(batch) = rows.next().await {
             // Without the events that its texts lie in, which are many times as large.
             let batch = compact(&batch?).map_err(Error::from)?;
+            if query.form != Form::Arrow {
+                writable::check(&batch)?;
+            }
             let room = query.rows - count;
             truncated = batch.num_rows() > room;
             count += batch.num_rows().min(room);

@@ -89,15 +89,16 @@ pub struct Head {
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Whether the asker can mend it.
-    asker: Mends,
+    /// Who can mend it.
+    pub mends: Mends,
     /// What is wrong.
-    what: String,
+    pub what: String,
 }
 
+/// Who can mend a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Mends {
+pub enum Mends {
     /// The SQL must change.
     Sql,
     /// It must ask for less.
@@ -117,7 +118,7 @@ pub fn answer(bytes: Vec<u8>, head: &Head) -> Result<Answer, Error> {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let asker = match &error {
+        let mends = match &error {
             Error::Limit(_) => Mends::Limit,
             error if error.kind() == Kind::Invalid => Mends::Sql,
             _ => Mends::Nobody,
@@ -128,16 +129,6 @@ impl From<Error> for Failure {
             what.truncate((0..=MESSAGE_BYTES_MAX).rev().find(|at| what.is_char_boundary(*at)).unwrap_or(0));
             what.push_str(" …");
         }
-        Self { asker, what }
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure.asker {
-            Mends::Sql => Self::Sql(failure.what),
-            Mends::Limit => Self::Limit(failure.what),
-            Mends::Nobody => Self::Engine(failure.what),
-        }
+        Self { mends, what }
     }
 }

@@ -15,9 +15,9 @@ use lakehead_store::{Hold, Pinned, Stream};
 
 use super::{
     Ask, Frame, FrameKind,
-    tables::{Tables, Told, rows},
+    tables::{Tables, Told, ToldFile, rows},
 };
-use crate::{Error, Lake, Snapshot, ViewHandle, files, view_table};
+use crate::{Error, Lake, Snapshot, ViewHandle, files, snapshot::Listed, view_table};
 
 /// How long a statement over a stream and its views waits for the views: some times what a view needs for a round of
 /// events that have just come, and short enough for a page that a person waits for.
@@ -161,9 +161,13 @@ impl Moment {
                             // The worker has no checkpoint to know the checksums by.
                             files::check(&listed.file.path)?;
                         }
-                        let files = snapshot.results.files.iter();
-                        let files =
-                            files.map(|listed| (listed.range, listed.file.path.clone(), listed.file.size)).collect();
+                        let file = |listed: &Listed| ToldFile {
+                            range: listed.range,
+                            path: listed.file.path.clone(),
+                            size: listed.file.size,
+                            sum: files::sum(&listed.file.path).map(|(_, sum)| sum),
+                        };
+                        let files = snapshot.results.files.iter().map(file).collect();
                         let filed_by = view_table::filed_by(plan).map(str::to_owned);
                         told.tables.push(Told::View { name, filed_by, files });
                     }

@@ -18,7 +18,7 @@ use lakehead_model::{Name, Offset, StreamSchema, TimeRange};
 use lakehead_store::{Pinned, Walks};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, compact::compact, stream_table::StreamTable, view_table};
+use crate::{Error, compact::compact, files, stream_table::StreamTable, view_table};
 
 /// All that was asked for.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -35,9 +35,19 @@ pub(super) enum Told {
     /// The events of a stream before an offset.
     Stream { name: Name, schema: StreamSchema, log: Pinned, end: Offset },
     /// A view's result files; the rows that no file holds come in a frame.
-    View { name: Name, filed_by: Option<String>, files: Vec<(TimeRange, PathBuf, u64)> },
+    View { name: Name, filed_by: Option<String>, files: Vec<ToldFile> },
     /// Only the columns, which come in a frame without rows.
     Columns { name: Name, is_view: bool },
+}
+
+/// A result file of a view.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ToldFile {
+    pub(super) range: TimeRange,
+    pub(super) path: PathBuf,
+    pub(super) size: u64,
+    /// Its checksum, where that is known: it is compared before the file is read.
+    pub(super) sum: Option<u64>,
 }
 
 impl Told {
@@ -56,6 +66,11 @@ impl Told {
             }
             Self::View { name, filed_by, files } => {
                 let (schema, rest) = rows.ok_or_else(missing)?;
+                for file in &files {
+                    if let Some(sum) = file.sum {
+                        files::told(&file.path, sum);
+                    }
+                }
                 (name, Arc::new(HandedView { schema, filed_by, files, rest }))
             }
             Self::Columns { name, is_view } => {
@@ -90,7 +105,7 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<(SchemaRef, Vec<RecordBatch>), Erro
 struct HandedView {
     schema: SchemaRef,
     filed_by: Option<String>,
-    files: Vec<(TimeRange, PathBuf, u64)>,
+    files: Vec<ToldFile>,
     rest: Vec<RecordBatch>,
 }
 
@@ -115,7 +130,7 @@ impl TableProvider for HandedView {
         filters: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let files = self.files.iter().map(|(range, path, size)| (*range, path.as_path(), *size));
+        let files = self.files.iter().map(|file| (file.range, file.path.as_path(), file.size));
         view_table::scan(state, &self.schema, self.filed_by.as_deref(), files, self.rest.clone(), projection, filters)
     }
 }
