@@ -301,7 +301,11 @@ mod tests {
             ("10.1.2.3:80", own, "http://10.1.2.3:80/"),
             ("0.0.0.0:8080", own, "http://127.0.0.1:8080/ or, from another machine, http://10.0.0.7:8080/"),
             ("0.0.0.0:80", None, "http://127.0.0.1:80/ or, from another machine, this one's name with port 80"),
-            ("[::]:80", Some("fd00::7".parse().expect("an address")), "http://[::1]:80/ or, from another machine, http://[fd00::7]:80/"),
+            (
+                "[::]:80",
+                Some("fd00::7".parse().expect("an address")),
+                "http://[::1]:80/ or, from another machine, http://[fd00::7]:80/",
+            ),
         ] {
             assert_eq!(reachable(listening.parse().expect("an address"), own), text, "{listening}");
         }

@@ -161,7 +161,10 @@ impl Check<'_> {
             match outline.column(&value.column) {
                 Some(column) if column.values == Values::Numbers => {}
                 Some(_) => self.wrong("values", format!("the column {:?} has no numbers to draw", value.column)),
-                None => self.wrong("values", format!("no column {:?}; {}", value.column, instead(&value.column, names.clone()))),
+                None => self.wrong(
+                    "values",
+                    format!("no column {:?}; {}", value.column, instead(&value.column, names.clone())),
+                ),
             }
             if panel.values[..at].iter().any(|other| other.column == value.column) {
                 self.wrong("values", format!("the column {:?} stands here twice", value.column));
@@ -170,7 +173,10 @@ impl Check<'_> {
         for (key, column) in [("series", panel.series.as_ref())].into_iter().filter_map(|(k, c)| Some((k, c?))) {
             match outline.column(column) {
                 Some(found) if found.values == Values::Others => {
-                    self.wrong(key, format!("the values of {column:?} are no names: choose a column of texts, numbers or truths"));
+                    self.wrong(
+                        key,
+                        format!("the values of {column:?} are no names: choose a column of texts, numbers or truths"),
+                    );
                 }
                 Some(_) => {}
                 None => self.wrong(key, format!("no column {column:?}; {}", instead(column, names.clone()))),
@@ -238,7 +244,10 @@ impl Check<'_> {
     fn link(&mut self, panel: &PanelConfig, names: &[&str]) {
         let Some(link) = &panel.link else { return };
         if !link.starts_with("https://") && !link.starts_with("http://") {
-            self.wrong("link", "write an address that begins with https://, with columns in braces, as in https://example.org/{id}");
+            self.wrong(
+                "link",
+                "write an address that begins with https://, with columns in braces, as in https://example.org/{id}",
+            );
             return;
         }
         let mut rest = link.as_str();

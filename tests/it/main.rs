@@ -4,6 +4,7 @@
 //! wait is bounded and looks at what the process itself reports. What this machine cannot do (no Python, no Chromium)
 //! is skipped with a line that says so, which `cargo xtask test` counts.
 
+mod alarms;
 mod backup;
 mod bad_input;
 mod browser;
@@ -11,19 +12,24 @@ mod changes;
 mod dashboard;
 mod demo;
 mod disk;
+mod evidence;
 mod event_time;
 mod export;
 mod full_disk;
+mod hostile_http;
 mod hostile_sql;
 mod http;
 mod import;
 mod kills;
 mod lakehead;
+mod panels;
+mod poison;
 mod push;
 mod readers;
 mod recording;
 mod reload;
 mod segments;
+mod stopped;
 mod upkeep;
 mod verify;
 mod views;

@@ -235,8 +235,10 @@ impl<'a> Builder<'a> {
             Self::Int64(place, numbers, mistyped) => {
                 numbers.append_option(typed(found[*place], Raw::as_integer, mistyped));
             }
+            // There is one zero: minus zero is a number of its own to whoever groups by bits.
             Self::Float64(place, numbers, mistyped) => {
-                numbers.append_option(typed(found[*place], Raw::as_f64, mistyped));
+                let plain = |raw: Raw<'_>| raw.as_f64().map(|number| number + 0.0);
+                numbers.append_option(typed(found[*place], plain, mistyped));
             }
             Self::Bool(place, bools, mistyped) => bools.append_option(typed(found[*place], Raw::as_bool, mistyped)),
             Self::Time(place, times, mistyped) => {

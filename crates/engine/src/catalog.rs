@@ -3,16 +3,11 @@
 //! It lets `lakehead query` and its like work on a directory without its pipeline file. It is written at each start and
 //! never believed over a pipeline; it holds no settings of sources, so no secrets.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::Write,
-    path::Path,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, path::Path, time::Duration};
 
 use lakehead_model::{ByteSize, Name, StreamSchema};
 use lakehead_query::Late;
+use lakehead_store::checked;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -73,9 +68,14 @@ impl Catalog {
     /// When there is none, or it is of a version of Lakehead that wrote another form.
     pub fn load(data: &Path) -> Result<Self, Error> {
         let path = data.join(FILE);
-        let failed = |source| Error::Io { what: format!("reading {}", path.display()), source };
-        let bytes = fs::read(&path).map_err(failed)?;
-        serde_json::from_slice(&bytes).map_err(|error| {
+        let text = checked::read(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidData => Error::Damaged {
+                path: path.clone(),
+                what: format!("{source}; `lakehead run` writes it anew from the pipeline file"),
+            },
+            _ => Error::Io { what: format!("reading {}", path.display()), source },
+        })?;
+        serde_json::from_str(&text).map_err(|error| {
             Error::Pipeline(format!(
                 "{} is not a catalog of this version of Lakehead: {error}; `lakehead run` writes it anew",
                 path.display()
@@ -88,14 +88,9 @@ impl Catalog {
     /// # Errors
     /// `Unavailable` when the disk says no.
     pub fn save(&self, data: &Path) -> Result<(), Error> {
-        let (path, fresh) = (data.join(FILE), data.join("catalog.json.new"));
-        let write = || {
-            let mut file = File::create(&fresh)?;
-            file.write_all(&serde_json::to_vec_pretty(self).expect("names and texts are always JSON"))?;
-            file.sync_all()?;
-            fs::rename(&fresh, &path)
-        };
-        write().map_err(|source| Error::Io { what: format!("writing {}", path.display()), source })
+        let path = data.join(FILE);
+        let json = serde_json::to_string_pretty(self).expect("names and texts are always JSON");
+        checked::write(&path, &json).map_err(|source| Error::Io { what: format!("writing {}", path.display()), source })
     }
 
     /// The streams as a pipeline has them.

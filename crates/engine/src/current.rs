@@ -111,8 +111,10 @@ impl Current {
             rejects: self.streams[rejects::STREAM].stream.appender(),
             gaps: self.streams[gaps::STREAM].stream.appender(),
             times: EventTimes::new(schema),
+            watch: Arc::new(
+                SourceWatch::new(name.clone(), spec.name, config.stream.clone()).counts_since(parts.clock.now()),
+            ),
             untimed: Arc::clone(&kept.untimed),
-            watch: Arc::new(SourceWatch::new(name.clone(), spec.name, config.stream.clone())),
             clock: Arc::clone(&parts.clock),
         };
         Ok(Ready { ingest, spec, settings: config.settings.clone() })
@@ -139,6 +141,7 @@ impl Kept {
             push_rejects,
             rebuildable_since: self.stream.kept_since(),
             upkeep,
+            lost: self.stream.losses().iter().filter(|loss| !loss.acknowledged).map(ToString::to_string).collect(),
             cannot_write: match &*self.stream.health().borrow() {
                 lakehead_store::Health::CannotWrite(reason) => Some(reason.to_string()),
                 lakehead_store::Health::Ok => None,

@@ -20,12 +20,16 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tracing::warn;
 
 use crate::{
-    Error, Pipeline, Pushed, Status,
-    audit::{self, Auditor, Effort, Report, Scope, Throttle, watchman::Watched},
+    Error, Pipeline, Pushed, Pushing, Status,
+    audit::{
+        self, Auditor, Effort, Report, Scope, Throttle,
+        watchman::{self, Watched},
+    },
     catalog::Catalog,
     columns::LOOK_EVERY,
     current::Current,
     disk, gaps, import,
+    imports::Imports,
     pipeline::StreamConfig,
     plan::Plan,
     rates::SAMPLE_EVERY,
@@ -71,6 +75,7 @@ pub(crate) struct Shared {
     current: RwLock<Arc<Current>>,
     disk: Mutex<DiskStatus>,
     audit: Arc<Mutex<AuditStatus>>,
+    imports: Imports,
     pub(crate) reloads: Mutex<ReloadStatus>,
     begun: Instant,
 }
@@ -93,6 +98,8 @@ pub struct Engine {
     pub(crate) store: Mutex<Option<Store>>,
     /// One import writes at a time: each compares its cursor with the committed one.
     importing: tokio::sync::Mutex<()>,
+    /// What imports have done.
+    pub(crate) imports: Imports,
     /// One reload at a time, and none during a shutdown.
     pub(crate) reloading: tokio::sync::Mutex<()>,
 }
@@ -126,6 +133,11 @@ impl Engine {
             lake.add_stream(schema.clone(), stream.clone());
             opened.insert(name.clone(), stream);
         }
+        let imports = Imports::load(&pipeline.data)?;
+        for stream in opened.values() {
+            imports.take_over(stream).await?;
+        }
+        let audit = Arc::new(Mutex::new(AuditStatus::load(&pipeline.data)));
         let current = Current::new(plan, &BTreeMap::new(), &opened);
         let (mut groups, mut needed) = (BTreeMap::new(), BTreeMap::new());
         for stream in current.plan.views.keys() {
@@ -145,7 +157,8 @@ impl Engine {
         let shared = Arc::new(Shared {
             current: RwLock::new(Arc::new(current)),
             disk: Mutex::default(),
-            audit: Arc::default(),
+            audit,
+            imports: imports.clone(),
             reloads: Mutex::default(),
             begun: Instant::now(),
         });
@@ -153,7 +166,7 @@ impl Engine {
             lake.clone(),
             watching,
             Arc::clone(&parts.clock),
-            Arc::clone(&shared.audit),
+            watchman::Kept { status: Arc::clone(&shared.audit), imports: imports.clone(), data: pipeline.data.clone() },
             stopping.clone(),
         );
         let observer = observe(Arc::clone(&shared), pipeline.data.clone(), stopping.clone());
@@ -175,6 +188,7 @@ impl Engine {
             tasks,
             store,
             importing,
+            imports,
             reloading,
         })
     }
@@ -250,6 +264,34 @@ impl Engine {
         }
     }
 
+    /// Takes whole lines of a body that goes on, as they come; what became of them is added to `pushing`. Returns when they are
+    /// on disk. In the end comes [`push_told`](Self::push_told).
+    ///
+    /// # Errors
+    /// As [`push`](Self::push): `pushing` counts what was kept before.
+    pub async fn push_lines(&self, stream: &str, lines: Bytes, pushing: &mut Pushing) -> Result<(), Error> {
+        if *self.stop.borrow() {
+            return Err(Error::Stopping);
+        }
+        let current = self.shared.current();
+        match current.streams.get(stream).and_then(|kept| kept.gateway.as_ref()) {
+            Some(gateway) => gateway.push_lines(lines, pushing).await,
+            None => Err(current.unknown(stream)),
+        }
+    }
+
+    /// A body whose lines were taken as they came is at its end.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    pub async fn push_told(&self, stream: &str, pushing: &mut Pushing) -> Result<(), Error> {
+        let current = self.shared.current();
+        match current.streams.get(stream).and_then(|kept| kept.gateway.as_ref()) {
+            Some(gateway) => gateway.told(pushing).await,
+            None => Ok(()),
+        }
+    }
+
     /// Takes a run of lines from an import that stands at the cursor `expected`, and moves it to `cursor` with them; see
     /// [`Importer`](crate::import::Importer).
     ///
@@ -266,13 +308,17 @@ impl Engine {
         let (stream, schema, rejects, untimed) = self.importable(stream, source)?;
         import::check_event_time(stream.name(), &schema, event_time)?;
         let _turn = self.importing.lock().await;
-        let held = import::held(&stream, source);
+        let held = self.imports.held(&stream, source);
         if held.as_deref() != expected {
             return Err(Error::CursorMoved { source_name: source.clone(), held });
         }
+        self.imports.begin(&stream, source).await?;
         let importer = import::Importer::counting(&stream, rejects, &schema, source.clone(), untimed);
+        let cursor = Arc::clone(&run.cursor);
         let under_way = importer.hand_over(run).await?;
-        under_way.committed().await
+        let imported = under_way.committed().await?;
+        self.imports.committed(&stream, source, &cursor).await?;
+        Ok(imported)
     }
 
     /// Where an import stands.
@@ -280,7 +326,7 @@ impl Engine {
     /// # Errors
     /// `Invalid` for an unknown stream, or a name that is no import's.
     pub fn import_cursor(&self, stream: &str, source: &Name) -> Result<Option<Arc<str>>, Error> {
-        self.importable(stream, source).map(|(stream, ..)| import::held(&stream, source))
+        self.importable(stream, source).map(|(stream, ..)| self.imports.held(&stream, source))
     }
 
     fn importable(&self, stream: &str, source: &Name) -> Result<(Stream, StreamSchema, Appender, Arc<Untimed>), Error> {
@@ -422,7 +468,7 @@ impl Shared {
     }
 
     fn auditor(&self, lake: &Lake, effort: Effort) -> Auditor {
-        Auditor::new(lake.clone(), self.current().only_streams(), effort)
+        Auditor::new(lake.clone(), self.current().only_streams(), effort).with_imports(self.imports.clone())
     }
 }
 
@@ -446,7 +492,10 @@ impl Drop for Engine {
 pub(crate) async fn start_views(lake: &Lake, current: &Current, stream: &Name) -> Result<views::Running, Error> {
     let configs = current.plan.views.get(stream).cloned().unwrap_or_default().into_iter().collect();
     let kept = current.streams.get(stream).ok_or_else(|| Error::Internal(format!("no stream {stream}")))?;
-    views::start(lake, kept.stream.clone(), &current.plan.schemas, configs, &current.plan.pipeline.data).await
+    // A view of what was refused that failed on a refusal would otherwise have one more to fail on.
+    let rejects = current.streams.get(rejects::STREAM).filter(|_| stream.as_str() != rejects::STREAM);
+    let rejects = rejects.map(|kept| kept.stream.clone());
+    views::start(lake, kept.stream.clone(), &current.plan.schemas, configs, &current.plan.pipeline.data, rejects).await
 }
 
 /// Says in the data directory what tables there are.
@@ -475,6 +524,12 @@ async fn observe(shared: Arc<Shared>, data: std::path::PathBuf, mut stop: watch:
             measured = Some(Instant::now());
             current.streams.values().for_each(|kept| kept.stream.forget_old());
             let dir = data.clone();
+            let streams = current.only_streams();
+            // One that nobody writes at the moment is looked after as well.
+            let looked = tokio::task::spawn_blocking(move || streams.values().for_each(Stream::look_after)).await;
+            if let Err(error) = looked {
+                warn!("the streams' files could not be looked after: {error}");
+            }
             let found =
                 tokio::task::spawn_blocking(move || (disk::size_below(&dir.join("views")), disk::free_bytes(&dir)));
             let logs: u64 = current.streams.values().map(|kept| kept.stream.stats().stored_bytes).sum();

@@ -48,6 +48,14 @@ pub enum Error {
         /// How large one may be.
         limit: ByteSize,
     },
+    /// A body has more events than are appended at once, and was to be kept at once.
+    #[error(
+        "the body has more than {limit} events; with an idempotency key it is kept at once or not, so send it in parts"
+    )]
+    TooManyEvents {
+        /// How many one may have.
+        limit: usize,
+    },
     /// There is no event in the body.
     #[error("the body holds no event: send one JSON document, an array of them, or one on each line")]
     EmptyBody,
@@ -79,6 +87,14 @@ pub enum Error {
         /// The system's word.
         source: std::io::Error,
     },
+    /// A record of ours outside the store is not as it was written.
+    #[error("{} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
     /// A defect of ours.
     #[error("defect: {0}")]
     Internal(String),
@@ -99,6 +115,7 @@ impl Error {
             | Self::TakesRestart(_)
             | Self::UnknownStream { .. }
             | Self::BodyTooLarge { .. }
+            | Self::TooManyEvents { .. }
             | Self::EmptyBody
             | Self::BadKey { .. } => Kind::Invalid,
             Self::KeyInFlight
@@ -107,6 +124,7 @@ impl Error {
             | Self::PartlyReloaded(_)
             | Self::StandStill(_) => Kind::Unavailable,
             Self::Stopping => Kind::Closed,
+            Self::Damaged { .. } => Kind::Corrupt,
             Self::Internal(_) => Kind::Internal,
         }
     }

@@ -93,7 +93,13 @@ impl Engine {
         if !in_the_way.is_empty() {
             return Err(Error::TakesRestart(in_the_way));
         }
-        let plan = Plan::check(pipeline, &self.parts).await?;
+        // SQL may take long to plan and cannot be interrupted in it; a stop does not wait for that.
+        let (parts, mut stop) = (self.parts.clone(), self.stop.subscribe());
+        let checking = tokio::spawn(async move { Plan::check(pipeline, &parts).await });
+        let plan = tokio::select! {
+            plan = checking => plan.map_err(|error| Error::Internal(format!("checking: {error}")))??,
+            _ = stop.wait_for(|stop| *stop) => return Err(Error::Stopping),
+        };
         let reloaded = Reloaded::between(&before.plan.pipeline, &plan.pipeline);
         let standing = self.standing();
         if reloaded.is_empty() && standing.is_empty() {
@@ -135,12 +141,16 @@ impl Engine {
         let added: Vec<Name> =
             plan.schemas.keys().filter(|name| !before.streams.contains_key(*name)).cloned().collect();
         let engine = Arc::clone(self);
-        blocking(move || {
+        let opened: BTreeMap<Name, lakehead_store::Stream> = blocking(move || {
             let store = lock(&engine.store);
             let store = store.as_ref().ok_or(Error::Stopping)?;
-            added.into_iter().map(|name| Ok((name.clone(), store.stream(&name)?))).collect()
+            added.into_iter().map(|name| Ok::<_, Error>((name.clone(), store.stream(&name)?))).collect::<Result<_, _>>()
         })
-        .await?
+        .await??;
+        for stream in opened.values() {
+            self.imports.take_over(stream).await?;
+        }
+        Ok(opened)
     }
 
     /// New streams and columns become tables and can be pushed to.

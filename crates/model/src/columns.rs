@@ -230,6 +230,8 @@ fn rejects() -> StreamSchema {
             column("position", "position", Text),
             column("payload", "payload", Text),
             column("payload_bytes", "payload_bytes", Int64),
+            column("view", "view", Text),
+            column("refused_offset", "refused_offset", Int64),
         ],
     }
 }

@@ -28,6 +28,7 @@ use serde_json::value::RawValue;
 use crate::{
     Answer, Error, Lake, Snapshot, ViewPlan,
     audit::{Comparison, Side},
+    checked,
     plan::{Kind, find_aggregate, groups},
     rewrite,
     view_table::ViewTable,
@@ -346,7 +347,7 @@ impl Explaining {
         let input = match find_aggregate(&logical)? {
             Some(aggregate) => {
                 let groups = groups(&aggregate);
-                let input = carrying(aggregate.input.as_ref().clone(), columns)?;
+                let input = carrying(checked::without_failing(&aggregate)?, columns)?;
                 let filter = matching(&groups, keys);
                 LogicalPlanBuilder::from(input).filter(filter)?.build()?
             }

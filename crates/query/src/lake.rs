@@ -26,7 +26,7 @@ use futures::{StreamExt, future::BoxFuture};
 use lakehead_model::{ByteSize, Name, StreamSchema};
 use lakehead_store::Stream;
 
-use crate::{Error, ViewHandle, functions, rewrite, stream_table::StreamTable, view_table::ViewTable};
+use crate::{Error, ViewHandle, checked, functions, rewrite, stream_table::StreamTable, view_table::ViewTable};
 
 /// Where DataFusion finds a table that is named without more.
 const CATALOG: &str = "lakehead";
@@ -61,6 +61,8 @@ pub struct Answer {
     pub batches: Vec<RecordBatch>,
     /// Whether rows were cut off at [`Limits::rows`].
     pub truncated: bool,
+    /// What whoever reads it has to know: that a view in it stands still, and since when and why.
+    pub warnings: Vec<String>,
 }
 
 impl Answer {
@@ -75,6 +77,8 @@ impl Answer {
 pub struct Rows {
     /// Its columns.
     pub schema: SchemaRef,
+    /// What whoever reads them has to know: that a view in them stands still, and since when and why.
+    pub warnings: Vec<String>,
     stream: SendableRecordBatchStream,
     /// It has the tables, which pin what the stream reads; the plan itself only has the files' names.
     tables: SessionState,
@@ -89,19 +93,19 @@ impl Rows {
 
     /// The first `rows_max` of them, and whether there are more.
     pub(crate) async fn first(self, rows_max: usize) -> Result<Answer, Error> {
-        let Self { schema, mut stream, tables: _pinned } = self;
+        let Self { schema, warnings, mut stream, tables: _pinned } = self;
         let (mut batches, mut rows) = (Vec::new(), 0);
         while let Some(batch) = stream.next().await {
             let batch = batch?;
             let room = rows_max - rows;
             if batch.num_rows() > room {
                 batches.push(batch.slice(0, room));
-                return Ok(Answer { schema, batches, truncated: true });
+                return Ok(Answer { schema, batches, truncated: true, warnings });
             }
             rows += batch.num_rows();
             batches.push(batch);
         }
-        Ok(Answer { schema, batches, truncated: false })
+        Ok(Answer { schema, batches, truncated: false, warnings })
     }
 }
 
@@ -198,7 +202,24 @@ impl Lake {
     }
 
     async fn begin(&self, sql: &str) -> Result<Rows, Error> {
-        begin(self.state(self.inner.limits.threads)?, sql, &self.names()).await
+        let mut rows = begin(self.state(self.inner.limits.threads)?, sql, &self.names()).await?;
+        rows.warnings = self.stale(&rows.tables, sql)?;
+        Ok(rows)
+    }
+
+    /// What is to be said of the views that `sql` names and that stand still.
+    fn stale(&self, state: &SessionState, sql: &str) -> Result<Vec<String>, Error> {
+        let stale: BTreeMap<String, String> =
+            self.views().iter().filter_map(|view| Some((view.name().to_string(), view.stale()?))).collect();
+        if stale.is_empty() {
+            return Ok(Vec::new());
+        }
+        let statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
+        let tables = state.resolve_table_references(&statement)?;
+        let mut warnings: Vec<String> =
+            tables.iter().filter_map(|table| stale.get(table.table()).cloned()).collect();
+        warnings.dedup();
+        Ok(warnings)
     }
 
     /// The names of all tables.
@@ -217,9 +238,11 @@ impl Lake {
         self.inner.limits
     }
 
-    /// Every stream and view as a table, at this moment, for queries of so many threads.
+    /// Every stream and view as a table, at this moment, for queries of so many threads that count as a view does.
     pub(crate) fn context_with(&self, threads: usize) -> Result<SessionContext, Error> {
-        Ok(SessionContext::new_with_state(self.state(threads)?))
+        let state = SessionStateBuilder::new_from_existing(self.state(threads)?);
+        let lenient = Arc::new(checked::Planner::new(checked::Mode::Lenient(Arc::default())));
+        Ok(SessionContext::new_with_state(state.with_query_planner(lenient).build()))
     }
 
     fn state(&self, threads: usize) -> Result<SessionState, Error> {
@@ -249,7 +272,7 @@ pub(crate) fn base(limits: Limits) -> Result<SessionState, Error> {
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_create_default_catalog_and_schema(false);
     let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
-    let context = SessionContext::new_with_state(state.build());
+    let context = SessionContext::new_with_state(checked::session(state, checked::Mode::Strict).build());
     functions::register(&context)?;
     Ok(context.state())
 }
@@ -283,7 +306,7 @@ pub(crate) async fn begin(state: SessionState, sql: &str, known: &[String]) -> R
     let schema = Arc::new(plan.schema().as_arrow().clone());
     let plan = state.create_physical_plan(&plan).await?;
     let stream = execute_stream(plan, state.task_ctx())?;
-    Ok(Rows { schema, stream, tables: state })
+    Ok(Rows { schema, warnings: Vec::new(), stream, tables: state })
 }
 
 /// Says what tables there are where one was asked for that is not.

@@ -40,7 +40,7 @@ impl ViewHandle {
             take(&mut found, &mut wanted, batches);
         }
         found.reverse();
-        Ok(Answer { schema, batches: found, truncated: false })
+        Ok(Answer { schema, batches: found, truncated: false, warnings: Vec::new() })
     }
 }
 

@@ -9,6 +9,7 @@ mod aside;
 mod audit;
 mod bounds;
 mod cells;
+mod checked;
 mod checkpoint;
 mod compact;
 mod derived;
@@ -26,6 +27,7 @@ mod plain_types;
 mod plan;
 mod rewrite;
 mod run;
+mod seen;
 mod sieve;
 mod snapshot;
 mod state;
@@ -46,10 +48,11 @@ pub use identity::Identity;
 pub use lake::{Answer, Lake, Limits, Rows};
 pub use outline::{Outline, OutlineColumn, Step, Values};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
+pub use seen::seen;
 pub use sieve::Sieve;
-pub use snapshot::{Snapshot, ViewHandle};
+pub use snapshot::{FailedValues, Snapshot, ViewHandle};
 pub use view::{
-    Counts, Digest, Late, LateBy, Round, View, ViewSettings, begin_next,
+    Counts, Digest, FailedEvent, Late, LateBy, Round, View, ViewSettings, begin_next,
     changes::{Changes, Position},
     forget_next, kept, kept_next,
 };

@@ -121,9 +121,8 @@ fn tied(mut aggregate: Aggregate) -> Result<Aggregate, Error> {
         if missing.is_empty() {
             continue;
         }
-        // In the direction of what they part, so that DESC is the reverse of ASC, and both can be had in one pass.
-        let asc = call.params.order_by.last().is_none_or(|sort| sort.asc);
-        call.params.order_by.extend(missing.into_iter().map(|column| Sort::new(Expr::Column(column), asc, !asc)));
+        // Ascending, whichever way the order itself goes: of equals, the first of the stream is the first.
+        call.params.order_by.extend(missing.into_iter().map(|column| Sort::new(Expr::Column(column), true, false)));
         // The order is part of the call's name; whoever stands above knows the old one.
         let (table, field) = aggregate.schema.qualified_field(groups + index);
         *expression = expression.clone().unalias().alias_qualified(table.cloned(), field.name());

@@ -1,6 +1,6 @@
 //! Times as every table of Lakehead has them: microseconds, wherever SQL leaves the unit open.
 //!
-//! DataFusion takes `TIMESTAMP '…'`, a cast to it and a date beside a time for nanoseconds, which end in the year 2262, so
+//! DataFusion takes `TIMESTAMP '…'`, a cast to it, and a date or a text beside a time for nanoseconds, which end in the year 2262, so
 //! that `event_time < TIMESTAMP '9999-12-31'` would be an error and not true. Here a plan, as SQL was read, is given the
 //! microseconds that the columns have. Event times themselves are of the years 1678 to 2261
 //! ([`Timestamp::FIRST`](lakehead_model::Timestamp::FIRST)), which nanoseconds hold as well.
@@ -97,11 +97,10 @@ fn micros_of(data_type: &DataType) -> Option<DataType> {
     }
 }
 
-/// As what dates are compared with a time: the type in which both are held, if these are dates and at least one time.
+/// As what dates and texts are compared with a time: the type in which both are held, if there is one of these and a time.
 fn common(sides: &[&Expr], schema: &DFSchema) -> Option<DataType> {
     let types: Vec<DataType> = sides.iter().map(|side| side.get_type(schema)).collect::<Result<_>>().ok()?;
-    let is_date = |of: &DataType| matches!(of, DataType::Date32 | DataType::Date64);
-    if !types.iter().any(is_date) {
+    if !types.iter().any(becomes_time) {
         return None;
     }
     types.iter().find_map(|of| match of {
@@ -112,7 +111,12 @@ fn common(sides: &[&Expr], schema: &DFSchema) -> Option<DataType> {
 
 fn as_time(side: Expr, time: &DataType, schema: &DFSchema) -> Expr {
     match side.get_type(schema) {
-        Ok(DataType::Date32 | DataType::Date64) => Expr::Cast(Cast::new(Box::new(side), time.clone())),
+        Ok(of) if becomes_time(&of) => Expr::Cast(Cast::new(Box::new(side), time.clone())),
         _ => side,
     }
+}
+
+/// What is made a time where it stands beside one.
+fn becomes_time(of: &DataType) -> bool {
+    matches!(of, DataType::Date32 | DataType::Date64 | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }

@@ -145,7 +145,7 @@ function timeAxis(from, to, stepMs) {
  * Series over windows: `series` are `{ name, values: Map(ms → number), colour, down }`, `times` the windows' starts in order.
  * Bars are stacked, and the newest window, which is still open, is drawn paler.
  */
-export function windows({ series, times, stepMs, style, unit, fill }) {
+export function windows({ series, times, stepMs, style, unit, fill, fromZero, uneven }) {
   const x = times.map(axisTime);
   const newest = times.at(-1);
   const sign = (one, value) => (value == null ? null : one.down ? -value : value);
@@ -154,6 +154,9 @@ export function windows({ series, times, stepMs, style, unit, fill }) {
   const opacity = times.map((at) => (at === newest ? 0.5 : 1));
   const { yaxis } = axes();
   const few = times.length <= 40;
+  const xaxis = timeAxis(times[0] - (bars ? 0 : stepMs / 2), newest + (bars ? stepMs : stepMs / 2), stepMs);
+  // Months and days of a calendar have their marks where they begin; the axis would put the same month at several.
+  if (uneven && times.length <= 12) Object.assign(xaxis, { tickmode: "array", tickvals: x });
   return {
     traces: series.map((one) => (bars ? {
       type: "bar", name: one.name, x, y: y(one), width: stepMs * 0.82, offset: stepMs * 0.09,
@@ -164,8 +167,8 @@ export function windows({ series, times, stepMs, style, unit, fill }) {
     })),
     layout: {
       barmode: "relative",
-      xaxis: timeAxis(times[0] - (bars ? 0 : stepMs / 2), newest + (bars ? stepMs : stepMs / 2), stepMs),
-      yaxis: { ...yaxis, tickformat: "~s", rangemode: "tozero" },
+      xaxis,
+      yaxis: { ...yaxis, tickformat: "~s", rangemode: bars || fromZero ? "tozero" : "normal" },
     },
     keys: series.length > 1 ? series : null,
     label: `${unit} over ${times.length} windows${bars ? ", stacked" : ""}: ${series.map((one) => `${one.name} ${figure(one.values.get(newest) ?? fill ?? 0)} in the newest`).join(", ")}.`,

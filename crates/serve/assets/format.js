@@ -61,6 +61,9 @@ export function windowWords(ms) {
   return n === 1 ? unit : `${count(n)} ${unit}s`;
 }
 
+/** The same with a number always: 1 minute. */
+export const sizeWords = (ms) => windowWords(ms).replace(/^([a-z])/, "1 $1");
+
 /** A cell of a table: digits in groups, times as times, the rest as it is. */
 export function cell(value, now) {
   if (value == null) return "–";

@@ -2,7 +2,7 @@
 // count from the newest in the rows, not from the clock, so that replayed and lagging streams show as well.
 
 import { address } from "./links.js";
-import { cell, count, millis, moment, windowWords } from "./format.js";
+import { cell, count, millis, moment, sizeWords, windowWords } from "./format.js";
 import { chart, forget, line, lineTop, palette, points, windows } from "./charts.js";
 import { eventList } from "./events.js";
 import { id, linked, make, say } from "./dom.js";
@@ -52,7 +52,8 @@ export function layOut({ panels: specs, left_out: leftOut }) {
       known.set(spec.name, panel);
       watcher.observe(panel.element);
     }
-    const beside = specs[at - 1]?.width === "two_thirds" && specs[at + 1]?.width === "two_thirds";
+    // Between two wide ones, as the first of three columns' rows would leave a hole under it.
+    const beside = [specs[at - 1], specs[at + 1]].every((other) => other?.width === "two_thirds" && other.kind === "chart");
     panel.element.classList.toggle("tall", spec.kind === "events" && spec.width === "third" && beside);
     if (grid.children[at] !== panel.element) grid.insertBefore(panel.element, grid.children[at] ?? null);
   });
@@ -222,9 +223,9 @@ function drawWindows(panel, spec, plots, rows, at, document) {
   if (quick) return drawQuick(panel, spec, plots[0], rows, at);
   const times = timesOf(rows, spec);
   const sub = [];
-  if (!panel.spec.note) sub.push(`by ${spec.window}${step ? `, each of ${windowWords(step)}` : ""}`);
+  if (!panel.spec.note) sub.push(!step ? `by ${spec.window}` : spec.size_ms ? `windows of ${sizeWords(spec.size_ms)}, one each ${windowWords(step)}` : `${spec.others ? "per" : "each"} ${windowWords(step)}`);
   if (rows.some((row) => row.k == null) && spec.series.length) sub.push("the eight busiest, and all others");
-  else if (!spec.others && new Set(rows.map((row) => row.k)).size >= SERIES) sub.push("the eight greatest; others are left out, since they do not add up");
+  else if (!spec.others && rows.some((row) => row.k > SERIES)) sub.push("the eight greatest; others are left out, since they do not add up");
   if (spec.left_out) sub.push(`${count(spec.left_out)} more numbers are not drawn`);
   panel.sub(sub.join(", ") + partly(document));
   const fill = spec.others ? 0 : null;
@@ -239,13 +240,13 @@ function drawWindows(panel, spec, plots, rows, at, document) {
     }
     const value = spec.values[place];
     if (!spec.series.length) return [{ name: value.name, down: value.down, colour: colours[0], values: new Map(rows.map((row) => [millis(row.x), row[`v${place}`]])) }];
-    return seriesOf(panel, rows, spec, colours).map((one) => ({
+    return seriesOf(panel, rows.filter((row) => !(row.k > SERIES)), spec, colours).map((one) => ({
       ...one, down: value.down, values: new Map(one.rows.map((row) => [millis(row.x), row[`v${place}`]])),
     }));
   };
   plots.forEach((plot, place) => {
     const unit = spec.together ? spec.values.map((value) => value.name).join(", ") : spec.values[place].name;
-    chart(plot, () => windows({ series: series(place), times, stepMs: spec.about_ms, style: spec.style, unit, fill }));
+    chart(plot, () => windows({ series: series(place), times, stepMs: spec.about_ms, style: spec.style, unit, fill, fromZero: spec.others, uneven: !step }));
   });
 }
 
@@ -324,7 +325,9 @@ function keepPlaces(places, names) {
 function timesOf(rows, spec) {
   const there = [...new Set(rows.map((row) => millis(row.x)))].toSorted((a, b) => a - b);
   const step = spec.step_ms;
-  const newest = there.at(-1);
+  // Of windows that overlap the last ones are all still filling, and would show as a fall.
+  const filling = spec.size_ms && there.length > spec.size_ms / step ? Math.ceil(spec.size_ms / step) - 1 : 0;
+  const newest = there.at(-1) - filling * step;
   if (!step) return there.slice(-spec.windows);
   const from = Math.max(newest - (spec.windows - 1) * step, Math.min(there[0], newest - (WINDOWS_LEAST - 1) * step));
   const times = [];

@@ -68,6 +68,8 @@ pub(crate) struct Chart {
     pub(crate) step_ms: Option<f64>,
     /// About as far, where it is not.
     pub(crate) about_ms: f64,
+    /// How long each window is, where they overlap.
+    pub(crate) size_ms: Option<f64>,
     /// How many windows are shown.
     pub(crate) windows: u32,
     /// The numbers.

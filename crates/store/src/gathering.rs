@@ -14,7 +14,8 @@ use crate::{
 
 /// A block with this many bytes of keys is full, so that its footer keeps within its bound.
 const KEY_BYTES_FULL: usize = 1 << 20;
-/// Sources that one stream may have had: their cursors are repeated in every footer.
+/// Sources that one stream may have at one time: their cursors are repeated in every footer. One that is done gives its
+/// place back ([`Stream::drop_cursors`](crate::Stream::drop_cursors)).
 pub(crate) const SOURCES_MAX: usize = 128;
 
 /// The appends of one block to come.

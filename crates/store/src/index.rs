@@ -312,6 +312,17 @@ impl Index {
     }
 }
 
+/// The first offset that a whole index names, whatever its checksum says.
+pub(crate) fn claimed_offset(bytes: &[u8]) -> Option<Offset> {
+    let mut fields = Fields(bytes.get(16..bytes.len().checked_sub(TRAILER_LEN)?)?);
+    let (raw_len, stored_len) = (fields.u32().ok()? as usize, fields.u32().ok()? as usize);
+    let stored = fields.take(stored_len).ok().filter(|_| raw_len <= BODY_BYTES_MAX)?;
+    let body = zstd::bulk::decompress(stored, raw_len).ok()?;
+    let mut body = Fields(&body);
+    let _number = body.u64().ok()?;
+    body.u64().ok().map(Offset)
+}
+
 /// The length of the index whose last bytes these are, by its trailer; `None` when they do not end an index.
 pub(crate) fn len_by_trailer(end_of_index: &[u8]) -> Option<usize> {
     ENVELOPE.len_by_trailer(end_of_index)

@@ -27,6 +27,8 @@ use datafusion::{
     prelude::{SessionConfig, SessionContext},
 };
 
+use crate::checked;
+
 pub(crate) use self::{
     hop::{HOP, most as hop_most, start as hop_start},
     session::{SESSION, cell as session_cell, first as session_first},
@@ -54,6 +56,7 @@ pub(crate) fn register(context: &SessionContext) -> Result<()> {
     context.register_udf(hop::function());
     context.register_udf(session::function());
     context.register_udaf(top_k::function());
+    checked::register(context)?;
     json::functions().for_each(|function| context.register_udf(function));
     let found = |name: &str| context.udf(name).ok();
     time::functions(found).into_iter().for_each(|function| context.register_udf(function));

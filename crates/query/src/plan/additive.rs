@@ -24,9 +24,7 @@ pub(super) fn adds_up(plan: &LogicalPlan, column: usize) -> bool {
         LogicalPlan::Aggregate(aggregate) => {
             let call = column.checked_sub(group_count(aggregate)).and_then(|call| aggregate.aggr_expr.get(call));
             match call.cloned().map(Expr::unalias) {
-                Some(Expr::AggregateFunction(call)) => {
-                    SUMS.contains(&call.func.name()) && !call.params.distinct
-                }
+                Some(Expr::AggregateFunction(call)) => SUMS.contains(&call.func.name()) && !call.params.distinct,
                 _ => false,
             }
         }
@@ -38,9 +36,7 @@ pub(super) fn adds_up(plan: &LogicalPlan, column: usize) -> bool {
 fn expression_adds_up(expr: &Expr, input: &LogicalPlan) -> bool {
     match expr {
         Expr::Alias(alias) => expression_adds_up(&alias.expr, input),
-        Expr::Column(column) => {
-            input.schema().index_of_column(column).is_ok_and(|index| adds_up(input, index))
-        }
+        Expr::Column(column) => input.schema().index_of_column(column).is_ok_and(|index| adds_up(input, index)),
         Expr::Cast(cast) => expression_adds_up(&cast.expr, input),
         Expr::Negative(inner) => expression_adds_up(inner, input),
         Expr::BinaryExpr(binary) => match binary.op {

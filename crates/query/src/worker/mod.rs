@@ -113,7 +113,7 @@ pub enum Mends {
 /// When they are not such.
 pub fn answer(bytes: Vec<u8>, head: &Head) -> Result<Answer, Error> {
     let (schema, batches) = tables::read(bytes)?;
-    Ok(Answer { schema, batches, truncated: head.truncated })
+    Ok(Answer { schema, batches, truncated: head.truncated, warnings: head.warnings.clone() })
 }
 
 impl From<Error> for Failure {

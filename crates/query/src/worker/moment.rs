@@ -56,6 +56,7 @@ impl Lake {
                 if let Some((_, snapshot)) = given.iter().find(|(given, _)| *given == name) {
                     moment.tables.push((name, Table::View(Arc::clone(snapshot))));
                 } else if let Some(view) = self.view(&name) {
+                    moment.warnings.extend(view.stale());
                     views.entry(view.plan().stream().clone()).or_default().push(view);
                 }
             }

@@ -143,13 +143,7 @@ fn step_ms(step: Step) -> (Option<f64>, f64) {
     }
 }
 
-fn chart(
-    outline: &Outline,
-    window: &OutlineColumn,
-    step: Step,
-    mut values: Vec<Value>,
-    config: &PanelConfig,
-) -> Shows {
+fn chart(outline: &Outline, window: &OutlineColumn, step: Step, mut values: Vec<Value>, config: &PanelConfig) -> Shows {
     let together = !config.values.is_empty() && config.series.is_none();
     let left_out = if config.values.is_empty() { values.len().saturating_sub(CHARTS_MAX) } else { 0 };
     values.truncate(values.len() - left_out);
@@ -160,7 +154,7 @@ fn chart(
         (Some(PanelKind::Bars), _) => Style::Bars,
         (Some(PanelKind::Lines), _) => Style::Lines,
         (Some(PanelKind::Points), _) | (None, Step::Session(_)) => Style::Points,
-        _ if outline.overlaps || !add_up || (about_ms <= SHORT_MS && series.is_empty()) => Style::Lines,
+        _ if outline.overlap.is_some() || !add_up || (about_ms <= SHORT_MS && series.is_empty()) => Style::Lines,
         _ => Style::Bars,
     };
     let windows = config.windows.unwrap_or(match (about_ms <= SHORT_MS, series.is_empty()) {
@@ -173,6 +167,7 @@ fn chart(
         window: window.name.clone(),
         step_ms: exact_ms,
         about_ms,
+        size_ms: outline.overlap.map(|size| size.as_secs_f64() * SECOND_MS),
         windows,
         values,
         together,
@@ -186,9 +181,8 @@ fn chart(
 /// What tells the series apart: one column where the others can be added up, else all groups, since no number of theirs
 /// stands for several.
 fn series(outline: &Outline, window: &OutlineColumn, add_up: bool, config: &PanelConfig) -> Vec<String> {
-    let is_name = |column: &&OutlineColumn| {
-        column.is_key && column.name != window.name && column.values != Values::Others
-    };
+    let is_name =
+        |column: &&OutlineColumn| column.is_key && column.name != window.name && column.values != Values::Others;
     let groups = || outline.columns.iter().filter(is_name);
     match &config.series {
         Some(column) => vec![column.clone()],
@@ -235,12 +229,6 @@ fn in_words(name: &Name) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// Used by the tests of queries, too.
-#[cfg(test)]
-pub(super) fn shows_of(outline: &Outline, config: &PanelConfig) -> Shows {
-    shows(outline, config)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -258,7 +246,7 @@ mod tests {
             columns: [&[window], columns].concat(),
             window: Some(0),
             step: Some(Step::Time(Duration::from_secs(60))),
-            overlaps: false,
+            overlap: None,
             keys_are_whole: true,
         }
     }
@@ -308,7 +296,7 @@ mod tests {
     #[test]
     fn sessions_are_points_and_overlapping_windows_lines() {
         let mut outline = view(&[column("n", Values::Numbers, false, true)]);
-        outline.overlaps = true;
+        outline.overlap = Some(Duration::from_secs(300));
         assert_eq!(drawn(&outline).style, Style::Lines);
         outline.step = Some(Step::Session(Duration::from_secs(30)));
         assert_eq!(drawn(&outline).style, Style::Points);

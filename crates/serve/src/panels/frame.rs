@@ -54,7 +54,10 @@ pub(crate) fn answered(panel: &Panel, answer: &Answer, part: u32) -> Value {
     };
     let document = json!({ "panel": panel.name, "part": part, "rows": rows });
     if text.len() > FRAME_BYTES_MAX && document.to_string().len() > FRAME_BYTES_MAX {
-        return failed(panel, &format!("its rows take more than {} KiB; ask for fewer with a [panel]", FRAME_BYTES_MAX >> 10));
+        return failed(
+            panel,
+            &format!("its rows take more than {} KiB; ask for fewer with a [panel]", FRAME_BYTES_MAX >> 10),
+        );
     }
     document
 }
@@ -103,7 +106,8 @@ mod tests {
 
     #[test]
     fn a_cell_is_text_whatever_it_was_and_a_great_number_keeps_its_digits() {
-        let row = json!({"a": 9_223_372_036_854_775_807_i64, "b": {"x": [1, 2]}, "c": "é".repeat(500), "d": null, "e": true});
+        let row =
+            json!({"a": 9_223_372_036_854_775_807_i64, "b": {"x": [1, 2]}, "c": "é".repeat(500), "d": null, "e": true});
         let names = ["a", "b", "c", "d", "e", "f"].map(str::to_owned);
         let cells = cells(&row, &names);
         assert_eq!(cells[0], "9223372036854775807");

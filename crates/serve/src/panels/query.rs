@@ -14,7 +14,8 @@ use super::{Chart, Events, Head, Panel, Ranks, SERIES_MAX, Shows, Style, Table, 
 pub(crate) const TABLE_ROWS_MAX: usize = 20;
 const EVENTS_MAX: usize = 24;
 const RANKS_MAX: usize = 10;
-/// Points of a chart of points, and rows of any other: 500 windows of nine series, as many as a pipeline may ask for.
+/// Points of a chart of points, and rows of any other: 500 windows of nine series, as many as a pipeline may
+/// ask for.
 const POINTS_MAX: usize = 500;
 const ROWS_MAX: usize = 4_500;
 /// Events that are looked at for a list of [`EVENTS_MAX`], where some may be hidden.
@@ -126,9 +127,11 @@ fn over_windows(chart: &Chart, view: &Name, since: Option<String>) -> String {
     let by = chart.values.get(first).map_or("max", together);
     // All others are one series where they can be added up, and are left out where not.
     let join = if chart.others { "LEFT JOIN" } else { "JOIN" };
+    // One more where they are left out tells that there are any.
+    let most = if chart.others { SERIES_MAX } else { SERIES_MAX + 1 };
     format!(
         "WITH r AS ({rows}), \
-         b AS (SELECT s, {by}(abs(v{first})) AS t FROM r GROUP BY s ORDER BY t DESC NULLS LAST, s LIMIT {SERIES_MAX}), \
+         b AS (SELECT s, {by}(abs(v{first})) AS t FROM r GROUP BY s ORDER BY t DESC NULLS LAST, s LIMIT {most}), \
          k AS (SELECT s, row_number() OVER (ORDER BY t DESC NULLS LAST, s) AS k FROM b) \
          SELECT r.x AS x, k.k AS k, left(k.s, {CELL_CHARS_MAX}) AS s{each} FROM r {join} k ON r.s = k.s \
          GROUP BY r.x, k.k, k.s ORDER BY x DESC, k LIMIT {ROWS_MAX}"

@@ -2,6 +2,7 @@
 
 mod by_time;
 mod commit;
+mod evidence;
 mod failures;
 mod fixtures;
 mod format;
