@@ -92,7 +92,9 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         let own = Within::of(&data).with_context(|| format!("looking into {}", data.display()))?;
         if own.holds(&arguments.output) {
             let (output, data) = (arguments.output.display(), data.display());
-            return Err(Failure::Usage(format!("{output} lies in the data directory {data}: choose another place for it")));
+            return Err(Failure::Usage(format!(
+                "{output} lies in the data directory {data}: choose another place for it"
+            )));
         }
     }
     let begun = Instant::now();

@@ -89,7 +89,8 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         return Ok(());
     }
     if !arguments.repair {
-        let records = records.iter().map(|record| record.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        let records =
+            records.iter().map(|record| record.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
         let names: Vec<String> = damaged.iter().map(ToString::to_string).chain(records).collect();
         return Err(Failure::Differs(format!(
             "damage in {}; keep a copy of {}, then `lakehead fsck --repair` does what stands behind `repair:`",

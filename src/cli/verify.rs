@@ -89,7 +89,9 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
 /// What the background has found last, as it is kept in the data directory.
 fn last(data: &Path) -> Outcome {
     let Some(last) = AuditStatus::load(data).last else {
-        return Err(anyhow!("no audit has come to its end on {} yet; `lakehead verify` makes one", data.display()).into());
+        return Err(
+            anyhow!("no audit has come to its end on {} yet; `lakehead verify` makes one", data.display()).into()
+        );
     };
     println!(
         "at {}, in {:.1} s: {} events and {} rows{}",

@@ -133,9 +133,9 @@ fn event_time(document: &Document, stream: &str, problems: &mut Vec<Problem>) ->
     let at = ["stream", stream, "event_time"];
     let places: Vec<Vec<String>> = match document.get(&at) {
         None => return None,
-        Some(Value::Array(rules)) => {
-            (0..rules.len()).map(|index| at.map(str::to_owned).into_iter().chain([index.to_string()]).collect()).collect()
-        }
+        Some(Value::Array(rules)) => (0..rules.len())
+            .map(|index| at.map(str::to_owned).into_iter().chain([index.to_string()]).collect())
+            .collect(),
         Some(_) => vec![at.map(str::to_owned).to_vec()],
     };
     let mut rules = Vec::new();
@@ -164,7 +164,9 @@ fn rules_at(document: &Document, at: &[&str]) -> Result<Vec<EventTimeRule>, Prob
     let path = keys.path.keys().map_err(|what| document.problem(at, what))?;
     let formats = match (keys.format, keys.formats) {
         (Some(_), Some(_)) => {
-            return Err(document.problem(&below("formats"), "say either `format` or `formats`, which is a list of them"));
+            return Err(
+                document.problem(&below("formats"), "say either `format` or `formats`, which is a list of them")
+            );
         }
         (Some(format), None) => vec![format],
         (None, Some(formats)) if formats.is_empty() => {

@@ -83,6 +83,8 @@ impl From<DataFusionError> for Error {
             DataFusionError::SQL(..) | DataFusionError::Plan(_) | DataFusionError::SchemaError(..) => {
                 Self::Sql(error.strip_backtrace())
             }
+            // What a function of SQL says of its arguments in words of its own, as of a pattern that is too large.
+            DataFusionError::External(others) if !others.is::<Self>() => Self::Sql(others.to_string()),
             DataFusionError::NotImplemented(_) | DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => {
                 Self::Sql(error.strip_backtrace())
             }

@@ -216,8 +216,7 @@ impl Lake {
         }
         let statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
         let tables = state.resolve_table_references(&statement)?;
-        let mut warnings: Vec<String> =
-            tables.iter().filter_map(|table| stale.get(table.table()).cloned()).collect();
+        let mut warnings: Vec<String> = tables.iter().filter_map(|table| stale.get(table.table()).cloned()).collect();
         warnings.dedup();
         Ok(warnings)
     }

@@ -317,8 +317,21 @@ async fn compile(
         None => streams.get(&stream).map(trial::columns_of),
     };
     let (sql, serial) = (sql.to_owned(), SERIAL.fetch_add(1, Ordering::Relaxed));
-    let plan =
-        ViewPlan { sql, definition, written, serial, stream, reads, time, wanted, output, shape, kind, inline, inlined };
+    let plan = ViewPlan {
+        sql,
+        definition,
+        written,
+        serial,
+        stream,
+        reads,
+        time,
+        wanted,
+        output,
+        shape,
+        kind,
+        inline,
+        inlined,
+    };
     if let Some(over) = over {
         if let Err(error) = trial::try_out(&plan, &over).await {
             let culprit = trial::culprit(&queried, &state, &context.task_ctx()).await;
@@ -405,7 +418,8 @@ fn columns(schema: &StreamSchema, wanted: &[String]) -> Result<String, Error> {
         } else if let Some(column) = schema.columns.iter().find(|column| column.name == *name) {
             // Of the others no value was ever read otherwise.
             let is_read_anew = matches!(column.column_type, ColumnType::Int64 | ColumnType::Timestamp);
-            let how = if is_read_anew { serde_json::to_string(&(READING, column)) } else { serde_json::to_string(column) };
+            let how =
+                if is_read_anew { serde_json::to_string(&(READING, column)) } else { serde_json::to_string(column) };
             add(name, how)?;
         }
     }
