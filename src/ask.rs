@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use arrow::ipc::reader::StreamReader;
 use indicatif::ProgressBar;
 use lakehead_engine::{
@@ -25,10 +25,11 @@ use lakehead_query::{Answer, Explanation, Lake, Limits, Question, ViewDifference
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::{cli::sql_worker, outcome::Failure};
-
-/// The environment variable with the token of the running process.
-const TOKEN: &str = "LAKEHEAD_TOKEN";
+use crate::{
+    cli::sql_worker,
+    outcome::{Failure, Refused},
+    whom::TOKEN,
+};
 
 /// The header by which the server says that an answer was cut.
 const TRUNCATED: &str = "lakehead-truncated";
@@ -42,20 +43,16 @@ const POSITION: &str = "lakehead-position";
 /// How long to wait for a connection: the other process is on this machine.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a process may keep silent before it is asked whether it is there at all; again each time it has passed. A long
+/// query is silent too, so this alone says nothing.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// How long it may take to say that it is: its health is answered within a second, whatever else goes on.
+const HEALTH_WITHIN: Duration = Duration::from_secs(10);
+
 /// How often, and how many times, to look whether a process that has stopped answering has let go of its directory.
 const LETS_GO_EVERY: Duration = Duration::from_millis(100);
 const LETS_GO_LOOKS: u32 = 20;
-
-/// Where the data is when nobody says: as in the default pipeline, else that of the demo.
-const USUAL: [&str; 2] = ["./data", super::cli::DEMO_DATA];
-
-/// The directory to ask: the one given, else the first of the usual ones that is there.
-pub(crate) fn directory(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
-    let usual = || USUAL.iter().map(PathBuf::from).find(|dir| dir.is_dir());
-    given.or_else(usual).ok_or_else(|| {
-        anyhow!("there is neither {} nor {} here; say where the data is with --data DIR", USUAL[0], USUAL[1])
-    })
-}
 
 /// Who answers.
 pub(crate) enum Source {
@@ -69,23 +66,23 @@ pub(crate) enum Source {
 pub(crate) struct Process {
     client: reqwest::Client,
     base: String,
-    pid: u32,
-    data: PathBuf,
+    token: Option<String>,
+    /// What is known of one that was found by its data directory: its id, and the directory.
+    here: Option<(u32, PathBuf)>,
 }
 
 impl Source {
     /// Finds who answers for `data`.
-    pub(crate) fn find(data: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn find(data: &Path, token: Option<String>) -> anyhow::Result<Self> {
         let Some(holder) = lakehead_store::holder(data)? else { return Ok(Self::Files(data.to_owned())) };
         let Some(address) = holder.address else {
             bail!("process {} has {} open and is still starting; try again in a moment", holder.pid, data.display());
         };
-        let client = reqwest::Client::builder().connect_timeout(CONNECT_WITHIN).no_proxy().build()?;
         Ok(Self::Process(Process {
-            client,
+            client: client()?,
             base: format!("http://{}", reachable(&address)),
-            pid: holder.pid,
-            data: data.to_owned(),
+            token,
+            here: Some((holder.pid, data.to_owned())),
         }))
     }
 
@@ -94,7 +91,7 @@ impl Source {
         let data = match self {
             Self::Files(data) => data,
             Self::Process(process) => match process.query(sql).await {
-                Err(error) if process.is_gone(&error).await => &process.data,
+                Err(error) => process.gone(error).await?,
                 answer => return answer,
             },
         };
@@ -114,7 +111,7 @@ impl Source {
         let data = match self {
             Self::Files(data) => data,
             Self::Process(process) => match process.verify(scope).await {
-                Err(error) if process.is_gone(&error).await => &process.data,
+                Err(error) => process.gone(error).await?,
                 report => return report,
             },
         };
@@ -138,7 +135,7 @@ impl Source {
         let data = match self {
             Self::Files(data) => data,
             Self::Process(process) => match process.explain(view, question).await {
-                Err(error) if process.is_gone(&error).await => &process.data,
+                Err(error) => process.gone(error).await?,
                 explanation => return explanation,
             },
         };
@@ -156,10 +153,28 @@ async fn lake(data: &Path, sql: &str, progress: &ProgressBar) -> anyhow::Result<
 }
 
 impl Process {
+    /// The one at the address `base`, which has no slash at its end.
+    pub(crate) fn elsewhere(base: &str, token: Option<String>) -> anyhow::Result<Self> {
+        Ok(Self { client: client()?, base: base.to_owned(), token, here: None })
+    }
+
+    /// As it is called in messages.
+    pub(crate) fn name(&self) -> String {
+        match &self.here {
+            Some((pid, _)) => format!("process {pid} at {}", self.base),
+            None => format!("the process at {}", self.base),
+        }
+    }
+
+    /// The data directory of one that was found by it.
+    pub(crate) fn data(&self) -> Option<&Path> {
+        self.here.as_ref().map(|(_, data)| data.as_path())
+    }
+
     /// `/v1/status`.
     pub(crate) async fn status(&self) -> anyhow::Result<Value> {
         let response = self.send(self.client.get(format!("{}/v1/status", self.base))).await?;
-        response.json().await.context("reading the status")
+        self.json(response, "reading the status").await
     }
 
     /// Makes it read its pipeline file again. What is refused is wrong usage, with everything that is in the way.
@@ -169,31 +184,35 @@ impl Process {
             let body: Value = asked.json().await.context("reading why it is refused")?;
             return Err(Failure::Usage(body["error"].as_str().unwrap_or("it is refused").to_owned()));
         }
-        Ok(self.answered(asked).await?.json().await.context("reading what changed")?)
+        let answered = self.answered(asked).await?;
+        Ok(self.json(answered, "reading what changed").await?)
     }
 
     /// `/v1/retention`.
     pub(crate) async fn retention(&self) -> anyhow::Result<Value> {
         let response = self.send(self.client.get(format!("{}/v1/retention", self.base))).await?;
-        response.json().await.context("reading what retention would do")
+        self.json(response, "reading what retention would do").await
     }
 
     async fn verify(&self, scope: &Scope) -> anyhow::Result<Report> {
         let request = self.client.post(format!("{}/v1/verify", self.base)).body(serde_json::to_vec(scope)?);
-        self.send(request).await?.json().await.context("reading the report")
+        let response = self.send(request).await?;
+        self.json(response, "reading the report").await
     }
 
     async fn explain(&self, view: &Name, question: &Question) -> anyhow::Result<Explanation> {
         let url = format!("{}/v1/views/{view}/explain", self.base);
         let request = self.client.post(url).body(serde_json::to_vec(question)?);
-        let bytes = self.send(request).await?.bytes().await.context("reading the explanation")?;
+        let response = self.send(request).await?;
+        let bytes = self.alive(response.bytes()).await?.context("reading the explanation")?;
         serde_json::from_slice(&bytes).context("reading the explanation")
     }
 
     /// What the view that is built beside `view` changes.
     pub(crate) async fn difference(&self, view: &Name) -> anyhow::Result<ViewDifference> {
         let request = self.client.get(format!("{}/v1/views/{view}/diff", self.base));
-        self.send(request).await?.json().await.context("reading the difference")
+        let response = self.send(request).await?;
+        self.json(response, "reading the difference").await
     }
 
     /// Tells the process to do `what` with a view.
@@ -209,13 +228,14 @@ impl Process {
         let response = self.send(self.client.get(url)).await?;
         let position = response.headers().get(POSITION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let position = position.to_owned();
-        Ok((response.bytes().await.context("reading the changes")?.to_vec(), position))
+        Ok((self.alive(response.bytes()).await?.context("reading the changes")?.to_vec(), position))
     }
 
     /// Where the import `source` stands.
     pub(crate) async fn import_cursor(&self, stream: &Name, source: &Name) -> anyhow::Result<Option<Arc<str>>> {
         let url = self.import_url(stream, &[("source", source.as_str())])?;
-        let answer: Value = self.send(self.client.get(url)).await?.json().await.context("reading the cursor")?;
+        let response = self.send(self.client.get(url)).await?;
+        let answer: Value = self.json(response, "reading the cursor").await?;
         Ok(answer["cursor"].as_str().map(Into::into))
     }
 
@@ -237,7 +257,8 @@ impl Process {
         if let Some(expected) = expected {
             request = request.header("lakehead-cursor-expected", expected);
         }
-        self.send(request).await?.json().await.context("reading what became of the lines")
+        let response = self.send(request).await?;
+        self.json(response, "reading what became of the lines").await
     }
 
     fn import_url(&self, stream: &Name, asked: &[(&str, &str)]) -> anyhow::Result<reqwest::Url> {
@@ -245,19 +266,21 @@ impl Process {
         reqwest::Url::parse_with_params(&base, asked).context("making an address")
     }
 
-    /// Whether `error` says that the connection was lost, and the process has let go of the directory.
-    async fn is_gone(&self, error: &anyhow::Error) -> bool {
+    /// The directory of a process that has let go of it, as its files can be read then; else `error` itself, which came
+    /// of asking the process.
+    async fn gone(&self, error: anyhow::Error) -> anyhow::Result<&PathBuf> {
+        let Some((_, data)) = &self.here else { return Err(error) };
         if !error.chain().any(|cause| cause.is::<reqwest::Error>()) {
-            return false;
+            return Err(error);
         }
         // A process that was killed answers no more before it has let go of everything.
         for _ in 0..LETS_GO_LOOKS {
-            if lakehead_store::holder(&self.data).is_ok_and(|holder| holder.is_none()) {
-                return true;
+            if lakehead_store::holder(data).is_ok_and(|holder| holder.is_none()) {
+                return Ok(data);
             }
             tokio::time::sleep(LETS_GO_EVERY).await;
         }
-        false
+        Err(error)
     }
 
     async fn query(&self, sql: &str) -> anyhow::Result<Answer> {
@@ -271,11 +294,19 @@ impl Process {
         let warnings = response.headers().get_all(WARNING).iter().filter_map(|value| value.to_str().ok());
         let warnings: Vec<String> = warnings.map(str::to_owned).collect();
         warn(&warnings);
-        let bytes = response.bytes().await.context("reading the answer")?;
+        let bytes = self.alive(response.bytes()).await?.context("reading the answer")?;
         let reader = StreamReader::try_new(bytes.as_ref(), None).context("reading the answer")?;
         let schema = reader.schema();
         let batches = reader.collect::<Result<_, _>>().context("reading the answer")?;
         Ok(Answer { schema, batches, truncated, warnings })
+    }
+
+    async fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        response: reqwest::Response,
+        reading: &'static str,
+    ) -> anyhow::Result<T> {
+        self.alive(response.json()).await?.context(reading)
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
@@ -284,11 +315,55 @@ impl Process {
     }
 
     async fn request(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
-        let request = match std::env::var(TOKEN) {
-            Ok(token) => request.bearer_auth(token),
-            Err(_) => request,
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
         };
-        request.send().await.with_context(|| format!("asking process {} at {}", self.pid, self.base))
+        let asking = || format!("asking {}", self.name());
+        self.alive(request.send()).await?.with_context(asking)
+    }
+
+    /// Does `work` for as long as the process shows that it is there. One that is stopped takes connections, as the kernel
+    /// does that for it, and never answers.
+    async fn alive<T>(&self, work: impl Future<Output = T>) -> anyhow::Result<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            if let Ok(done) = tokio::time::timeout(SILENCE, work.as_mut()).await {
+                return Ok(done);
+            }
+            let health = self.client.get(format!("{}/healthz", self.base)).timeout(HEALTH_WITHIN).send();
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                // Whatever it answers, it is there; and when the connection fails, the work fails too, and says how.
+                health = health => if health.is_err_and(|error| error.is_timeout()) {
+                    bail!("{}", self.silent());
+                },
+            }
+        }
+    }
+
+    /// What to do about a process that does not answer.
+    fn silent(&self) -> String {
+        let base = &self.base;
+        let Some((pid, data)) = &self.here else {
+            let seconds = (SILENCE + HEALTH_WITHIN).as_secs();
+            return format!("the process at {base} has not answered for {seconds} s; look after it on its own machine");
+        };
+        let data = data.display();
+        let goes_on = format!(
+            "end it with kill -KILL {pid} (nothing that was acknowledged is lost by that) and ask again: without a process \
+             the files in {data} are read"
+        );
+        if is_stopped(*pid) {
+            format!(
+                "process {pid} at {base} is stopped and answers nobody; let it go on with kill -CONT {pid}, or {goes_on}"
+            )
+        } else {
+            let seconds = (SILENCE + HEALTH_WITHIN).as_secs();
+            format!(
+                "process {pid} at {base} has not answered for {seconds} s; wait if this machine is busy, or {goes_on}"
+            )
+        }
     }
 
     async fn answered(&self, response: reqwest::Response) -> anyhow::Result<reqwest::Response> {
@@ -299,12 +374,25 @@ impl Process {
         let body: Value = response.json().await.unwrap_or_default();
         match body["error"].as_str() {
             Some(error) if status == StatusCode::UNAUTHORIZED => {
-                bail!("{error}; set {TOKEN} to the pipeline's token")
+                bail!("{error}; set {TOKEN} to the pipeline's token, or name a file that has it with --token-file FILE")
+            }
+            Some(error) if matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) => {
+                Err(Refused(error.to_owned()).into())
             }
             Some(error) => bail!("{error}"),
-            None => bail!("process {} answered {status}", self.pid),
+            None => bail!("{} answered {status}", self.name()),
         }
     }
+}
+
+fn client() -> anyhow::Result<reqwest::Client> {
+    Ok(reqwest::Client::builder().connect_timeout(CONNECT_WITHIN).no_proxy().build()?)
+}
+
+/// Whether a process of this machine is stopped, as by SIGSTOP: the state after its name in proc(5)'s stat is `T`.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['T', 't']))
 }
 
 /// Says beside the answer what whoever reads it must know.

@@ -26,7 +26,7 @@ fn events(from: u64, count: u64) -> Vec<u8> {
             second / 60 % 60,
             second % 60
         );
-        format!("{}\n", json!({ "n": n, "dt": dt, "k": ["a", "b", "c"][usize::try_from(n % 3).expect("small")] }))
+        format!("{}\n", json!({ "n": n, "dt": dt, "k": (["a", "b", "c"][usize::try_from(n % 3).expect("small")]) }))
     };
     (from..from + count).map(event).collect::<String>().into_bytes()
 }

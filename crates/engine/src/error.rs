@@ -48,6 +48,22 @@ pub enum Error {
         /// How large one may be.
         limit: ByteSize,
     },
+    /// A body has more events than are appended at once, and was to be kept at once.
+    #[error(
+        "the body has more than {limit} events; with an idempotency key it is kept at once or not, so send it in parts"
+    )]
+    TooManyEvents {
+        /// How many one may have.
+        limit: usize,
+    },
+    /// A body was kept in several writes, and one of them failed.
+    #[error("the first {accepted} events of the body are kept, and then: {source}; send the rest")]
+    PartlyPushed {
+        /// How many are kept.
+        accepted: u64,
+        /// Why not all.
+        source: Box<Error>,
+    },
     /// There is no event in the body.
     #[error("the body holds no event: send one JSON document, an array of them, or one on each line")]
     EmptyBody,
@@ -102,11 +118,13 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Store(error) => error.kind(),
+            Self::PartlyPushed { source, .. } => source.kind(),
             Self::Query(error) | Self::View { source: error, .. } => error.kind(),
             Self::Pipeline(_)
             | Self::TakesRestart(_)
             | Self::UnknownStream { .. }
             | Self::BodyTooLarge { .. }
+            | Self::TooManyEvents { .. }
             | Self::EmptyBody
             | Self::BadKey { .. } => Kind::Invalid,
             Self::KeyInFlight

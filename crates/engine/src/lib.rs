@@ -27,6 +27,7 @@ mod push;
 mod rates;
 mod rebuild;
 pub mod records;
+mod refusals;
 mod rejects;
 mod reload;
 mod sources;
@@ -34,16 +35,17 @@ pub mod sql;
 pub mod status;
 mod supervise;
 mod tail;
-mod untimed;
 #[cfg(test)]
 mod tests;
+mod untimed;
 pub mod upkeep;
 mod views;
 mod watch;
 
+pub use body::is_lines;
 pub use changes::{Changes, Fixed, Reloaded};
 pub use engine::{Engine, Parts, schemas};
 pub use error::Error;
 pub use pipeline::Pipeline;
-pub use push::{BODY_BYTES_MAX, KEY_BYTES_MAX, Pushed, Rejected};
+pub use push::{BODY_BYTES_MAX, KEY_BYTES_MAX, Pushed, Pushing, Rejected, TOLD_MAX};
 pub use status::Status;

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use lakehead_model::{Name, Offset, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use crate::{columns::ColumnsStatus, untimed::EventTimeStatus};
 use crate::upkeep::UpkeepStatus;
+pub use crate::{columns::ColumnsStatus, untimed::EventTimeStatus};
 
 /// Everything at one moment.
 #[derive(Clone, Debug, Serialize)]
