@@ -1,6 +1,6 @@
 //! What a data directory holds, as its last run knew it: `<data>/catalog.json`.
 //!
-//! It lets `lakehead query` and its like work on a directory without its pipeline file. It is written at each start and
+//! Its last entry is its checksum. It lets `lakehead query` and its like work on a directory without its pipeline file. It is written at each start and
 //! never believed over a pipeline; it holds no settings of sources, so no secrets.
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 };
 
 use lakehead_model::{ByteSize, Name, StreamSchema};
-use lakehead_query::Late;
+use lakehead_query::{Late, sealed};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,10 +21,14 @@ use crate::{
 };
 
 const FILE: &str = "catalog.json";
+const FORMAT: u32 = 1;
 
 /// The streams and views of one data directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalog {
+    /// 1 since it has a checksum; 0, which is read, before.
+    #[serde(default)]
+    format: u32,
     /// Each stream's schema; not the built-in streams'.
     pub streams: BTreeMap<Name, StreamSchema>,
     /// Each view.
@@ -64,7 +68,7 @@ impl Catalog {
             let ViewConfig { sql, watermark_delay, lateness, late, state_max, swap } = view.clone();
             (name.clone(), CatalogView { sql, watermark_delay, lateness, late, state_max, swap })
         });
-        Self { streams: streams.collect(), views: views.collect() }
+        Self { format: FORMAT, streams: streams.collect(), views: views.collect() }
     }
 
     /// Reads the catalog of `data`.
@@ -75,12 +79,17 @@ impl Catalog {
         let path = data.join(FILE);
         let failed = |source| Error::Io { what: format!("reading {}", path.display()), source };
         let bytes = fs::read(&path).map_err(failed)?;
-        serde_json::from_slice(&bytes).map_err(|error| {
+        let wrong = |what: &str| {
             Error::Pipeline(format!(
-                "{} is not a catalog of this version of Lakehead: {error}; `lakehead run` writes it anew",
+                "{} is not a catalog of this version of Lakehead: {what}; `lakehead run` writes it anew",
                 path.display()
             ))
-        })
+        };
+        let catalog: Self = serde_json::from_slice(&bytes).map_err(|error| wrong(&error.to_string()))?;
+        if (catalog.format > 0 || sealed::is_sealed(&bytes)) && !sealed::holds(&bytes) {
+            return Err(wrong("it is damaged, its bytes are not those of its checksum"));
+        }
+        Ok(catalog)
     }
 
     /// Replaces the catalog of `data`, by rename: a reader finds the old one or the new one.
@@ -91,7 +100,8 @@ impl Catalog {
         let (path, fresh) = (data.join(FILE), data.join("catalog.json.new"));
         let write = || {
             let mut file = File::create(&fresh)?;
-            file.write_all(&serde_json::to_vec_pretty(self).expect("names and texts are always JSON"))?;
+            let object = serde_json::to_vec_pretty(self).expect("names and texts are always JSON");
+            file.write_all(&sealed::seal(object))?;
             file.sync_all()?;
             fs::rename(&fresh, &path)
         };
@@ -138,5 +148,13 @@ mod tests {
         let read = Catalog::load(dir.path()).expect("a catalog");
         assert_eq!(read, catalog);
         assert_eq!(ViewConfig::from(read.views["v"].clone()), view);
+        let path = dir.path().join(FILE);
+        let bytes = fs::read(&path).expect("a file");
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, damaged).expect("a file");
+            assert!(Catalog::load(dir.path()).is_err(), "byte {at}");
+        }
     }
 }

@@ -24,6 +24,7 @@ mod plain_types;
 mod plan;
 mod rewrite;
 mod run;
+pub mod sealed;
 mod sieve;
 mod snapshot;
 mod state;
@@ -31,6 +32,7 @@ mod stream_table;
 mod view;
 mod view_table;
 
+pub use aside::found_aside;
 pub use audit::{Balance, Difference, Extent, Pace, ViewAudit};
 pub use checkpoint::Kept;
 pub use difference::{ChangedRow, ViewDifference};

@@ -91,6 +91,7 @@ impl Shown {
                 without_time: counts.without_time,
                 checkpoint: note.checkpoint,
                 failed: note.failed.clone(),
+                set_aside: note.set_aside.clone(),
                 next: entry.next.as_ref().map(|(handle, note)| {
                     let (snapshot, note) = (handle.snapshot(), lock(note));
                     NextView {
