@@ -511,7 +511,8 @@ impl View {
         // Where a rebuild would lose more than is damaged, it goes on without that. Files of a view over another are made anew.
         let (mut damaged, mut without) = (Vec::new(), Vec::new());
         if upstream.is_some() || log_start > checkpoint.begins {
-            let last_end = |range| plan.windowed().map_or(range.end, |windowed| windowed::last_end(windowed, range));
+            let last_end =
+                |range: TimeRange| plan.windowed().map_or(range.end, |windowed| windowed::last_end(windowed, range));
             (damaged, without) = checkpoint.leave_out_damaged(folder, last_end);
         }
         let read = |checkpoint: &Checkpoint| -> Result<_, Error> {
