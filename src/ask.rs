@@ -18,19 +18,23 @@ use lakehead_engine::{
     audit::{Report, Scope},
     import::{Imported, Run},
     offline,
+    sql::Form,
 };
 use lakehead_model::Name;
-use lakehead_query::{Answer, Explanation, Lake, Limits, Question, ViewDifference};
+use lakehead_query::{Answer, Explanation, Lake, Limits, Question, ViewDifference, worker};
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::outcome::Failure;
+use crate::{cli::sql_worker, outcome::Failure};
 
 /// The environment variable with the token of the running process.
 const TOKEN: &str = "LAKEHEAD_TOKEN";
 
 /// The header by which the server says that an answer was cut.
 const TRUNCATED: &str = "lakehead-truncated";
+
+/// The header by which the server says what whoever reads an answer must know.
+const WARNING: &str = "lakehead-warning";
 
 /// The header with the place from which a view's changes go on.
 const POSITION: &str = "lakehead-position";
@@ -94,7 +98,13 @@ impl Source {
                 answer => return answer,
             },
         };
-        Ok(lake(data, sql, progress).await?.query(sql).await?)
+        // Here, too, by a worker: what is too much for it ends it, and not the one who says why.
+        let workers = sql_worker::workers(lake(data, sql, progress).await?)?;
+        progress.finish_and_clear();
+        let mut answering = workers.answer(sql, Form::Arrow).await?;
+        let bytes = answering.whole(usize::MAX).await?;
+        warn(&answering.head.warnings);
+        Ok(worker::answer(bytes, &answering.head)?)
     }
 }
 
@@ -132,7 +142,8 @@ impl Source {
                 explanation => return explanation,
             },
         };
-        Ok(lake(data, view.as_str(), progress).await?.explain_view(view, question).await?)
+        let workers = sql_worker::workers(lake(data, view.as_str(), progress).await?)?;
+        Ok(workers.explain(view, question).await?)
     }
 }
 
@@ -257,11 +268,14 @@ impl Process {
             .body(sql.to_owned());
         let response = self.send(request).await?;
         let truncated = response.headers().get(TRUNCATED).is_some_and(|value| value == "true");
+        let warnings = response.headers().get_all(WARNING).iter().filter_map(|value| value.to_str().ok());
+        let warnings: Vec<String> = warnings.map(str::to_owned).collect();
+        warn(&warnings);
         let bytes = response.bytes().await.context("reading the answer")?;
         let reader = StreamReader::try_new(bytes.as_ref(), None).context("reading the answer")?;
         let schema = reader.schema();
         let batches = reader.collect::<Result<_, _>>().context("reading the answer")?;
-        Ok(Answer { schema, batches, truncated })
+        Ok(Answer { schema, batches, truncated, warnings })
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
@@ -290,6 +304,13 @@ impl Process {
             Some(error) => bail!("{error}"),
             None => bail!("process {} answered {status}", self.pid),
         }
+    }
+}
+
+/// Says beside the answer what whoever reads it must know.
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        eprintln!("warning: {warning}");
     }
 }
 

@@ -12,6 +12,7 @@ mod reload;
 mod retention;
 mod run;
 mod simulate;
+pub(crate) mod sql_worker;
 mod streams;
 mod table;
 mod tail;
@@ -67,11 +68,19 @@ enum Command {
     Fsck(fsck::Arguments),
     /// What the retention rules would remove now, and who still needs what.
     Retention(retention::Arguments),
+    /// Answers SQL for the process that starts it; of no use by itself.
+    #[command(hide = true, name = sql_worker::NAME)]
+    SqlWorker,
     /// Proves that upstream, log and views add up, or says where they do not.
     Verify(verify::Arguments),
 }
 
 impl Cli {
+    /// Whether this is to be a worker: then nothing else is set up before it.
+    pub(crate) fn is_worker(&self) -> bool {
+        matches!(self.command, Command::SqlWorker)
+    }
+
     /// Runs the subcommand.
     pub(crate) async fn run(self) -> Outcome {
         match self.command {
@@ -91,6 +100,8 @@ impl Cli {
             Command::Tail(arguments) => tail::run(arguments).await,
             Command::Fsck(arguments) => fsck::run(arguments).await,
             Command::Retention(arguments) => retention::run(arguments).await,
+            // It has a runtime of its own, and limits to begin with: see main.
+            Command::SqlWorker => Ok(()),
             Command::Verify(arguments) => verify::run(arguments).await,
         }
     }

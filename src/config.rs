@@ -4,6 +4,7 @@
 //! and nothing is connected to. What a kind of source takes is its own affair: its spec checks the settings.
 
 mod document;
+mod panel;
 mod problem;
 mod stream;
 #[cfg(test)]
@@ -20,11 +21,12 @@ use lakehead_connector_api::SourceSpec;
 use lakehead_engine::{
     Pipeline,
     audit::AuditSettings,
+    dashboard::Dashboard,
     pipeline::{SourceConfig, StreamConfig, Swap, Token, ViewConfig},
     schemas,
 };
 use lakehead_model::{ByteSize, Name, Span};
-use lakehead_query::Late;
+use lakehead_query::{Late, Outline};
 use lakehead_store::Options;
 use serde::Deserialize;
 use serde_json::Value;
@@ -48,7 +50,8 @@ const LISTEN: &str = "127.0.0.1:8080";
 const AUDIT_EVERY_MIN: Duration = Duration::from_secs(1);
 
 /// The tables and keys at the top of the file.
-const TOP: [&str; 9] = ["data", "listen", "listen_anyone", "token", "store", "verify", "stream", "source", "view"];
+const TOP: [&str; 10] =
+    ["data", "listen", "listen_anyone", "token", "store", "verify", "stream", "source", "view", "panel"];
 
 /// Names of streams that are always there.
 const BUILT_IN: [&str; 2] = ["rejects", "gaps"];
@@ -89,7 +92,10 @@ pub(crate) async fn read(
     }
     let streams = streams(&document, &mut problems);
     let sources = self::sources(&document, sources, &mut problems);
-    let views = views(&document, &streams, &mut problems).await;
+    let (views, outlines) = views(&document, &streams, &mut problems).await;
+    let schemas = schemas(&whole(&streams));
+    let known = panel::Known { views: outlines, streams: &schemas };
+    let dashboard = Dashboard { panels: panel::read(&document, &known, &mut problems), simulated: false };
     let token = token(&document, &mut problems);
     let listen = listen(&document, &overrides, token.is_some(), &mut problems);
     let store = store(&document, &mut problems);
@@ -100,7 +106,7 @@ pub(crate) async fn read(
     }
     let streams = streams.into_iter().filter_map(|(name, stream)| Some((name, stream?))).collect();
     let data = overrides.data.unwrap_or_else(|| Path::new(data.as_deref().unwrap_or(DATA)).to_owned());
-    Ok(Pipeline { data, listen, token, streams, sources, views, store, verify })
+    Ok(Pipeline { data, listen, token, streams, sources, views, store, verify, dashboard })
 }
 
 /// What is wrong with a file that is good by itself: each of `found` is a key and why its value cannot be used now.
@@ -229,7 +235,7 @@ async fn views(
     document: &Document,
     streams: &BTreeMap<Name, Option<StreamConfig>>,
     problems: &mut Vec<Problem>,
-) -> BTreeMap<Name, ViewConfig> {
+) -> (BTreeMap<Name, ViewConfig>, BTreeMap<Name, Outline>) {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Keys {
@@ -240,10 +246,9 @@ async fn views(
         state_max: Option<ByteSize>,
         swap: Option<Swap>,
     }
-    let whole: BTreeMap<_, _> =
-        streams.iter().filter_map(|(name, stream)| Some((name.clone(), stream.clone()?))).collect();
+    let whole = whole(streams);
     let schemas = schemas(&whole);
-    let mut views = BTreeMap::new();
+    let (mut views, mut outlines) = (BTreeMap::new(), BTreeMap::new());
     for (name, key) in tables(document, "view", problems) {
         if schemas.contains_key(&name) {
             let what = "a stream has this name; both are tables in SQL, so choose another";
@@ -267,14 +272,26 @@ async fn views(
         let texts = views.iter().filter(|(name, _)| !schemas.contains_key(*name));
         let texts = texts.map(|(name, view)| (name.clone(), view.sql.clone())).collect();
         match lakehead_query::check_views(&texts, &schemas).await {
-            Ok(plans) => problems.extend(plans.into_iter().filter_map(|(name, plan)| {
-                let error = plan.err()?.to_string().replace('\n', " ");
-                Some(document.problem(&["view", name.as_str(), "sql"], error))
-            })),
+            Ok(plans) => {
+                // Each stands after those that it reads.
+                for (name, plan) in plans.iter().filter_map(|(name, plan)| Some((name, plan.as_ref().ok()?))) {
+                    let outline = plan.outline(plan.reads().and_then(|above| outlines.get(above)));
+                    outlines.insert(name.clone(), outline);
+                }
+                problems.extend(plans.into_iter().filter_map(|(name, plan)| {
+                    let error = plan.err()?.to_string().replace('\n', " ");
+                    Some(document.problem(&["view", name.as_str(), "sql"], error))
+                }));
+            }
             Err(error) => problems.push(document.problem(&["view"], error.to_string())),
         }
     }
-    views
+    (views, outlines)
+}
+
+/// The streams whose tables are good.
+fn whole(streams: &BTreeMap<Name, Option<StreamConfig>>) -> BTreeMap<Name, StreamConfig> {
+    streams.iter().filter_map(|(name, stream)| Some((name.clone(), stream.clone()?))).collect()
 }
 
 fn token(document: &Document, problems: &mut Vec<Problem>) -> Option<Token> {

@@ -12,6 +12,7 @@ mod output;
 mod patience;
 mod reload;
 mod service;
+mod within;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log();
+    if cli.is_worker() {
+        return report(cli::sql_worker::run());
+    }
     if let Err(what) = crash_point() {
         return report(Err(outcome::Failure::Usage(what)));
     }

@@ -6,7 +6,7 @@
 use std::{
     fmt::Display,
     io::{self, IsTerminal, Write},
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::Arc,
     time::Duration,
 };
@@ -25,6 +25,7 @@ use tokio::{
 
 use crate::{
     VERSION,
+    cli::sql_worker,
     clock::SystemClock,
     reload::{Origin, Reloader},
 };
@@ -132,14 +133,15 @@ impl Service {
             let _ = stopping.wait_for(|stop| *stop).await;
         };
         let reloader = Arc::new(Reloader::new(Arc::clone(&engine), origin));
-        let serving =
-            tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), Arc::clone(&reloader) as _, shutdown));
+        let sql = sql_worker::workers(engine.lake())?;
+        let reload = Arc::clone(&reloader) as _;
+        let serving = tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), reload, sql, shutdown));
         Ok(Self { engine, reloader, address, stop, serving })
     }
 
-    /// Where the dashboard is.
+    /// Where the dashboard is: an address that a browser reaches, also where Lakehead listens on all of them.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/", self.address)
+        reachable(self.address, own_address(self.address))
     }
 
     /// Connects the sources and runs until a signal comes or the server fails; then finishes in order and says so.
@@ -220,6 +222,35 @@ impl Service {
     }
 }
 
+/// Where a browser finds what listens on `address`: on all addresses, this machine's loopback, and for others its `own`.
+fn reachable(address: SocketAddr, own: Option<IpAddr>) -> String {
+    if !address.ip().is_unspecified() {
+        return format!("http://{address}/");
+    }
+    let loopback: IpAddr = if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+    let here = format!("http://{}/", SocketAddr::new(loopback, address.port()));
+    match own.filter(|own| !own.is_loopback() && !own.is_unspecified()) {
+        Some(own) => format!("{here} or, from another machine, http://{}/", SocketAddr::new(own, address.port())),
+        None => format!("{here} or, from another machine, this one's name with port {}", address.port()),
+    }
+}
+
+/// The address that this machine has towards others, of the same family as `listening`. Nothing is sent: a datagram socket
+/// that is given a peer (of a block kept for documentation, RFC 5737 and RFC 3849) only looks for the way.
+fn own_address(listening: SocketAddr) -> Option<IpAddr> {
+    if !listening.ip().is_unspecified() {
+        return None;
+    }
+    let (from, to): (SocketAddr, SocketAddr) = if listening.is_ipv4() {
+        ((Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::new(192, 0, 2, 1), 9).into())
+    } else {
+        ((Ipv6Addr::UNSPECIFIED, 0).into(), (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9).into())
+    };
+    let socket = UdpSocket::bind(from).ok()?;
+    socket.connect(to).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
 /// How far a view's build is: `building 42 %, about 3 min left`.
 pub(crate) fn build(fraction: f64, seconds_left: Option<f64>) -> String {
     // It is at its end when it is live, not before.
@@ -259,6 +290,24 @@ mod tests {
     fn numbers_are_grouped_by_thousands() {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn the_address_that_is_told_is_one_that_a_browser_reaches() {
+        let own = Some(IpAddr::from([10, 0, 0, 7]));
+        for (listening, own, text) in [
+            ("127.0.0.1:8080", own, "http://127.0.0.1:8080/"),
+            ("10.1.2.3:80", own, "http://10.1.2.3:80/"),
+            ("0.0.0.0:8080", own, "http://127.0.0.1:8080/ or, from another machine, http://10.0.0.7:8080/"),
+            ("0.0.0.0:80", None, "http://127.0.0.1:80/ or, from another machine, this one's name with port 80"),
+            (
+                "[::]:80",
+                Some("fd00::7".parse().expect("an address")),
+                "http://[::1]:80/ or, from another machine, http://[fd00::7]:80/",
+            ),
+        ] {
+            assert_eq!(reachable(listening.parse().expect("an address"), own), text, "{listening}");
         }
     }
 

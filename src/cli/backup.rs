@@ -18,13 +18,16 @@ use clap::Args;
 use lakehead_model::{ByteSize, Name};
 use lakehead_store::{SegmentFile, Store, holder};
 
-use crate::{ask::directory, outcome::Outcome, patience::with_progress, service::grouped};
+use crate::{ask::directory, outcome::Outcome, patience::with_progress, service::grouped, within::Within};
 
 /// How often a folder that changes while it is copied is begun anew.
 const TRIES_MAX: usize = 20;
 
 /// Files of the data directory itself that are copied: its mark, and what queries without a pipeline know.
 const OWN_FILES: [&str; 2] = ["lakehead.json", "catalog.json"];
+
+/// What imports have done.
+const IMPORTS: &str = "imports.json";
 
 /// The streams that are copied after the others.
 const LAST: [&str; 2] = ["gaps", "rejects"];
@@ -73,7 +76,8 @@ fn backup(data: &Path, to: &Path) -> anyhow::Result<Copied> {
     let is_new = !to.exists();
     fs::create_dir_all(to).with_context(|| format!("creating {}", to.display()))?;
     let (from_whole, to_whole) = (fs::canonicalize(data)?, fs::canonicalize(to)?);
-    if to_whole.starts_with(&from_whole) || from_whole.starts_with(&to_whole) {
+    let is_within = Within::of(data)?.holds(to) || Within::of(to)?.holds(data);
+    if is_within || to_whole.starts_with(&from_whole) || from_whole.starts_with(&to_whole) {
         if is_new {
             fs::remove_dir(to).with_context(|| format!("removing {}", to.display()))?;
         }
@@ -92,6 +96,9 @@ fn backup(data: &Path, to: &Path) -> anyhow::Result<Copied> {
     }
     copy_views(data, to, &mut copied)?;
     copy_streams(data, to, &mut copied)?;
+    // After the streams: what it says of events that are not in the copy is not believed, and what it does not say of those
+    // that are would be imported twice.
+    copy_small(&data.join(IMPORTS), &to.join(IMPORTS), &mut copied)?;
     sync_folder(to)?;
     // What cannot be opened is no backup.
     let store = Store::open_read_only(to)?;

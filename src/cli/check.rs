@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::run::load;
-use crate::{config, outcome::Outcome, output::say};
+use lakehead_engine::{Pipeline, offline::look_back};
+use lakehead_store::Store;
+
+use super::{run::load, streams::LOOK_BACK_EVENTS};
+use crate::{config, outcome::Outcome, output::say, service::grouped};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -16,6 +19,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let name = arguments.pipeline.as_ref().map_or(config::DEFAULT_NAME.to_owned(), |file| file.display().to_string());
     let pipeline = load(arguments.pipeline, None, config::Overrides::default()).await?;
+    look_at(&pipeline);
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     Ok(say(format_args!(
         "{name} is good: {}, {}, {}; data in {}, listening on {}\n",
@@ -25,4 +29,25 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         pipeline.data.display(),
         pipeline.listen,
     ))?)
+}
+
+/// Says of each stream whose log is there already how its last events fit the pipeline. What cannot be read says so when it
+/// runs; here nothing is opened that is not there.
+fn look_at(pipeline: &Pipeline) {
+    let Ok(store) = Store::open_read_only(&pipeline.data) else { return };
+    let there = store.names().unwrap_or_default();
+    for (name, stream) in pipeline.streams.iter().filter(|(name, _)| there.contains(name)) {
+        let log = store.stream(name).ok();
+        let looked = log.and_then(|log| look_back(&log, &stream.schema, LOOK_BACK_EVENTS).ok()).unwrap_or_default();
+        if let Some(why) = &looked.why {
+            let (count, events) = (grouped(looked.without_event_time), grouped(looked.events));
+            eprintln!("stream {name}: {count} of its last {events} events have no event time: {why}");
+        }
+        for (column, count) in &looked.mistyped {
+            let (count, events) = (grouped(*count), grouped(looked.events));
+            eprintln!(
+                "stream {name}: column {column} is NULL in {count} of its last {events} events, which have another type there"
+            );
+        }
+    }
 }

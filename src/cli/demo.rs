@@ -83,7 +83,8 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         listen: arguments.listen,
         listen_anyone: arguments.listen_anyone,
     };
-    let pipeline = load(None, Some(format!("http://{address}/v2/stream/recentchange")), overrides).await?;
+    let mut pipeline = load(None, Some(format!("http://{address}/v2/stream/recentchange")), overrides).await?;
+    pipeline.dashboard.simulated = true;
     let listener = bind(pipeline.listen).await?;
     let signals = Signals::listen()?;
     let service = Service::start(pipeline, Origin::BuiltIn("the demo"), listener).await?;

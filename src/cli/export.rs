@@ -26,6 +26,7 @@ use crate::{
     output::output,
     patience::with_progress,
     service::grouped,
+    within::Within,
 };
 
 #[derive(Debug, Args)]
@@ -87,6 +88,15 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     }
     let sql = sql(&arguments).map_err(Failure::Usage)?;
     let data = directory(arguments.data.clone())?;
+    if arguments.output.as_os_str() != "-" {
+        let own = Within::of(&data).with_context(|| format!("looking into {}", data.display()))?;
+        if own.holds(&arguments.output) {
+            let (output, data) = (arguments.output.display(), data.display());
+            return Err(Failure::Usage(format!(
+                "{output} lies in the data directory {data}: choose another place for it"
+            )));
+        }
+    }
     let begun = Instant::now();
     let (rows, bytes) = with_progress("exporting", async |bar| export(&arguments, &data, &sql, &bar).await).await?;
     let seconds = begun.elapsed().as_secs_f64();

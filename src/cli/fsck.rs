@@ -1,10 +1,14 @@
 //! `lakehead fsck`: every byte of the log against its checksums, and a repair that deletes nothing.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
+use lakehead_engine::records;
 use lakehead_model::Name;
-use lakehead_store::{Checked, Severity, Store, holder};
+use lakehead_store::{Checked, Severity, Store, Witness, holder, marker};
 
 use super::table::Table;
 use crate::{
@@ -38,6 +42,9 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         let what = format!("process {} runs on {}: stop it before a repair", running.pid, data.display());
         return Err(Failure::Usage(what));
     }
+    let mark = mark(&data, arguments.repair)?;
+    // Before the log is read: a view sees only what the log has.
+    let witnesses = records::witnesses(&data).await;
     let store = Store::open_read_only(&data)?;
     let names = match arguments.stream {
         Some(name) if !store.names()?.contains(&name) => {
@@ -47,7 +54,8 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         Some(name) => vec![name],
         None => store.names()?,
     };
-    let checked = check(store, names).await?;
+    let checked = check(store, names, witnesses.clone()).await?;
+    let records = records::damaged(&data);
     say(table(&checked))?;
     for (stream, checked) in &checked {
         for finding in &checked.findings {
@@ -68,12 +76,22 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         }
     }
     let damaged: Vec<&Name> = checked.iter().filter(|(_, found)| found.is_damaged()).map(|(name, _)| name).collect();
-    if damaged.is_empty() {
+    for record in &records {
+        println!(
+            "damage: {}: {}\n    repair: it is moved to the quarantine; then {}",
+            record.path.display(),
+            record.what,
+            record.lost
+        );
+    }
+    if damaged.is_empty() && records.is_empty() && !mark {
         println!("no damage");
         return Ok(());
     }
     if !arguments.repair {
-        let names: Vec<_> = damaged.iter().map(ToString::to_string).collect();
+        let records =
+            records.iter().map(|record| record.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        let names: Vec<String> = damaged.iter().map(ToString::to_string).chain(records).collect();
         return Err(Failure::Differs(format!(
             "damage in {}; keep a copy of {}, then `lakehead fsck --repair` does what stands behind `repair:`",
             names.join(", "),
@@ -81,8 +99,16 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         )));
     }
     let store = Store::open(&data, lakehead_store::Options::default(), std::sync::Arc::new(SystemClock))?;
+    for record in &records {
+        let kept = records::set_aside(&data, record).map_err(anyhow::Error::from)?;
+        println!("repaired: {} is moved to {}", record.path.display(), kept.display());
+    }
+    for done in store.put_back()? {
+        println!("repaired: {done}");
+    }
     for name in damaged {
-        for done in store.repair(name).await? {
+        let witnesses = witnesses.get(name).map_or(&[][..], Vec::as_slice);
+        for done in store.repair(name, witnesses).await? {
             println!("repaired: {name}: {done}");
         }
     }
@@ -92,7 +118,24 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     ))
 }
 
-async fn check(store: Store, names: Vec<Name>) -> anyhow::Result<Vec<(Name, Checked)>> {
+/// Whether the mark of the data directory was damaged; with `repair` it is made anew, and without nothing more can be read.
+fn mark(data: &Path, repair: bool) -> Result<bool, Failure> {
+    let Some(error) = marker::damage(data)? else { return Ok(false) };
+    println!("damage: {error}\n    repair: it is made anew");
+    if !repair {
+        let what = format!("the mark of {} is damaged; `lakehead fsck --repair` makes it anew", data.display());
+        return Err(Failure::Differs(what));
+    }
+    marker::renew(data)?;
+    println!("repaired: the mark of {} is made anew", data.display());
+    Ok(true)
+}
+
+async fn check(
+    store: Store,
+    names: Vec<Name>,
+    witnesses: BTreeMap<Name, Vec<Witness>>,
+) -> anyhow::Result<Vec<(Name, Checked)>> {
     with_progress("reading every byte of the log", async |bar| {
         tokio::task::spawn_blocking(move || {
             let all: u64 = names.iter().filter_map(|name| store.stored_bytes(name).ok()).sum();
@@ -100,7 +143,8 @@ async fn check(store: Store, names: Vec<Name>) -> anyhow::Result<Vec<(Name, Chec
             let mut before = 0;
             let mut checked = Vec::new();
             for name in names {
-                let found = store.fsck(&name, &mut |read, _| bar.set_position(before + read))?;
+                let witnesses = witnesses.get(&name).map_or(&[][..], Vec::as_slice);
+                let found = store.fsck(&name, witnesses, &mut |read, _| bar.set_position(before + read))?;
                 before += found.bytes;
                 checked.push((name, found));
             }

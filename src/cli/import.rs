@@ -11,7 +11,7 @@
 use std::{
     collections::VecDeque,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -25,11 +25,12 @@ use indicatif::ProgressBar;
 use lakehead_connectors::json_lines::{self, FileId, Lines, Position};
 use lakehead_engine::{
     catalog::Catalog,
-    import::{Imported, Importer, PREFIX, Run, UnderWay, held},
+    import::{Imported, Importer, PREFIX, Run, UnderWay, check_event_time},
+    imports::Imports,
     schemas,
 };
 use lakehead_model::{ByteSize, Name};
-use lakehead_store::{Options, Store};
+use lakehead_store::{Options, Store, Stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -41,6 +42,7 @@ use crate::{
     outcome::{Failure, Outcome},
     patience::with_progress,
     service::{Signals, grouped},
+    within::Within,
 };
 
 /// Lines in one append: as many as make a block by themselves.
@@ -69,7 +71,8 @@ pub(crate) struct Arguments {
     /// A pipeline file that names the stream, for a data directory that does not know it yet.
     #[arg(long, value_name = "FILE")]
     pipeline: Option<PathBuf>,
-    /// Where the event time stands, as in meta.dt: RFC 3339 text or Unix seconds. Default: as the stream's schema says.
+    /// Where the event time stands; refused unless it is where the stream's pipeline says, which goes for all that brings
+    /// events. To change it, set event_time under [stream.NAME] in the pipeline.
     #[arg(long, value_name = "FIELD")]
     event_time: Option<String>,
     /// The import's name, under which the stream remembers how far it has got. Default: made from the paths. With
@@ -95,6 +98,9 @@ struct Stand {
     at: Position,
     /// Whether all is read.
     done: bool,
+    /// The size and the checksum of the file that was read last, where it was read wholly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content: Option<(u64, u64)>,
 }
 
 impl Stand {
@@ -118,13 +124,24 @@ struct Read {
 
 /// Where the lines go.
 enum Target {
-    Store { store: Store, importer: Box<Importer>, under_way: VecDeque<UnderWay> },
+    Store(Box<Own>),
     Process { process: Process, stream: Name, source: Name, event_time: Option<String>, held: Option<Arc<str>> },
+}
+
+/// A store that this process writes itself.
+struct Own {
+    store: Store,
+    stream: Stream,
+    source: Name,
+    importer: Importer,
+    imports: Imports,
+    under_way: VecDeque<(UnderWay, Arc<str>)>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let stream = Name::new(&arguments.stream).map_err(|error| Failure::Usage(error.to_string()))?;
-    let input = input(&arguments.paths)?;
+    let data = data(&arguments).await?;
+    let input = input(&arguments.paths, &data)?;
     let base = source_name(&input, &arguments)?;
     let opened = Opened::find(&arguments, &stream).await?;
     let (source, cursor) = choose(&opened, &stream, &base, arguments.again).await?;
@@ -147,11 +164,15 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         }
         (stand, _) => stand.unwrap_or_default(),
     };
-    if stand != Stand::default() {
+    if !arguments.again && stand == Stand::default() {
+        refuse_known(&input, &data, &stream)?;
+    }
+    let is_new = stand == Stand::default();
+    if !is_new {
         eprintln!("going on with {source} behind {} files and line {}", stand.files, grouped(stand.at.lines));
     }
     let request = matches!(opened, Opened::Process(_));
-    let mut target = opened.into_target(&stream, source.clone(), &arguments, cursor)?;
+    let mut target = opened.into_target(&stream, source.clone(), &arguments, cursor).await?;
     let read = Arc::new(AtomicU64::new(0));
     let total = total(&input, &stand);
     let mut reads = start(input, stand, if request { REQUEST_BYTES } else { RUN_BYTES }, Arc::clone(&read))?;
@@ -188,7 +209,50 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     if imported.rejects > 0 {
         eprintln!("what was refused lies in the stream rejects: SELECT position, reason FROM rejects");
     }
-    if whole { Ok(()) } else { Err(anyhow!("interrupted; the same command goes on from here").into()) }
+    if imported.without_event_time > 0 {
+        let count = grouped(imported.without_event_time);
+        let why = imported.why_without.as_deref().unwrap_or_default();
+        eprintln!("{count} of the events have no event time, and are in no window over it: {why}");
+    }
+    if !whole {
+        return Err(anyhow!("interrupted; the same command goes on from here").into());
+    }
+    if is_new && imported.events == 0 {
+        let why = match imported.rejects {
+            0 => "there is no event in it".to_owned(),
+            rejects => format!("all of it, {} lines, was refused", grouped(rejects)),
+        };
+        return Err(anyhow!("nothing was imported into {stream}: {why}").into());
+    }
+    Ok(())
+}
+
+/// The data directory that is imported into.
+async fn data(arguments: &Arguments) -> Result<PathBuf, Failure> {
+    match &arguments.pipeline {
+        Some(file) => {
+            let overrides = config::Overrides { data: arguments.data.clone(), ..config::Overrides::default() };
+            Ok(load(Some(file.clone()), None, overrides).await?.data)
+        }
+        None => directory(arguments.data.clone()),
+    }
+}
+
+/// Refuses a file that was imported before, whatever it was called then.
+fn refuse_known(input: &Input, data: &Path, stream: &Name) -> Result<(), Failure> {
+    let Input::Files(files) = input else { return Ok(()) };
+    let known = Imports::load(data).map_err(anyhow::Error::from)?;
+    for file in files.iter().filter(|file| known.has_read_size(stream, file.size)) {
+        let content = file.content().with_context(|| format!("reading {}", file.path.display()))?;
+        if let Some(by) = known.has_read(stream, file.size, content) {
+            return Err(anyhow!(
+                "{} has byte for byte what {by} has imported into {stream} before; --again imports it once more",
+                file.path.display()
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 #[expect(
@@ -209,27 +273,52 @@ fn show(bar: &ProgressBar, read: &AtomicU64, total: Option<u64>, imported: &Impo
     bar.set_message(format!("importing, {}{of}, {rate} events/s", ByteSize(bytes)));
 }
 
-/// What the paths stand for; tells what is left out.
-fn input(paths: &[PathBuf]) -> Result<Input, Failure> {
+/// What the paths stand for; tells what is left out. Nothing of the data directory is ever read, nor what this process or the
+/// one that runs on it writes.
+fn input(paths: &[PathBuf], data: &Path) -> Result<Input, Failure> {
+    let own = Within::of(data).with_context(|| format!("looking into {}", data.display()))?;
     let standard = |path: &PathBuf| path.as_os_str() == "-";
     if paths.is_empty() || (paths.len() == 1 && standard(&paths[0])) {
+        if std::fs::metadata("/dev/stdin").is_ok_and(|input| input.is_file() && own.has(&input)) {
+            return Err(of_its_own(Path::new("standard input"), data));
+        }
         return Ok(Input::StandardInput);
     }
+    let written = match lakehead_store::holder(data) {
+        Ok(Some(running)) => Within::default().and_open_in(running.pid),
+        _ => Within::default(),
+    };
+    let written = written.and_open_in(std::process::id());
     if paths.iter().any(standard) {
         return Err(Failure::Usage("standard input (-) is imported by itself, without files beside it".into()));
     }
     let mut files = Vec::new();
     for path in paths {
-        let (taken, left_out) =
-            json_lines::files(path).with_context(|| format!("looking for files in {}", path.display()))?;
+        if own.holds(path) {
+            return Err(of_its_own(path, data));
+        }
+        let (taken, left_out) = json_lines::files(path, &|folder| own.has(folder))
+            .with_context(|| format!("looking for files in {}", path.display()))?;
         for path in left_out {
-            eprintln!("left out, its name does not end as JSON lines do: {}", path.display());
+            let why = match path.is_dir() {
+                true if own.holds(&path) => "it is the data directory",
+                true => "it is a link to a folder",
+                false => "its name does not end as JSON lines do",
+            };
+            eprintln!("left out, {why}: {}", path.display());
         }
         for path in taken {
-            files.push(FileId::of(&path).with_context(|| format!("reading {}", path.display()))?);
+            if own.holds(&path) {
+                eprintln!("left out, it belongs to the data directory: {}", path.display());
+            } else if written.holds(&path) {
+                eprintln!("left out, Lakehead itself writes it: {}", path.display());
+            } else {
+                files.push(FileId::of(&path).with_context(|| format!("reading {}", path.display()))?);
+            }
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    // By links a file may be found under several names; its own is what counts.
     files.dedup();
     if files.is_empty() {
         return Err(
@@ -237,6 +326,15 @@ fn input(paths: &[PathBuf]) -> Result<Input, Failure> {
         );
     }
     Ok(Input::Files(files))
+}
+
+fn of_its_own(path: &Path, data: &Path) -> Failure {
+    Failure::Usage(format!(
+        "{} belongs to the data directory {}, which is not read by an import; `lakehead export --stream NAME | lakehead \
+         import OTHER -` copies a stream",
+        path.display(),
+        data.display()
+    ))
 }
 
 /// The import's name: the one given, else one made from the paths as they were written, made absolute.
@@ -330,13 +428,17 @@ fn read_files(
             let next = lines.next().with_context(|| failed(lines.position().lines))?;
             let Some(run) = next else { break };
             stand.at = run.end;
+            stand.content = None;
             if sender.blocking_send(Ok(Read { run, from: name.as_str().into(), stand })).is_err() {
                 return Ok(());
             }
         }
         let files_read = stand.files + 1;
         let done = index + 1 == files.len();
-        stand = Stand { files: files_read, chain: file.chained(stand.chain), file: 0, at: Position::default(), done };
+        let content = file.content().with_context(|| failed(lines.position().lines))?;
+        let chain = file.chained(stand.chain);
+        let content = Some((file.size, content));
+        stand = Stand { files: files_read, chain, file: 0, at: Position::default(), done, content };
         let run = json_lines::Run { text: Default::default(), first_line: 1, cut: None, end: stand.at };
         if sender.blocking_send(Ok(Read { run, from: name.into(), stand })).is_err() {
             return Ok(());
@@ -373,7 +475,7 @@ fn read_standard_input(
 
 /// Who takes the lines, before it is known where the import stands.
 enum Opened {
-    Store(Box<(Store, Catalog)>),
+    Store(Box<(Store, Catalog, Imports)>),
     Process(Process),
 }
 
@@ -419,17 +521,19 @@ impl Opened {
         if known.is_none() {
             catalog.save(&data)?;
         }
-        Ok(Self::Store(Box::new((store, catalog))))
+        let imports = Imports::load(&data).map_err(anyhow::Error::from)?;
+        imports.take_over(&store.stream(stream)?).await.map_err(anyhow::Error::from)?;
+        Ok(Self::Store(Box::new((store, catalog, imports))))
     }
 
     async fn cursor(&self, stream: &Name, source: &Name) -> anyhow::Result<Option<Arc<str>>> {
         match self {
-            Self::Store(opened) => Ok(held(&opened.0.stream(stream)?, source)),
+            Self::Store(opened) => Ok(opened.2.held(&opened.0.stream(stream)?, source)),
             Self::Process(process) => process.import_cursor(stream, source).await,
         }
     }
 
-    fn into_target(
+    async fn into_target(
         self,
         stream: &Name,
         source: Name,
@@ -440,12 +544,16 @@ impl Opened {
         match self {
             Self::Process(process) => Ok(Target::Process { process, stream: stream.clone(), source, event_time, held }),
             Self::Store(opened) => {
-                let (store, catalog) = *opened;
+                let (store, catalog, imports) = *opened;
                 let schemas = schemas(&catalog.stream_configs());
                 let rejects = store.stream(&Name::new("rejects")?)?.appender();
                 let schema = schemas.get(stream).context("the stream was found before")?;
-                let importer = Importer::new(&store.stream(stream)?, rejects, schema, event_time.as_deref(), source);
-                Ok(Target::Store { store, importer: Box::new(importer), under_way: VecDeque::new() })
+                check_event_time(stream, schema, event_time.as_deref())?;
+                let stream = store.stream(stream)?;
+                imports.begin(&stream, &source).await?;
+                let importer = Importer::new(&stream, rejects, schema, source.clone());
+                let under_way = VecDeque::new();
+                Ok(Target::Store(Box::new(Own { store, stream, source, importer, imports, under_way })))
             }
         }
     }
@@ -478,10 +586,11 @@ impl Target {
         let json_lines::Run { text, first_line, cut, .. } = read.run;
         let run = Run { text, from: read.from.to_string(), first_line, cut, cursor: read.stand.text() };
         match self {
-            Self::Store { importer, under_way, .. } => {
-                under_way.push_back(importer.hand_over(run).await?);
-                if under_way.len() >= UNDER_WAY_MAX {
-                    commit_oldest(under_way, imported).await?;
+            Self::Store(own) => {
+                let cursor = Arc::clone(&run.cursor);
+                own.under_way.push_back((own.importer.hand_over(run).await?, cursor));
+                if own.under_way.len() >= UNDER_WAY_MAX {
+                    own.commit_oldest(imported).await?;
                 }
             }
             Self::Process { process, stream, source, event_time, held } => {
@@ -495,11 +604,16 @@ impl Target {
 
     /// Waits for what is under way, whatever came of the rest, and closes.
     async fn finish(self, outcome: anyhow::Result<bool>, imported: &mut Imported) -> anyhow::Result<bool> {
-        let Self::Store { store, mut under_way, .. } = self else { return outcome };
+        let Self::Store(mut own) = self else { return outcome };
         let mut drained = Ok(());
-        while !under_way.is_empty() && drained.is_ok() {
-            drained = commit_oldest(&mut under_way, imported).await;
+        while !own.under_way.is_empty() && drained.is_ok() {
+            drained = own.commit_oldest(imported).await;
         }
+        if drained.is_ok() {
+            // One that is broken off goes on from what is noted, and needs no place in the footers meanwhile.
+            drained = own.imports.rest(&own.stream, &own.source).await.map_err(Into::into);
+        }
+        let store = own.store;
         let closed = tokio::task::spawn_blocking(move || store.close()).await.context("closing the store")?;
         let whole = outcome?;
         drained?;
@@ -508,22 +622,25 @@ impl Target {
     }
 }
 
-async fn commit_oldest(under_way: &mut VecDeque<UnderWay>, imported: &mut Imported) -> anyhow::Result<()> {
-    if let Some(oldest) = under_way.pop_front() {
-        add(imported, oldest.committed().await?);
+impl Own {
+    async fn commit_oldest(&mut self, imported: &mut Imported) -> anyhow::Result<()> {
+        if let Some((oldest, cursor)) = self.under_way.pop_front() {
+            add(imported, oldest.committed().await?);
+            self.imports.committed(&self.stream, &self.source, &cursor).await?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn add(all: &mut Imported, one: Imported) {
     all.events += one.events;
     all.rejects += one.rejects;
+    all.without_event_time += one.without_event_time;
+    all.why_without = all.why_without.take().or(one.why_without);
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn file(name: &str) -> FileId {

@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::Args;
-use lakehead_engine::{catalog::Catalog, schemas};
-use lakehead_model::ColumnType;
+use lakehead_engine::{
+    catalog::Catalog,
+    offline::{Looked, look_back},
+    schemas,
+};
+use lakehead_model::{ColumnType, EventTimeRule, Name, StreamSchema, TimeFormat};
 use lakehead_store::Store;
 use serde_json::Value;
 
@@ -36,14 +40,23 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     Ok(say(table)?)
 }
 
-const HEADS: [&str; 5] = ["stream", "events", "raw bytes", "on disk", "last received"];
+/// How many of the last events are looked at for those that do not fit the columns.
+pub(crate) const LOOK_BACK_EVENTS: u64 = 10_000;
+
+const HEADS: [&str; 6] = ["stream", "events", "raw bytes", "on disk", "last received", "no event time"];
 
 fn running(status: &Value) -> Table {
     let mut table = Table::new(HEADS);
     for (name, stream) in status["streams"].as_object().into_iter().flatten() {
         let number = |key: &str| grouped(stream[key].as_u64().unwrap_or(0));
         let received = stream["last_received"].as_str().unwrap_or("-").to_owned();
-        table.row([name.clone(), number("events"), number("raw_bytes"), number("stored_bytes"), received]);
+        let times = &stream["event_times"];
+        let count = |key: &str| grouped(times[key].as_u64().unwrap_or(0));
+        let untimed = match times["without"].as_u64().unwrap_or(0) {
+            0 => "-".to_owned(),
+            _ => format!("{} of {} since the start", count("without"), count("events")),
+        };
+        table.row([name.clone(), number("events"), number("raw_bytes"), number("stored_bytes"), received, untimed]);
     }
     table
 }
@@ -56,7 +69,8 @@ fn lying(data: &Path) -> anyhow::Result<Table> {
         let (head, stats) = (stream.head(), stream.stats());
         let received = head.received_time.map_or("-".to_owned(), |time| time.to_string());
         let events = grouped(head.end.since(head.start));
-        table.row([name.to_string(), events, grouped(stats.raw_bytes), grouped(stats.stored_bytes), received]);
+        let (raw, stored) = (grouped(stats.raw_bytes), grouped(stats.stored_bytes));
+        table.row([name.to_string(), events, raw, stored, received, "-".to_owned()]);
     }
     Ok(table)
 }
@@ -67,10 +81,21 @@ fn columns(data: &Path, stream: &str) -> anyhow::Result<Table> {
         let known: Vec<_> = schemas.keys().map(ToString::to_string).collect();
         anyhow!("there is no stream {stream:?}; there are: {}", known.join(", "))
     })?;
-    let mut table = Table::new(["column", "type", "from"]);
-    let mut row = |name: &str, kind: &str, from: String| table.row([name.to_owned(), kind.to_owned(), from]);
+    let looked = look_at(data, stream, schema)?;
+    let mut table = Table::new(["column", "type", "from", "do not fit"]);
+    let misfits = |count: u64| match count {
+        0 => "-".to_owned(),
+        count => format!("{} of the last {}", grouped(count), grouped(looked.events)),
+    };
+    let mut row = |name: &str, kind: &str, from: String| {
+        let count = match name {
+            "event_time" => looked.without_event_time,
+            name => looked.mistyped.get(name).copied().unwrap_or(0),
+        };
+        table.row([name.to_owned(), kind.to_owned(), from, misfits(count)]);
+    };
     row("event_offset", "int64", "its position in the stream".into());
-    let rules: Vec<_> = schema.event_time.iter().map(|rule| rule.path.join(".")).collect();
+    let rules: Vec<_> = schema.event_time.iter().map(rule).collect();
     row("event_time", "timestamp", if rules.is_empty() { "-".into() } else { rules.join(", else ") });
     row("received_time", "timestamp", "when Lakehead first saw it".into());
     for column in &schema.columns {
@@ -79,7 +104,29 @@ fn columns(data: &Path, stream: &str) -> anyhow::Result<Table> {
         row(&column.name, type_name(column.column_type), from);
     }
     row("data", "text", "the event itself".into());
+    if let Some(why) = &looked.why {
+        eprintln!("{} have no event time: {why}", misfits(looked.without_event_time));
+    }
     Ok(table)
+}
+
+/// How the last events fit the columns; nothing where there are none yet.
+fn look_at(data: &Path, stream: &str, schema: &StreamSchema) -> anyhow::Result<Looked> {
+    let store = Store::open_read_only(data)?;
+    if !store.names()?.iter().any(|name| name.as_str() == stream) {
+        return Ok(Looked::default());
+    }
+    Ok(look_back(&store.stream(&Name::new(stream)?)?, schema, LOOK_BACK_EVENTS)?)
+}
+
+/// Where an event time stands, and how it is written there.
+fn rule(rule: &EventTimeRule) -> String {
+    let path = rule.path.join(".");
+    match (rule.format, &rule.zone) {
+        (TimeFormat::Rfc3339, _) => path,
+        (format, None) => format!("{path} ({})", format.name()),
+        (format, Some(zone)) => format!("{path} ({}, {zone})", format.name()),
+    }
 }
 
 fn type_name(column_type: ColumnType) -> &'static str {

@@ -3,13 +3,17 @@
 //! A process that runs on the directory is asked; without one the files are read. Exit code 0 when everything adds up,
 //! 3 when anything does not.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use lakehead_engine::{
     audit::{Report, Scope, StreamAudit},
     catalog::Catalog,
+    status::AuditStatus,
 };
 use lakehead_model::{Name, Timestamp};
 use lakehead_query::ViewAudit;
@@ -43,6 +47,9 @@ pub(crate) struct Arguments {
     /// Only what was received, and only windows that began, at or after this: RFC 3339, as in 2026-11-24T10:00:00Z.
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
+    /// What the last audit in the background found, without counting again.
+    #[arg(long, conflicts_with_all = ["stream", "view", "since", "format"])]
+    last: bool,
     /// How the report is written.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Form,
@@ -58,6 +65,9 @@ enum Form {
 
 pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let data = directory(arguments.data.clone())?;
+    if arguments.last {
+        return last(&data);
+    }
     let source = Source::find(&data)?;
     let scope = scope(&arguments, &Catalog::load(&data)?)?;
     let report = with_progress("counting again", async |progress| source.verify(&scope, &progress).await).await?;
@@ -72,6 +82,32 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     out.flush()?;
     match report.differences() {
         0 => Ok(()),
+        differences => Err(Failure::Differs(sentence(differences))),
+    }
+}
+
+/// What the background has found last, as it is kept in the data directory.
+fn last(data: &Path) -> Outcome {
+    let Some(last) = AuditStatus::load(data).last else {
+        return Err(
+            anyhow!("no audit has come to its end on {} yet; `lakehead verify` makes one", data.display()).into()
+        );
+    };
+    println!(
+        "at {}, in {:.1} s: {} events and {} rows{}",
+        last.at,
+        last.took_seconds,
+        grouped(last.events),
+        grouped(last.rows),
+        if last.whole { "" } else { ", those that were new" }
+    );
+    last.told.iter().for_each(|line| println!("{line}"));
+    last.not_checked.iter().for_each(|line| println!("not checked: {line}"));
+    match last.differences {
+        0 => {
+            println!("Everything added up.");
+            Ok(())
+        }
         differences => Err(Failure::Differs(sentence(differences))),
     }
 }
@@ -131,6 +167,7 @@ fn told(report: &Report) -> String {
             "filtered",
             "left out late",
             "without time",
+            "failed",
             "rows compared",
             "verdict",
         ]);
@@ -158,6 +195,9 @@ fn told(report: &Report) -> String {
     for line in report.in_words() {
         text += &format!("{line}\n");
     }
+    for line in report.not_checked() {
+        text += &format!("not checked: {line}\n");
+    }
     match report.differences() {
         0 => {
             text += &format!(
@@ -171,7 +211,7 @@ fn told(report: &Report) -> String {
     text
 }
 
-fn view_row(name: &Name, view: &ViewAudit) -> [String; 8] {
+fn view_row(name: &Name, view: &ViewAudit) -> [String; 9] {
     let (rows, verdict) = (grouped(view.rows), verdict(view.differences));
     match &view.balance {
         Some(balance) => [
@@ -181,12 +221,13 @@ fn view_row(name: &Name, view: &ViewAudit) -> [String; 8] {
             grouped(balance.filtered),
             grouped(balance.late_dropped + balance.too_late),
             grouped(balance.without_time),
+            grouped(balance.failed),
             rows,
             verdict,
         ],
         None => {
             let unknown = || "-".to_owned();
-            [name.to_string(), unknown(), unknown(), unknown(), unknown(), unknown(), rows, verdict]
+            [name.to_string(), unknown(), unknown(), unknown(), unknown(), unknown(), unknown(), rows, verdict]
         }
     }
 }

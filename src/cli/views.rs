@@ -36,7 +36,8 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     match Source::find(&data)? {
         Source::Process(process) => {
             let status = process.status().await?;
-            let mut table = Table::new(["view", "of", "counted to", "behind", "watermark", "rows", "late", "state"]);
+            let mut table =
+                Table::new(["view", "of", "counted to", "behind", "watermark", "rows", "late", "failed", "state"]);
             for (name, view) in status["views"].as_object().into_iter().flatten() {
                 let number = |key: &str| grouped(view[key].as_u64().unwrap_or(0));
                 let text = |key: &str, instead: &str| view[key].as_str().unwrap_or(instead).to_owned();
@@ -55,6 +56,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
                             .filter_map(Value::as_u64)
                             .sum(),
                     ),
+                    number("failed_events"),
                     state(view),
                 ]);
             }

@@ -1,6 +1,7 @@
 //! `[stream.NAME]`: a built-in schema by name (`json` when none is named), columns and an event time of one's own.
 
 use lakehead_engine::pipeline::StreamConfig;
+use lakehead_json::TimeReader;
 use lakehead_model::{ByteSize, Column, ColumnType, EventTimeRule, Name, Span, StreamSchema, TimeFormat};
 use lakehead_store::Retention;
 use serde::Deserialize;
@@ -39,7 +40,12 @@ struct ColumnKeys {
 #[serde(deny_unknown_fields)]
 struct TimeKeys {
     path: Keyed,
+    /// How it is written there. Default: RFC 3339; with a zone ISO 8601.
     format: Option<TimeFormat>,
+    /// Several of them: the first that reads it goes.
+    formats: Option<Vec<TimeFormat>>,
+    /// The zone of text that names none. Default: such text is no time.
+    zone: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -125,25 +131,61 @@ fn column(document: &Document, stream: &str, name: &str) -> Result<Column, Probl
 
 fn event_time(document: &Document, stream: &str, problems: &mut Vec<Problem>) -> Option<Vec<EventTimeRule>> {
     let at = ["stream", stream, "event_time"];
-    let rule = |at: &[&str]| -> Result<EventTimeRule, Problem> {
-        let keys = match document.get(at) {
-            Some(Value::Object(_)) => document.read::<TimeKeys>(at)?,
-            Some(Value::String(_)) => TimeKeys { path: document.read(at)?, format: None },
-            _ => {
-                let what = "write a path as in \"meta.dt\", or { path = \"ts\", format = \"unix_seconds\" }, or an array of \
-                            these, of which the first that is there wins";
-                return Err(document.problem(at, what));
-            }
-        };
-        let path = keys.path.keys().map_err(|what| document.problem(at, what))?;
-        Ok(EventTimeRule { path, format: keys.format.unwrap_or(TimeFormat::Rfc3339) })
-    };
-    let rules: Vec<_> = match document.get(&at) {
+    let places: Vec<Vec<String>> = match document.get(&at) {
         None => return None,
-        Some(Value::Array(rules)) => {
-            (0..rules.len()).map(|index| rule(&["stream", stream, "event_time", &index.to_string()])).collect()
-        }
-        Some(_) => vec![rule(&at)],
+        Some(Value::Array(rules)) => (0..rules.len())
+            .map(|index| at.map(str::to_owned).into_iter().chain([index.to_string()]).collect())
+            .collect(),
+        Some(_) => vec![at.map(str::to_owned).to_vec()],
     };
-    Some(rules.into_iter().filter_map(|rule| rule.map_err(|problem| problems.push(problem)).ok()).collect())
+    let mut rules = Vec::new();
+    for place in places {
+        let place: Vec<&str> = place.iter().map(String::as_str).collect();
+        match rules_at(document, &place) {
+            Ok(found) => rules.extend(found),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    Some(rules)
+}
+
+/// The rules that one entry stands for: one for each format that it names.
+fn rules_at(document: &Document, at: &[&str]) -> Result<Vec<EventTimeRule>, Problem> {
+    let keys = match document.get(at) {
+        Some(Value::Object(_)) => document.read::<TimeKeys>(at)?,
+        Some(Value::String(_)) => TimeKeys { path: document.read(at)?, format: None, formats: None, zone: None },
+        _ => {
+            let what = "write a path as in \"meta.dt\", or { path = \"ts\", format = \"unix_ms\" }, or an array of these, of \
+                        which the first that is there wins";
+            return Err(document.problem(at, what));
+        }
+    };
+    let below = |key: &'static str| [at, &[key]].concat();
+    let path = keys.path.keys().map_err(|what| document.problem(at, what))?;
+    let formats = match (keys.format, keys.formats) {
+        (Some(_), Some(_)) => {
+            return Err(
+                document.problem(&below("formats"), "say either `format` or `formats`, which is a list of them")
+            );
+        }
+        (Some(format), None) => vec![format],
+        (None, Some(formats)) if formats.is_empty() => {
+            return Err(document.problem(&below("formats"), "name at least one format, or leave this out"));
+        }
+        (None, Some(formats)) => formats,
+        // Who says in which zone text is says that it names none.
+        (None, None) if keys.zone.is_some() => vec![TimeFormat::Iso],
+        (None, None) => vec![TimeFormat::Rfc3339],
+    };
+    let takes_zone = |format: &TimeFormat| matches!(format, TimeFormat::Iso | TimeFormat::Auto);
+    if keys.zone.is_some() && !formats.iter().any(takes_zone) {
+        let what = "a zone is for text that names none: with format = \"iso\" or \"auto\"";
+        return Err(document.problem(&below("zone"), what));
+    }
+    let rule = |format: TimeFormat| {
+        let zone = keys.zone.clone().filter(|_| takes_zone(&format));
+        let rule = EventTimeRule { path: path.clone(), format, zone };
+        TimeReader::new(&rule).map(|_| rule).map_err(|what| document.problem(&below("zone"), what))
+    };
+    formats.into_iter().map(rule).collect()
 }

@@ -122,6 +122,13 @@ impl Lakehead {
         Self::start_as(binary, &["run", text(pipeline), "--data", text(data), "--listen", "127.0.0.1:0"])
     }
 
+    /// Starts `run` on a pipeline file with something in its environment.
+    pub(crate) fn run_pipeline_with(pipeline: &Path, data: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut binary = binary();
+        binary.envs(environment.iter().copied());
+        Self::start_as(binary, &["run", text(pipeline), "--data", text(data), "--listen", "127.0.0.1:0"])
+    }
+
     fn wait_for_address(&mut self, words: &[&str]) -> String {
         let begun = Instant::now();
         loop {

@@ -4,6 +4,7 @@
 //! wait is bounded and looks at what the process itself reports. What this machine cannot do (no Python, no Chromium)
 //! is skipped with a line that says so, which `cargo xtask test` counts.
 
+mod alarms;
 mod backup;
 mod bad_input;
 mod browser;
@@ -11,12 +12,16 @@ mod changes;
 mod dashboard;
 mod demo;
 mod disk;
+mod event_time;
+mod evidence;
 mod export;
 mod full_disk;
+mod hostile_sql;
 mod http;
 mod import;
 mod kills;
 mod lakehead;
+mod poison;
 mod push;
 mod readers;
 mod recording;

@@ -1,7 +1,7 @@
 //! The contract of a source: who calls what, how often, in which order.
 
 use async_trait::async_trait;
-use lakehead_model::{Clock, Cursor, EventBatch, Offset, Reject, Timestamp};
+use lakehead_model::{Clock, Cursor, EventBatch, EventTimeRule, Offset, Reject, Timestamp};
 use std::sync::Arc;
 
 use crate::Error;
@@ -33,9 +33,12 @@ pub trait Source: Send {
 /// in one block.
 #[derive(Debug, Default)]
 pub struct Chunk {
-    /// The events in order. Event times may be left `None`: the engine sets them from the stream's schema.
+    /// The events in order. A source that has read their event times by [`Resume::event_time`] says so with the rule in
+    /// the batch; else the engine reads them itself, whatever stands there. There is one rule for a stream, and no source
+    /// has its own.
     pub events: EventBatch,
-    /// Where the source stands after these events. `None` only for sources that cannot resume.
+    /// Where the source stands after these events. `None` only for sources that cannot resume. Its progress is told by the
+    /// same rule.
     pub cursor: Option<Cursor>,
     /// What was refused, with its reason.
     pub rejects: Vec<Reject>,
@@ -96,6 +99,9 @@ pub struct Resume {
     pub name: String,
     /// The cursor in the last committed block of its stream, if there is one.
     pub cursor: Option<Cursor>,
+    /// Where the stream's event time stands in an event, as the pipeline says: the first rule that finds one goes. Event
+    /// times and progress are by these, whatever clock the upstream has beside them.
+    pub event_time: Vec<EventTimeRule>,
     /// Reads the stream's last events, for sources that compare what comes with what is held.
     pub tail: Box<dyn TailReader>,
     /// The time.

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Instant};
 
 use lakehead_connector_api::Resume;
 use lakehead_connectors::SOURCES;
-use lakehead_model::Timestamp;
+use lakehead_model::{StreamSchema, Timestamp};
 use lakehead_simulator::{Options, Simulator};
 use lakehead_testkit::{ManualClock, VecTail};
 
@@ -37,7 +37,8 @@ fn main() {
         let spec = SOURCES.iter().find(|spec| spec.name == "eventstreams").expect("it is registered");
         let settings = serde_json::json!({ "url": format!("http://{address}/v2/stream/recentchange"), "since": "2026-01-01T00:00:00Z" });
         let tail = Box::new(VecTail::default());
-        let resume = Resume { name: "bench".to_owned(), cursor: None, tail, clock };
+        let event_time = StreamSchema::builtin("mediawiki/recentchange").unwrap_or_default().event_time;
+        let resume = Resume { name: "bench".to_owned(), cursor: None, event_time, tail, clock };
         let mut source = (spec.open)(settings, resume).await.expect("it opens");
         while count < events {
             let chunk = source.next().await.expect("no error").expect("no end");

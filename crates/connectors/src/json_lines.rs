@@ -1,4 +1,6 @@
-//! JSON lines in files: plain, gzip, zstd or bzip2, told by their content, read in runs of whole lines.
+//! JSON lines in files: plain, gzip, zstd or bzip2, told by their content, read in runs of whole lines. A byte order mark is
+//! skipped, zeros behind compressed data end a file, and a file that is one JSON array is its elements
+//! ([`Elements`](crate::json_array::Elements)).
 //!
 //! Bytes in, runs of lines out, each with the [`Position`] after it, from which reading goes on exactly. What a line
 //! means, and whether it is JSON at all, is for whoever takes the lines. Memory is bounded by the size of a run and by
@@ -16,8 +18,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use crc_fast::{CrcAlgorithm, checksum};
+use crc_fast::{CrcAlgorithm, Digest, checksum};
 use serde::{Deserialize, Serialize};
+
+use crate::{
+    json_array::Elements,
+    members::{Gzip, Zstd},
+};
 
 /// The longest line that is taken: 4 MiB, as for every other way in.
 pub const LINE_BYTES_MAX: usize = 4 << 20;
@@ -30,6 +37,9 @@ const HEAD_BYTES: usize = 64 << 10;
 
 /// Read at once from the file, and from the decompressor.
 const READ_BYTES: usize = 256 << 10;
+
+/// The byte order mark (U+FEFF in UTF-8), with which some programs begin a file.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Endings of the files that are taken from a folder; each may be followed by one of [`COMPRESSED`].
 const ENDINGS: [&str; 3] = ["json", "jsonl", "ndjson"];
@@ -84,6 +94,22 @@ impl FileId {
         let mut head = Vec::new();
         file.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
         Ok(Self { path, size, head: checksum_of(&head) })
+    }
+
+    /// The checksum (CRC-64/NVME) of all that is in the file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn content(&self) -> io::Result<u64> {
+        let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
+        let mut file = File::open(&self.path)?;
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(digest.finalize()),
+                read => digest.update(&buffer[..read]),
+            }
+        }
     }
 
     /// The checksum of all of it, chained to that of the files `before`.
@@ -143,14 +169,22 @@ impl Lines {
         let mut file = File::open(path)?;
         let mut head = Vec::new();
         Read::by_ref(&mut file).take(4).read_to_end(&mut head)?;
-        let plain = Compression::of(&head) == Compression::Plain;
-        let skipped = if plain { from.bytes } else { 0 };
+        let compressed = Compression::of(&head) != Compression::Plain;
+        file.seek(SeekFrom::Start(0))?;
+        let (text, is_array) = sniffed(decompressed(BufReader::with_capacity(READ_BYTES, file))?)?;
+        drop(text);
+        let seeks = !compressed && !is_array;
+        let mut file = File::open(path)?;
+        let skipped = if seeks { from.bytes } else { 0 };
         file.seek(SeekFrom::Start(skipped))?;
         read.fetch_add(skipped, Ordering::Relaxed);
         let counted = BufReader::with_capacity(READ_BYTES, Counted::new(file, read));
         // A plain file is not sniffed again: what stands at a position in it may look like anything.
-        let mut input: Box<dyn Read + Send> = if plain { Box::new(counted) } else { decompressed(counted)? };
-        if !plain {
+        let mut input: Box<dyn Read + Send> = if compressed { decompressed(counted)? } else { Box::new(counted) };
+        if is_array {
+            input = Box::new(Elements::new(without_mark(input)?));
+        }
+        if !seeks {
             skip(&mut input, from.bytes)?;
         }
         Ok(Self { position: from, ..Self::over(input, run_bytes) })
@@ -161,7 +195,8 @@ impl Lines {
     /// # Errors
     /// When its first bytes cannot be read.
     pub fn read(input: impl Read + Send + 'static, run_bytes: usize) -> io::Result<Self> {
-        Ok(Self::over(decompressed(BufReader::with_capacity(READ_BYTES, input))?, run_bytes))
+        let (text, is_array) = sniffed(decompressed(BufReader::with_capacity(READ_BYTES, input))?)?;
+        Ok(Self::over(if is_array { Box::new(Elements::new(without_mark(text)?)) } else { text }, run_bytes))
     }
 
     fn over(input: Box<dyn Read + Send>, run_bytes: usize) -> Self {
@@ -206,6 +241,10 @@ impl Lines {
     /// The next lines, at most `lines_max` of them.
     fn next_of(&mut self, lines_max: u64) -> io::Result<Option<Run>> {
         loop {
+            if self.position.bytes == 0 && self.pending.starts_with(MARK) {
+                self.pending.drain(..MARK.len());
+                self.position.bytes = MARK.len() as u64;
+            }
             if self.pending.len() >= self.run_bytes || self.ended {
                 if let Some(last) = memchr::memrchr(b'\n', &self.pending[self.searched..]) {
                     let end = self.searched + last + 1;
@@ -260,7 +299,7 @@ impl Lines {
 
     /// Reads past the rest of a line that is too long and gives its beginning.
     fn cut(&mut self) -> io::Result<Run> {
-        let mut digest = crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme);
+        let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
         let mut text = Vec::new();
         let mut length = 0;
         loop {
@@ -297,11 +336,12 @@ impl Lines {
 }
 
 /// The files that `path` stands for: itself, or, of a folder, those in it and below it that end as JSON lines do, sorted
-/// by path; and what else is in it.
+/// by path; and what else is in it. Folders of which `is_other` says so are among the latter and not looked into; links to
+/// folders are not followed.
 ///
 /// # Errors
 /// When it cannot be listed.
-pub fn files(path: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+pub fn files(path: &Path, is_other: &dyn Fn(&fs::Metadata) -> bool) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     if !fs::metadata(path)?.is_dir() {
         return Ok((vec![path.to_owned()], Vec::new()));
     }
@@ -312,7 +352,11 @@ pub fn files(path: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
             let path = entry.path();
             let kind = entry.file_type()?;
             if kind.is_dir() {
-                folders.push(path);
+                if is_other(&entry.metadata()?) {
+                    left_out.push(path);
+                } else {
+                    folders.push(path);
+                }
             } else if holds_lines(&path) && (kind.is_file() || path.is_file()) {
                 taken.push(path);
             } else {
@@ -338,10 +382,84 @@ fn holds_lines(path: &Path) -> bool {
 fn decompressed(mut input: impl BufRead + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     Ok(match Compression::of(input.fill_buf()?) {
         Compression::Plain => Box::new(input),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
-        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(input)?),
+        Compression::Gzip => Box::new(Gzip::new(input)),
+        Compression::Zstd => Box::new(Zstd::new(input)?),
         Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(input)),
     })
+}
+
+/// Finds out whether a text is one JSON array: it begins with a bracket, and its first line is not a whole array with more
+/// behind it. Reads no more of it than one line can have, and gives that back with the rest.
+fn sniffed(mut text: Box<dyn Read + Send>) -> io::Result<(Box<dyn Read + Send>, bool)> {
+    let mut head = Vec::new();
+    let mut failed = None;
+    let is_array = loop {
+        let before = head.len();
+        match Read::by_ref(&mut text).take(READ_BYTES as u64).read_to_end(&mut head) {
+            Ok(_) => {}
+            // It is met again, at its place.
+            Err(error) => failed = Some(error),
+        }
+        let ended = head.len() == before || failed.is_some();
+        let shown = head.strip_prefix(MARK).unwrap_or(&head);
+        let begins = shown.iter().position(|byte| !byte.is_ascii_whitespace());
+        match begins.map(|begins| &shown[begins..]) {
+            None if ended => break false,
+            None => {}
+            Some(array) if array[0] != b'[' => break false,
+            Some(array) => {
+                let line = memchr::memchr(b'\n', array).map(|end| array.split_at(end));
+                match line {
+                    Some((line, rest)) if is_whole(line) => {
+                        let has_more = rest.iter().any(|byte| !byte.is_ascii_whitespace());
+                        if has_more || ended {
+                            break !has_more;
+                        }
+                    }
+                    Some(_) => break true,
+                    None if ended || array.len() > LINE_BYTES_MAX => break true,
+                    None => {}
+                }
+                if array.len() > 2 * LINE_BYTES_MAX {
+                    // A line, and nothing but white space behind it.
+                    break true;
+                }
+            }
+        }
+        if ended {
+            break false;
+        }
+    };
+    let head = io::Cursor::new(head);
+    Ok(match failed {
+        Some(error) => (Box::new(head.chain(Failing(Some(error)))), is_array),
+        None => (Box::new(head.chain(text)), is_array),
+    })
+}
+
+/// Whether a line is an array by itself: its brackets close at its end.
+fn is_whole(line: &[u8]) -> bool {
+    let mut elements = Elements::new(line);
+    io::copy(&mut elements, &mut io::sink()).is_ok()
+}
+
+/// Without the byte order mark at its beginning, if there is one.
+fn without_mark(mut text: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut head = Vec::new();
+    Read::by_ref(&mut text).take(MARK.len() as u64).read_to_end(&mut head)?;
+    if head == MARK {
+        head.clear();
+    }
+    Ok(Box::new(io::Cursor::new(head).chain(text)))
+}
+
+/// Fails once with what an earlier look has met, and is at its end then.
+struct Failing(Option<io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
 }
 
 /// Reads past `bytes`.
@@ -438,6 +556,62 @@ mod tests {
     }
 
     #[test]
+    fn zeros_behind_compressed_data_end_a_file_and_within_it_are_damage() {
+        let text = numbers(0, 5_000);
+        for (name, whole) in [("gzip", gzip(&text)), ("zstd", zstd(&text))] {
+            for zeros in [1, 3, 511, 70_000] {
+                let padded = [whole.clone(), whole.clone(), vec![0; zeros]].concat();
+                let runs = all(Lines::read(io::Cursor::new(padded.clone()), 1 << 10).expect("readable"));
+                assert_eq!(joined(&runs), [text.clone(), text.clone()].concat(), "{name} {zeros}");
+                let behind = [padded, whole.clone()].concat();
+                assert!(read_all(&behind).is_err(), "{name} {zeros}: something behind the zeros");
+                let torn = [&whole[..whole.len() / 2], &vec![0; zeros][..]].concat();
+                assert!(read_all(&torn).is_err(), "{name} {zeros}: zeros within");
+            }
+            assert!(read_all(&whole[..whole.len() / 2]).is_err(), "{name}: half of it");
+        }
+    }
+
+    fn read_all(bytes: &[u8]) -> io::Result<u64> {
+        let mut lines = Lines::read(io::Cursor::new(bytes.to_vec()), 1 << 10)?;
+        while lines.next()?.is_some() {}
+        Ok(lines.position().lines)
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_and_an_array_is_its_elements_from_every_position() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let elements: Vec<String> = (0..2_000).map(|n| format!("{{\"n\": {n}, \"t\": [\"a, b\", {{}}]}}")).collect();
+        let compact: Vec<u8> =
+            (0..2_000).flat_map(|n| format!("{{\"n\":{n},\"t\":[\"a, b\",{{}}]}}\n").into_bytes()).collect();
+        let mark = |text: &[u8]| [MARK, text].concat();
+        let on_one_line = format!("[{}]\n", elements.join(","));
+        let pretty = format!("[\n  {}\n]", elements.join(",\n  ").replace("{\"n\"", "{\n    \"n\""));
+        let lines = numbers(0, 3_000);
+        for (name, bytes, expected) in [
+            ("lines with a mark", mark(&lines), lines.clone()),
+            ("lines with a mark, gzip", gzip(&mark(&lines)), lines.clone()),
+            ("array on one line", on_one_line.clone().into_bytes(), compact.clone()),
+            ("array on many lines", pretty.clone().into_bytes(), compact.clone()),
+            ("array with a mark, zstd", zstd(&mark(pretty.as_bytes())), compact.clone()),
+            ("lines that are arrays", b"[1,2]\n[3]\n".to_vec(), b"[1,2]\n[3]\n".to_vec()),
+            ("an array of nothing", b"[]".to_vec(), Vec::new()),
+            ("one array on one line", b" [1,\"x\"] \n\n".to_vec(), b"1\n\"x\"\n".to_vec()),
+        ] {
+            let path = folder.path().join("file");
+            fs::write(&path, &bytes).expect("a file");
+            let open = |from| Lines::open(&path, from, 2 << 10, Arc::default()).expect("readable");
+            let runs = all(open(Position::default()));
+            assert_eq!(String::from_utf8_lossy(&joined(&runs)), String::from_utf8_lossy(&expected), "{name}");
+            for (index, run) in runs.iter().enumerate() {
+                assert_eq!(joined(&all(open(run.end))), joined(&runs[index + 1..]), "{name} after {:?}", run.end);
+            }
+            let piped = all(Lines::read(io::Cursor::new(bytes), 2 << 10).expect("readable"));
+            assert_eq!(joined(&piped), expected, "{name}, piped");
+        }
+    }
+
+    #[test]
     fn reading_goes_on_after_every_run_of_a_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let text = numbers(0, 3_000);
@@ -515,7 +689,7 @@ mod tests {
             let name = |path: PathBuf| path.strip_prefix(folder.path()).expect("below it").display().to_string();
             paths.into_iter().map(name).collect()
         };
-        let (taken, left_out) = files(folder.path()).expect("listed");
+        let (taken, left_out) = files(folder.path(), &|_| false).expect("listed");
         assert_eq!(names(taken), ["a.ndjson", "b/1.jsonl.zst", "c.json.GZ"]);
         assert_eq!(names(left_out), ["b/2.txt", "notes", "x.gz"]);
     }

@@ -13,7 +13,7 @@ use std::{
 
 use lakehead_connector_api::{Chunk, Error, Gap, Resume, Source};
 use lakehead_connectors::SOURCES;
-use lakehead_model::{Cursor, Reject, Timestamp};
+use lakehead_model::{Cursor, Reject, StreamSchema, Timestamp};
 use lakehead_simulator::{Faults, Generator, Options, Simulator};
 use lakehead_testkit::{ManualClock, VecTail};
 
@@ -57,6 +57,7 @@ impl World {
         let resume = Resume {
             name: "tested".to_owned(),
             cursor: self.cursor.clone(),
+            event_time: StreamSchema::builtin("mediawiki/recentchange").unwrap_or_default().event_time,
             tail: Box::new(self.log.clone()),
             clock: self.clock.clone(),
         };

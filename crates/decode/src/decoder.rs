@@ -1,19 +1,20 @@
 //! From the events of blocks to one record batch: one walk through each event, only the wanted paths.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use arrow::{
     array::{
-        ArrayRef, BooleanBuilder, Float64Builder, Int64Array, Int64Builder, TimestampMicrosecondArray,
+        ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Array, Int64Builder, TimestampMicrosecondArray,
         TimestampMicrosecondBuilder,
     },
     buffer::Buffer,
-    datatypes::SchemaRef,
+    compute::max,
+    datatypes::{SchemaRef, TimestampMicrosecondType},
     error::ArrowError,
     record_batch::{RecordBatch, RecordBatchOptions},
 };
-use lakehead_json::{Paths, Raw};
-use lakehead_model::{ColumnType, StreamSchema, TimeFormat, Timestamp};
+use lakehead_json::{Paths, Raw, TimeReader};
+use lakehead_model::{ColumnType, StreamSchema, TimeFormat, TimeRule, Timestamp};
 
 use crate::{DATA, EVENT_OFFSET, EVENT_TIME, Error, Events, RECEIVED_TIME, table_schema, text::TextBuilder};
 
@@ -23,7 +24,8 @@ pub struct Decoder {
     schema: SchemaRef,
     paths: Paths,
     path_count: usize,
-    time_rules: Vec<(usize, TimeFormat)>,
+    time_rules: Vec<(usize, TimeReader)>,
+    time_rule: TimeRule,
     columns: Vec<Wanted>,
 }
 
@@ -68,7 +70,8 @@ impl Decoder {
             columns.push(match (name.as_str(), schema.column(name)) {
                 (EVENT_OFFSET, _) => Wanted::Offset,
                 (EVENT_TIME, _) => {
-                    time_rules = schema.event_time.iter().map(|rule| (place(&rule.path), rule.format)).collect();
+                    let reader = |rule| TimeReader::new(rule).unwrap_or_else(|_| TimeReader::of(rule.format));
+                    time_rules = schema.event_time.iter().map(|rule| (place(&rule.path), reader(rule))).collect();
                     Wanted::EventTime
                 }
                 (RECEIVED_TIME, _) => Wanted::ReceivedTime,
@@ -80,14 +83,29 @@ impl Decoder {
                 (_, None) => return Err(unknown()),
             });
         }
+        let time_rule = schema.time_rule();
         let schema = Arc::new(table.project(&indices).map_err(Error::Batch)?);
-        Ok(Self { schema, path_count: paths.len(), paths: Paths::new(&paths), time_rules, columns })
+        Ok(Self { schema, path_count: paths.len(), paths: Paths::new(&paths), time_rules, time_rule, columns })
     }
 
     /// The wanted columns, in the order in which they were wanted.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         self.schema.clone()
+    }
+
+    /// By which rule it reads event times.
+    #[must_use]
+    pub fn time_rule(&self) -> TimeRule {
+        self.time_rule
+    }
+
+    /// The greatest event time of these rows of a batch that it made; `None` where no row has one, or the column is not
+    /// wanted.
+    #[must_use]
+    pub fn greatest_event_time(&self, batch: &RecordBatch, rows: Range<usize>) -> Option<Timestamp> {
+        let times = batch.column_by_name(EVENT_TIME)?.as_primitive_opt::<TimestampMicrosecondType>()?;
+        max(&times.slice(rows.start, rows.len())).map(Timestamp)
     }
 
     /// One row for each event. Text columns share the payload; see the crate's own page for what that means.
@@ -105,6 +123,15 @@ impl Decoder {
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn decode_all(&self, blocks: &[Events<'_>]) -> Result<RecordBatch, Error> {
+        self.decode_counting(blocks, &mut [])
+    }
+
+    /// The same, and counts for each wanted column, in its order, the values that are there and of another type, which are
+    /// NULL; what is `null` in the event is none of them. Counting costs nothing where there are none.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_counting(&self, blocks: &[Events<'_>], mistyped: &mut [u64]) -> Result<RecordBatch, Error> {
         let rows = blocks.iter().map(|events| events.ends.len()).sum();
         let mut builders: Vec<_> = self.columns.iter().map(|wanted| Builder::new(wanted, rows)).collect();
         let mut found = vec![None; self.path_count];
@@ -121,6 +148,7 @@ impl Decoder {
                 }
             }
         }
+        mistyped.iter_mut().zip(&builders).for_each(|(count, builder)| *count += builder.mistyped());
         let payloads: Vec<_> = blocks.iter().map(|events| Buffer::from(events.payload.clone())).collect();
         let first_offset = blocks.first().map_or(0, |events| events.first_offset.0);
         let columns = builders
@@ -139,12 +167,13 @@ enum Builder<'a> {
     EventTime(TimestampMicrosecondBuilder),
     Data(TextBuilder<'a>),
     Equals(usize, &'a str, BooleanBuilder),
-    Text(usize, TextBuilder<'a>),
+    // The last of these is how many values are of another type.
+    Text(usize, TextBuilder<'a>, u64),
     Json(usize, TextBuilder<'a>),
-    Int64(usize, Int64Builder),
-    Float64(usize, Float64Builder),
-    Bool(usize, BooleanBuilder),
-    Time(usize, TimestampMicrosecondBuilder),
+    Int64(usize, Int64Builder, u64),
+    Float64(usize, Float64Builder, u64),
+    Bool(usize, BooleanBuilder, u64),
+    Time(usize, TimestampMicrosecondBuilder, u64),
 }
 
 impl<'a> Builder<'a> {
@@ -157,12 +186,12 @@ impl<'a> Builder<'a> {
             Wanted::Data => Self::Data(text()),
             Wanted::Equals(place, text) => Self::Equals(*place, text, BooleanBuilder::with_capacity(rows)),
             Wanted::Declared(place, column_type) => match column_type {
-                ColumnType::Text => Self::Text(*place, text()),
+                ColumnType::Text => Self::Text(*place, text(), 0),
                 ColumnType::Json => Self::Json(*place, text()),
-                ColumnType::Int64 => Self::Int64(*place, Int64Builder::with_capacity(rows)),
-                ColumnType::Float64 => Self::Float64(*place, Float64Builder::with_capacity(rows)),
-                ColumnType::Bool => Self::Bool(*place, BooleanBuilder::with_capacity(rows)),
-                ColumnType::Timestamp => Self::Time(*place, TimestampMicrosecondBuilder::with_capacity(rows)),
+                ColumnType::Int64 => Self::Int64(*place, Int64Builder::with_capacity(rows), 0),
+                ColumnType::Float64 => Self::Float64(*place, Float64Builder::with_capacity(rows), 0),
+                ColumnType::Bool => Self::Bool(*place, BooleanBuilder::with_capacity(rows), 0),
+                ColumnType::Timestamp => Self::Time(*place, TimestampMicrosecondBuilder::with_capacity(rows), 0),
             },
         }
     }
@@ -176,38 +205,65 @@ impl<'a> Builder<'a> {
                 offsets.extend((0..).take(rows).map(|row| first.saturating_add(row)));
             }
             Self::ReceivedTime(times) => times.extend(std::iter::repeat_n(events.received_time.0, rows)),
-            Self::Data(text) | Self::Text(_, text) | Self::Json(_, text) => text.begin(events.payload, number),
+            Self::Data(text) | Self::Text(_, text, _) | Self::Json(_, text) => text.begin(events.payload, number),
             _ => {}
         }
     }
 
-    fn push(&mut self, document: &'a [u8], found: &[Option<Raw<'a>>], time_rules: &[(usize, TimeFormat)]) {
+    fn push(&mut self, document: &'a [u8], found: &[Option<Raw<'a>>], time_rules: &[(usize, TimeReader)]) {
         match self {
             Self::Offset(_) | Self::ReceivedTime(_) => {}
             Self::EventTime(times) => {
-                let time = time_rules.iter().find_map(|(place, format)| found[*place]?.as_time(*format));
+                let time = time_rules.iter().find_map(|(place, reader)| reader.read(found[*place]?).ok());
                 times.append_option(time.map(micros));
             }
             Self::Data(text) => text.push(document),
             Self::Equals(place, text, bools) => bools.append_value(found[*place].is_some_and(|raw| raw.is_text(text))),
-            Self::Text(place, text) => match found[*place] {
+            Self::Text(place, text, mistyped) => match found[*place] {
                 // That it is UTF-8 is checked at the end, by Arrow.
                 Some(raw) if let Some(plain) = raw.unescaped_bytes() => text.push(plain),
                 Some(raw) if let Some(copy) = raw.as_str() => text.push_copy(&copy),
-                _ => text.push_null(),
+                raw => {
+                    *mistyped += u64::from(raw.is_some_and(|raw| !raw.is_null()));
+                    text.push_null();
+                }
             },
             Self::Json(place, text) => match found[*place] {
                 Some(raw) if !raw.is_null() => text.push(raw.bytes()),
                 _ => text.push_null(),
             },
-            Self::Int64(place, numbers) => numbers.append_option(found[*place].and_then(Raw::as_i64)),
-            Self::Float64(place, numbers) => numbers.append_option(found[*place].and_then(Raw::as_f64)),
-            Self::Bool(place, bools) => bools.append_option(found[*place].and_then(Raw::as_bool)),
-            Self::Time(place, times) => {
-                let time = found[*place]
-                    .and_then(|raw| raw.as_time(TimeFormat::Rfc3339).or_else(|| raw.as_time(TimeFormat::UnixSeconds)));
-                times.append_option(time.map(micros));
+            Self::Int64(place, numbers, mistyped) => {
+                numbers.append_option(typed(found[*place], Raw::as_integer, mistyped));
             }
+            // There is one zero: minus zero is a number of its own to whoever groups by bits.
+            Self::Float64(place, numbers, mistyped) => {
+                let plain = |raw: Raw<'_>| raw.as_f64().map(|number| number + 0.0);
+                numbers.append_option(typed(found[*place], plain, mistyped));
+            }
+            Self::Bool(place, bools, mistyped) => bools.append_option(typed(found[*place], Raw::as_bool, mistyped)),
+            Self::Time(place, times, mistyped) => {
+                let read = |raw: Raw<'_>| {
+                    raw.as_time(TimeFormat::Rfc3339).or_else(|| raw.as_time(TimeFormat::UnixSeconds)).map(micros)
+                };
+                times.append_option(typed(found[*place], read, mistyped));
+            }
+        }
+    }
+
+    /// Values so far that are of another type than the column.
+    fn mistyped(&self) -> u64 {
+        match self {
+            Self::Text(_, _, mistyped)
+            | Self::Int64(_, _, mistyped)
+            | Self::Float64(_, _, mistyped)
+            | Self::Bool(_, _, mistyped)
+            | Self::Time(_, _, mistyped) => *mistyped,
+            Self::Offset(_)
+            | Self::ReceivedTime(_)
+            | Self::EventTime(_)
+            | Self::Data(_)
+            | Self::Equals(..)
+            | Self::Json(..) => 0,
         }
     }
 
@@ -215,13 +271,24 @@ impl<'a> Builder<'a> {
         Ok(match self {
             Self::Offset(offsets) => Arc::new(Int64Array::from(offsets)),
             Self::ReceivedTime(times) => Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
-            Self::EventTime(mut times) | Self::Time(_, mut times) => Arc::new(times.finish().with_timezone("UTC")),
-            Self::Data(text) | Self::Text(_, text) | Self::Json(_, text) => Arc::new(text.finish(payloads)?),
-            Self::Int64(_, mut numbers) => Arc::new(numbers.finish()),
-            Self::Float64(_, mut numbers) => Arc::new(numbers.finish()),
-            Self::Bool(_, mut bools) | Self::Equals(_, _, mut bools) => Arc::new(bools.finish()),
+            Self::EventTime(mut times) | Self::Time(_, mut times, _) => Arc::new(times.finish().with_timezone("UTC")),
+            Self::Data(text) | Self::Text(_, text, _) | Self::Json(_, text) => Arc::new(text.finish(payloads)?),
+            Self::Int64(_, mut numbers, _) => Arc::new(numbers.finish()),
+            Self::Float64(_, mut numbers, _) => Arc::new(numbers.finish()),
+            Self::Bool(_, mut bools, _) | Self::Equals(_, _, mut bools) => Arc::new(bools.finish()),
         })
     }
+}
+
+/// A value as `read` takes it; one that is there and is none is counted.
+#[inline]
+fn typed<'d, T>(raw: Option<Raw<'d>>, read: impl Fn(Raw<'d>) -> Option<T>, mistyped: &mut u64) -> Option<T> {
+    let raw = raw?;
+    let value = read(raw);
+    if value.is_none() {
+        *mistyped += u64::from(!raw.is_null());
+    }
+    value
 }
 
 fn micros(time: Timestamp) -> i64 {

@@ -10,6 +10,7 @@
 //! (`watchman.rs`), at a pace that the live path does not feel.
 
 mod intervals;
+pub mod last;
 mod ledger;
 mod pace;
 mod sequence;
@@ -21,10 +22,11 @@ pub(crate) mod watchman;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
-use lakehead_model::{Name, Timestamp};
-use lakehead_query::{Extent, Lake, Limits, ViewAudit};
+use lakehead_model::{Kind, Name, Offset, Timestamp};
+use lakehead_query::{Extent, Lake, Limits, ViewAudit, ViewHandle};
 use lakehead_store::Stream;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +36,7 @@ pub use self::{
     walk::{Minute, PartitionAudit, Said, StreamAudit},
     watchman::AuditSettings,
 };
-use crate::{Error, gaps, rejects};
+use crate::{Error, gaps, imports::Imports, rejects};
 
 /// What is to be audited: everything, where nothing is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,12 +89,31 @@ impl Report {
         streams.chain(views).collect()
     }
 
+    /// What was not looked at, and why, one thing a line. Nothing is left out in silence.
+    #[must_use]
+    pub fn not_checked(&self) -> Vec<String> {
+        let streams = self
+            .streams
+            .iter()
+            .flat_map(|(name, stream)| stream.not_checked.iter().map(move |what| format!("stream {name}: {what}")));
+        let views = self
+            .views
+            .iter()
+            .flat_map(|(name, view)| view.not_checked.iter().map(move |what| format!("view {name}: {what}")));
+        streams.chain(views).collect()
+    }
+
     /// Rows that were compared.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.views.values().map(|view| view.rows).sum()
     }
 }
+
+/// How long a view may take to come to where the log ended when the audit began. A live one is there before the audit is.
+const BEHIND_MAX: Duration = Duration::from_secs(10);
+/// Between two looks at it.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// How much of the machine an audit takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,11 +148,18 @@ pub(crate) struct Auditor {
     walks: BTreeMap<Name, Walk>,
     /// Result files that were found right, by view.
     known: HashMap<Name, HashSet<String>>,
+    imports: Imports,
 }
 
 impl Auditor {
     pub(crate) fn new(lake: Lake, streams: BTreeMap<Name, Stream>, effort: Effort) -> Self {
-        Self { lake, streams, effort, walks: BTreeMap::new(), known: HashMap::new() }
+        let (walks, known, imports) = Default::default();
+        Self { lake, streams, effort, walks, known, imports }
+    }
+
+    /// Where imports ran, it looks otherwise at upstream offsets.
+    pub(crate) fn with_imports(self, imports: Imports) -> Self {
+        Self { imports, ..self }
     }
 
     /// Forgets what it knows, so that the next audit is a whole one.
@@ -156,6 +184,8 @@ impl Auditor {
     /// When a log or a file cannot be read; [`Error::Stopping`] when the throttle was told to stop.
     pub(crate) async fn audit(&mut self, scope: &Scope, throttle: &Arc<Throttle>) -> Result<Report, Error> {
         let mut report = Report::default();
+        let ends: BTreeMap<&Name, Offset> =
+            self.streams.iter().map(|(name, stream)| (name, stream.head().end)).collect();
         for (name, stream) in &self.streams {
             if !scope.walks(name) {
                 continue;
@@ -167,11 +197,14 @@ impl Auditor {
             let mut walk = walk.unwrap_or_else(|| Walk::new(stream, scope.since));
             let ledger = LedgerStreams::of(&self.streams, rejects::STREAM, gaps::STREAM);
             let (stream, slow, since) = (stream.clone(), Arc::clone(throttle), scope.since);
+            let ran = self.imports.ran(name);
+            walk.imported(ran.clone());
             let work = move || {
                 walk.advance(&stream, end, &ledger, &slow)?;
                 if goes_on && walk.report().differences > 0 {
                     // The ledger may explain by now what it did not when that part was read.
                     walk = Walk::new(&stream, since);
+                    walk.imported(ran);
                     walk.advance(&stream, end, &ledger, &slow)?;
                 }
                 Ok::<_, Error>(walk)
@@ -193,11 +226,26 @@ impl Auditor {
                 rows_at_once: self.effort.rows_at_once(),
                 pace: Arc::clone(throttle) as _,
             };
+            let is_broken = self.walks.get(view.plan().stream()).is_some_and(Walk::is_broken);
             let audited = self.lake.audit(&view, &extent).await;
-            let audited = match audited {
+            let mut audited = match audited {
                 Err(_) if throttle.is_stopped() => return Err(Error::Stopping),
+                Err(source) if source.kind() == Kind::Corrupt || is_broken => {
+                    let mut audited = ViewAudit { stream: view.plan().stream().to_string(), ..ViewAudit::default() };
+                    audited.found(&format!("it could not be counted again, since the log cannot be read: {source}"));
+                    audited
+                }
                 audited => audited.map_err(|source| Error::View { view: name.clone(), source })?,
             };
+            if view.plan().reads().is_none()
+                && let Some(end) = ends.get(view.plan().stream())
+                && let Some(seen) = behind(&view, *end, throttle).await
+            {
+                audited.found(&format!(
+                    "it stands still or is behind: it has seen the events before offset {seen}, and the log ended at {end} when \
+                     the audit began; what came between is not in it, and was not compared"
+                ));
+            }
             // Where something differs the next audit is a whole one, so that it is not forgotten.
             if audited.differences == 0 {
                 self.known.entry(name.clone()).or_default().extend(audited.compared.iter().cloned());
@@ -207,6 +255,21 @@ impl Auditor {
             report.views.insert(name, audited);
         }
         Ok(report)
+    }
+}
+
+/// How far `view` has seen its stream, where it does not come to `end` within a while.
+async fn behind(view: &ViewHandle, end: Offset, throttle: &Throttle) -> Option<Offset> {
+    let until = tokio::time::Instant::now() + BEHIND_MAX;
+    loop {
+        let seen = view.snapshot().next_offset;
+        if seen >= end || throttle.is_stopped() {
+            return None;
+        }
+        if tokio::time::Instant::now() >= until {
+            return Some(seen);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 

@@ -35,6 +35,9 @@ pub struct Reloaded {
     pub views: Changes,
     /// When the standing audit runs.
     pub verify: bool,
+    /// The panels of the dashboard.
+    #[serde(default)]
+    pub panels: Changes,
 }
 
 /// A setting that differs, and cannot change while Lakehead runs.
@@ -53,7 +56,7 @@ impl fmt::Display for Fixed {
 }
 
 impl Changes {
-    fn between<T: PartialEq>(old: &BTreeMap<Name, T>, new: &BTreeMap<Name, T>) -> Self {
+    pub(crate) fn between<T: PartialEq>(old: &BTreeMap<Name, T>, new: &BTreeMap<Name, T>) -> Self {
         let only = |these: &BTreeMap<Name, T>, others: &BTreeMap<Name, T>| {
             these.keys().filter(|name| !others.contains_key(*name)).cloned().collect()
         };
@@ -85,6 +88,7 @@ impl Reloaded {
             sources: Changes::between(&old.sources, &new.sources),
             views: Changes::between(&old.views, &new.views),
             verify: old.verify != new.verify,
+            panels: old.dashboard.changes(&new.dashboard),
         }
     }
 
@@ -99,6 +103,7 @@ impl Reloaded {
     pub fn in_words(&self) -> Vec<String> {
         let streams = self.streams.in_words("stream");
         let named = streams.chain(self.sources.in_words("source")).chain(self.views.in_words("view"));
+        let named = named.chain(self.panels.in_words("panel"));
         named.chain(self.verify.then(|| "verify changed".to_owned())).collect()
     }
 }
@@ -168,6 +173,7 @@ mod tests {
             views: [(name("a"), ViewConfig::new("SELECT 1")), (name("b"), ViewConfig::new("SELECT 2"))].into(),
             store: Options::default(),
             verify: AuditSettings::default(),
+            dashboard: crate::dashboard::Dashboard::default(),
         }
     }
 

@@ -16,6 +16,7 @@ use lakehead_store::Stream;
 use crate::{
     Error, Parts,
     audit::watchman::Watched,
+    columns::ColumnWatch,
     engine::lock,
     gaps,
     ingest::Ingest,
@@ -25,6 +26,7 @@ use crate::{
     rejects,
     sources::Ready,
     status::StreamStatus,
+    untimed::Untimed,
     upkeep::{self, UpkeepStatus},
     watch::SourceWatch,
 };
@@ -42,6 +44,10 @@ pub(crate) struct Kept {
     /// None for the built-in ones.
     pub(crate) gateway: Option<Gateway>,
     pub(crate) rate: Mutex<Rate>,
+    /// How many of its events have no event time.
+    pub(crate) untimed: Arc<Untimed>,
+    /// How well they fit the columns.
+    pub(crate) columns: ColumnWatch,
 }
 
 impl Current {
@@ -52,8 +58,12 @@ impl Current {
         let kept = plan.schemas.iter().map(|(name, schema)| {
             let fresh = || {
                 let own = plan.config(name).is_some();
-                let gateway = own.then(|| Gateway::new(stream(name), schema, rejects.appender()));
-                Arc::new(Kept { stream: stream(name), gateway, rate: Mutex::default() })
+                let untimed = Arc::<Untimed>::default();
+                let gateway = || Gateway::new(stream(name), schema, rejects.appender(), Arc::clone(&untimed));
+                let gateway = own.then(gateway);
+                let (stream, rate) = (stream(name), Mutex::default());
+                let columns = ColumnWatch::from(stream.head().end);
+                Arc::new(Kept { stream, gateway, rate, untimed, columns })
             };
             (name.clone(), there.get(name).cloned().unwrap_or_else(fresh))
         });
@@ -101,7 +111,10 @@ impl Current {
             rejects: self.streams[rejects::STREAM].stream.appender(),
             gaps: self.streams[gaps::STREAM].stream.appender(),
             times: EventTimes::new(schema),
-            watch: Arc::new(SourceWatch::new(name.clone(), spec.name, config.stream.clone())),
+            watch: Arc::new(
+                SourceWatch::new(name.clone(), spec.name, config.stream.clone()).counts_since(parts.clock.now()),
+            ),
+            untimed: Arc::clone(&kept.untimed),
             clock: Arc::clone(&parts.clock),
         };
         Ok(Ready { ingest, spec, settings: config.settings.clone() })
@@ -128,11 +141,14 @@ impl Kept {
             push_rejects,
             rebuildable_since: self.stream.kept_since(),
             upkeep,
+            lost: self.stream.losses().iter().filter(|loss| !loss.acknowledged).map(ToString::to_string).collect(),
             cannot_write: match &*self.stream.health().borrow() {
                 lakehead_store::Health::CannotWrite(reason) => Some(reason.to_string()),
                 lakehead_store::Health::Ok => None,
             },
             epoch: head.epoch,
+            event_times: self.untimed.status(),
+            columns: self.columns.status(),
         }
     }
 }

@@ -21,16 +21,22 @@ use tracing::warn;
 
 use crate::{
     Error, Pipeline, Pushed, Status,
-    audit::{self, Auditor, Effort, Report, Scope, Throttle, watchman::Watched},
+    audit::{
+        self, Auditor, Effort, Report, Scope, Throttle,
+        watchman::{self, Watched},
+    },
     catalog::Catalog,
+    columns::LOOK_EVERY,
     current::Current,
     disk, gaps, import,
+    imports::Imports,
     pipeline::StreamConfig,
     plan::Plan,
     rates::SAMPLE_EVERY,
     rejects,
     sources::{STOP_WITHIN, Sources},
     status::{AuditStatus, DiskStatus, ReloadStatus, ViewStatus},
+    untimed::Untimed,
     upkeep::{self, Needed, Upkeep},
     views,
 };
@@ -69,6 +75,7 @@ pub(crate) struct Shared {
     current: RwLock<Arc<Current>>,
     disk: Mutex<DiskStatus>,
     audit: Arc<Mutex<AuditStatus>>,
+    imports: Imports,
     pub(crate) reloads: Mutex<ReloadStatus>,
     begun: Instant,
 }
@@ -91,6 +98,8 @@ pub struct Engine {
     pub(crate) store: Mutex<Option<Store>>,
     /// One import writes at a time: each compares its cursor with the committed one.
     importing: tokio::sync::Mutex<()>,
+    /// What imports have done.
+    pub(crate) imports: Imports,
     /// One reload at a time, and none during a shutdown.
     pub(crate) reloading: tokio::sync::Mutex<()>,
 }
@@ -124,6 +133,11 @@ impl Engine {
             lake.add_stream(schema.clone(), stream.clone());
             opened.insert(name.clone(), stream);
         }
+        let imports = Imports::load(&pipeline.data)?;
+        for stream in opened.values() {
+            imports.take_over(stream).await?;
+        }
+        let audit = Arc::new(Mutex::new(AuditStatus::load(&pipeline.data)));
         let current = Current::new(plan, &BTreeMap::new(), &opened);
         let (mut groups, mut needed) = (BTreeMap::new(), BTreeMap::new());
         for stream in current.plan.views.keys() {
@@ -143,7 +157,8 @@ impl Engine {
         let shared = Arc::new(Shared {
             current: RwLock::new(Arc::new(current)),
             disk: Mutex::default(),
-            audit: Arc::default(),
+            audit,
+            imports: imports.clone(),
             reloads: Mutex::default(),
             begun: Instant::now(),
         });
@@ -151,11 +166,12 @@ impl Engine {
             lake.clone(),
             watching,
             Arc::clone(&parts.clock),
-            Arc::clone(&shared.audit),
+            watchman::Kept { status: Arc::clone(&shared.audit), imports: imports.clone(), data: pipeline.data.clone() },
             stopping.clone(),
         );
-        let observer = observe(Arc::clone(&shared), pipeline.data.clone(), stopping);
-        let tasks = vec![tokio::spawn(observer), tokio::spawn(watchman)];
+        let observer = observe(Arc::clone(&shared), pipeline.data.clone(), stopping.clone());
+        let columns = look_at_columns(Arc::clone(&shared), stopping);
+        let tasks = vec![tokio::spawn(observer), tokio::spawn(watchman), tokio::spawn(columns)];
         let started = parts.clock.now();
         let (views, tasks, store) = (Mutex::new(groups), Mutex::new(tasks), Mutex::new(Some(store)));
         let (importing, reloading) = Default::default();
@@ -172,6 +188,7 @@ impl Engine {
             tasks,
             store,
             importing,
+            imports,
             reloading,
         })
     }
@@ -197,6 +214,12 @@ impl Engine {
     #[must_use]
     pub fn stream(&self, name: &str) -> Option<Stream> {
         self.shared.current().streams.get(name).map(|kept| kept.stream.clone())
+    }
+
+    /// The events that came into a stream in each of the last whole seconds, the newest last; at most five minutes of them.
+    #[must_use]
+    pub fn rates(&self, stream: &str) -> Vec<u64> {
+        self.shared.current().streams.get(stream).map(|kept| lock(&kept.rate).seconds()).unwrap_or_default()
     }
 
     /// A stream's columns.
@@ -254,15 +277,20 @@ impl Engine {
         expected: Option<&str>,
         run: import::Run,
     ) -> Result<import::Imported, Error> {
-        let (stream, schema, rejects) = self.importable(stream, source)?;
+        let (stream, schema, rejects, untimed) = self.importable(stream, source)?;
+        import::check_event_time(stream.name(), &schema, event_time)?;
         let _turn = self.importing.lock().await;
-        let held = import::held(&stream, source);
+        let held = self.imports.held(&stream, source);
         if held.as_deref() != expected {
             return Err(Error::CursorMoved { source_name: source.clone(), held });
         }
-        let importer = import::Importer::new(&stream, rejects, &schema, event_time, source.clone());
+        self.imports.begin(&stream, source).await?;
+        let importer = import::Importer::counting(&stream, rejects, &schema, source.clone(), untimed);
+        let cursor = Arc::clone(&run.cursor);
         let under_way = importer.hand_over(run).await?;
-        under_way.committed().await
+        let imported = under_way.committed().await?;
+        self.imports.committed(&stream, source, &cursor).await?;
+        Ok(imported)
     }
 
     /// Where an import stands.
@@ -270,10 +298,10 @@ impl Engine {
     /// # Errors
     /// `Invalid` for an unknown stream, or a name that is no import's.
     pub fn import_cursor(&self, stream: &str, source: &Name) -> Result<Option<Arc<str>>, Error> {
-        self.importable(stream, source).map(|(stream, ..)| import::held(&stream, source))
+        self.importable(stream, source).map(|(stream, ..)| self.imports.held(&stream, source))
     }
 
-    fn importable(&self, stream: &str, source: &Name) -> Result<(Stream, StreamSchema, Appender), Error> {
+    fn importable(&self, stream: &str, source: &Name) -> Result<(Stream, StreamSchema, Appender, Arc<Untimed>), Error> {
         if *self.stop.borrow() {
             return Err(Error::Stopping);
         }
@@ -284,7 +312,7 @@ impl Engine {
         let kept = current.streams.get(stream).filter(|kept| kept.gateway.is_some());
         let kept = kept.ok_or_else(|| current.unknown(stream))?;
         let rejects = current.streams[rejects::STREAM].stream.appender();
-        Ok((kept.stream.clone(), current.plan.schemas[stream].clone(), rejects))
+        Ok((kept.stream.clone(), current.plan.schemas[stream].clone(), rejects, Arc::clone(&kept.untimed)))
     }
 
     /// Audits `scope` as fast as it goes, whatever the audit in the background has found. It ends when the future is
@@ -412,7 +440,7 @@ impl Shared {
     }
 
     fn auditor(&self, lake: &Lake, effort: Effort) -> Auditor {
-        Auditor::new(lake.clone(), self.current().only_streams(), effort)
+        Auditor::new(lake.clone(), self.current().only_streams(), effort).with_imports(self.imports.clone())
     }
 }
 
@@ -436,7 +464,10 @@ impl Drop for Engine {
 pub(crate) async fn start_views(lake: &Lake, current: &Current, stream: &Name) -> Result<views::Running, Error> {
     let configs = current.plan.views.get(stream).cloned().unwrap_or_default().into_iter().collect();
     let kept = current.streams.get(stream).ok_or_else(|| Error::Internal(format!("no stream {stream}")))?;
-    views::start(lake, kept.stream.clone(), &current.plan.schemas, configs, &current.plan.pipeline.data).await
+    // A view of what was refused that failed on a refusal would otherwise have one more to fail on.
+    let rejects = current.streams.get(rejects::STREAM).filter(|_| stream.as_str() != rejects::STREAM);
+    let rejects = rejects.map(|kept| kept.stream.clone());
+    views::start(lake, kept.stream.clone(), &current.plan.schemas, configs, &current.plan.pipeline.data, rejects).await
 }
 
 /// Says in the data directory what tables there are.
@@ -463,7 +494,14 @@ async fn observe(shared: Arc<Shared>, data: std::path::PathBuf, mut stop: watch:
         }
         if measured.is_none_or(|at| at.elapsed() >= DISK_EVERY) {
             measured = Some(Instant::now());
+            current.streams.values().for_each(|kept| kept.stream.forget_old());
             let dir = data.clone();
+            let streams = current.only_streams();
+            // One that nobody writes at the moment is looked after as well.
+            let looked = tokio::task::spawn_blocking(move || streams.values().for_each(Stream::look_after)).await;
+            if let Err(error) = looked {
+                warn!("the streams' files could not be looked after: {error}");
+            }
             let found =
                 tokio::task::spawn_blocking(move || (disk::size_below(&dir.join("views")), disk::free_bytes(&dir)));
             let logs: u64 = current.streams.values().map(|kept| kept.stream.stats().stored_bytes).sum();
@@ -471,6 +509,30 @@ async fn observe(shared: Arc<Shared>, data: std::path::PathBuf, mut stop: watch:
                 *lock(&shared.disk) = DiskStatus { data_bytes: logs + views, free_bytes };
             }
         }
+    }
+}
+
+/// Looks at how well what comes fits the columns.
+async fn look_at_columns(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = ticks.tick() => {}
+        }
+        let current = shared.current();
+        let look = move || {
+            for (name, kept) in &current.streams {
+                let Some(schema) = current.plan.schemas.get(name).filter(|_| kept.gateway.is_some()) else { continue };
+                if let Err(error) = kept.columns.look(&kept.stream, schema) {
+                    // Whoever needs the events says it louder.
+                    tracing::debug!(stream = %name, "its columns cannot be looked at: {error}");
+                }
+            }
+        };
+        // An error means that it panicked, which the log has; the next time it is tried again.
+        let _ = blocking(look).await;
     }
 }
 

@@ -79,6 +79,14 @@ pub enum Error {
         /// The system's word.
         source: std::io::Error,
     },
+    /// A record of ours outside the store is not as it was written.
+    #[error("{} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
     /// A defect of ours.
     #[error("defect: {0}")]
     Internal(String),
@@ -107,6 +115,7 @@ impl Error {
             | Self::PartlyReloaded(_)
             | Self::StandStill(_) => Kind::Unavailable,
             Self::Stopping => Kind::Closed,
+            Self::Damaged { .. } => Kind::Corrupt,
             Self::Internal(_) => Kind::Internal,
         }
     }

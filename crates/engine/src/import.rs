@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lakehead_json::EventTimes;
-use lakehead_model::{ByteSize, Cursor, EventBatch, EventTimeRule, Name, Reject, StreamSchema, TimeFormat};
+use lakehead_model::{ByteSize, Cursor, EventBatch, Name, Reject, StreamSchema};
 use lakehead_store::{Append, Appender, Stream, Ticket};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use crate::{
     Error,
     body::{EVENT_BYTES_MAX, judge},
     rejects,
+    untimed::Untimed,
 };
 
 /// With this the name of every import begins, so that none is taken for a source of the pipeline.
@@ -37,12 +38,18 @@ pub struct Run {
 }
 
 /// What became of a run. All that it says is on disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
     /// Lines that were kept as events.
     pub events: u64,
     /// Lines that were refused; they lie in the stream `rejects`.
     pub rejects: u64,
+    /// Events without an event time.
+    #[serde(default)]
+    pub without_event_time: u64,
+    /// Why the first of them has none, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_without: Option<String>,
 }
 
 /// A run on its way to the disk.
@@ -69,34 +76,63 @@ pub struct Importer {
     appender: Appender,
     rejects: Appender,
     times: EventTimes,
+    untimed: Arc<Untimed>,
     source: Name,
 }
 
-/// Where the import `source` stands in `stream`, as committed.
-#[must_use]
-pub fn held(stream: &Stream, source: &Name) -> Option<Arc<str>> {
-    stream.head().cursors.get(source).map(|cursor| Arc::clone(&cursor.position))
+/// What every import's cursor says, whatever else only its reader knows.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Said {
+    /// Whether all is read.
+    pub(crate) done: bool,
+    /// The size and the checksum of the file that was read last, when it was read wholly.
+    pub(crate) content: Option<(u64, u64)>,
+}
+
+impl Said {
+    pub(crate) fn by(cursor: &str) -> Self {
+        serde_json::from_str(cursor).unwrap_or_default()
+    }
+}
+
+/// Refuses an event time of an import's own: a stream has one, whoever brings its events, so that a column means one thing.
+/// The place that the stream itself names may be named.
+///
+/// # Errors
+/// `Invalid`, with what to write in the pipeline instead.
+pub fn check_event_time(stream: &Name, schema: &StreamSchema, event_time: Option<&str>) -> Result<(), Error> {
+    let Some(path) = event_time else { return Ok(()) };
+    let own: Vec<String> = schema.event_time.iter().map(|rule| rule.path.join(".")).collect();
+    if own.iter().any(|own| own == path) {
+        return Ok(());
+    }
+    let read = if own.is_empty() { "nowhere".to_owned() } else { own.join(", else ") };
+    let both: Vec<String> = std::iter::once(path.to_owned()).chain(own).map(|path| format!("{path:?}")).collect();
+    Err(Error::Pipeline(format!(
+        "the event time of stream {stream} is read from {read}, for whatever brings its events; to have it read from {path}, \
+         say so in the pipeline: under [stream.{stream}] event_time = [{}] (lakehead reload makes it hold for what is there, too)",
+        both.join(", ")
+    )))
 }
 
 impl Importer {
-    /// For the import `source` into `stream`. `event_time` is a dotted path that goes before the schema's own rules: RFC
-    /// 3339 text, or a number of seconds.
+    /// For the import `source` into `stream`, whose event time is read as its `schema` says, from whatever brings it.
     #[must_use]
-    pub fn new(
+    pub fn new(stream: &Stream, rejects: Appender, schema: &StreamSchema, source: Name) -> Self {
+        Self::counting(stream, rejects, schema, source, Arc::default())
+    }
+
+    /// The same; events without a time are counted in `untimed`.
+    pub(crate) fn counting(
         stream: &Stream,
         rejects: Appender,
         schema: &StreamSchema,
-        event_time: Option<&str>,
         source: Name,
+        untimed: Arc<Untimed>,
     ) -> Self {
-        let rules = event_time.map(|path| {
-            let path: Vec<String> = path.split('.').map(str::to_owned).collect();
-            let rule = |format| EventTimeRule { path: path.clone(), format };
-            vec![rule(TimeFormat::Rfc3339), rule(TimeFormat::UnixSeconds)]
-        });
-        let event_time = rules.unwrap_or_else(|| schema.event_time.clone());
-        let times = EventTimes::new(&StreamSchema { event_time, columns: Vec::new() });
-        Self { stream: stream.name().clone(), appender: stream.appender(), rejects, times, source }
+        let times = EventTimes::new(schema);
+        Self { stream: stream.name().clone(), appender: stream.appender(), rejects, times, untimed, source }
     }
 
     /// Commits what is refused, and hands the events over with the cursor. Waits for room, not for the disk.
@@ -105,7 +141,15 @@ impl Importer {
     /// When the store cannot write.
     pub async fn hand_over(&self, run: Run) -> Result<UnderWay, Error> {
         let (events, refused) = self.judge(&run);
-        let imported = Imported { events: events.len() as u64, rejects: refused.len() as u64 };
+        let mut imported =
+            Imported { events: events.len() as u64, rejects: refused.len() as u64, ..Imported::default() };
+        if !self.times.none_wanted() {
+            let mut without = events.event_times().iter().zip(events.events()).filter(|(time, _)| time.is_none());
+            let first = without.next();
+            imported.why_without = first.map(|(_, event)| self.times.why_none(event).to_string());
+            imported.without_event_time = u64::from(first.is_some()) + without.count() as u64;
+        }
+        self.untimed.note(&self.times, &events);
         if !refused.is_empty() {
             rejects::commit(&self.rejects, &self.source, rejects::batch(&refused, &self.stream, &self.source)).await?;
         }
@@ -129,6 +173,7 @@ impl Importer {
         }
         // Events of a hundred bytes are short ones; where they are longer, this is room for a while.
         let mut events = EventBatch::with_capacity(run.text.len() / 128, run.text.len());
+        events.set_time_rule(self.times.rule());
         let mut refused = Vec::new();
         let mut start = 0;
         for (index, end) in memchr::memchr_iter(b'\n', &run.text).chain([run.text.len()]).enumerate() {
@@ -188,18 +233,32 @@ mod tests {
             (store.stream(&name("s")).expect("s"), store.stream(&name("rejects")).expect("rejects"));
         let schema = StreamSchema::builtin("json").expect("built in");
         let source = name("import_a");
-        let importer = Importer::new(&stream, rejects.appender(), &schema, Some("when.at"), source.clone());
-        let lines =
-            "{\"n\":1, \"when\":{\"at\":\"2026-01-02T03:04:05Z\"}}\r\n\n{\"n\":\n{\"n\":3,\"when\":{\"at\":7}}\n";
+        let importer = Importer::new(&stream, rejects.appender(), &schema, source.clone());
+        let lines = "{\"n\":1, \"dt\":\"1970-01-01T00:00:07Z\"}\r\n\n{\"n\":\n{\"n\":3,\"dt\":7}\n";
         let imported = importer.hand_over(run(lines, "{\"c\":1}")).await.expect("taken").committed().await;
-        assert_eq!(imported.expect("committed"), Imported { events: 2, rejects: 1 });
-        assert_eq!(held(&stream, &source).as_deref(), Some("{\"c\":1}"));
+        let imported = imported.expect("committed");
+        assert_eq!((imported.events, imported.rejects, imported.without_event_time), (2, 1, 1));
+        assert!(imported.why_without.is_some_and(|why| why.contains("looks like Unix seconds")));
+        assert_eq!(stream.head().cursors.get(&source).map(|cursor| &*cursor.position), Some("{\"c\":1}"));
         let block = stream.reader(stream.head().start).next().expect("readable").expect("a block");
         let events: Vec<_> = block.events().map(|event| String::from_utf8_lossy(event).into_owned()).collect();
-        assert_eq!(events, ["{\"n\":1, \"when\":{\"at\":\"2026-01-02T03:04:05Z\"}}", "{\"n\":3,\"when\":{\"at\":7}}"]);
-        assert_eq!(block.event_time_least, Some(Timestamp::from_seconds(7)));
+        assert_eq!(events, ["{\"n\":1, \"dt\":\"1970-01-01T00:00:07Z\"}", "{\"n\":3,\"dt\":7}"]);
+        assert_eq!(block.event_time_greatest, Some(Timestamp::from_seconds(7)));
+        assert_eq!(block.time_rule, Some(schema.time_rule()));
         let block = rejects.reader(rejects.head().start).next().expect("readable").expect("a block");
         let reject = String::from_utf8_lossy(block.event(0).expect("a reject")).into_owned();
         assert!(reject.contains("a.jsonl line 43"), "{reject}");
+    }
+    #[test]
+    fn an_import_has_no_event_time_of_its_own() {
+        let schema = StreamSchema::builtin("json").expect("built in");
+        let check = |path| check_event_time(&name("s"), &schema, path).map_err(|error| error.to_string());
+        assert_eq!(check(None), Ok(()));
+        assert_eq!(check(Some("timestamp")), Ok(()));
+        let refused = check(Some("when.at")).expect_err("another");
+        assert!(
+            refused.contains("under [stream.s] event_time = [\"when.at\", \"dt\", \"timestamp\", \"time\"]"),
+            "{refused}"
+        );
     }
 }

@@ -9,11 +9,11 @@ use std::{collections::VecDeque, sync::Arc};
 
 use lakehead_connector_api::{Chunk, Source};
 use lakehead_json::EventTimes;
-use lakehead_model::{Clock, Cursor, EventBatch, Name};
+use lakehead_model::{Clock, Cursor, Name};
 use lakehead_store::{Append, Appender, Stream, Ticket};
 use tokio::sync::watch;
 
-use crate::{Error, gaps, rejects, watch::SourceWatch};
+use crate::{Error, gaps, rejects, untimed::Untimed, watch::SourceWatch};
 
 /// Most appends under way for one source. At a live feed's pace a chunk holds an event or two, and a block gathers
 /// them for up to 250 ms, so there must be room for that many at a few hundred a second.
@@ -29,6 +29,7 @@ pub(crate) struct Ingest {
     pub(crate) rejects: Appender,
     pub(crate) gaps: Appender,
     pub(crate) times: EventTimes,
+    pub(crate) untimed: Arc<Untimed>,
     pub(crate) watch: Arc<SourceWatch>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -140,7 +141,7 @@ impl Ingest {
         if chunk.events.is_empty() && chunk.cursor.is_none() {
             return Ok(None);
         }
-        self.find_times(&mut chunk.events);
+        self.find_times(&mut chunk);
         let (events, bytes) = (chunk.events.len() as u64, chunk.events.payload().len());
         let append = Append {
             source: self.source.clone(),
@@ -153,14 +154,18 @@ impl Ingest {
         Ok(Some(UnderWay { ticket, cursor: chunk.cursor, events, bytes }))
     }
 
-    /// Sets the event times that the source left open.
-    fn find_times(&self, events: &mut EventBatch) {
-        if events.event_times().iter().all(Option::is_some) {
-            return;
+    /// Sets the event times by the stream's rule, unless the source has read them by that itself. Times that it read by
+    /// another, and what it says of progress by them, do not count.
+    fn find_times(&self, chunk: &mut Chunk) {
+        let events = &mut chunk.events;
+        if events.time_rule() != Some(self.times.rule()) {
+            if events.time_rule().is_some() {
+                chunk.cursor.iter_mut().for_each(|cursor| cursor.progress = None);
+            }
+            let times = events.events().map(|event| self.times.of(event)).collect();
+            events.set_event_times(times, self.times.rule());
         }
-        let known = events.event_times().iter();
-        let times = known.zip(events.events()).map(|(known, event)| known.or_else(|| self.times.of(event))).collect();
-        events.set_event_times(times);
+        self.untimed.note(&self.times, events);
     }
 
     /// What was committed counts, and the source is told.

@@ -11,11 +11,13 @@ use lakehead_model::{Name, Offset, StreamSchema};
 use lakehead_query::{Lake, Limits, View, ViewHandle, ViewPlan};
 use lakehead_store::{Need, Store, Stream};
 
+pub use crate::columns::{Looked, look_back};
 use crate::{
     Error,
     audit::{Auditor, Effort, Report, Scope, Throttle},
     catalog::Catalog,
     engine::schemas,
+    imports::Imports,
     pipeline::ViewConfig,
     views::catch_up,
 };
@@ -62,7 +64,7 @@ pub async fn audit(
 ) -> Result<Report, Error> {
     let wanted = |view: &str| scope.view.as_ref().is_none_or(|asked| asked.as_str() == view);
     let Opened { lake, streams, damaged } = open_all(data, &wanted, Limits::default(), &mut |_| {}).await?;
-    let mut auditor = Auditor::new(lake, streams, Effort::Whole);
+    let mut auditor = Auditor::new(lake, streams, Effort::Whole).with_imports(Imports::load(data)?);
     let total = auditor.bytes(scope);
     progress(0, total);
     let throttle = Throttle::unlimited(Some(Box::new(move |read| progress.clone()(read, total))));
@@ -120,7 +122,12 @@ async fn open_all(
                 .await
                 .map_err(failed)?;
         if plan.reads().is_none() {
-            if view.next_offset() > stream.head().end {
+            let (seen, end) = (view.next_offset(), stream.head().end);
+            if seen > end {
+                damaged.push((
+                    name.clone(),
+                    format!("it has seen the events before offset {seen}, and the log ends at {end}: what lay between is gone"),
+                ));
                 view.restart().map_err(failed)?;
             }
             view.begin_at(view.next_offset().max(stream.head().start));
@@ -136,7 +143,10 @@ async fn open_all(
 }
 
 /// The views of a catalog, compiled, each after those that it reads.
-async fn plans(catalog: &Catalog, schemas: &BTreeMap<Name, StreamSchema>) -> Result<Vec<(Name, Arc<ViewPlan>)>, Error> {
+pub(crate) async fn plans(
+    catalog: &Catalog,
+    schemas: &BTreeMap<Name, StreamSchema>,
+) -> Result<Vec<(Name, Arc<ViewPlan>)>, Error> {
     let texts = catalog.views.iter().map(|(name, view)| (name.clone(), view.sql.clone())).collect();
     let plans = lakehead_query::check_views(&texts, schemas).await?;
     plans

@@ -10,7 +10,7 @@ use lakehead_query::{Late, ViewSettings};
 use lakehead_store::Retention;
 use serde::{Deserialize, Serialize};
 
-use crate::audit::AuditSettings;
+use crate::{audit::AuditSettings, dashboard::Dashboard};
 
 /// What one running Lakehead does.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct Pipeline {
     pub store: lakehead_store::Options,
     /// When the standing audit runs.
     pub verify: AuditSettings,
+    /// What the dashboard shows.
+    pub dashboard: Dashboard,
 }
 
 /// One stream.

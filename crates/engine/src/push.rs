@@ -17,7 +17,7 @@ use lakehead_model::{ByteSize, EventBatch, Name, Offset, Reject, StreamSchema};
 use lakehead_store::{Append, Appender, Stream};
 use serde::Serialize;
 
-use crate::{Error, body::Body, rejects};
+use crate::{Error, body::Body, rejects, untimed::Untimed};
 
 /// The largest body: 16 MiB, a few times the largest event, so that memory stays bounded by the number of callers.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
@@ -37,6 +37,10 @@ pub struct Pushed {
     pub first_offset: Option<Offset>,
     /// What was refused; it lies in the stream `rejects`.
     pub rejected: Vec<Rejected>,
+    /// How many of the committed events have no event time, and so are in no window over it.
+    pub without_event_time: u64,
+    /// Why the first of them has none, and what to do.
+    pub why_without: Option<String>,
     /// Whether a push with the same idempotency key was committed before: this one did nothing, and what stands here is
     /// what became of that one's events.
     pub repeated: bool,
@@ -57,6 +61,7 @@ pub(crate) struct Gateway {
     appender: Appender,
     rejects: Appender,
     times: RwLock<Arc<EventTimes>>,
+    untimed: Arc<Untimed>,
     name: Name,
     in_flight: Mutex<BTreeSet<String>>,
     pushed: AtomicU64,
@@ -67,12 +72,13 @@ impl Gateway {
     /// The name under which pushes stand in the store; no source may have it.
     pub(crate) const NAME: &'static str = "push";
 
-    pub(crate) fn new(stream: Stream, schema: &StreamSchema, rejects: Appender) -> Self {
+    pub(crate) fn new(stream: Stream, schema: &StreamSchema, rejects: Appender, untimed: Arc<Untimed>) -> Self {
         Self {
             appender: stream.appender(),
             stream,
             rejects,
             times: RwLock::new(Arc::new(EventTimes::new(schema))),
+            untimed,
             name: Name::new(Self::NAME).expect("a constant that is a name"),
             in_flight: Mutex::default(),
             pushed: AtomicU64::new(0),
@@ -83,7 +89,12 @@ impl Gateway {
     /// Reads the event times of what is pushed from now on by `schema`. Keys and counts stay, so that a push that is under
     /// way is known to the next one with its key.
     pub(crate) fn set_schema(&self, schema: &StreamSchema) {
-        *self.times.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(EventTimes::new(schema));
+        let times = Arc::new(EventTimes::new(schema));
+        let before =
+            std::mem::replace(&mut *self.times.write().unwrap_or_else(PoisonError::into_inner), Arc::clone(&times));
+        if before.rule() != times.rule() {
+            self.untimed.begin_anew();
+        }
     }
 
     /// Events accepted, and events refused, since the start.
@@ -106,9 +117,10 @@ impl Gateway {
         };
         if let Some(before) = key.and_then(|key| self.stream.recent_keys().into_iter().find(|k| *k.key == *key)) {
             let (accepted, first_offset) = (before.count.into(), Some(before.first_offset));
-            return Ok(Pushed { accepted, first_offset, rejected: Vec::new(), repeated: true });
+            return Ok(Pushed { accepted, first_offset, repeated: true, ..Pushed::default() });
         }
-        let body = self.read(body, content_type).await?;
+        let times = Arc::clone(&self.times.read().unwrap_or_else(PoisonError::into_inner));
+        let body = self.read(body, content_type, &times).await?;
         if body.events.is_empty() && body.refused.is_empty() {
             return Err(Error::EmptyBody);
         }
@@ -119,20 +131,28 @@ impl Gateway {
         if body.events.is_empty() {
             return Ok(Pushed { rejected, ..Pushed::default() });
         }
+        let without_event_time = match times.none_wanted() {
+            true => 0,
+            false => body.events.event_times().iter().filter(|time| time.is_none()).count() as u64,
+        };
+        let first = body.events.event_times().iter().zip(body.events.events()).find(|(time, _)| time.is_none());
+        let why_without = first.filter(|_| without_event_time > 0).map(|(_, event)| times.why_none(event).to_string());
+        self.untimed.note(&times, &body.events);
         let keys = key.map(str::to_owned).into_iter().collect();
         let append = Append { source: self.name.clone(), events: body.events, cursor: None, keys, urgent: true };
         let appended = self.appender.append(append).await?.await?;
         let accepted = u64::from(appended.count);
         self.pushed.fetch_add(accepted, Ordering::Relaxed);
-        Ok(Pushed { accepted, first_offset: Some(appended.first_offset), rejected, repeated: false })
+        let first_offset = Some(appended.first_offset);
+        Ok(Pushed { accepted, first_offset, rejected, without_event_time, why_without, repeated: false })
     }
 
     /// Takes the body apart and finds the event times.
-    async fn read(&self, body: Bytes, content_type: Option<&str>) -> Result<Body, Error> {
-        let times = Arc::clone(&self.times.read().unwrap_or_else(PoisonError::into_inner));
+    async fn read(&self, body: Bytes, content_type: Option<&str>, times: &Arc<EventTimes>) -> Result<Body, Error> {
         if body.len() <= INLINE_BYTES_MAX {
-            return Ok(read(&body, content_type, &times));
+            return Ok(read(&body, content_type, times));
         }
+        let times = Arc::clone(times);
         let content_type = content_type.map(str::to_owned);
         tokio::task::spawn_blocking(move || read(&body, content_type.as_deref(), &times))
             .await
@@ -168,7 +188,7 @@ impl Gateway {
 fn read(body: &Bytes, content_type: Option<&str>, times: &EventTimes) -> Body {
     let mut read = Body::read(body, content_type);
     let event_times = read.events.events().map(|event| times.of(event)).collect();
-    read.events.set_event_times(event_times);
+    read.events.set_event_times(event_times, times.rule());
     read
 }
 

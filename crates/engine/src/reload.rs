@@ -135,12 +135,16 @@ impl Engine {
         let added: Vec<Name> =
             plan.schemas.keys().filter(|name| !before.streams.contains_key(*name)).cloned().collect();
         let engine = Arc::clone(self);
-        blocking(move || {
+        let opened: BTreeMap<Name, lakehead_store::Stream> = blocking(move || {
             let store = lock(&engine.store);
             let store = store.as_ref().ok_or(Error::Stopping)?;
-            added.into_iter().map(|name| Ok((name.clone(), store.stream(&name)?))).collect()
+            added.into_iter().map(|name| Ok::<_, Error>((name.clone(), store.stream(&name)?))).collect::<Result<_, _>>()
         })
-        .await?
+        .await??;
+        for stream in opened.values() {
+            self.imports.take_over(stream).await?;
+        }
+        Ok(opened)
     }
 
     /// New streams and columns become tables and can be pushed to.

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use lakehead_model::{Name, Offset, Timestamp};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::upkeep::UpkeepStatus;
+pub use crate::{columns::ColumnsStatus, untimed::EventTimeStatus};
 
 /// Everything at one moment.
 #[derive(Clone, Debug, Serialize)]
@@ -74,11 +75,18 @@ pub struct StreamStatus {
     /// Sealing and retention.
     #[serde(flatten)]
     pub upkeep: UpkeepStatus,
+    /// What was committed once and is gone, in words, until a repair has taken note of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
     /// Why nothing can be written, while that is so: a full disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cannot_write: Option<String>,
     /// Rises when the stream turns out to have lost events that were seen outside: an older copy was restored, say.
     pub epoch: u64,
+    /// How many of its events have no event time, and why.
+    pub event_times: EventTimeStatus,
+    /// Values of its declared columns that are of another type.
+    pub columns: ColumnsStatus,
 }
 
 /// One source. The counts are since this process started.
@@ -104,6 +112,9 @@ pub struct SourceStatus {
     /// The event time up to which it has brought everything, as far as it knows.
     #[serde(serialize_with = "time_or_null")]
     pub progress: Option<Timestamp>,
+    /// Since when this process counts these.
+    #[serde(serialize_with = "time")]
+    pub counted_since: Timestamp,
 }
 
 /// What a source is doing.
@@ -172,8 +183,12 @@ pub struct ViewStatus {
     /// The event time up to which its windows are closed.
     #[serde(serialize_with = "time_or_null")]
     pub watermark: Option<Timestamp>,
-    /// Rows in its results, open windows included, as far as known.
+    /// Rows that a query finds: those of its result files, and those of open windows.
     pub rows: u64,
+    /// There are more, in open windows, that nobody has counted: many partial rows, or another view's rows, would have to be
+    /// made rows for it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rows_at_least: bool,
     /// Result files.
     pub files: u64,
     /// Memory of its open windows, in bytes.
@@ -186,12 +201,22 @@ pub struct ViewStatus {
     pub late_by: BTreeMap<&'static str, u64>,
     /// Events without event time, left out of event-time windows.
     pub without_time: u64,
+    /// Events left out because an expression of its SQL fails on them; the first of each hour are in the stream `rejects`.
+    pub failed_events: u64,
+    /// Values in its rows that are NULL because they could not be computed, as far as rows were made.
+    pub failed_values: u64,
+    /// Why the last event that it left out was, since this process started; or else the first such value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     /// The offset of its last checkpoint.
     pub checkpoint: Option<Offset>,
     /// What is wrong, if anything is: why it stands still, or that it cannot be committed for now. Its last results can still
     /// be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// Since when it stands still.
+    #[serde(serialize_with = "time_or_null", skip_serializing_if = "Option::is_none")]
+    pub failed_since: Option<Timestamp>,
     /// The one that is built to take its place, since its SQL was changed or a rebuild was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<NextView>,
@@ -269,10 +294,10 @@ pub struct AuditStatus {
 }
 
 /// What one audit found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuditOutcome {
     /// When it was done.
-    #[serde(serialize_with = "time")]
+    #[serde(serialize_with = "time", deserialize_with = "time_from")]
     pub at: Timestamp,
     /// How long it took.
     pub took_seconds: f64,
@@ -286,6 +311,9 @@ pub struct AuditOutcome {
     pub differences: u64,
     /// The first of them, in words.
     pub told: Vec<String>,
+    /// What was not looked at, and why.
+    #[serde(default)]
+    pub not_checked: Vec<String>,
     /// By stream.
     pub streams: BTreeMap<Name, StreamAudited>,
     /// By view.
@@ -293,7 +321,7 @@ pub struct AuditOutcome {
 }
 
 /// What an audit found out about a stream.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StreamAudited {
     /// Events read.
     pub events: u64,
@@ -308,7 +336,7 @@ pub struct StreamAudited {
 }
 
 /// What an audit found out about a view.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ViewAudited {
     /// Rows compared.
     pub rows: u64,
@@ -367,6 +395,10 @@ fn time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Erro
     serializer.collect_str(time)
 }
 
+fn time_from<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(|_| serde::de::Error::custom("not a time"))
+}
+
 fn time_or_null<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => serializer.collect_str(time),
@@ -390,6 +422,7 @@ mod tests {
             gaps: 0,
             opened: 1,
             progress: None,
+            counted_since: Timestamp(0),
         };
         let json = serde_json::to_value(&source).expect("json");
         assert_eq!(json["state"], "away");

@@ -134,6 +134,7 @@ async fn once(
     let resume = Resume {
         name: ingest.source.as_str().to_owned(),
         cursor: ingest.stream.head().cursors.get(&ingest.source).cloned(),
+        event_time: ingest.times.rules().to_vec(),
         tail: Box::new(Tail(ingest.stream.clone())),
         clock: Arc::clone(&ingest.clock),
     };

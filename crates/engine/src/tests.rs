@@ -145,6 +145,7 @@ pub(crate) fn pipeline(data: &Path, sources: &[(&str, &[Step])]) -> Pipeline {
         views: [].into(),
         store: lakehead_store::Options::default(),
         verify: crate::audit::AuditSettings::default(),
+        dashboard: crate::dashboard::Dashboard::default(),
     }
 }
 

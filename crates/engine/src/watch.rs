@@ -33,15 +33,22 @@ impl SourceWatch {
             gaps: 0,
             opened: 0,
             progress: None,
+            counted_since: Timestamp::default(),
         };
         Self { name, activity: Mutex::new(Activity::Live), status: watch::Sender::new(status) }
+    }
+
+    /// It counts from now on.
+    pub(crate) fn counts_since(self, now: Timestamp) -> Self {
+        self.update(|status| status.counted_since = now);
+        self
     }
 
     /// Goes on counting where the source that had this name before has stopped.
     pub(crate) fn goes_on(&self, before: &SourceStatus) {
         self.update(|status| {
-            let SourceStatus { events, duplicates, rejects, gaps, opened, .. } = *before;
-            *status = SourceStatus { events, duplicates, rejects, gaps, opened, ..status.clone() };
+            let SourceStatus { events, duplicates, rejects, gaps, opened, counted_since, .. } = *before;
+            *status = SourceStatus { events, duplicates, rejects, gaps, opened, counted_since, ..status.clone() };
         });
     }
 

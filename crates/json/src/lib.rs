@@ -9,6 +9,7 @@
 //! that is not valid nothing here panics or runs on for ever, but what it answers means nothing.
 
 mod compact;
+mod date_text;
 mod error;
 mod event_times;
 mod items;
@@ -17,13 +18,15 @@ mod paths;
 mod raw;
 mod rfc3339;
 mod scan;
+mod time_reader;
 mod validate;
 mod word;
 
 pub use compact::compact;
 pub use error::Error;
-pub use event_times::EventTimes;
+pub use event_times::{EventTimes, NoTime};
 pub use paths::Paths;
 pub use raw::Raw;
 pub use rfc3339::parse_rfc3339;
+pub use time_reader::{NotATime, TimeReader};
 pub use validate::{NESTING_MAX, validate};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use lakehead_model::{TimeFormat, Timestamp};
 
-use crate::parse_rfc3339;
+use crate::time_reader::read_time;
 
 /// The bytes of one value inside a valid document. Each `as_…` answers `None` when the value is of another type: a
 /// number in a string is text, not a number.
@@ -105,30 +105,23 @@ impl<'d> Raw<'d> {
         if self.escaped { None } else { self.quoted() }
     }
 
-    /// A point in time in the given format. Unix times may have a fraction; below a microsecond is cut off, towards
-    /// the past.
+    /// An integer that fits 64 bits, however it is written: `7`, `7.0`, `7e0` and `70e-1`, but not `7.5` or `"7"`.
+    #[must_use]
+    #[inline]
+    pub fn as_integer(self) -> Option<i64> {
+        self.as_i64().or_else(|| self.as_whole())
+    }
+
+    /// A point in time in the given format, of the years that times may be of ([`Timestamp::FIRST`]). Unix times may have
+    /// a fraction; below a microsecond is cut off, towards the past. Text without a zone is none here: that takes a
+    /// [`TimeReader`](crate::TimeReader).
     #[must_use]
     pub fn as_time(self, format: TimeFormat) -> Option<Timestamp> {
-        match format {
-            TimeFormat::Rfc3339 => match self.escaped {
-                false => parse_rfc3339(self.quoted()?),
-                true => parse_rfc3339(self.as_str()?.as_bytes()),
-            },
-            TimeFormat::UnixSeconds => self.as_micros(1_000_000),
-            TimeFormat::UnixMillis => self.as_micros(1_000),
-        }
+        read_time(self, format, None).ok()
     }
 
-    /// Whether it is a string whose text is `text`.
-    #[must_use]
-    pub fn is_text(self, text: &str) -> bool {
-        match self.escaped {
-            false => self.quoted() == Some(text.as_bytes()),
-            true => self.as_str().is_some_and(|own| own == text),
-        }
-    }
-
-    fn as_micros(self, micros_each: i64) -> Option<Timestamp> {
+    /// A number of `1/micros_each` microseconds as microseconds, where these fit 64 bits.
+    pub(crate) fn as_micros(self, micros_each: i64) -> Option<Timestamp> {
         if let Some(whole) = self.as_i64() {
             return whole.checked_mul(micros_each).map(Timestamp);
         }
@@ -141,6 +134,46 @@ impl<'d> Raw<'d> {
         let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&micros);
         #[allow(clippy::cast_possible_truncation)]
         if fits { Some(Timestamp(micros as i64)) } else { None }
+    }
+
+    /// Whether it is a string whose text is `text`.
+    #[must_use]
+    pub fn is_text(self, text: &str) -> bool {
+        match self.escaped {
+            false => self.quoted() == Some(text.as_bytes()),
+            true => self.as_str().is_some_and(|own| own == text),
+        }
+    }
+
+    /// A number with a fraction or an exponent that is an integer all the same, exactly.
+    fn as_whole(self) -> Option<i64> {
+        let (negative, number) = match self.bytes {
+            [b'-', number @ ..] => (true, number),
+            number => (false, number),
+        };
+        if !number.first()?.is_ascii_digit() {
+            return None;
+        }
+        let e = number.iter().position(|byte| matches!(byte, b'e' | b'E'));
+        let (mantissa, mut exponent) = match e {
+            None => (number, 0),
+            Some(at) => (&number[..at], exponent(&number[at + 1..])?),
+        };
+        let point = mantissa.iter().position(|byte| *byte == b'.');
+        let fraction = point.map_or(0, |at| mantissa.len() - at - 1);
+        exponent = exponent.checked_sub(i64::try_from(fraction).ok()?)?;
+        // Zeros at the end say nothing but how great the rest is.
+        let last = mantissa.iter().rposition(|byte| matches!(byte, b'1'..=b'9'));
+        let Some(last) = last else { return Some(0) };
+        let zeros = mantissa[last + 1..].iter().filter(|byte| **byte == b'0').count();
+        exponent = exponent.checked_add(i64::try_from(zeros).ok()?)?;
+        let exponent = u32::try_from(exponent).ok().filter(|exponent| *exponent <= 18)?;
+        let mut magnitude = 0_u64;
+        for byte in mantissa[..=last].iter().filter(|byte| **byte != b'.') {
+            magnitude = magnitude.checked_mul(10)?.checked_add(u64::from(byte.wrapping_sub(b'0')))?;
+        }
+        let magnitude = magnitude.checked_mul(10_u64.pow(exponent))?;
+        if negative { 0_i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
     }
 
     /// A number with a fraction and without an exponent, exactly: a float would be a microsecond off now and then.
@@ -165,12 +198,25 @@ impl<'d> Raw<'d> {
 
     /// What stands between the quotes of a string.
     #[inline]
-    fn quoted(self) -> Option<&'d [u8]> {
+    pub(crate) fn quoted(self) -> Option<&'d [u8]> {
         match self.bytes {
             [b'"', text @ .., b'"'] => Some(text),
             _ => None,
         }
     }
+}
+
+/// An exponent, sign and all. One of more than six digits is as far away as any: no number with it is an integer that fits.
+fn exponent(digits: &[u8]) -> Option<i64> {
+    let (negative, digits) = match digits {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
+    };
+    let mut exponent = 0_i64;
+    for digit in digits {
+        exponent = (exponent * 10 + i64::from(digit.wrapping_sub(b'0'))).min(1_000_000);
+    }
+    Some(if negative { -exponent } else { exponent })
 }
 
 /// Resolves the escapes of a valid string's text. `None` only for text that is not valid.

@@ -44,12 +44,12 @@ pub fn parse_rfc3339(text: &[u8]) -> Option<Timestamp> {
 }
 
 #[inline]
-fn two(tens: u8, ones: u8) -> Option<i64> {
+pub(crate) fn two(tens: u8, ones: u8) -> Option<i64> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     (tens <= 9 && ones <= 9).then(|| i64::from(tens * 10 + ones))
 }
 
-fn days_in(year: i64, month: i64) -> i64 {
+pub(crate) fn days_in(year: i64, month: i64) -> i64 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
@@ -62,7 +62,7 @@ fn days_in(year: i64, month: i64) -> i64 {
 ///
 /// Years are counted from March, so that the leap day is the year's last; then the days before a month are
 /// `(153 m + 2) / 5`, with March as 0: 0, 31, 61, 92, 122 …
-fn days(year: i64, month: i64, day: i64) -> i64 {
+pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let before_year = year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     // 719,468 days lie between 0000-03-01 and 1970-01-01.

@@ -1,16 +1,17 @@
 //! Events on their way into the store: one buffer of lines, and where each ends.
 
-use crate::Timestamp;
+use crate::{TimeRule, Timestamp};
 
 /// A run of events in one buffer, newline-delimited as the store will write them, so that the store copies once.
 ///
 /// Each event is one valid JSON document without a raw newline; whoever fills a batch has checked that. The event time
-/// of each stands beside it, `None` where the event has none.
+/// of each stands beside it, `None` where the event has none, and by which rule these were read, where one says it.
 #[derive(Clone, Debug, Default)]
 pub struct EventBatch {
     payload: Vec<u8>,
     ends: Vec<u32>,
     event_times: Vec<Option<Timestamp>>,
+    time_rule: Option<TimeRule>,
 }
 
 impl EventBatch {
@@ -21,6 +22,7 @@ impl EventBatch {
             payload: Vec::with_capacity(bytes + events),
             ends: Vec::with_capacity(events),
             event_times: Vec::with_capacity(events),
+            time_rule: None,
         }
     }
 
@@ -54,6 +56,17 @@ impl EventBatch {
         &self.event_times
     }
 
+    /// By which rule the event times were read; `None` where nobody says it, and then no range may be made of them.
+    #[must_use]
+    pub fn time_rule(&self) -> Option<TimeRule> {
+        self.time_rule
+    }
+
+    /// Says by which rule the event times were read, those of events to come as well.
+    pub fn set_time_rule(&mut self, rule: TimeRule) {
+        self.time_rule = Some(rule);
+    }
+
     /// The batch taken apart without copying: payload, ends and event times, as the accessors of those names give them.
     #[must_use]
     pub fn into_parts(self) -> (Vec<u8>, Vec<u32>, Vec<Option<Timestamp>>) {
@@ -83,13 +96,14 @@ impl EventBatch {
         })
     }
 
-    /// Sets every event's time; used by the stage that knows the stream's schema.
+    /// Sets every event's time, read by `rule`; used by the stage that knows the stream's schema.
     ///
     /// # Panics
     /// When there are not as many times as events.
-    pub fn set_event_times(&mut self, event_times: Vec<Option<Timestamp>>) {
+    pub fn set_event_times(&mut self, event_times: Vec<Option<Timestamp>>, rule: TimeRule) {
         assert_eq!(event_times.len(), self.ends.len(), "one event time for each event");
         self.event_times = event_times;
+        self.time_rule = Some(rule);
     }
 }
 

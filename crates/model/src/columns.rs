@@ -1,5 +1,7 @@
 //! What a stream's events look like as a table: typed columns by JSON path, and where the event time stands.
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 
 /// The type of a declared column.
@@ -8,13 +10,13 @@ use serde::{Deserialize, Serialize};
 pub enum ColumnType {
     /// UTF-8 text.
     Text,
-    /// A signed 64-bit integer.
+    /// A signed 64-bit integer: any number without a fraction that fits, so `7`, `7.0` and `7e0`, and not `7.5`.
     Int64,
     /// A 64-bit float.
     Float64,
     /// True or false.
     Bool,
-    /// A point in time, microseconds, UTC; RFC 3339 text or Unix seconds on the wire.
+    /// A point in time of the years 1678 to 2261, microseconds, UTC; RFC 3339 text or Unix seconds on the wire.
     Timestamp,
     /// Any JSON value, as its text.
     Json,
@@ -39,21 +41,86 @@ pub struct Column {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeFormat {
-    /// RFC 3339 text.
+    /// RFC 3339 text with its zone: `2026-11-28T11:30:00Z`.
     Rfc3339,
-    /// Unix seconds as a JSON number.
+    /// Unix seconds, as a number or as text that is one.
+    #[serde(alias = "unix", alias = "unix_s")]
     UnixSeconds,
-    /// Unix milliseconds as a JSON number.
+    /// Unix milliseconds.
+    #[serde(alias = "unix_ms")]
     UnixMillis,
+    /// Unix microseconds.
+    #[serde(alias = "unix_us")]
+    UnixMicros,
+    /// Unix nanoseconds, cut off below the microsecond.
+    #[serde(alias = "unix_ns")]
+    UnixNanos,
+    /// ISO 8601 text, with its zone or in that of the rule: `2026-11-28 11:30:00`, `2026-11-28T11:30`, `2026-11-28`.
+    #[serde(alias = "iso8601")]
+    Iso,
+    /// As in HTTP and in mail (RFC 9110 5.6.7, RFC 5322 3.3): `Sat, 28 Nov 2026 11:30:00 GMT`.
+    #[serde(alias = "rfc2822", alias = "http")]
+    HttpDate,
+    /// Whichever of these it is: text by its form, numbers by their size, so that `1795865400` is in seconds and
+    /// `1795865400000` in milliseconds. Text without a zone is read only where the rule has one.
+    Auto,
 }
 
-/// One place where the event time may stand.
+impl TimeFormat {
+    /// Its name as a pipeline file has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rfc3339 => "rfc3339",
+            Self::UnixSeconds => "unix_seconds",
+            Self::UnixMillis => "unix_ms",
+            Self::UnixMicros => "unix_us",
+            Self::UnixNanos => "unix_ns",
+            Self::Iso => "iso",
+            Self::HttpDate => "http_date",
+            Self::Auto => "auto",
+        }
+    }
+}
+
+/// One place where the event time may stand, and how it is written there. One place with several formats is several
+/// rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventTimeRule {
     /// The keys that lead to it.
     pub path: Vec<String>,
     /// How it is written there.
     pub format: TimeFormat,
+    /// The zone of text that names none, for [`TimeFormat::Iso`] and [`TimeFormat::Auto`]: `UTC`, `+01:00`, or an IANA
+    /// name as `Europe/Berlin`. Default: such text is no time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+}
+
+/// How values are read from events: raised whenever the same text may be read otherwise than before, the range of times
+/// included. What was computed by another reading is not believed. 2: times are of the years 1678 to 2261, and `7.0` is
+/// an integer.
+pub const READING: u32 = 2;
+
+/// By which rule event times were read, as a number that says nothing but whether two rules are the same one: where they
+/// stand, how they are written, and how such text is read ([`READING`]). Whoever keeps a range of event times keeps this
+/// beside it, and the range means something only to who reads by the same rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TimeRule(pub NonZeroU64);
+
+impl TimeRule {
+    /// From the number as it was kept; 0 is none.
+    #[must_use]
+    pub fn kept(number: u64) -> Option<Self> {
+        NonZeroU64::new(number).map(Self)
+    }
+
+    /// The number, for keeping.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0.get()
+    }
 }
 
 /// A stream as a table. Beside these columns every stream has `event_offset`, `event_time`, `received_time` and `data`.
@@ -81,6 +148,18 @@ impl StreamSchema {
     /// The names that [`builtin`](Self::builtin) knows and a user may write, for messages.
     pub const BUILTIN: &'static [&'static str] = &["json", "mediawiki/recentchange"];
 
+    /// By which rule its event times are read: part of what is kept, so it stays the same from release to release as long
+    /// as the reading does.
+    #[must_use]
+    pub fn time_rule(&self) -> TimeRule {
+        let text = serde_json::to_string(&(READING, &self.event_time)).expect("text and numbers are always JSON");
+        // FNV-1a with 64 bits: the Internet draft draft-eastlake-fnv, section 5.
+        let hash = text
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        TimeRule(NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN))
+    }
+
     /// The declared column of this name.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {
@@ -93,7 +172,7 @@ fn column(name: &str, path: &str, column_type: ColumnType) -> Column {
 }
 
 fn time(path: &str, format: TimeFormat) -> EventTimeRule {
-    EventTimeRule { path: path.split('.').map(str::to_owned).collect(), format }
+    EventTimeRule { path: path.split('.').map(str::to_owned).collect(), format, zone: None }
 }
 
 /// Wikimedia's recentchange, schema 1.0.x: <https://schema.wikimedia.org>, mediawiki/recentchange.
@@ -151,6 +230,46 @@ fn rejects() -> StreamSchema {
             column("position", "position", Text),
             column("payload", "payload", Text),
             column("payload_bytes", "payload_bytes", Int64),
+            column("view", "view", Text),
+            column("refused_offset", "refused_offset", Int64),
         ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_told_from_every_other_by_its_number() {
+        let with = |event_time| StreamSchema { event_time, columns: Vec::new() }.time_rule();
+        let zoned = EventTimeRule { zone: Some("UTC".into()), ..time("dt", TimeFormat::Iso) };
+        let rules = [
+            with(vec![]),
+            with(vec![time("dt", TimeFormat::Rfc3339)]),
+            with(vec![time("dt", TimeFormat::UnixMillis)]),
+            with(vec![time("meta.dt", TimeFormat::Rfc3339)]),
+            with(vec![EventTimeRule { path: vec!["meta.dt".into()], ..time("dt", TimeFormat::Rfc3339) }]),
+            with(vec![time("dt", TimeFormat::Iso)]),
+            with(vec![zoned]),
+            with(vec![time("dt", TimeFormat::Rfc3339), time("meta.dt", TimeFormat::Rfc3339)]),
+            with(vec![time("meta.dt", TimeFormat::Rfc3339), time("dt", TimeFormat::Rfc3339)]),
+        ];
+        for (at, rule) in rules.iter().enumerate() {
+            assert!(!rules[..at].contains(rule), "{at}");
+            assert_eq!(TimeRule::kept(rule.number()), Some(*rule));
+        }
+    }
+
+    #[test]
+    fn columns_have_no_part_in_the_rule() {
+        let schema = recentchange();
+        let without = StreamSchema { columns: Vec::new(), ..schema.clone() };
+        assert_eq!(schema.time_rule(), without.time_rule());
+    }
+
+    #[test]
+    fn the_rule_is_kept_in_files_so_its_number_stays() {
+        assert_eq!(json().time_rule().number(), 2_977_765_135_346_671_869);
     }
 }

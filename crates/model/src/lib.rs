@@ -15,7 +15,7 @@ mod span;
 mod time;
 
 pub use batch::EventBatch;
-pub use columns::{Column, ColumnType, EventTimeRule, StreamSchema, TimeFormat};
+pub use columns::{Column, ColumnType, EventTimeRule, READING, StreamSchema, TimeFormat, TimeRule};
 pub use cursor::Cursor;
 pub use kind::Kind;
 pub use name::{Name, NameError};

@@ -23,6 +23,7 @@ use crate::{
     Counts, Error, Identity, ViewPlan, ViewSettings,
     files::{self, Folder},
     sealed,
+    snapshot::FailedValues,
     state::RunFile,
 };
 
@@ -104,6 +105,9 @@ pub(crate) struct Period {
     pub(crate) rows: u64,
     /// Size of the result file in bytes.
     pub(crate) bytes: u64,
+    /// Values in it that are NULL because they could not be computed.
+    #[serde(default, skip_serializing_if = "FailedValues::is_empty")]
+    pub(crate) failed: FailedValues,
     /// For a view over another: what it was made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) made_of: Option<MadeOf>,

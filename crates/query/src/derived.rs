@@ -28,11 +28,13 @@ use tokio::sync::OnceCell;
 
 use crate::{
     Error, ViewPlan,
+    checked::{self, Notes, noted},
     checkpoint::MadeOf,
     files, functions,
     plan::{Derived, Kind},
     rewrite,
-    snapshot::{Listed, Results, Snapshot},
+    run::Piece,
+    snapshot::{FailedValues, Finished, Listed, Results, Snapshot},
     view::columns,
     view_table::ViewTable,
 };
@@ -178,16 +180,25 @@ pub(crate) fn pinned(own: &Snapshot, name: Name, upstream: Arc<Snapshot>) -> Sna
         open: Vec::new(),
         upstream: Some((name, upstream)),
         rest: OnceCell::new(),
+        counted: std::sync::OnceLock::new(),
     }
 }
 
 /// The rows that no file of the view holds.
-pub(crate) async fn rest(own: &Snapshot) -> Result<Vec<RecordBatch>, Error> {
-    let (Some((name, upstream)), Some(derived)) = (&own.upstream, derived(&own.plan)) else { return Ok(Vec::new()) };
+pub(crate) async fn rest(own: &Snapshot) -> Result<Finished, Error> {
+    let (Some((name, upstream)), Some(derived)) = (&own.upstream, derived(&own.plan)) else {
+        return Ok(Finished::default());
+    };
+    let notes: Arc<Notes> = Arc::default();
+    let failed = |notes: &Notes| {
+        let (count, told) = notes.take();
+        FailedValues::noted(count, told)
+    };
     if derived.windows.is_none() {
         let held = |listed: &Listed| own.results.files.iter().any(|own| own.range.start == listed.range.start);
         let table = ViewTable::pinned(Arc::clone(upstream)).only(|listed| !held(listed), true);
-        return run(&own.plan, name, table).await;
+        let rows = run(&own.plan, name, table, &notes).await?;
+        return Ok(Finished { rows, failed: failed(&notes) });
     }
     let covered = own.results.files.iter().filter_map(|listed| {
         listed.made_of.as_ref().map(|made_of| TimeRange { start: listed.range.start, end: made_of.before })
@@ -206,8 +217,9 @@ pub(crate) async fn rest(own: &Snapshot) -> Result<Vec<RecordBatch>, Error> {
         None => true,
     };
     let table = ViewTable::pinned(Arc::clone(upstream)).only(needed, true);
-    let rows = run(&own.plan, name, table).await?;
-    windows_where(&own.plan, rows, |start| !covered.iter().any(|covered| covered.contains(start)))
+    let rows = run(&own.plan, name, table, &notes).await?;
+    let rows = windows_where(&own.plan, rows, |start| !covered.iter().any(|covered| covered.contains(start)))?;
+    Ok(Finished { rows, failed: failed(&notes) })
 }
 
 /// Whether `range` lies in ranges that touch each other.
@@ -232,22 +244,34 @@ pub(crate) async fn make(
     name: &Name,
     upstream: &Arc<Snapshot>,
     tasks: &[&Task],
-) -> Result<Vec<Vec<RecordBatch>>, Error> {
+) -> Result<Vec<Finished>, Error> {
     let Some(derived) = derived(plan) else { return Ok(Vec::new()) };
     let mut made = Vec::with_capacity(tasks.len());
     if let Some(piece) = &derived.piece {
         for task in tasks {
             let file = upstream.results.files.iter().find(|listed| listed.range.start == task.period.start);
             let Some(file) = file.map(|listed| listed.file.path.clone()) else {
-                made.push(Vec::new());
+                made.push(Finished::default());
                 continue;
             };
             let (schema, above) = (plan.schema(), upstream.plan().schema());
-            let rows = files::read_parquet(&file, &above)?;
-            let rows = rows.into_iter().map(|batch| columns(&batch.with_schema(Arc::clone(&above))?, &piece.input()));
-            let rows = rows.collect::<Result<Vec<_>, Error>>()?;
-            let rows = piece.run(rows).await?.into_iter().map(|batch| batch.with_schema(Arc::clone(&schema)));
-            made.push(rows.collect::<Result<_, _>>()?);
+            let read = files::read_parquet(&file, &above)?;
+            let rows_for = |piece: &Piece| {
+                let input = piece.input();
+                let own = |batch: &RecordBatch| columns(&batch.clone().with_schema(Arc::clone(&above))?, &input);
+                read.iter().map(own).collect::<Result<Vec<_>, Error>>()
+            };
+            let (rows, failed) = match (piece.run(rows_for(piece)?).await, &derived.careful) {
+                (Ok(rows), _) => (rows, FailedValues::default()),
+                (Err(_), Some(careful)) => {
+                    let (rows, count, notes) = noted(careful.run(rows_for(careful)?)).await;
+                    (rows?, FailedValues::noted(count, notes))
+                }
+                (Err(error), None) => return Err(error),
+            };
+            let shown: Vec<usize> = (0..schema.fields().len()).collect();
+            let rows = rows.into_iter().map(|batch| batch.project(&shown)?.with_schema(Arc::clone(&schema)));
+            made.push(Finished { rows: rows.collect::<Result<_, _>>()?, failed });
         }
         return Ok(made);
     }
@@ -268,10 +292,14 @@ pub(crate) async fn make(
         let (now, later) = rest.split_at(together);
         rest = later;
         let needed = |listed: &Listed| now.iter().any(|task| overlaps(listed.range, span(derived, task.period)));
-        let rows = run(plan, name, ViewTable::pinned(Arc::clone(upstream)).only(needed, false)).await?;
+        let notes: Arc<Notes> = Arc::default();
+        let rows = run(plan, name, ViewTable::pinned(Arc::clone(upstream)).only(needed, false), &notes).await?;
+        let (mut count, mut told) = notes.take();
         for task in now {
             let keep = |start| task.period.start <= start && start < task.made_of.before;
-            made.push(windows_where(plan, rows.clone(), keep)?);
+            // Files that are made together tell together what failed, in the first of them.
+            let failed = FailedValues::noted(std::mem::take(&mut count), std::mem::take(&mut told));
+            made.push(Finished { rows: windows_where(plan, rows.clone(), keep)?, failed });
         }
     }
     Ok(made)
@@ -294,10 +322,16 @@ fn windows_where(
 }
 
 /// Runs the view's SQL over a part of the upstream view's rows.
-pub(crate) async fn run(plan: &ViewPlan, upstream: &Name, table: ViewTable) -> Result<Vec<RecordBatch>, Error> {
+pub(crate) async fn run(
+    plan: &ViewPlan,
+    upstream: &Name,
+    table: ViewTable,
+    notes: &Arc<Notes>,
+) -> Result<Vec<RecordBatch>, Error> {
     let config = functions::config().with_target_partitions(1);
-    let context =
-        SessionContext::new_with_state(SessionStateBuilder::new().with_config(config).with_default_features().build());
+    let state = SessionStateBuilder::new().with_config(config).with_default_features();
+    let state = checked::session(state, checked::Mode::Lenient(Arc::clone(notes)));
+    let context = SessionContext::new_with_state(state.build());
     functions::register(&context)?;
     context.register_table(upstream.as_str(), Arc::new(table))?;
     let logical = rewrite::executable(context.state().create_logical_plan(plan.sql()).await?)?;

@@ -129,6 +129,7 @@ async fn compare(old: &Snapshot, new: &Snapshot) -> Result<ViewDifference, Error
         has_having: false,
         approximate: Vec::new(),
         rough: new_shape.rough.iter().filter_map(|column| place(*column)).collect(),
+        adds_up: Vec::new(),
     };
     let columns: Vec<usize> = common.iter().map(|(_, new)| *new).collect();
     let comparison = Comparison::over(Arc::new(new_schema.project(&columns)?), &shape);
@@ -137,7 +138,7 @@ async fn compare(old: &Snapshot, new: &Snapshot) -> Result<ViewDifference, Error
     })
     .await
     .map_err(|error| Error::Engine(error.to_string()))??;
-    for one in differing {
+    for one in differing.into_iter().filter(|one| !one.is_near()) {
         match (&one.view, &one.log) {
             (Some(_), Some(_)) => found.changed += 1,
             (Some(_), None) => found.removed += 1,

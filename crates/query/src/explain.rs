@@ -9,15 +9,13 @@ use std::sync::Arc;
 use datafusion::{
     arrow::{
         array::{Array, AsArray, RecordBatch},
-        datatypes::Int64Type,
+        datatypes::{Int64Type, Schema},
         json::{LineDelimitedWriter, WriterBuilder, writer::LineDelimited},
     },
-    catalog::view::ViewTable as Planned,
     common::{
-        Column, ScalarValue,
+        Column, DFSchema, ScalarValue,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
-    execution::context::SQLOptions,
     logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Projection, binary_expr, lit},
     prelude::SessionContext,
 };
@@ -28,8 +26,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    Error, Lake, Snapshot, ViewPlan,
+    Answer, Error, Lake, Snapshot, ViewPlan,
     audit::{Comparison, Side},
+    checked,
     plan::{Kind, find_aggregate, groups},
     rewrite,
     view_table::ViewTable,
@@ -39,11 +38,11 @@ use crate::{
 const ROWS_MAX: usize = 10;
 /// Events shown for one row, when nobody says otherwise.
 const EVENTS_MAX: usize = 100;
+/// Rows explained at once at most, and events shown for one at most: the answer is a document that is read whole.
+const ROWS_AT_ONCE_MAX: usize = 1_000;
+const EVENTS_AT_ONCE_MAX: usize = 10_000;
 /// Rows of another view that one row is followed through.
 const UPSTREAM_ROWS_MAX: usize = 1_000;
-
-/// The name under which a projection with its events is asked.
-const WITH_EVENTS: &str = "__with_events";
 
 /// What is to be explained.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,8 +116,48 @@ impl Lake {
         question: &'a Question,
     ) -> BoxFuture<'a, Result<Explanation, Error>> {
         Box::pin(async move {
+            let selection = self.selection(name, question)?;
+            let rows = self.rows(&selection.sql).await?.first(selection.rows_max).await?;
+            self.explain_rows(&selection, rows).await
+        })
+    }
+
+    /// What has to be asked to learn which rows of the view `name` are meant. The condition is text from outside: whoever
+    /// does not trust it has the query answered elsewhere, with the view pinned as it is here.
+    ///
+    /// # Errors
+    /// [`Error::Sql`] for an unknown view, [`Error::Limit`] for too much at once.
+    pub fn selection(&self, name: &Name, question: &Question) -> Result<Selection, Error> {
+        let Some(view) = self.view(name) else {
+            let known = self.views().iter().map(|view| view.name().to_string()).collect::<Vec<_>>().join(", ");
+            return Err(Error::Sql(format!("there is no view {name}; there are: {known}")));
+        };
+        let (rows, events) = (question.rows.unwrap_or(ROWS_MAX), question.events.unwrap_or(EVENTS_MAX));
+        if rows > ROWS_AT_ONCE_MAX || events > EVENTS_AT_ONCE_MAX {
+            return Err(Error::Limit(format!(
+                "at most {ROWS_AT_ONCE_MAX} rows can be explained at once, with at most {EVENTS_AT_ONCE_MAX} events each"
+            )));
+        }
+        let filter = if question.filter.trim().is_empty() { "true" } else { question.filter.trim() };
+        // On lines of its own, so that a comment in it ends with it.
+        let sql = format!("SELECT * FROM \"{name}\" WHERE (\n{filter}\n) LIMIT {}", rows + 1);
+        let snapshot = view.snapshot();
+        Ok(Selection { name: name.clone(), snapshot, sql, rows_max: rows + 1, events_max: events })
+    }
+
+    /// Explains the rows that `selection` has selected. Nothing from outside is planned here.
+    ///
+    /// # Errors
+    /// As [`explain_view`](Self::explain_view).
+    pub fn explain_rows<'a>(
+        &'a self,
+        selection: &'a Selection,
+        rows: Answer,
+    ) -> BoxFuture<'a, Result<Explanation, Error>> {
+        Box::pin(async move {
             let limit = self.limits().time;
-            let explained = tokio::time::timeout(limit, Explaining::new(self, name)?.answer(question)).await;
+            let explained =
+                tokio::time::timeout(limit, Explaining::new(self, selection)?.answer(selection, rows)).await;
             explained.unwrap_or_else(|_| {
                 Err(Error::Limit(format!(
                     "explaining took longer than {} s and was stopped; name fewer rows in --where",
@@ -127,6 +166,19 @@ impl Lake {
             })
         })
     }
+}
+
+/// Which rows of a view are to be explained.
+pub struct Selection {
+    /// The view.
+    pub name: Name,
+    /// The view at the moment at which it is explained.
+    pub snapshot: Arc<Snapshot>,
+    /// What gives the rows.
+    pub sql: String,
+    /// How many of them are wanted: one more than are explained.
+    pub rows_max: usize,
+    events_max: usize,
 }
 
 struct Explaining {
@@ -148,54 +200,43 @@ struct Behind {
 type Keys = Vec<(usize, ScalarValue)>;
 
 impl Explaining {
-    fn new(lake: &Lake, name: &Name) -> Result<Self, Error> {
-        let Some(view) = lake.view(name) else {
-            let known = lake.views().iter().map(|view| view.name().to_string()).collect::<Vec<_>>().join(", ");
-            return Err(Error::Sql(format!("there is no view {name}; there are: {known}")));
-        };
-        let snapshot = view.snapshot();
+    fn new(lake: &Lake, selection: &Selection) -> Result<Self, Error> {
+        let (name, snapshot) = (selection.name.clone(), Arc::clone(&selection.snapshot));
         // One thread: events then come in their order.
         let context = lake.context_with(1)?;
         context.deregister_table(name.as_str())?;
         context.register_table(name.as_str(), Arc::new(ViewTable::pinned(Arc::clone(&snapshot))))?;
-        Ok(Self { name: name.clone(), snapshot, context })
+        Ok(Self { name, snapshot, context })
     }
 
-    async fn answer(&self, question: &Question) -> Result<Explanation, Error> {
+    async fn answer(&self, selection: &Selection, selected: Answer) -> Result<Explanation, Error> {
         let plan = Arc::clone(self.snapshot.plan());
-        let rows_max = question.rows.unwrap_or(ROWS_MAX);
-        let events_max = question.events.unwrap_or(EVENTS_MAX);
-        let filter = if question.filter.trim().is_empty() { "true" } else { question.filter.trim() };
-        let mut rows = Vec::new();
-        let mut more = false;
-        if matches!(plan.kind(), Kind::Rows(_)) {
-            for row in self.rows_with_events(&plan, filter, rows_max + 1).await? {
-                if rows.len() == rows_max {
-                    more = true;
-                    break;
-                }
-                rows.push(row);
-            }
-        } else {
-            let sql = format!("SELECT * FROM \"{}\" WHERE ({filter}) LIMIT {}", self.name, rows_max + 1);
-            let found = self.select(&sql).await?;
-            for row in single_rows(&found) {
-                if rows.len() == rows_max {
-                    more = true;
-                    break;
-                }
-                rows.push(self.explain_row(&plan, &row, events_max).await?);
-            }
+        let (rows_max, events_max) = (selection.rows_max - 1, selection.events_max);
+        let types = |schema: &Schema| schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>();
+        if types(&selected.schema) != types(&plan.schema()) {
+            return Err(Error::Sql(
+                "the condition changes what is selected; write only what stands after WHERE".to_owned(),
+            ));
         }
+        let mut found = if matches!(plan.kind(), Kind::Rows(_)) {
+            self.rows_with_events(&plan, &selected.batches, rows_max + 1).await?
+        } else {
+            let mut rows = Vec::new();
+            for row in single_rows(&selected.batches).into_iter().take(rows_max + 1) {
+                // The last is only there to show that there are more.
+                rows.push(if rows.len() == rows_max {
+                    None
+                } else {
+                    Some(self.explain_row(&plan, &row, events_max).await?)
+                });
+            }
+            rows
+        };
+        let more = found.len() > rows_max;
+        found.truncate(rows_max);
+        let rows = found.into_iter().flatten().collect();
         let (view, stream, offset) = (self.name.to_string(), plan.stream().to_string(), self.snapshot.next_offset);
         Ok(Explanation { view, stream, offset, rows, more })
-    }
-
-    async fn select(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
-        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let plan = self.context.state().create_logical_plan(sql).await?;
-        read_only.verify_plan(&plan)?;
-        self.collect(rewrite::executable(plan)?).await
     }
 
     async fn collect(&self, plan: LogicalPlan) -> Result<Vec<RecordBatch>, Error> {
@@ -306,7 +347,7 @@ impl Explaining {
         let input = match find_aggregate(&logical)? {
             Some(aggregate) => {
                 let groups = groups(&aggregate);
-                let input = carrying(aggregate.input.as_ref().clone(), columns)?;
+                let input = carrying(checked::without_failing(&aggregate)?, columns)?;
                 let filter = matching(&groups, keys);
                 LogicalPlanBuilder::from(input).filter(filter)?.build()?
             }
@@ -402,25 +443,25 @@ impl Explaining {
         rewrite::executable(bounded.data)
     }
 
-    /// The rows of a projection together with the event that each was made of.
+    /// The rows of a projection that are like one of `selected`, each with the event that it was made of.
     async fn rows_with_events(
         &self,
         plan: &Arc<ViewPlan>,
-        filter: &str,
+        selected: &[RecordBatch],
         rows_max: usize,
-    ) -> Result<Vec<ExplainedRow>, Error> {
+    ) -> Result<Vec<Option<ExplainedRow>>, Error> {
         let logical = self.planned(&self.snapshot, &Vec::new()).await?;
         let shown = plan.schema().fields().len();
         let renamed =
             [("__explained_offset", lakehead_decode::EVENT_OFFSET), ("__explained_data", lakehead_decode::DATA)];
         let carried = carrying_as(logical, &renamed)?;
-        self.context.register_table(WITH_EVENTS, Arc::new(Planned::new(carried, None)))?;
-        let found = self.select(&format!("SELECT * FROM {WITH_EVENTS} WHERE ({filter}) LIMIT {rows_max}")).await;
-        self.context.deregister_table(WITH_EVENTS)?;
+        let like = alike(carried.schema(), selected, shown)?;
+        let found = LogicalPlanBuilder::from(carried).filter(like)?.limit(0, Some(rows_max))?.build()?;
+        let found = self.context.execute_logical_plan(found).await?.collect().await?;
         let mut rows = Vec::new();
-        for row in single_rows(&found?) {
+        for row in single_rows(&found) {
             let own: Vec<usize> = (0..shown).collect();
-            rows.push(ExplainedRow {
+            rows.push(Some(ExplainedRow {
                 row: json(&row.project(&own)?)?,
                 events: 1,
                 shown: events(&row, shown, shown + 1, 1)?,
@@ -428,10 +469,37 @@ impl Explaining {
                 recount: None,
                 agrees: true,
                 note: None,
-            });
+            }));
         }
         Ok(rows)
     }
+}
+
+/// That the first `shown` columns of a plan are those of one of these rows.
+fn alike(schema: &DFSchema, rows: &[RecordBatch], shown: usize) -> Result<Expr, Error> {
+    let mut any: Vec<Expr> = Vec::new();
+    for row in single_rows(rows) {
+        let mut all = lit(true);
+        for (index, column) in row.columns().iter().enumerate().take(shown) {
+            let (qualifier, field) = schema.qualified_field(index);
+            let value = ScalarValue::try_from_array(column, 0)?;
+            all = all.and(same(Expr::Column(Column::new(qualifier.cloned(), field.name())), value));
+        }
+        any.push(all);
+    }
+    // Halves of halves: a chain of a thousand would be a deep recursion.
+    while any.len() > 1 {
+        let mut pairs = any.into_iter();
+        let mut halves = Vec::new();
+        while let Some(one) = pairs.next() {
+            halves.push(match pairs.next() {
+                Some(other) => one.or(other),
+                None => one,
+            });
+        }
+        any = halves;
+    }
+    Ok(any.pop().unwrap_or_else(|| lit(false)))
 }
 
 /// The start of the row's window, if it is shown.

@@ -238,9 +238,11 @@ pub(crate) fn label(period: TimeRange) -> String {
         let micros = seconds * 1_000_000;
         period.start.0.rem_euclid(micros) == 0 && period.end.0.saturating_sub(period.start.0) == micros
     };
+    // A year before 0 is written with more digits, so places in the text are not counted from its start.
+    let (date, time) = start.split_once('T').unwrap_or((&start, ""));
     match (is_whole(3_600), is_whole(86_400)) {
-        (true, _) => start.get(..13).unwrap_or(&start).to_owned(),
-        (_, true) => start.get(..10).unwrap_or(&start).to_owned(),
+        (true, _) => format!("{date}T{}", time.get(..2).unwrap_or(time)),
+        (_, true) => date.to_owned(),
         _ => format!("{}_{}", text(period.start), text(period.end)),
     }
 }
@@ -469,6 +471,12 @@ pub(crate) fn check(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Takes what another process says a file's checksum is, for the next [`check`]. What is known already stays: no path is ever
+/// used for two files.
+pub(crate) fn told(path: &Path, sum: u64) {
+    sums().entry(path.to_owned()).or_insert(Summed { sum, as_of: None });
+}
+
 /// A file's name and checksum, if that is known.
 pub(crate) fn sum(path: &Path) -> Option<(String, u64)> {
     let sum = sums().get(path)?.sum;
@@ -537,6 +545,9 @@ mod tests {
             start: start.parse().expect("a time"),
             end: end.parse().expect("a time"),
         };
+        let hour = |n: i64| TimeRange { start: Timestamp(n * 3_600_000_000), end: Timestamp((n + 1) * 3_600_000_000) };
+        let before_year_0: HashSet<String> = (-17_600_000..-17_599_900).map(|n| label(hour(n))).collect();
+        assert_eq!(before_year_0.len(), 100, "every period has a file of its own");
         assert_eq!(label(range("2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z")), "2026-11-23T10");
         assert_eq!(label(range("2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z")), "2026-11-23");
         assert_eq!(

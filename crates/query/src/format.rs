@@ -19,11 +19,19 @@ use datafusion::{
     },
 };
 
-use crate::{Answer, Error, plain_types};
+use crate::{Answer, Error, plain_types, writable};
 
 /// Rows in one row group of a file that is written as rows come: a few tens of megabytes of events of 1 KB, which is what
 /// the writer holds in memory.
 const ROW_GROUP_ROWS: usize = 50_000;
+
+/// Whether the times of `batch` can be written as text; to be asked before a part of an answer is.
+///
+/// # Errors
+/// [`Error::Sql`], naming the column, when one cannot.
+pub fn check_times(batch: &RecordBatch) -> Result<(), Error> {
+    writable::check(batch)
+}
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,7 +114,10 @@ impl<W: Write + Send> RowWriter<W> {
                 }
                 Ok(())
             }
-            Self::Lines(writer) => Ok(writer.write(batch)?),
+            Self::Lines(writer) => {
+                writable::check(batch)?;
+                Ok(writer.write(batch)?)
+            }
             Self::Parquet(writer) => Ok(writer.write(batch)?),
         }
     }
@@ -133,6 +144,9 @@ impl<W: Write + Send> RowWriter<W> {
 /// [`Error::Engine`] when it cannot be written there.
 pub fn write(answer: &Answer, format: Format, out: &mut (dyn Write + Send)) -> Result<(), Error> {
     let failed = |e: std::io::Error| Error::Engine(format!("cannot write the answer: {e}"));
+    if matches!(format, Format::Table | Format::Csv | Format::Json | Format::Ndjson) {
+        answer.batches.iter().try_for_each(writable::check)?;
+    }
     match format {
         Format::Table if answer.batches.is_empty() => {
             let empty = datafusion::arrow::array::RecordBatch::new_empty(answer.schema.clone());

@@ -10,7 +10,7 @@ use datafusion::{
     arrow::{array::RecordBatch, datatypes::SchemaRef},
     catalog::{
         CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
-        SchemaProvider,
+        SchemaProvider, TableProvider,
     },
     execution::{
         SendableRecordBatchStream, SessionState, SessionStateBuilder,
@@ -26,7 +26,7 @@ use futures::{StreamExt, future::BoxFuture};
 use lakehead_model::{ByteSize, Name, StreamSchema};
 use lakehead_store::Stream;
 
-use crate::{Error, ViewHandle, functions, rewrite, stream_table::StreamTable, view_table::ViewTable};
+use crate::{Error, ViewHandle, checked, functions, rewrite, stream_table::StreamTable, view_table::ViewTable};
 
 /// Where DataFusion finds a table that is named without more.
 const CATALOG: &str = "lakehead";
@@ -61,6 +61,8 @@ pub struct Answer {
     pub batches: Vec<RecordBatch>,
     /// Whether rows were cut off at [`Limits::rows`].
     pub truncated: bool,
+    /// What whoever reads it has to know: that a view in it stands still, and since when and why.
+    pub warnings: Vec<String>,
 }
 
 impl Answer {
@@ -75,6 +77,8 @@ impl Answer {
 pub struct Rows {
     /// Its columns.
     pub schema: SchemaRef,
+    /// What whoever reads them has to know: that a view in them stands still, and since when and why.
+    pub warnings: Vec<String>,
     stream: SendableRecordBatchStream,
     /// It has the tables, which pin what the stream reads; the plan itself only has the files' names.
     tables: SessionState,
@@ -85,6 +89,23 @@ impl Rows {
     #[expect(clippy::should_implement_trait, reason = "it is awaited")]
     pub fn next(&mut self) -> BoxFuture<'_, Option<Result<RecordBatch, Error>>> {
         Box::pin(async { self.stream.next().await.map(|batch| batch.map_err(Error::from)) })
+    }
+
+    /// The first `rows_max` of them, and whether there are more.
+    pub(crate) async fn first(self, rows_max: usize) -> Result<Answer, Error> {
+        let Self { schema, warnings, mut stream, tables: _pinned } = self;
+        let (mut batches, mut rows) = (Vec::new(), 0);
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            let room = rows_max - rows;
+            if batch.num_rows() > room {
+                batches.push(batch.slice(0, room));
+                return Ok(Answer { schema, batches, truncated: true, warnings });
+            }
+            rows += batch.num_rows();
+            batches.push(batch);
+        }
+        Ok(Answer { schema, batches, truncated: false, warnings })
     }
 }
 
@@ -109,21 +130,8 @@ impl Lake {
     /// # Errors
     /// [`Error::Engine`] when the query engine cannot be set up.
     pub fn new(limits: Limits) -> Result<Self, Error> {
-        let bytes = usize::try_from(limits.memory.0).unwrap_or(usize::MAX);
-        // No spilling: a query that needs more memory than it may use is refused, it does not fill a disk.
-        let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(GreedyMemoryPool::new(bytes)))
-            .with_disk_manager_builder(disk)
-            .build_arc()?;
-        let config = functions::config()
-            .with_information_schema(true)
-            .with_default_catalog_and_schema(CATALOG, SCHEMA)
-            .with_create_default_catalog_and_schema(false);
-        let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
-        let context = SessionContext::new_with_state(state.build());
-        functions::register(&context)?;
-        let (base, streams, views) = (context.state(), RwLock::default(), RwLock::default());
+        let base = base(limits)?;
+        let (streams, views) = (RwLock::default(), RwLock::default());
         Ok(Self { inner: Arc::new(Inner { limits, base, streams, views }) })
     }
 
@@ -152,6 +160,11 @@ impl Lake {
     #[must_use]
     pub fn views(&self) -> Vec<ViewHandle> {
         self.inner.views.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// All streams, with their columns.
+    pub(crate) fn streams(&self) -> BTreeMap<Name, (StreamSchema, Stream)> {
+        self.inner.streams.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The stream of this name, with its columns.
@@ -189,41 +202,34 @@ impl Lake {
     }
 
     async fn begin(&self, sql: &str) -> Result<Rows, Error> {
-        let state = self.state(self.inner.limits.threads)?;
-        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let plan = state.create_logical_plan(sql).await.map_err(|error| self.explain(error.into()))?;
-        read_only.verify_plan(&plan)?;
-        let plan = rewrite::executable(plan)?;
-        let schema = Arc::new(plan.schema().as_arrow().clone());
-        let plan = state.create_physical_plan(&plan).await?;
-        let stream = execute_stream(plan, state.task_ctx())?;
-        Ok(Rows { schema, stream, tables: state })
+        let mut rows = begin(self.state(self.inner.limits.threads)?, sql, &self.names()).await?;
+        rows.warnings = self.stale(&rows.tables, sql)?;
+        Ok(rows)
+    }
+
+    /// What is to be said of the views that `sql` names and that stand still.
+    fn stale(&self, state: &SessionState, sql: &str) -> Result<Vec<String>, Error> {
+        let stale: BTreeMap<String, String> =
+            self.views().iter().filter_map(|view| Some((view.name().to_string(), view.stale()?))).collect();
+        if stale.is_empty() {
+            return Ok(Vec::new());
+        }
+        let statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
+        let tables = state.resolve_table_references(&statement)?;
+        let mut warnings: Vec<String> = tables.iter().filter_map(|table| stale.get(table.table()).cloned()).collect();
+        warnings.dedup();
+        Ok(warnings)
+    }
+
+    /// The names of all tables.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let streams = self.inner.streams.read().unwrap_or_else(PoisonError::into_inner);
+        let views = self.inner.views.read().unwrap_or_else(PoisonError::into_inner);
+        streams.keys().chain(views.keys()).map(Name::to_string).collect()
     }
 
     async fn run(&self, sql: &str) -> Result<Answer, Error> {
-        let Rows { schema, mut stream, tables: _pinned } = self.begin(sql).await?;
-        let (mut batches, mut rows) = (Vec::new(), 0);
-        while let Some(batch) = stream.next().await {
-            let batch = batch?;
-            let room = self.inner.limits.rows - rows;
-            if batch.num_rows() > room {
-                batches.push(batch.slice(0, room));
-                return Ok(Answer { schema, batches, truncated: true });
-            }
-            rows += batch.num_rows();
-            batches.push(batch);
-        }
-        Ok(Answer { schema, batches, truncated: false })
-    }
-
-    /// Says what tables there are where one was asked for that is not.
-    fn explain(&self, error: Error) -> Error {
-        let Error::Sql(what) = &error else { return error };
-        let Some(missing) = missing_table(what) else { return error };
-        let streams = self.inner.streams.read().unwrap_or_else(PoisonError::into_inner);
-        let views = self.inner.views.read().unwrap_or_else(PoisonError::into_inner);
-        let known: Vec<&str> = streams.keys().chain(views.keys()).map(Name::as_str).collect();
-        Error::Sql(format!("there is no stream or view {missing:?}; there are: {}", known.join(", ")))
+        self.begin(sql).await?.first(self.inner.limits.rows).await
     }
 
     /// What queries may use.
@@ -231,29 +237,82 @@ impl Lake {
         self.inner.limits
     }
 
-    /// Every stream and view as a table, at this moment, for queries of so many threads.
+    /// Every stream and view as a table, at this moment, for queries of so many threads that count as a view does.
     pub(crate) fn context_with(&self, threads: usize) -> Result<SessionContext, Error> {
-        Ok(SessionContext::new_with_state(self.state(threads)?))
+        let state = SessionStateBuilder::new_from_existing(self.state(threads)?);
+        let lenient = Arc::new(checked::Planner::new(checked::Mode::Lenient(Arc::default())));
+        Ok(SessionContext::new_with_state(state.with_query_planner(lenient).build()))
     }
 
     fn state(&self, threads: usize) -> Result<SessionState, Error> {
-        let schema = MemorySchemaProvider::new();
+        let mut tables: Vec<(String, Arc<dyn TableProvider>)> = Vec::new();
         let streams = self.inner.streams.read().unwrap_or_else(PoisonError::into_inner).clone();
         for (name, (columns, stream)) in streams {
-            schema.register_table(name.to_string(), Arc::new(StreamTable::new(stream, columns)))?;
+            tables.push((name.to_string(), Arc::new(StreamTable::new(stream, columns))));
         }
         for view in self.views() {
-            schema.register_table(view.name().to_string(), Arc::new(ViewTable::pinned(view.snapshot())))?;
+            tables.push((view.name().to_string(), Arc::new(ViewTable::pinned(view.snapshot()))));
         }
-        let (catalog, catalogs) = (MemoryCatalogProvider::new(), MemoryCatalogProviderList::new());
-        catalog.register_schema(SCHEMA, Arc::new(schema))?;
-        catalogs.register_catalog(CATALOG.into(), Arc::new(catalog));
-        let mut state = self.inner.base.clone();
-        state.register_catalog_list(Arc::new(catalogs));
-        state.config_mut().options_mut().execution.target_partitions = threads.max(1);
-        state.mark_start_execution();
-        Ok(state)
+        with_tables(&self.inner.base, tables, threads)
     }
+}
+
+/// What every query begins with: all functions, no tables.
+pub(crate) fn base(limits: Limits) -> Result<SessionState, Error> {
+    let bytes = usize::try_from(limits.memory.0).unwrap_or(usize::MAX);
+    // No spilling: a query that needs more memory than it may use is refused, it does not fill a disk.
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(GreedyMemoryPool::new(bytes)))
+        .with_disk_manager_builder(disk)
+        .build_arc()?;
+    let config = functions::config()
+        .with_information_schema(true)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_create_default_catalog_and_schema(false);
+    let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+    let context = SessionContext::new_with_state(checked::session(state, checked::Mode::Strict).build());
+    functions::register(&context)?;
+    Ok(context.state())
+}
+
+/// `base` with these tables, for queries of so many threads.
+pub(crate) fn with_tables(
+    base: &SessionState,
+    tables: Vec<(String, Arc<dyn TableProvider>)>,
+    threads: usize,
+) -> Result<SessionState, Error> {
+    let schema = MemorySchemaProvider::new();
+    for (name, table) in tables {
+        schema.register_table(name, table)?;
+    }
+    let (catalog, catalogs) = (MemoryCatalogProvider::new(), MemoryCatalogProviderList::new());
+    catalog.register_schema(SCHEMA, Arc::new(schema))?;
+    catalogs.register_catalog(CATALOG.into(), Arc::new(catalog));
+    let mut state = base.clone();
+    state.register_catalog_list(Arc::new(catalogs));
+    state.config_mut().options_mut().execution.target_partitions = threads.max(1);
+    state.mark_start_execution();
+    Ok(state)
+}
+
+/// Begins to answer `sql` over the tables of `state`; `known` are the names that a message may offer.
+pub(crate) async fn begin(state: SessionState, sql: &str, known: &[String]) -> Result<Rows, Error> {
+    let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let plan = state.create_logical_plan(sql).await.map_err(|error| explain(error.into(), known))?;
+    read_only.verify_plan(&plan)?;
+    let plan = rewrite::executable(plan)?;
+    let schema = Arc::new(plan.schema().as_arrow().clone());
+    let plan = state.create_physical_plan(&plan).await?;
+    let stream = execute_stream(plan, state.task_ctx())?;
+    Ok(Rows { schema, warnings: Vec::new(), stream, tables: state })
+}
+
+/// Says what tables there are where one was asked for that is not.
+fn explain(error: Error, known: &[String]) -> Error {
+    let Error::Sql(what) = &error else { return error };
+    let Some(missing) = missing_table(what) else { return error };
+    Error::Sql(format!("there is no stream or view {missing:?}; there are: {}", known.join(", ")))
 }
 
 /// The name in DataFusion's "table 'lakehead.public.NAME' not found".

@@ -9,6 +9,7 @@ mod aside;
 mod audit;
 mod bounds;
 mod cells;
+mod checked;
 mod checkpoint;
 mod compact;
 mod derived;
@@ -20,32 +21,40 @@ pub mod format;
 mod functions;
 mod identity;
 mod lake;
+mod latest;
+mod outline;
 mod plain_types;
 mod plan;
 mod rewrite;
 mod run;
-pub mod sealed;
+mod sealed;
+mod seen;
 mod sieve;
 mod snapshot;
 mod state;
 mod stream_table;
+mod times;
 mod view;
 mod view_table;
+pub mod worker;
+mod writable;
 
 pub use aside::found_aside;
 pub use audit::{Balance, Difference, Extent, Pace, ViewAudit};
 pub use checkpoint::Kept;
 pub use difference::{ChangedRow, ViewDifference};
 pub use error::Error;
-pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question};
+pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question, Selection};
 pub use files::Slot;
 pub use identity::Identity;
 pub use lake::{Answer, Lake, Limits, Rows};
+pub use outline::{Outline, OutlineColumn, Step, Values};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
+pub use seen::seen;
 pub use sieve::Sieve;
-pub use snapshot::{Snapshot, ViewHandle};
+pub use snapshot::{FailedValues, Snapshot, ViewHandle};
 pub use view::{
-    Counts, Digest, Late, LateBy, Round, View, ViewSettings, begin_next,
+    Counts, Digest, FailedEvent, Late, LateBy, Round, View, ViewSettings, begin_next,
     changes::{Changes, Position},
     forget_next, kept, kept_next,
 };

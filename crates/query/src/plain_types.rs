@@ -37,6 +37,17 @@ pub(crate) fn writer<W: Write + Send>(
 
 /// A reader of such a file that gives the types of `schema` again. Where the file has others it gives those.
 pub(crate) fn reader(file: File, schema: &SchemaRef) -> Result<ParquetRecordBatchReader, Error> {
+    Ok(builder(file, schema)?.build()?)
+}
+
+/// As [`reader`], for the last `rows` rows.
+pub(crate) fn reader_of_last(file: File, schema: &SchemaRef, rows: usize) -> Result<ParquetRecordBatchReader, Error> {
+    let builder = builder(file, schema)?;
+    let all = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
+    Ok(builder.with_offset(all.saturating_sub(rows)).with_limit(rows).build()?)
+}
+
+fn builder(file: File, schema: &SchemaRef) -> Result<ParquetRecordBatchReaderBuilder<File>, Error> {
     let about = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
     let own = |field: &FieldRef| match schema.field_with_name(field.name()) {
         Ok(own) if plain(&Arc::new(own.clone())).data_type() == field.data_type() => {
@@ -47,7 +58,7 @@ pub(crate) fn reader(file: File, schema: &SchemaRef) -> Result<ParquetRecordBatc
     let fields: Fields = about.schema().fields().iter().map(own).collect();
     let own = Arc::new(Schema::new_with_metadata(fields, about.schema().metadata().clone()));
     let about = ArrowReaderMetadata::try_new(Arc::clone(about.metadata()), ArrowReaderOptions::new().with_schema(own))?;
-    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, about).build()?)
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, about))
 }
 
 fn plain(field: &FieldRef) -> FieldRef {

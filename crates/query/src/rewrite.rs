@@ -28,7 +28,7 @@ use datafusion::{
 };
 use lakehead_window::{Hop, Session, Windows};
 
-use crate::{Error, functions};
+use crate::{Error, functions, times};
 
 /// Columns that are made on the way and that no query can name.
 const WINDOW: &str = "__window";
@@ -49,7 +49,7 @@ pub(crate) const ORDER_SENSITIVE: [&str; 5] = ["first_value", "last_value", "nth
 /// # Errors
 /// [`Error::Sql`] when a window call is wrong or stands where it cannot.
 pub(crate) fn executable(plan: LogicalPlan) -> Result<LogicalPlan, Error> {
-    let plan = each_aggregate(plan, |aggregate| windowed(tied(aggregate)?))?;
+    let plan = each_aggregate(times::in_microseconds(plan)?, |aggregate| windowed(tied(aggregate)?))?;
     refuse_windows_elsewhere(&plan)?;
     Ok(plan)
 }
@@ -121,9 +121,8 @@ fn tied(mut aggregate: Aggregate) -> Result<Aggregate, Error> {
         if missing.is_empty() {
             continue;
         }
-        // In the direction of what they part, so that DESC is the reverse of ASC, and both can be had in one pass.
-        let asc = call.params.order_by.last().is_none_or(|sort| sort.asc);
-        call.params.order_by.extend(missing.into_iter().map(|column| Sort::new(Expr::Column(column), asc, !asc)));
+        // Ascending, whichever way the order itself goes: of equals, the first of the stream is the first.
+        call.params.order_by.extend(missing.into_iter().map(|column| Sort::new(Expr::Column(column), true, false)));
         // The order is part of the call's name; whoever stands above knows the old one.
         let (table, field) = aggregate.schema.qualified_field(groups + index);
         *expression = expression.clone().unalias().alias_qualified(table.cloned(), field.name());

@@ -7,8 +7,7 @@ const END: &[u8] = b"\"\n}";
 const DIGITS: usize = 16;
 
 /// Adds the checksum to a JSON object as `serde_json::to_vec_pretty` writes it.
-#[must_use]
-pub fn seal(mut object: Vec<u8>) -> Vec<u8> {
+pub(crate) fn seal(mut object: Vec<u8>) -> Vec<u8> {
     // What a pretty object ends with.
     object.truncate(object.len().saturating_sub(b"\n}".len()));
     let sum = crate::files::checksum(&object);
@@ -19,14 +18,12 @@ pub fn seal(mut object: Vec<u8>) -> Vec<u8> {
 }
 
 /// Whether a checksum seems to be there, right or not.
-#[must_use]
-pub fn is_sealed(bytes: &[u8]) -> bool {
+pub(crate) fn is_sealed(bytes: &[u8]) -> bool {
     bytes.windows(NAME.len()).any(|window| window == NAME)
 }
 
 /// Whether the checksum is there and right.
-#[must_use]
-pub fn holds(bytes: &[u8]) -> bool {
+pub(crate) fn holds(bytes: &[u8]) -> bool {
     let Some(at) = bytes.len().checked_sub(KEY.len() + DIGITS + END.len()) else { return false };
     let (object, seal) = bytes.split_at(at);
     let expected = format!("{:016x}", crate::files::checksum(object));

@@ -3,23 +3,75 @@
 use std::{
     collections::{BTreeMap, HashSet},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use datafusion::arrow::{array::RecordBatch, datatypes::SchemaRef};
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use lakehead_model::{Name, Offset, TimeRange, Timestamp};
 use lakehead_window::Windows;
+use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use crate::{
     Counts, Error, ViewPlan, cells,
+    checked::{Note, noted},
     checkpoint::{ChangeFile, MadeOf},
     derived,
     files::{Folder, ResultFile},
     plan::{Kind, Windowed},
     state,
 };
+
+/// Values of finished rows that could not be computed and are NULL.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedValues {
+    /// How many.
+    pub count: u64,
+    /// The first of them: the row's groups and why.
+    pub told: Vec<String>,
+}
+
+/// How many partial rows are made rows just to count these: some milliseconds.
+const COUNTED_ROWS_MAX: usize = 5_000;
+
+fn count(rows: &[RecordBatch]) -> u64 {
+    rows.iter().map(|batch| batch.num_rows() as u64).sum()
+}
+
+/// How many failed values of a file are told.
+const TOLD_MAX: usize = 3;
+
+impl FailedValues {
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(crate) fn noted(count: u64, notes: Vec<Note>) -> Self {
+        let tell = |note: Note| match note.row.as_str() {
+            "" => note.reason,
+            row => format!("{row}: {}", note.reason),
+        };
+        Self { count, told: notes.into_iter().take(TOLD_MAX).map(tell).collect() }
+    }
+
+    /// These and `others`.
+    #[must_use]
+    pub(crate) fn and(mut self, others: &Self) -> Self {
+        self.count += others.count;
+        let room = TOLD_MAX.saturating_sub(self.told.len());
+        self.told.extend(others.told.iter().take(room).cloned());
+        self
+    }
+}
+
+/// Rows, and what of them could not be computed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Finished {
+    pub(crate) rows: Vec<RecordBatch>,
+    pub(crate) failed: FailedValues,
+}
 
 /// A view at one offset. Holding it keeps its files on disk.
 #[derive(Debug)]
@@ -48,7 +100,9 @@ pub struct Snapshot {
     /// For a view over another: that one, at this moment.
     pub(crate) upstream: Option<(Name, Arc<Snapshot>)>,
     /// The rows that `open` becomes, once somebody asked.
-    pub(crate) rest: OnceCell<Vec<RecordBatch>>,
+    pub(crate) rest: OnceCell<Finished>,
+    /// How many rows these are, if somebody counted them alone.
+    pub(crate) counted: OnceLock<Option<u64>>,
 }
 
 /// A view's live result files, and what else a commit names.
@@ -75,6 +129,7 @@ pub(crate) struct Results {
 pub(crate) struct Listed {
     pub(crate) range: TimeRange,
     pub(crate) rows: u64,
+    pub(crate) failed: FailedValues,
     pub(crate) generation: u64,
     /// The partial rows are still kept.
     pub(crate) correctable: bool,
@@ -102,6 +157,7 @@ impl Snapshot {
             open: Vec::new(),
             upstream: None,
             rest: OnceCell::new(),
+            counted: OnceLock::new(),
         }
     }
 
@@ -143,10 +199,38 @@ impl Snapshot {
 
     /// The rows that no result file holds. Computed once.
     pub(crate) fn rest(&self) -> BoxFuture<'_, Result<&[RecordBatch], Error>> {
-        Box::pin(async move { Ok(self.rest.get_or_try_init(|| self.compute_rest()).await?.as_slice()) })
+        Box::pin(async move { Ok(self.rest.get_or_try_init(|| self.compute_rest()).await?.rows.as_slice()) })
     }
 
-    async fn compute_rest(&self) -> Result<Vec<RecordBatch>, Error> {
+    /// The values that could not be computed: those of result files, and of open windows as far as somebody has asked for
+    /// their rows.
+    #[must_use]
+    pub fn failed_values(&self) -> FailedValues {
+        let files = self.results.files.iter().map(|listed| &listed.failed);
+        let all = files.chain(self.rest.get().map(|rest| &rest.failed));
+        all.fold(FailedValues::default(), FailedValues::and)
+    }
+
+    /// The rows that a query would find, and whether these are all: those in result files, and those of open windows. Where
+    /// many partial rows are open, or another view's rows would have to be counted first, open windows are not counted
+    /// before somebody has asked for them.
+    #[must_use]
+    pub fn rows(&self) -> (u64, bool) {
+        let open = match (self.rest.get(), self.plan.kind()) {
+            (Some(rest), _) => Some(count(&rest.rows)),
+            (None, Kind::Rows(_)) => Some(self.open_rows as u64),
+            (None, Kind::Windowed(_)) if self.open_rows == 0 => Some(0),
+            (None, Kind::Windowed(_)) if self.open_rows <= COUNTED_ROWS_MAX => *self.counted.get_or_init(|| {
+                // In memory and of one partition: there is nothing to wait for.
+                let finished = tokio::task::unconstrained(self.compute_rest()).now_or_never()?;
+                finished.ok().map(|rest| count(&rest.rows))
+            }),
+            _ => None,
+        };
+        (self.results.rows + open.unwrap_or(0), open.is_some())
+    }
+
+    async fn compute_rest(&self) -> Result<Finished, Error> {
         match self.plan.kind() {
             Kind::Windowed(windowed) => {
                 let filed: HashSet<Timestamp> = self.results.files.iter().map(|listed| listed.range.start).collect();
@@ -155,7 +239,7 @@ impl Snapshot {
                 };
                 finished(&self.plan, windowed, self.open.clone(), is_open).await
             }
-            Kind::Rows(_) => Ok(self.open.clone()),
+            Kind::Rows(_) => Ok(Finished { rows: self.open.clone(), failed: FailedValues::default() }),
             Kind::Derived(_) => derived::rest(self).await,
         }
     }
@@ -167,9 +251,9 @@ pub(crate) async fn finished(
     windowed: &Windowed,
     partial: Vec<RecordBatch>,
     mut wanted: impl FnMut(TimeRange) -> bool,
-) -> Result<Vec<RecordBatch>, Error> {
+) -> Result<Finished, Error> {
     if partial.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Finished::default());
     }
     let partial = match windowed.windows {
         // Only when its rows are one is it known how far a session reaches.
@@ -186,13 +270,14 @@ pub(crate) async fn finish(
     plan: &ViewPlan,
     windowed: &Windowed,
     by_window: Vec<RecordBatch>,
-) -> Result<Vec<RecordBatch>, Error> {
+) -> Result<Finished, Error> {
     if by_window.iter().all(|batch| batch.num_rows() == 0) {
-        return Ok(Vec::new());
+        return Ok(Finished::default());
     }
     let schema = plan.schema();
-    let rows = windowed.finish.run(by_window).await?;
-    Ok(rows.into_iter().map(|batch| batch.with_schema(SchemaRef::clone(&schema))).collect::<Result<_, _>>()?)
+    let (rows, count, notes) = noted(windowed.finish.run(by_window)).await;
+    let rows = rows?.into_iter().map(|batch| batch.with_schema(SchemaRef::clone(&schema))).collect::<Result<_, _>>()?;
+    Ok(Finished { rows, failed: FailedValues::noted(count, notes) })
 }
 
 /// Where queries find a view's newest snapshot. Cheap to clone.
@@ -207,11 +292,13 @@ struct Current {
     snapshot: Arc<Snapshot>,
     /// For a view over another: where that one's newest snapshot is.
     upstream: Option<ViewHandle>,
+    /// Since when it stands still, and why.
+    stopped: Option<(Timestamp, String)>,
 }
 
 impl ViewHandle {
     pub(crate) fn new(name: Name, snapshot: Snapshot, upstream: Option<Self>) -> Self {
-        Self { name, current: Arc::new(Mutex::new(Current { snapshot: Arc::new(snapshot), upstream })) }
+        Self { name, current: Arc::new(Mutex::new(Current { snapshot: Arc::new(snapshot), upstream, stopped: None })) }
     }
 
     /// The view's name.
@@ -261,9 +348,33 @@ impl ViewHandle {
         drop(old);
     }
 
+    /// It takes nothing in any more: whoever asks it is told so ([`Answer::warnings`](crate::Answer::warnings)).
+    pub fn stands_still(&self, since: Timestamp, why: &str) {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).stopped = Some((since, why.to_owned()));
+    }
+
+    /// It goes on: another life of the view has taken this one's place.
+    pub(crate) fn goes_on(&self) {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).stopped = None;
+    }
+
+    /// Since when and why this view, or one that it reads, stands still, and what it is about then.
+    pub(crate) fn stale(&self) -> Option<String> {
+        let (stopped, upstream, offset) = {
+            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            (current.stopped.clone(), current.upstream.clone(), current.snapshot.next_offset)
+        };
+        let Some((since, why)) = stopped else { return upstream.and_then(|upstream| upstream.stale()) };
+        Some(format!(
+            "the view {} stands still since {since}: {why}; its rows are those of offset {offset}, and what came later is in \
+             none of them",
+            self.name
+        ))
+    }
+
     /// A handle of the view as it is now, which stays so.
     fn frozen(&self) -> Self {
-        let current = Current { snapshot: self.snapshot(), upstream: None };
+        let current = Current { snapshot: self.snapshot(), upstream: None, stopped: None };
         Self { name: self.name.clone(), current: Arc::new(Mutex::new(current)) }
     }
 

@@ -20,7 +20,7 @@ use datafusion::{
     },
 };
 use lakehead_decode::{Decoder, Events};
-use lakehead_model::{Offset, StreamSchema, TimeRange, Timestamp};
+use lakehead_model::{Offset, StreamSchema, TimeRange, TimeRule, Timestamp};
 use lakehead_store::{Block, Only, Stream};
 
 use crate::{audit::Pace, bounds::TimeBounds};
@@ -43,6 +43,12 @@ impl StreamTable {
         let head = stream.head();
         let schema = lakehead_decode::table_schema(&stream_schema);
         Self { stream, stream_schema, schema, start: head.start, end: head.end, pace: None }
+    }
+
+    /// The events before `end` only.
+    pub(crate) fn until(stream: Stream, stream_schema: StreamSchema, end: Offset) -> Self {
+        let whole = Self::new(stream, stream_schema);
+        Self { end: whole.end.min(end).max(whole.start), ..whole }
     }
 
     /// The events of `[start, end)` only, read at a pace.
@@ -103,7 +109,7 @@ impl TableProvider for StreamTable {
         let mut bounds = Bounds::default();
         filters.iter().for_each(|filter| bounds.narrow(filter));
         let offset = |bound: i64| u64::try_from(bound).unwrap_or(0);
-        let only = bounds.only();
+        let only = bounds.only(self.stream_schema.time_rule());
         let (wanted_from, wanted_to) = self.stream.narrow(&only);
         let start = self.start.0.max(offset(bounds.offset.least.0)).max(wanted_from.0);
         let end = self.end.0.min(offset(bounds.offset.greatest.0).saturating_add(1)).min(wanted_to.0).max(start);
@@ -202,13 +208,17 @@ impl Bounds {
         self.received_time.narrow(lakehead_decode::RECEIVED_TIME, filter);
     }
 
-    /// The bounds on time, for the log. Events without event time are outside every bound on it.
-    fn only(&self) -> Only {
+    /// The bounds on time, for the log, where event times are read by `rule` here. Events without event time are outside
+    /// every bound on it.
+    fn only(&self, rule: TimeRule) -> Only {
         // Closed here, half-open there; the greatest time there is has none after it and bounds nothing.
         let range =
             |bounds: TimeBounds| TimeRange { start: bounds.least, end: Timestamp(bounds.greatest.0.saturating_add(1)) };
         let bounded = |bounds: TimeBounds| (!bounds.everything()).then(|| range(bounds));
-        Only { received_time: bounded(self.received_time), event_time: bounded(self.event_time) }
+        Only {
+            received_time: bounded(self.received_time),
+            event_time: bounded(self.event_time).map(|range| (rule, range)),
+        }
     }
 }
 
@@ -241,13 +251,14 @@ mod tests {
     #[test]
     fn bounds_on_time_go_to_the_log_half_open() {
         let time = |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), None));
-        let only = narrowed(&col("received_time").between(time(3), time(4))).only();
+        let rule = TimeRule::kept(7).expect("above zero");
+        let only = narrowed(&col("received_time").between(time(3), time(4))).only(rule);
         let range = TimeRange { start: Timestamp(3), end: Timestamp(5) };
         assert_eq!(only, Only { received_time: Some(range), event_time: None });
-        let only = narrowed(&col("event_time").gt(time(3))).only();
+        let only = narrowed(&col("event_time").gt(time(3))).only(rule);
         let range = TimeRange { start: Timestamp(4), end: Timestamp(i64::MAX) };
-        assert_eq!(only, Only { received_time: None, event_time: Some(range) });
-        assert!(narrowed(&col("event_offset").gt(lit(3_i64))).only().everything());
+        assert_eq!(only, Only { received_time: None, event_time: Some((rule, range)) });
+        assert!(narrowed(&col("event_offset").gt(lit(3_i64))).only(rule).everything());
     }
 
     #[test]

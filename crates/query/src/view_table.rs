@@ -1,10 +1,10 @@
 //! A view as a table: its live result files united with the rows that no file holds, of one offset.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use datafusion::{
-    arrow::datatypes::SchemaRef,
+    arrow::{array::RecordBatch, datatypes::SchemaRef},
     catalog::{Session, TableProvider, memory::MemorySourceConfig},
     common::{DataFusionError, Result},
     datasource::{
@@ -19,6 +19,7 @@ use datafusion::{
 use lakehead_model::{TimeRange, Timestamp};
 
 use crate::{
+    ViewPlan,
     bounds::TimeBounds,
     plan::Kind,
     snapshot::{Listed, Snapshot},
@@ -47,10 +48,7 @@ impl ViewTable {
 
     /// The column by whose value the files are told apart, if the view shows it.
     fn filed_by(&self) -> Option<&str> {
-        match self.snapshot.plan.kind() {
-            Kind::Windowed(_) | Kind::Derived(_) => self.snapshot.plan.window_output(),
-            Kind::Rows(_) => None,
-        }
+        filed_by(&self.snapshot.plan)
     }
 }
 
@@ -65,12 +63,7 @@ impl TableProvider for ViewTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let column = self.filed_by();
-        let bounded = |filter: &&Expr| match column.map(|column| TimeBounds::of(column, filter)) {
-            Some(bounds) if !bounds.everything() => TableProviderFilterPushDown::Inexact,
-            _ => TableProviderFilterPushDown::Unsupported,
-        };
-        Ok(filters.iter().map(bounded).collect())
+        Ok(pushdown(self.filed_by(), filters))
     }
 
     async fn scan(
@@ -81,35 +74,67 @@ impl TableProvider for ViewTable {
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let external = |e: crate::Error| DataFusionError::External(Box::new(e));
-        let mut bounds = TimeBounds::default();
-        if let Some(column) = self.filed_by() {
-            filters.iter().for_each(|filter| bounds.narrow(column, filter));
-        }
         let rest = if self.with_rest { self.snapshot.rest().await.map_err(external)?.to_vec() } else { Vec::new() };
-        let rest: Arc<dyn ExecutionPlan> =
-            MemorySourceConfig::try_new_exec(&[rest], self.schema(), projection.cloned())?;
-        let may_have = |range: TimeRange| bounds.least < range.end && Timestamp(bounds.greatest.0) >= range.start;
-        let files: Vec<&Listed> = self.files.iter().filter(|listed| may_have(listed.range)).collect();
-        if files.is_empty() {
-            return Ok(rest);
-        }
-        for listed in &files {
-            crate::files::check(&listed.file.path).map_err(external)?;
-        }
-        let groups = state.config().target_partitions().max(1);
-        let mut groups = vec![FileGroup::default(); groups.min(files.len())];
-        let count = groups.len();
-        for (i, listed) in files.into_iter().enumerate() {
-            let path = std::path::absolute(&listed.file.path)?;
-            if let Some(group) = groups.get_mut(i % count) {
-                group.push(PartitionedFile::new(path.to_string_lossy(), listed.file.size));
-            }
-        }
-        let source = Arc::new(ParquetSource::new(self.schema()));
-        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
-            .with_file_groups(groups)
-            .with_projection_indices(projection.cloned())?
-            .build();
-        UnionExec::try_new(vec![DataSourceExec::from_data_source(scan), rest])
+        let files = self.files.iter().map(|listed| (listed.range, listed.file.path.as_path(), listed.file.size));
+        scan(state, &self.schema(), self.filed_by(), files, rest, projection, filters)
     }
+}
+
+/// The column by whose value a view's files are told apart, if the view shows it.
+pub(crate) fn filed_by(plan: &ViewPlan) -> Option<&str> {
+    match plan.kind() {
+        Kind::Windowed(_) | Kind::Derived(_) => plan.window_output(),
+        Kind::Rows(_) => None,
+    }
+}
+
+/// Which of `filters` files that are told apart by `column` can make use of.
+pub(crate) fn pushdown(column: Option<&str>, filters: &[&Expr]) -> Vec<TableProviderFilterPushDown> {
+    let bounded = |filter: &&Expr| match column.map(|column| TimeBounds::of(column, filter)) {
+        Some(bounds) if !bounds.everything() => TableProviderFilterPushDown::Inexact,
+        _ => TableProviderFilterPushDown::Unsupported,
+    };
+    filters.iter().map(bounded).collect()
+}
+
+/// The rows of result files, each with its range, path and size, and the rows that no file holds.
+pub(crate) fn scan<'a>(
+    state: &dyn Session,
+    schema: &SchemaRef,
+    column: Option<&str>,
+    files: impl Iterator<Item = (TimeRange, &'a Path, u64)>,
+    rest: Vec<RecordBatch>,
+    projection: Option<&Vec<usize>>,
+    filters: &[Expr],
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let mut bounds = TimeBounds::default();
+    if let Some(column) = column {
+        filters.iter().for_each(|filter| bounds.narrow(column, filter));
+    }
+    let rest: Arc<dyn ExecutionPlan> =
+        MemorySourceConfig::try_new_exec(&[rest], Arc::clone(schema), projection.cloned())?;
+    let may_have = |range: TimeRange| bounds.least < range.end && Timestamp(bounds.greatest.0) >= range.start;
+    let files: Vec<(&Path, u64)> =
+        files.filter(|(range, ..)| may_have(*range)).map(|(_, path, size)| (path, size)).collect();
+    if files.is_empty() {
+        return Ok(rest);
+    }
+    for (path, _) in &files {
+        crate::files::check(path).map_err(|error| DataFusionError::External(Box::new(error)))?;
+    }
+    let groups = state.config().target_partitions().max(1);
+    let mut groups = vec![FileGroup::default(); groups.min(files.len())];
+    let count = groups.len();
+    for (i, (path, size)) in files.into_iter().enumerate() {
+        let path = std::path::absolute(path)?;
+        if let Some(group) = groups.get_mut(i % count) {
+            group.push(PartitionedFile::new(path.to_string_lossy(), size));
+        }
+    }
+    let source = Arc::new(ParquetSource::new(Arc::clone(schema)));
+    let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+        .with_file_groups(groups)
+        .with_projection_indices(projection.cloned())?
+        .build();
+    UnionExec::try_new(vec![DataSourceExec::from_data_source(scan), rest])
 }

@@ -1,5 +1,6 @@
-// Lakehead's dashboard. The server pushes a status every second and the rows of a panel whenever they changed; this
-// file hands each to the part of the page that shows it. There is no other traffic, and none to any other host.
+// Lakehead's dashboard. The server pushes a status every second, the list of panels when it changes, and the rows of the
+// panels on the screen whenever they changed; this file hands each to the part of the page that shows it. The page says which
+// panels are seen. There is no other traffic, and none to any other host.
 
 import { audit } from "./audit.js";
 import { clock, millis } from "./format.js";
@@ -7,15 +8,12 @@ import { connect } from "./live.js";
 import { facts } from "./facts.js";
 import { id, say } from "./dom.js";
 import { lost, state } from "./state.js";
-import { panel } from "./panels.js";
+import { layOut, moveOn, rowsOf, seen, statusOf } from "./panels.js";
 import { tiles } from "./tiles.js";
 
-const QUIET_MS = 1500; // The server sends rows only when they changed; after this the line is moved on without it.
-
 let now = Date.now();
-let seconds = { rows: [], heardAt: 0 };
 
-connect({
+const live = connect({
   status(status) {
     now = millis(status.now);
     const time = id("clock");
@@ -25,12 +23,13 @@ connect({
     tiles(status, now);
     facts(status, now);
     audit(status, now);
-    if (now - seconds.heardAt > QUIET_MS && seconds.rows.length) panel("edits_per_second", seconds.rows, now);
+    statusOf(status, now);
+    moveOn(now);
     document.body.dataset.snapshots = String(Number(document.body.dataset.snapshots ?? 0) + 1);
   },
-  panel({ panel: name, rows }) {
-    if (name === "edits_per_second") seconds = { rows, heardAt: now };
-    panel(name, rows, now);
-  },
+  panels: layOut,
+  panel(document) { rowsOf(document, now); },
   lost,
 });
+
+seen(live.sees);

@@ -1,11 +1,10 @@
 // Charts over time, drawn by Plotly in the page's own colours. A chart is redrawn only when its rows, its size or the
 // colours changed, and only while it is on the screen.
 
-import { axisTime, count } from "./format.js";
+import { axisTime, figure } from "./format.js";
 import { make } from "./dom.js";
 
 const CONFIG = { displayModeBar: false, responsive: false, showTips: false, doubleClick: "reset", scrollZoom: false };
-const MINUTE = 60_000;
 const charts = new Map(); // element → { build, seen, stale, drawn, width }
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -16,6 +15,7 @@ export const palette = () => ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "-
 const watcher = new IntersectionObserver((entries) => {
   for (const entry of entries) {
     const chart = charts.get(entry.target);
+    if (!chart) continue;
     chart.seen = entry.isIntersecting;
     if (chart.seen && chart.stale) draw(entry.target, chart);
   }
@@ -41,9 +41,17 @@ export function chart(element, build) {
   refresh(element, known);
 }
 
+/** Lets go of a chart whose panel is gone. */
+export function forget(element) {
+  charts.delete(element);
+  watcher.unobserve(element);
+  sizer.unobserve(element);
+  Plotly.purge(element);
+}
+
 function refresh(element, chart) {
   chart.stale = true;
-  if (chart.seen) requestAnimationFrame(() => { if (chart.stale) draw(element, chart); });
+  if (chart.seen) requestAnimationFrame(() => { if (chart.stale && charts.get(element) === chart) draw(element, chart); });
 }
 
 function draw(element, chart) {
@@ -57,7 +65,7 @@ function draw(element, chart) {
   xaxis.nticks = Math.max(3, Math.floor(element.clientWidth / 90));
   Plotly.react(element, traces, { ...base(element), ...others, xaxis }, CONFIG);
   tabulate(element, table);
-  if (keys) legend(element, keys);
+  legend(element, keys);
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
@@ -99,8 +107,8 @@ export function lineTop(values) {
   return Math.max(1, 1.12 * (usual > 0 && most > 6 * usual ? 2 * usual : most));
 }
 
-/** One line over seconds, zero where nothing happened, and the median as a dotted one. `points` are `[ms, value]`, `range` is `[fromMs, toMs]`. */
-export function line(points, range, unit) {
+/** One line over short windows, zero where nothing happened, and the median as a dotted one. `points` are `[ms, value]`, `range` is `[fromMs, toMs]`. */
+export function line(points, range, unit, step = "second") {
   const values = points.map((point) => point[1]);
   const top = lineTop(values);
   const median = quantile(values, 0.5);
@@ -108,7 +116,7 @@ export function line(points, range, unit) {
     traces: [{
       type: "scatter", mode: points.length > 1 ? "lines" : "markers", name: unit, x: points.map((point) => axisTime(point[0])), y: values,
       line: { color: colour("--c1"), width: 1.8, shape: "linear" }, fill: "tozeroy", fillcolor: translucent(colour("--c1"), 0.13),
-      hovertemplate: `%{y:,} ${unit}<extra></extra>`,
+      hovertemplate: `%{y:,} ${plain(unit)}<extra></extra>`,
     }, {
       type: "scatter", mode: "lines", hoverinfo: "skip", x: range.map(axisTime), y: [median, median],
       line: { color: colour("--faint"), width: 1, dash: "dot" },
@@ -117,42 +125,80 @@ export function line(points, range, unit) {
       xaxis: { ...axes().xaxis, range: range.map(axisTime), tickformat: "%H:%M:%S" },
       yaxis: { ...axes().yaxis, range: [0, top] },
     },
-    label: `Line of ${unit} for each second: ${count(values.at(-1) ?? 0)} in the newest, half of them above ${count(median)}, ${count(quantile(values, 1))} at most.`,
-    table: { head: ["second", unit], rows: points.map(([ms, value]) => [axisTime(ms), count(value)]).reverse() },
+    label: `Line of ${unit} for each ${step}: ${figure(values.at(-1) ?? 0)} in the newest, half of them above ${figure(median)}, ${figure(quantile(values, 1))} at most.`,
+    table: { head: [step, unit], rows: points.map(([ms, value]) => [axisTime(ms).slice(0, 19), figure(value)]).reverse() },
   };
+}
+
+const DAY = 86_400_000;
+
+/** How an axis from `from` to `to` says its times, with windows of about `stepMs`. */
+function timeAxis(from, to, stepMs) {
+  const { xaxis } = axes();
+  const wide = to - from;
+  const tickformat = stepMs >= 27 * DAY ? "%b %Y" : stepMs >= DAY || wide > 5 * DAY ? "%-d %b" : wide > 20 * 3600e3 ? "%-d %b %H:%M" : wide > 5 * 60e3 ? "%H:%M" : "%H:%M:%S";
+  const hoverformat = stepMs >= 27 * DAY ? "%B %Y" : stepMs >= DAY ? "%-d %b %Y %H:%M" : wide > 20 * 3600e3 ? "%-d %b %H:%M" : stepMs >= 60e3 ? "%H:%M" : "%H:%M:%S";
+  return { ...xaxis, range: [from, to].map(axisTime), tickformat, hoverformat };
 }
 
 /**
- * Bars for each minute, stacked. `series` are `{ name, values: Map(ms → value), colour }`; the newest minute is
- * still open and is drawn paler.
+ * Series over windows: `series` are `{ name, values: Map(ms → number), colour, down }`, `times` the windows' starts in order.
+ * Bars are stacked, and the newest window, which is still open, is drawn paler.
  */
-export function minutes(series, range, unit) {
-  const [from, newest] = range;
-  const times = [];
-  for (let at = from; at <= newest; at += MINUTE) times.push(at);
+export function windows({ series, times, stepMs, style, unit, fill, fromZero, uneven }) {
   const x = times.map(axisTime);
+  const newest = times.at(-1);
+  const sign = (one, value) => (value == null ? null : one.down ? -value : value);
+  const y = (one) => times.map((at) => sign(one, one.values.get(at) ?? fill));
+  const bars = style === "bars";
   const opacity = times.map((at) => (at === newest ? 0.5 : 1));
-  const { xaxis, yaxis } = axes();
+  const { yaxis } = axes();
+  const few = times.length <= 40;
+  const xaxis = timeAxis(times[0] - (bars ? 0 : stepMs / 2), newest + (bars ? stepMs : stepMs / 2), stepMs);
+  // Months and days of a calendar have their marks where they begin; the axis would put the same month at several.
+  if (uneven && times.length <= 12) Object.assign(xaxis, { tickmode: "array", tickvals: x });
   return {
-    traces: series.map((one) => ({
-      type: "bar", name: one.name, x, y: times.map((at) => one.values.get(at) ?? 0), width: MINUTE * 0.82, offset: MINUTE * 0.09,
-      marker: { color: one.colour, opacity, line: { width: 0 } }, hovertemplate: `%{y:,} ${one.name}<extra></extra>`,
+    traces: series.map((one) => (bars ? {
+      type: "bar", name: one.name, x, y: y(one), width: stepMs * 0.82, offset: stepMs * 0.09,
+      marker: { color: one.colour, opacity, line: { width: 0 } }, hovertemplate: `%{y:,} ${plain(one.name)}<extra></extra>`,
+    } : {
+      type: "scatter", mode: few ? "lines+markers" : "lines", name: one.name, x, y: y(one), connectgaps: true,
+      line: { color: one.colour, width: 1.8 }, marker: { color: one.colour, size: 5 }, hovertemplate: `%{y:,.6~g} ${plain(one.name)}<extra></extra>`,
     })),
     layout: {
       barmode: "relative",
-      xaxis: { ...xaxis, range: [axisTime(from), axisTime(newest + MINUTE)], hoverformat: "%H:%M" },
-      yaxis: { ...yaxis, tickformat: "~s" },
+      xaxis,
+      yaxis: { ...yaxis, tickformat: "~s", rangemode: bars || fromZero ? "tozero" : "normal" },
     },
-    keys: series,
-    label: `${unit} for each minute, stacked: ${series.map((one) => `${one.name} ${count(sum(one.values))}`).join(", ")}.`,
+    keys: series.length > 1 ? series : null,
+    label: `${unit} over ${times.length} windows${bars ? ", stacked" : ""}: ${series.map((one) => `${one.name} ${figure(one.values.get(newest) ?? fill ?? 0)} in the newest`).join(", ")}.`,
     table: {
-      head: ["minute", ...series.map((one) => one.name)],
-      rows: times.map((at) => [axisTime(at), ...series.map((one) => count(one.values.get(at) ?? 0))]).reverse(),
+      head: ["window", ...series.map((one) => one.name)],
+      rows: times.map((at) => [axisTime(at).slice(0, 19), ...series.map((one) => figure(one.values.get(at) ?? fill))]).reverse(),
     },
   };
 }
 
-const sum = (values) => { let total = 0; for (const value of values.values()) total += value; return total; };
+/** A point for each row: `series` are `{ name, points: [[ms, value]], colour }`. */
+export function points({ series, from, to, stepMs, unit }) {
+  const { yaxis } = axes();
+  return {
+    traces: series.map((one) => ({
+      type: "scatter", mode: "markers", name: one.name, x: one.points.map(([ms]) => axisTime(ms)), y: one.points.map(([, value]) => value),
+      marker: { color: one.colour, size: 7, opacity: 0.8 }, hovertemplate: `%{x}: %{y:,} ${plain(one.name)}<extra></extra>`,
+    })),
+    layout: { hovermode: "closest", xaxis: timeAxis(from, to, stepMs), yaxis: { ...yaxis, tickformat: "~s" } },
+    keys: series.length > 1 ? series : null,
+    label: `${unit}: ${series.reduce((sum, one) => sum + one.points.length, 0)} points.`,
+    table: {
+      head: ["time", "series", unit],
+      rows: series.flatMap((one) => one.points.map(([ms, value]) => [axisTime(ms).slice(0, 19), one.name, figure(value)])).sort().reverse().slice(0, 500),
+    },
+  };
+}
+
+// Plotly reads some markup in its labels; names come from strangers.
+const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("{", "(").replaceAll("}", ")");
 
 function translucent(hex, alpha) {
   const [r, g, b] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
@@ -166,6 +212,8 @@ function legend(element, keys) {
     list = make("ul", "legend");
     element.after(list);
   }
+  list.hidden = !keys;
+  if (!keys) return;
   const known = keys.map(({ name, colour }) => name + colour).join();
   if (list.dataset.known === known) return;
   list.dataset.known = known;
@@ -173,7 +221,9 @@ function legend(element, keys) {
     const swatch = make("span", "swatch");
     swatch.style.background = colour;
     const item = make("li");
-    item.append(swatch, name);
+    const text = make("span", "key", name);
+    text.title = name;
+    item.append(swatch, text);
     return item;
   }));
 }

@@ -16,21 +16,14 @@ export function make(tag, className, text) {
   return element;
 }
 
-/** The address of a wiki's page, or null when the domain is not a plain host name. */
-export function pageAddress(domain, title) {
-  if (!/^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(domain ?? "") || !title) return null;
-  return `https://${domain}/wiki/${encodeURIComponent(title.replaceAll(" ", "_"))}`;
-}
-
-/** A link to a wiki's page where that is safe, else plain text. */
-export function pageLink(domain, title, className) {
-  const address = pageAddress(domain, title);
-  const element = make(address ? "a" : "span", className, title ?? "");
+/** A link to `address`, which was checked, or plain text where there is none. */
+export function linked(address, text, className) {
+  const element = make(address ? "a" : "span", className, text);
   if (address) {
     element.href = address;
     element.target = "_blank";
     element.rel = "noopener noreferrer";
   }
-  element.title = title ?? "";
+  element.title = text;
   return element;
 }

@@ -11,16 +11,30 @@ export function facts(status, now) {
       name, one.kind, one.stream, badge(one.state), moment(millis(one.progress), now), count(one.events), count(one.duplicates), count(one.rejects),
       count(one.gaps), count(Math.max(0, one.opened - 1)),
     ]));
-  table("streams", ["Stream", "Last received", "#Events", "#Rate, 10 s", "#First offset", "#Next offset", "#Raw", "#On disk", "#Files", "#Pushed"],
+  table("streams", ["Stream", "Last received", "#Events", "#Rate, 10 s", "#First offset", "#Next offset", "#Raw", "#On disk", "#Files", "#Pushed", "#No event time", "Do not fit"],
     Object.entries(status.streams).map(([name, one]) => [
       name, one.freshness_seconds == null ? "–" : `${span(one.freshness_seconds)} ago`, count(one.events), `${rate(one.rate_10s)}/s`,
       count(one.start), count(one.end), bytes(one.raw_bytes), bytes(one.stored_bytes), count(one.segments) + (one.unsealed ? ` (${count(one.unsealed)} to seal)` : ""), count(one.pushed),
+      noTime(one.event_times), misfits(one.columns),
     ]));
   table("views", ["View", "Of", "State", "Closed to", "#Rows", "#Counted to offset", "#Behind", "#Late, corrected", "#Late, left out", "How late", "#Without time"],
     Object.entries(status.views).map(([name, one]) => [
       name, one.reads ?? one.stream, viewState(one), moment(millis(one.watermark), now), count(one.rows), count(one.offset), count(one.behind),
       count(one.late_corrected), count(one.late_dropped), howLate(one.late_by), count(one.without_time),
     ]));
+}
+
+// Events without an event time, and why; a warning when most of the last ones have none.
+function noTime(times) {
+  const cell = make("span", times?.most_without ? "badge" : "", count(times?.without ?? 0));
+  if (times?.most_without) cell.dataset.state = "failed";
+  if (times?.why) cell.title = times.why;
+  return cell;
+}
+
+// Values of another type than their column: 12 in age, 3 in bot.
+function misfits(columns) {
+  return Object.entries(columns?.mistyped ?? {}).map(([name, values]) => `${count(values)} in ${name}`).join(", ") || "–";
 }
 
 const LATE = ["up to 1 min", "up to 10 min", "up to 1 h", "up to 6 h", "up to 24 h", "more than 24 h"];

@@ -8,6 +8,9 @@ const dayFormat = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "nume
 
 export const count = (n) => (n == null ? "–" : whole.format(n));
 
+/** A number of whatever size: whole ones as they are, others with three digits that tell something. */
+export const figure = (n) => (n == null ? "–" : Number.isInteger(n) || Math.abs(n) >= 1000 ? whole.format(n) : Number(n).toLocaleString("en", { maximumSignificantDigits: 3 }));
+
 /** A rate: 7.3 or 36 or 12,345, never more digits than it deserves. */
 export const rate = (n) => (n == null ? "–" : n > 0 && n < 20 ? tenth.format(n) : whole.format(n));
 
@@ -48,4 +51,28 @@ export function moment(ms, now) {
 }
 
 /** What Plotly takes as a date on an axis without time zones. */
-export const axisTime = (ms) => new Date(ms).toISOString().slice(0, 19);
+export const axisTime = (ms) => new Date(ms).toISOString().slice(0, 23);
+
+/** A span in milliseconds as one says it of windows: second, 10 seconds, minute, 6 hours, day, 7 days. */
+export function windowWords(ms) {
+  const units = [[86400e3, "day"], [3600e3, "hour"], [60e3, "minute"], [1e3, "second"]];
+  const [size, unit] = units.find(([size]) => ms >= size && ms % size === 0) ?? [1, "millisecond"];
+  const n = ms / size;
+  return n === 1 ? unit : `${count(n)} ${unit}s`;
+}
+
+/** The same with a number always: 1 minute. */
+export const sizeWords = (ms) => windowWords(ms).replace(/^([a-z])/, "1 $1");
+
+/** A cell of a table: digits in groups, times as times, the rest as it is. */
+export function cell(value, now) {
+  if (value == null) return "–";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (/^-?\d{4,}$/.test(value)) return value.replace(/\B(?=(\d{3})+$)/g, ",");
+  if (/^-?\d+\.\d{5,}$/.test(value)) return Number(value).toLocaleString("en", { maximumSignificantDigits: 7 });
+  if (/^\d{4}-\d\d-\d\dT[\d:.]+Z?$/.test(value)) {
+    const ms = Date.parse(value.endsWith("Z") ? value : `${value}Z`);
+    return Number.isNaN(ms) ? value : Math.abs(now - ms) < 20 * 3600e3 ? clock(ms) : dayFormat.format(ms);
+  }
+  return value;
+}

@@ -7,6 +7,7 @@
 //! POST /v1/streams/{name}/events  the push gateway      GET  /metrics     Prometheus
 //! POST /v1/verify                 the audit, now        POST /v1/reload   the pipeline file, read again
 //! POST /v1/views/{name}/…         the events behind its rows, what has changed, what would change; see views.rs
+//! POST /v1/live/{client}          the panels that one who listens sees
 //! GET  /v1/streams/{name}/import  where an import stands, and POST, its next lines
 //! ```
 //!
@@ -21,7 +22,7 @@ use axum::{
     middleware,
     routing::{get, post},
 };
-use lakehead_engine::{Engine, pipeline::Token, status::Status};
+use lakehead_engine::{Engine, pipeline::Token, sql::Workers, status::Status};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
@@ -35,7 +36,8 @@ pub(crate) struct App {
     pub(crate) reload: Arc<dyn Reload>,
     pub(crate) token: Option<Token>,
     pub(crate) assets: Assets,
-    pub(crate) live: Live,
+    pub(crate) live: Arc<Live>,
+    pub(crate) sql: Workers,
     pub(crate) queries: Semaphore,
     pub(crate) pushes: Semaphore,
     pub(crate) audits: Semaphore,
@@ -43,14 +45,15 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(engine: Arc<Engine>, reload: Arc<dyn Reload>, stopping: Stopping) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, reload: Arc<dyn Reload>, sql: Workers, stopping: Stopping) -> Self {
         Self {
             token: engine.pipeline().token.clone(),
+            assets: Assets::new(engine.pipeline().dashboard.simulated),
             engine,
             reload,
-            assets: Assets::new(),
-            live: Live::new(),
-            queries: Semaphore::new(sql::QUERIES_MAX),
+            live: Arc::new(Live::new()),
+            sql,
+            queries: Semaphore::new(views::QUERIES_MAX),
             pushes: Semaphore::new(push::PUSHES_MAX),
             audits: Semaphore::new(1),
             stopping,
@@ -90,6 +93,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/assets/{folder}/{name}", get(assets::file))
         .route("/v1/status", get(status))
         .route("/v1/live", get(live::get))
+        .route("/v1/live/{client}", post(live::sees))
         .route("/v1/sql", post(sql::post))
         .route("/v1/verify", post(verify::post))
         .route("/v1/reload", post(reload::post))
@@ -117,7 +121,7 @@ async fn status(State(app): State<Arc<App>>) -> Json<Status> {
 }
 
 async fn no_such_route(uri: Uri) -> Refusal {
-    let known = "/, /v1/status, /v1/live, /v1/sql, /v1/verify, /v1/reload, /v1/streams/{name}/events, \
+    let known = "/, /v1/status, /v1/live, /v1/live/{client}, /v1/sql, /v1/verify, /v1/reload, /v1/streams/{name}/events, \
                  /v1/streams/{name}/import, /v1/views/{name}/explain, changes, diff, rebuild and swap, /v1/retention, \
                  /v1/sealing/pause, /v1/sealing/resume, /healthz, /metrics";
     Refusal::new(StatusCode::NOT_FOUND, format!("nothing is served at {}; there are {known}", uri.path()))

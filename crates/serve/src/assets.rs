@@ -35,7 +35,8 @@ pub(crate) struct Assets {
 
 impl Assets {
     /// Takes the files out of the binary and writes their addresses into the page.
-    pub(crate) fn new() -> Self {
+    /// `simulated` says whether what the page shows is made up; then it says so.
+    pub(crate) fn new(simulated: bool) -> Self {
         let mut files = BTreeMap::new();
         let mut hasher = DefaultHasher::new();
         for name in Files::iter() {
@@ -48,7 +49,8 @@ impl Assets {
         let page = files.remove(PAGE).unwrap_or_default();
         let page = String::from_utf8_lossy(&page)
             .replace("{assets}", &format!("/assets/{folder}"))
-            .replace("{plotly}", &format!("/assets/{}/plotly.js", charts.hash()));
+            .replace("{plotly}", &format!("/assets/{}/plotly.js", charts.hash()))
+            .replace("{simulated}", if simulated { "" } else { "hidden" });
         Self { page: Bytes::from(page), folder, files, charts }
     }
 }
@@ -109,9 +111,9 @@ mod tests {
 
     #[test]
     fn the_page_names_only_files_that_are_there_and_nothing_outside() {
-        let assets = Assets::new();
+        let assets = Assets::new(false);
         let page = std::str::from_utf8(&assets.page).expect("a page in UTF-8");
-        assert!(!page.contains("{assets}") && !page.contains("{plotly}"));
+        assert!(!page.contains("{assets}") && !page.contains("{plotly}") && !page.contains("{simulated}"));
         let prefix = format!("/assets/{}/", assets.folder);
         let named: Vec<_> =
             page.split(&prefix).skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect();

@@ -42,6 +42,11 @@ impl Health {
             health
                 .reasons
                 .extend(stream.cannot_write.iter().map(|why| format!("stream {name} cannot be written: {why}")));
+            health.notes.extend(stream.lost.iter().map(|lost| format!("stream {name}: {lost}; see `lakehead fsck`")));
+        }
+        for (name, stream) in status.streams.iter().filter(|(_, stream)| stream.event_times.most_without) {
+            let why = stream.event_times.why.as_deref().unwrap_or("the field that says it is not there");
+            health.notes.push(format!("most of the last events of stream {name} have no event time: {why}"));
         }
         for (name, source) in &status.sources {
             match &source.state {
@@ -57,6 +62,15 @@ impl Health {
         }
         for (name, view) in &status.views {
             health.reasons.extend(view.failed.iter().map(|why| format!("view {name} stands still: {why}")));
+            let why = view.failure.as_deref().unwrap_or("see the stream rejects");
+            if view.failed_events > 0 {
+                health.notes.push(format!(
+                    "view {name} has left out {} events that its SQL fails on: {why}; once the SQL is mended they are taken in",
+                    view.failed_events
+                ));
+            } else if view.failed_values > 0 {
+                health.notes.push(format!("view {name} has {} values that are NULL: {why}", view.failed_values));
+            }
         }
         if let Some(last) = status.audit.last.as_ref().filter(|last| last.differences > 0) {
             let first = last.told.first().map_or("", String::as_str);

@@ -28,7 +28,7 @@ mod views;
 
 use std::{future::Future, sync::Arc};
 
-use lakehead_engine::Engine;
+use lakehead_engine::{Engine, sql::Workers};
 use tokio::net::TcpListener;
 
 pub use error::Error;
@@ -37,7 +37,7 @@ pub use reload::{NotReloaded, Reload, Reloading};
 use crate::app::{App, Stopping};
 
 /// Serves `engine` on `listener` until `shutdown` resolves, then lets requests that are under way finish for at most
-/// five seconds. `reload` reads the pipeline again when somebody asks for it. A connection that fails concerns nobody else.
+/// five seconds. `reload` reads the pipeline again when somebody asks for it, `sql` answers queries. A connection that fails concerns nobody else.
 ///
 /// # Errors
 /// `Unavailable` when the listening socket itself fails, for a minute on end.
@@ -45,11 +45,12 @@ pub async fn serve(
     listener: TcpListener,
     engine: Arc<Engine>,
     reload: Arc<dyn Reload>,
+    sql: Workers,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let address = listener.local_addr().map_or_else(|_| "an unknown address".to_owned(), |a| a.to_string());
     let (stop, stopping) = Stopping::new();
-    let app = Arc::new(App::new(Arc::clone(&engine), reload, stopping.clone()));
+    let app = Arc::new(App::new(Arc::clone(&engine), reload, sql, stopping.clone()));
     let until_shutdown = async move {
         shutdown.await;
         stop.send_replace(true);

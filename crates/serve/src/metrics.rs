@@ -23,8 +23,17 @@ pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
     page.value(&[], app.live.clients() as f64);
     page.family("lakehead_panel_query_seconds", "gauge", "What a dashboard panel's last query took.");
     for (panel, took) in app.live.costs() {
-        page.value(&[("panel", panel)], took.as_secs_f64());
+        page.value(&[("panel", panel.as_str())], took.as_secs_f64());
     }
+    page.family("lakehead_queries_total", "counter", "Queries from outside, by what became of them.");
+    let tally = app.sql.tally();
+    for (became, count) in
+        [("answered", tally.answered), ("refused", tally.refused), ("busy", tally.busy), ("stopped", tally.stopped)]
+    {
+        page.value(&[("became", became)], count as f64);
+    }
+    page.family("lakehead_query_workers_bytes", "gauge", "Memory of the workers that are answering queries now.");
+    page.value(&[], tally.bytes as f64);
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, content_type)], page.text).into_response()
 }
@@ -116,6 +125,16 @@ impl Page {
         self.each(pushed, "stream", all(), |s| Some(s.pushed as f64));
         let refused = counter("lakehead_stream_push_rejected_events_total", "Pushed events that were refused.");
         self.each(refused, "stream", all(), |s| Some(s.push_rejects as f64));
+        let untimed =
+            counter("lakehead_stream_events_without_time_total", "Events without event time, since the start.");
+        self.each(untimed, "stream", all(), |s| Some(s.event_times.without as f64));
+        let name = "lakehead_stream_mistyped_values_total";
+        self.family(name, "counter", "Values of a declared column that are of another type, since the start.");
+        for (stream, status) in all() {
+            for (column, count) in &status.columns.mistyped {
+                self.value(&[("stream", stream.as_str()), ("column", column)], *count as f64);
+            }
+        }
         let writable = gauge("lakehead_stream_writable", "1 while the store can write, 0 while it cannot.");
         self.each(writable, "stream", all(), |s| Some(f64::from(u8::from(s.cannot_write.is_none()))));
     }
@@ -158,13 +177,19 @@ impl Page {
         self.each(behind, "view", all(), |v| Some(v.behind as f64));
         let watermark = gauge("lakehead_view_watermark_timestamp_seconds", "Windows before this are closed.");
         self.each(watermark, "view", all(), |v| v.watermark.map(seconds));
-        self.each(gauge("lakehead_view_rows", "Rows in the results."), "view", all(), |v| Some(v.rows as f64));
+        self.each(gauge("lakehead_view_rows", "Rows that a query finds."), "view", all(), |v| Some(v.rows as f64));
         let corrected = counter("lakehead_view_late_corrected_events_total", "Late events that corrected a window.");
         self.each(corrected, "view", all(), |v| Some(v.late_corrected as f64));
         let dropped = counter("lakehead_view_late_dropped_events_total", "Late events that came too late to count.");
         self.each(dropped, "view", all(), |v| Some(v.late_dropped as f64));
         let timeless = counter("lakehead_view_events_without_time_total", "Events without event time, not counted.");
         self.each(timeless, "view", all(), |v| Some(v.without_time as f64));
+        let poison =
+            counter("lakehead_view_failed_events_total", "Events left out since the SQL of the view fails on them.");
+        self.each(poison, "view", all(), |v| Some(v.failed_events as f64));
+        let nulls =
+            gauge("lakehead_view_failed_values", "Values in its rows that are NULL since they cannot be computed.");
+        self.each(nulls, "view", all(), |v| Some(v.failed_values as f64));
         let failed = gauge("lakehead_view_failed", "1 while the view stands still.");
         self.each(failed, "view", all(), |v| Some(f64::from(u8::from(v.failed.is_some()))));
         let building = gauge("lakehead_view_building", "1 while the view is built from the log, beside the live ones.");

@@ -1,147 +1,201 @@
-//! What the dashboard asks of the lake: each panel's SQL, what it reads, and how often it is asked.
+//! The panels of the dashboard: those that the pipeline asks for, and one for every view and stream that has none.
 //!
-//! The SQL of a panel reads one view of the default pipeline (or the raw stream, for the latest events). A panel whose
-//! view is not there is left out. "Now" is the view's own watermark, not the clock, so that a stream that is replayed
-//! or lags shows as well. Two words are replaced before a query runs: `{since}`, a time so far before the watermark
-//! that nothing shown lies before it, which keeps the query to the newest result files; `{from_offset}`, likewise for a
-//! stream.
+//! What a panel shows is decided here, by the columns of the view or stream; what it asks of the lake, in `panels/query.rs`;
+//! what of the answer goes to the page, in `panels/frame.rs`. The page draws what it is told and knows no view by name.
 
-use std::time::Duration;
+mod automatic;
+pub(crate) mod frame;
+pub(crate) mod query;
 
-use lakehead_engine::status::Status;
-use lakehead_model::Timestamp;
+use lakehead_engine::{
+    Engine,
+    dashboard::{PanelKind, PanelWidth},
+};
+use lakehead_model::Name;
+use serde::Serialize;
 
-/// What a panel reads.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Reads {
-    /// A view's newest rows: from this long before its watermark.
-    View { name: &'static str, back: Duration },
-    /// A stream's newest events: this many.
-    Stream { name: &'static str, last: u64 },
-}
+/// Panels of one dashboard; what is more is counted and not shown. A hundred views and their streams fit.
+pub(crate) const PANELS_MAX: usize = 250;
+/// Numbers of one view that are drawn when nobody says which.
+const CHARTS_MAX: usize = 4;
+/// The series that are told apart; all others are one, or are not shown.
+pub(crate) const SERIES_MAX: usize = 8;
 
-/// One panel of the dashboard.
-#[derive(Debug)]
+/// One panel, as the page is told of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Panel {
-    /// Its name in the page.
-    pub(crate) name: &'static str,
-    /// What it reads.
-    pub(crate) reads: Reads,
-    /// How often it is asked at most.
-    pub(crate) every: Duration,
-    /// What it asks.
-    pub(crate) sql: &'static str,
+    /// Its name in the page: that of the pipeline, or `view:NAME`, `stream:NAME`, `rate:NAME`, which no pipeline can write.
+    pub(crate) name: String,
+    /// Its heading.
+    pub(crate) title: String,
+    /// A few words beside it.
+    pub(crate) note: Option<String>,
+    /// How much of a wide page it takes.
+    pub(crate) width: PanelWidth,
+    /// The view that it shows.
+    pub(crate) view: Option<Name>,
+    /// The stream that it shows, or that its view reads.
+    pub(crate) stream: Name,
+    /// What it shows of it.
+    #[serde(flatten)]
+    pub(crate) shows: Shows,
 }
 
-const SECOND: Duration = Duration::from_secs(1);
-const FIVE_SECONDS: Duration = Duration::from_secs(5);
-const fn minutes(count: u64) -> Duration {
-    Duration::from_secs(60 * count)
+/// What a panel shows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Shows {
+    /// Numbers over windows.
+    Chart(Chart),
+    /// What is greatest in the newest windows.
+    Ranks(Ranks),
+    /// The newest rows.
+    Table(Table),
+    /// The newest events.
+    Events(Events),
+    /// Events a second.
+    Rate,
 }
 
-/// All panels, the cheap and quick ones first.
-pub(crate) const PANELS: &[Panel] = &[
-    Panel {
-        name: "edits_per_second",
-        reads: Reads::View { name: "edits_per_second", back: minutes(6) },
-        every: SECOND,
-        sql: "SELECT second, edits FROM edits_per_second WHERE second >= {since} ORDER BY second DESC LIMIT 302",
-    },
-    Panel {
-        name: "latest",
-        reads: Reads::Stream { name: "recentchange", last: 40 },
-        every: SECOND,
-        sql: "SELECT event_offset, event_time, wiki, server_name, \"type\", \"user\", bot, title, length_old, length_new \
-              FROM recentchange WHERE event_offset >= {from_offset} AND NOT canary ORDER BY event_offset DESC LIMIT 24",
-    },
-    Panel {
-        name: "edits_per_minute",
-        reads: Reads::View { name: "edits_per_minute", back: minutes(70) },
-        every: FIVE_SECONDS,
-        sql: "WITH recent AS (SELECT minute, wiki, edits FROM edits_per_minute WHERE minute >= {since}), \
-              busiest AS (SELECT wiki FROM recent GROUP BY wiki ORDER BY sum(edits) DESC, wiki LIMIT 8) \
-              SELECT recent.minute, coalesce(busiest.wiki, 'others') AS wiki, sum(recent.edits) AS edits \
-              FROM recent LEFT JOIN busiest ON recent.wiki = busiest.wiki GROUP BY 1, 2 ORDER BY 1, 2",
-    },
-    Panel {
-        name: "bots_and_people",
-        reads: Reads::View { name: "bots_and_people", back: minutes(70) },
-        every: FIVE_SECONDS,
-        sql: "SELECT minute, bot, edits FROM bots_and_people WHERE minute >= {since} ORDER BY minute, bot",
-    },
-    Panel {
-        name: "events_per_type",
-        reads: Reads::View { name: "events_per_type", back: minutes(70) },
-        every: FIVE_SECONDS,
-        sql: "SELECT minute, \"type\", events FROM events_per_type WHERE minute >= {since} ORDER BY minute, \"type\"",
-    },
-    Panel {
-        name: "bytes_changed",
-        reads: Reads::View { name: "bytes_changed", back: minutes(70) },
-        every: FIVE_SECONDS,
-        sql: "SELECT minute, added, removed FROM bytes_changed WHERE minute >= {since} ORDER BY minute",
-    },
-    Panel {
-        name: "edits_per_page",
-        reads: Reads::View { name: "edits_per_page", back: minutes(30) },
-        every: FIVE_SECONDS,
-        sql: "WITH newest AS (SELECT max(ten_minutes) AS start FROM edits_per_page WHERE ten_minutes >= {since}) \
-              SELECT wiki, title, sum(edits) AS edits, max(newest.start) AS ten_minutes \
-              FROM edits_per_page JOIN newest ON ten_minutes >= newest.start - INTERVAL '10 minutes' \
-              WHERE ten_minutes >= {since} GROUP BY wiki, title ORDER BY edits DESC, wiki, title LIMIT 10",
-    },
-    Panel {
-        name: "events_per_domain",
-        reads: Reads::View { name: "events_per_domain", back: minutes(20) },
-        every: FIVE_SECONDS,
-        sql: "WITH newest AS (SELECT max(minute) AS start FROM events_per_domain WHERE minute >= {since}) \
-              SELECT domain, sum(events) AS events, max(newest.start) AS newest \
-              FROM events_per_domain JOIN newest ON minute > newest.start - INTERVAL '10 minutes' \
-              WHERE minute >= {since} GROUP BY domain ORDER BY events DESC, domain LIMIT 10",
-    },
-    Panel {
-        name: "new_pages",
-        reads: Reads::View { name: "new_pages", back: minutes(120) },
-        every: FIVE_SECONDS,
-        sql: "WITH newest AS (SELECT max(hour) AS start FROM new_pages WHERE hour >= {since}) \
-              SELECT hour, domain, pages FROM new_pages JOIN newest ON hour = newest.start \
-              WHERE hour >= {since} ORDER BY pages DESC, domain LIMIT 10",
-    },
-];
+/// Numbers over windows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Chart {
+    /// How they are drawn.
+    pub(crate) style: Style,
+    /// The column with the window's start.
+    pub(crate) window: String,
+    /// From one window to the next, where that is always as far; milliseconds.
+    pub(crate) step_ms: Option<f64>,
+    /// About as far, where it is not.
+    pub(crate) about_ms: f64,
+    /// How long each window is, where they overlap.
+    pub(crate) size_ms: Option<f64>,
+    /// How many windows are shown.
+    pub(crate) windows: u32,
+    /// The numbers.
+    pub(crate) values: Vec<Value>,
+    /// Whether all of them stand in one chart.
+    pub(crate) together: bool,
+    /// What tells the series apart.
+    pub(crate) series: Vec<String>,
+    /// Whether other series are added up; where not, they are left out.
+    pub(crate) others: bool,
+    /// What values of the series are called.
+    pub(crate) labels: std::collections::BTreeMap<String, String>,
+    /// Numbers of the view that are not drawn.
+    pub(crate) left_out: usize,
+}
 
-impl Panel {
-    /// The query as of `status`, or `None` when what it reads is not there.
-    pub(crate) fn query(&self, status: &Status) -> Option<String> {
-        match self.reads {
-            Reads::View { name, back } => {
-                let view = status.views.get(name)?;
-                let since = view.watermark.map_or(Timestamp::default(), |watermark| watermark.minus(back));
-                Some(self.sql.replace("{since}", &format!("TIMESTAMP '{since}'")))
-            }
-            Reads::Stream { name, last } => {
-                let end = status.streams.get(name)?.end.0;
-                Some(self.sql.replace("{from_offset}", &end.saturating_sub(last).to_string()))
+/// How a chart is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Style {
+    Bars,
+    Lines,
+    Points,
+}
+
+/// One number of a chart.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Value {
+    pub(crate) name: String,
+    pub(crate) down: bool,
+    pub(crate) adds_up: bool,
+}
+
+/// What is greatest in the newest windows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Ranks {
+    pub(crate) window: String,
+    pub(crate) about_ms: f64,
+    pub(crate) windows: u32,
+    pub(crate) value: Value,
+    pub(crate) series: String,
+    pub(crate) aside: Vec<String>,
+    pub(crate) link: Option<String>,
+}
+
+/// The newest rows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Table {
+    pub(crate) columns: Vec<Head>,
+    /// The column by which they are the newest: the window's start; without, they are the last that were made.
+    pub(crate) newest_by: Option<String>,
+    pub(crate) about_ms: f64,
+    /// Columns of the view that are not shown.
+    pub(crate) left_out: usize,
+}
+
+/// One column of a table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Head {
+    pub(crate) name: String,
+    pub(crate) number: bool,
+}
+
+/// The newest events.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Events {
+    pub(crate) columns: Vec<String>,
+    pub(crate) change: Option<(String, String)>,
+    pub(crate) hide: Option<String>,
+    pub(crate) link: Option<String>,
+    /// Whether there are columns at all; without, an event is shown as it came.
+    pub(crate) whole: bool,
+}
+
+/// The panels of a dashboard, and how many more there would be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Panels {
+    pub(crate) panels: Vec<Panel>,
+    pub(crate) left_out: usize,
+    /// The events are made up: nothing links outside.
+    pub(crate) simulated: bool,
+}
+
+impl Panels {
+    /// Those of `engine` as it is now. `refused` says whether anything was refused, which then has a panel, too.
+    pub(crate) fn of(engine: &Engine, refused: bool) -> Self {
+        let pipeline = engine.pipeline();
+        let dashboard = &pipeline.dashboard;
+        let views = engine.lake().views();
+        let mut panels = Vec::new();
+        for (name, config) in &dashboard.panels {
+            if config.kind != Some(PanelKind::None) {
+                panels.extend(automatic::as_asked(engine, &views, name, config));
             }
         }
+        let has_own = |panel: &dyn Fn(&lakehead_engine::dashboard::PanelOf) -> bool| {
+            dashboard.panels.iter().any(|(_, config)| panel(&config.of))
+        };
+        let mut streams: Vec<Name> = pipeline.streams.keys().cloned().collect();
+        streams.extend(Name::new("rejects").ok().filter(|_| refused));
+        for stream in &streams {
+            if !has_own(&|of| matches!(of, lakehead_engine::dashboard::PanelOf::Stream(name) if name == stream)) {
+                panels.extend(automatic::of_stream(engine, stream));
+            }
+        }
+        for view in &views {
+            if !has_own(&|of| matches!(of, lakehead_engine::dashboard::PanelOf::View(name) if name == view.name())) {
+                panels.push(automatic::of_view(view));
+            }
+        }
+        let left_out = panels.len().saturating_sub(PANELS_MAX);
+        panels.truncate(PANELS_MAX);
+        if dashboard.simulated {
+            panels.iter_mut().for_each(Panel::unlink);
+        }
+        Self { panels, left_out, simulated: dashboard.simulated }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_query_is_bounded_by_what_it_reads() {
-        for panel in PANELS {
-            let word = match panel.reads {
-                Reads::View { name, .. } => {
-                    assert!(panel.sql.contains(&format!("FROM {name} ")), "{}", panel.name);
-                    "{since}"
-                }
-                Reads::Stream { .. } => "{from_offset}",
-            };
-            assert!(panel.sql.contains(word), "{}", panel.name);
-            assert!(panel.sql.matches('{').count() == panel.sql.matches(word).count(), "{}", panel.name);
+impl Panel {
+    /// What is made up leads nowhere.
+    fn unlink(&mut self) {
+        match &mut self.shows {
+            Shows::Events(events) => events.link = None,
+            Shows::Ranks(ranks) => ranks.link = None,
+            Shows::Chart(_) | Shows::Table(_) | Shows::Rate => {}
         }
     }
 }

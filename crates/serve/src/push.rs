@@ -54,6 +54,9 @@ fn document(pushed: &Pushed) -> Value {
     if !pushed.rejected.is_empty() {
         document["invalid"] = json!(pushed.rejected);
     }
+    if pushed.without_event_time > 0 {
+        document["without_event_time"] = json!({ "count": pushed.without_event_time, "reason": pushed.why_without });
+    }
     if pushed.repeated {
         document["repeated"] = json!(true);
     }
@@ -94,6 +97,10 @@ mod tests {
         assert_eq!(status(&some), StatusCode::MULTI_STATUS);
         assert_eq!(document(&some)["invalid"], json!([{"index": 1, "reason": "not JSON"}]));
         assert_eq!(status(&Pushed { rejected: bad(), ..Pushed::default() }), StatusCode::BAD_REQUEST);
+        let untimed =
+            Pushed { accepted: 2, without_event_time: 1, why_without: Some("no dt".into()), ..Pushed::default() };
+        assert_eq!(status(&untimed), StatusCode::CREATED);
+        assert_eq!(document(&untimed)["without_event_time"], json!({"count": 1, "reason": "no dt"}));
         assert_eq!(status(&Pushed { repeated: true, ..Pushed::default() }), StatusCode::CREATED);
     }
 }

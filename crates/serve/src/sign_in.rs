@@ -30,17 +30,30 @@ struct Form {
     token: String,
 }
 
-/// The form, with the status that says why one sees it.
+/// Where the page says why one sees it again.
+const PLACE: &str = "{why}";
+
+/// The form, for who has not sent a token yet.
 pub(crate) fn page() -> Response {
-    (StatusCode::UNAUTHORIZED, Html(PAGE)).into_response()
+    (StatusCode::UNAUTHORIZED, Html(PAGE.replace(PLACE, ""))).into_response()
+}
+
+/// The form again, with the status and the sentence that say why. The sentence is ours, without markup.
+fn again(status: StatusCode, why: &str) -> Response {
+    let why = format!("<p id=\"why\" role=\"alert\">{}</p>", why.replace('&', "&amp;").replace('<', "&lt;"));
+    (status, Html(PAGE.replace(PLACE, &why))).into_response()
 }
 
 /// `POST /sign-in`: sets the cookie and leads to the dashboard when the token is right.
 pub(crate) async fn post(State(app): State<Arc<App>>, body: Body) -> Result<Response, Refusal> {
-    let body = body::read(body, FORM_BYTES_MAX, BODY_TIME_MAX).await?;
+    let body = match body::read(body, FORM_BYTES_MAX, BODY_TIME_MAX).await {
+        Ok(body) => body,
+        // A browser that sent a form shows a page.
+        Err(refusal) => return Ok(again(refusal.status, &format!("The token was not looked at: {}.", refusal.error))),
+    };
     let Some(token) = read_form(&body).filter(|offered| app.token.as_ref().is_some_and(|token| token.matches(offered)))
     else {
-        return Ok(page());
+        return Ok(again(StatusCode::UNAUTHORIZED, "This is not the token of this pipeline."));
     };
     let cookie = format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict", encode(&token));
     let cookie = HeaderValue::from_str(&cookie)

@@ -1,20 +1,21 @@
 //! `POST /v1/sql`: one read-only query, answered in the format that the caller accepts.
 //!
-//! The body is the SQL. What bounds an answer in rows, memory and time are the lake's own limits; here only the number
-//! of queries at once and the length of the text are bounded. An answer that was cut says so in a header.
+//! The body is the SQL. It is parsed, planned and run in a worker process, which has all the limits
+//! ([`lakehead_engine::sql`]); here its bytes go to the client as fast as the client takes them. An answer that was cut, and
+//! one that is not of one moment, say so in a header. An answer that breaks off, at a limit or by a defect, ends its
+//! connection in the middle, so that nobody takes a part for the whole.
 
 use std::sync::Arc;
 
 use axum::{
-    body::{Body, Bytes},
+    body::Body,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use lakehead_query::{
-    Answer,
-    format::{self, Format},
-};
+use bytes::BytesMut;
+use lakehead_engine::sql::{self, Answering, Form, SQL_BYTES_MAX};
+use lakehead_model::Kind;
 
 use crate::{
     app::App,
@@ -22,23 +23,26 @@ use crate::{
     refusal::{Refusal, status_of},
 };
 
-/// The longest query text.
-const SQL_BYTES_MAX: usize = 64 << 10;
-/// How many queries run at once; more wait. Each may take a core, and the stream needs the machine too.
-pub(crate) const QUERIES_MAX: usize = 4;
+/// What small answers have at most: they go out at once, with their length.
+const AT_ONCE_BYTES_MAX: usize = 64 << 10;
+/// When a client that was sent away may come again, in seconds.
+const AGAIN_AFTER: u32 = 5;
 /// Set to `true` when the answer has more rows than the limit lets through.
 const TRUNCATED: HeaderName = HeaderName::from_static("lakehead-truncated");
 
-const FORMATS: [(&str, Format); 4] = [
-    ("application/json", Format::Json),
-    ("application/x-ndjson", Format::Ndjson),
-    ("text/csv", Format::Csv),
-    ("application/vnd.apache.arrow.stream", Format::Arrow),
+/// What whoever reads the answer must know, a header for each.
+const WARNING: HeaderName = HeaderName::from_static("lakehead-warning");
+
+const FORMATS: [(&str, Form); 4] = [
+    ("application/json", Form::Json),
+    ("application/x-ndjson", Form::Ndjson),
+    ("text/csv", Form::Csv),
+    ("application/vnd.apache.arrow.stream", Form::Arrow),
 ];
 
 /// `POST /v1/sql`
 pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
-    let (content_type, format) = accepted(&headers)?;
+    let (content_type, form) = accepted(&headers)?;
     let body = body::read(body, SQL_BYTES_MAX, BODY_TIME_MAX).await?;
     let sql = std::str::from_utf8(&body).map_err(|error| {
         Refusal::new(StatusCode::BAD_REQUEST, format!("the query is not UTF-8 from byte {}", error.valid_up_to()))
@@ -46,34 +50,54 @@ pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: 
     if sql.trim().is_empty() {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "the body is empty; send one SQL query as text"));
     }
-    let _turn = app.queries.acquire().await;
-    let answer = app.engine.lake().query(sql).await.map_err(refused)?;
-    let truncated = answer.truncated;
-    let written = write(answer, format).await?;
-    let mut response = ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], written).into_response();
+    let answering = app.sql.answer(sql, form).await.map_err(refused)?;
+    let (truncated, warnings) = (answering.head.truncated, answering.head.warnings.clone());
+    let body = body_of(answering).await.map_err(refused)?;
+    let mut response = ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response();
     if truncated {
         response.headers_mut().insert(TRUNCATED, HeaderValue::from_static("true"));
+    }
+    for warning in warnings {
+        // What a header cannot hold is left out of it; the names in a warning are plain.
+        let plain: String = warning.chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).collect();
+        if let Ok(value) = HeaderValue::from_str(&plain) {
+            response.headers_mut().append(WARNING, value);
+        }
     }
     Ok(response)
 }
 
-async fn write(answer: Answer, format: Format) -> Result<Bytes, Refusal> {
-    let write = move || {
-        let mut written = Vec::new();
-        format::write(&answer, format, &mut written).map(|()| Bytes::from(written))
-    };
-    match tokio::task::spawn_blocking(write).await {
-        Ok(written) => written.map_err(refused),
-        Err(error) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("writing the answer: {error}"))),
+/// The answer's bytes: all of them when they are few, else as they come.
+async fn body_of(mut answering: Answering) -> Result<Body, sql::Error> {
+    let mut first = BytesMut::new();
+    while first.len() <= AT_ONCE_BYTES_MAX {
+        match answering.next().await {
+            Some(piece) => first.extend_from_slice(&piece?),
+            None => return Ok(Body::from(first.freeze())),
+        }
+    }
+    let rest = futures::stream::unfold(Some(answering), |answering| async {
+        let mut answering = answering?;
+        // After an error there is nothing: the connection ends there.
+        match answering.next().await? {
+            Ok(piece) => Some((Ok(piece), Some(answering))),
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    let first = futures::stream::once(async { Ok(first.freeze()) });
+    Ok(Body::from_stream(futures::StreamExt::chain(first, rest)))
+}
+
+/// How a query's error is told.
+pub(crate) fn refused(error: sql::Error) -> Refusal {
+    match error.kind() {
+        Kind::Unavailable => Refusal::busy(error.to_string(), AGAIN_AFTER),
+        kind => Refusal::new(status_of(kind), error.to_string()),
     }
 }
 
-fn refused(error: lakehead_query::Error) -> Refusal {
-    Refusal::new(status_of(error.kind()), error.to_string())
-}
-
 /// The first format that the caller names and we have; JSON for one who takes anything.
-fn accepted(headers: &HeaderMap) -> Result<(&'static str, Format), Refusal> {
+fn accepted(headers: &HeaderMap) -> Result<(&'static str, Form), Refusal> {
     let lines: Vec<_> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let types = lines.iter().flat_map(|line| line.split(',')).map(|one| one.split(';').next().unwrap_or(one).trim());
     let mut asked = false;

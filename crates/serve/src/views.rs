@@ -27,10 +27,14 @@ use crate::{
     app::App,
     body::{self, BODY_TIME_MAX},
     refusal::{Refusal, status_of},
+    sql,
 };
 
 /// Room for a question: a condition as long as a query may be, and two numbers.
 const QUESTION_BYTES_MAX: usize = 64 << 10;
+
+/// How many of these are answered at once; more wait. Each may take a core, and the stream needs the machine too.
+pub(crate) const QUERIES_MAX: usize = 4;
 
 /// Where to go on from, in the answer.
 const POSITION: HeaderName = HeaderName::from_static("lakehead-position");
@@ -68,7 +72,7 @@ pub(crate) async fn explain(
         })?
     };
     let _turn = app.queries.acquire().await;
-    let explanation = app.engine.lake().explain_view(&name, &question).await.map_err(refused)?;
+    let explanation = app.sql.explain(&name, &question).await.map_err(sql::refused)?;
     Ok(Json(explanation).into_response())
 }
 

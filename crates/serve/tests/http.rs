@@ -12,6 +12,7 @@ use std::{
 use lakehead_engine::{
     Engine, Parts, Pipeline,
     pipeline::{StreamConfig, Token, ViewConfig},
+    sql::{Launch, TIME_MAX, Workers},
 };
 use lakehead_model::{Clock, Name, StreamSchema, Timestamp};
 use lakehead_serve::{NotReloaded, Reload, Reloading};
@@ -103,7 +104,8 @@ impl Served {
             let _ = stopped.await;
         };
         let reload = Arc::new(Second(Arc::clone(&engine)));
-        let serving = tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), reload, shutdown));
+        let sql = Workers::new(engine.lake(), Launch::Thread, TIME_MAX);
+        let serving = tokio::spawn(lakehead_serve::serve(listener, Arc::clone(&engine), reload, sql, shutdown));
         Self { address: address.to_string(), engine, stop: Some(stop), serving, _data: data }
     }
 
@@ -163,6 +165,7 @@ fn pipeline(data: &Path, listen: std::net::SocketAddr) -> Pipeline {
         views: [(name("events_per_type"), ViewConfig::new(sql))].into(),
         store: lakehead_store::Options::default(),
         verify: lakehead_engine::audit::AuditSettings::default(),
+        dashboard: lakehead_engine::dashboard::Dashboard::default(),
     }
 }
 
@@ -294,7 +297,13 @@ async fn another_machine_needs_the_token_and_a_browser_there_gets_a_form() {
     assert_eq!(let_in.status, 200);
     let form = served.ask("GET", "/", &[far], b"").await;
     assert!(form.status == 401 && form.text().contains("<form"), "{}", form.text());
-    assert_eq!(served.ask("POST", "/sign-in", &[far], b"token=wrong").await.status, 401);
+    assert!(!form.text().contains("not the token"), "nobody has offered one yet");
+    let wrong = served.ask("POST", "/sign-in", &[far], b"token=wrong").await;
+    assert!(wrong.status == 401 && wrong.text().contains("<form"), "{}", wrong.text());
+    assert!(wrong.text().contains("This is not the token of this pipeline."), "{}", wrong.text());
+    let large = served.ask("POST", "/sign-in", &[far], &[b'x'; 5 << 10]).await;
+    assert!(large.status == 413 && large.text().contains("<form"), "{}", large.text());
+    assert!(!large.text().contains("not the token"), "it was not looked at: {}", large.text());
     let signed_in = served.ask("POST", "/sign-in", &[far], b"token=correct%3Bhorse%2Cbattery").await;
     assert_eq!((signed_in.status, signed_in.header("location")), (303, Some("/")));
     let cookie = signed_in.header("set-cookie").expect("a cookie");
@@ -307,7 +316,7 @@ async fn another_machine_needs_the_token_and_a_browser_there_gets_a_form() {
 #[tokio::test]
 async fn the_status_and_the_panels_are_pushed_and_the_stream_ends_with_the_server() {
     let served = Served::start().await;
-    let socket = served.send("GET", "/v1/live", &[], b"").await;
+    let socket = served.send("GET", "/v1/live?see=stream:recentchange,view:events_per_type", &[], b"").await;
     let mut lines = BufReader::new(socket).lines();
     let mut next = async || loop {
         let line = lines.next_line().await.expect("a line")?;
@@ -332,8 +341,8 @@ async fn the_status_and_the_panels_are_pushed_and_the_stream_ends_with_the_serve
         loop {
             let (event, data) = next().await.expect("a frame");
             is_counted |= event == "status" && data["streams"]["recentchange"]["events"] == 1;
-            is_listed |= data["panel"] == "latest" && data["rows"][0]["title"] == "T";
-            if data["panel"] == "events_per_type" && data["rows"][0]["events"] == 1 {
+            is_listed |= data["panel"] == "stream:recentchange" && data["rows"][0]["o"] == 0;
+            if data["panel"] == "view:events_per_type" && data["rows"][0]["v0"] == 1.0 {
                 by_type = Some(data);
             }
             if is_counted
@@ -345,9 +354,49 @@ async fn the_status_and_the_panels_are_pushed_and_the_stream_ends_with_the_serve
         }
     };
     let panel = tokio::time::timeout(SOON, shown).await.expect("shown in time");
-    assert_eq!(panel["rows"][0], json!({"minute": "2027-01-15T08:00:00Z", "type": "edit", "events": 1}));
+    assert_eq!(panel["rows"][0], json!({"x": "2027-01-15T08:00:00Z", "k": 1, "s": "vedit", "v0": 1.0}));
     let ended = async { while next().await.is_some() {} };
     tokio::join!(served.stop(), ended);
+}
+
+#[tokio::test]
+async fn only_what_is_seen_is_asked_and_the_list_of_panels_follows_a_reload() {
+    let served = Served::start().await;
+    let socket = served.send("GET", "/v1/live", &[], b"").await;
+    let mut lines = BufReader::new(socket).lines();
+    let mut next = async |event: &str| loop {
+        let line = lines.next_line().await.expect("a line").expect("it goes on");
+        if line.strip_prefix("event: ") == Some(event) {
+            let data = lines.next_line().await.expect("a line").expect("its data");
+            return serde_json::from_str::<Value>(data.strip_prefix("data: ").expect("data")).expect("JSON");
+        }
+        assert_ne!(line, "event: panel", "nothing is seen yet");
+    };
+    let client = next("hello").await["client"].as_u64().expect("a number");
+    let names = |panels: &Value| {
+        let panels = panels["panels"].as_array().cloned().unwrap_or_default();
+        panels.iter().map(|panel| panel["name"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    let panels = next("panels").await;
+    assert_eq!(names(&panels), ["rate:recentchange", "stream:recentchange", "view:events_per_type"]);
+    next("status").await;
+    next("status").await;
+    assert_eq!(served.ask("POST", "/v1/reload", &[], b"").await.status, 200);
+    let panels = next("panels").await;
+    assert_eq!(names(&panels)[3], "view:second", "{panels}");
+    let sees = async |client: u64, body: &[u8]| served.ask("POST", &format!("/v1/live/{client}"), &[], body).await;
+    assert_eq!(sees(client, b"[\"view:second\", \"no such\"]").await.status, 204);
+    assert_eq!(sees(client + 7, b"[]").await.status, 404);
+    assert_eq!(sees(client, b"{}").await.status, 400);
+    let mut line = async || loop {
+        let line = lines.next_line().await.expect("a line").expect("it goes on");
+        if line.contains("\"panel\":") && !line.contains("\"panels\":") {
+            return line;
+        }
+    };
+    let shown = tokio::time::timeout(SOON, line()).await.expect("in time");
+    assert_eq!(shown, r#"data: {"panel":"view:second","part":1,"rows":[]}"#);
+    served.stop().await;
 }
 
 #[tokio::test]

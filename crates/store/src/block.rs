@@ -1,7 +1,7 @@
 //! A block as readers get it: the events of one write, shared by all of them.
 
 use bytes::Bytes;
-use lakehead_model::{Offset, Timestamp};
+use lakehead_model::{Offset, TimeRule, Timestamp};
 
 /// The events of one write, committed. Readers share it; the payload is never copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub struct Block {
     pub event_time_least: Option<Timestamp>,
     /// The greatest event time in the block, likewise.
     pub event_time_greatest: Option<Timestamp>,
+    /// By which rule these times, and the progress, were read; `None` where that is not known. To who reads by another rule
+    /// they say nothing.
+    pub time_rule: Option<TimeRule>,
     /// The event time up to which all the stream's sources had brought everything after this block, as far as they tell.
     pub progress: Option<Timestamp>,
     /// The stream's epoch when this block was written.
@@ -95,6 +98,7 @@ mod tests {
             received_time: Timestamp(1),
             event_time_least: None,
             event_time_greatest: None,
+            time_rule: None,
             progress: None,
             epoch: 0,
             payload: Bytes::from_static(b"{}\n[1]\n7\n"),

@@ -11,7 +11,7 @@
 
 use std::{
     collections::VecDeque,
-    mem,
+    io, mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -199,6 +199,11 @@ pub(crate) fn run(stream: &Inner) {
             (Sync::Off, _) | (_, None) => Ok(false),
             (_, Some(last)) => last.file.sync().map(|()| true),
         };
+        // A file without a name is gone with its last handle, however well it was synced.
+        let synced = synced.and_then(|synced| match batch.back() {
+            Some(last) if !last.file.is_at(&last.fresh.at.path)? => Err(gone()),
+            _ => Ok(synced),
+        });
         match synced {
             Ok(synced) => {
                 crash::point("sync.after");
@@ -213,6 +218,13 @@ pub(crate) fn run(stream: &Inner) {
             }
         }
     }
+}
+
+/// The error for a segment that somebody took away.
+pub(crate) fn gone() -> io::Error {
+    let what = "it was removed or moved, or a folder that leads to it, while Lakehead writes it; put it back, or stop Lakehead \
+                and see what `lakehead fsck` says";
+    io::Error::new(io::ErrorKind::NotFound, what)
 }
 
 /// Shows the blocks, then tells everyone who waits: who is told finds them.

@@ -42,6 +42,8 @@ pub(crate) trait File: Send + Sync + fmt::Debug {
     fn truncate(&self, len: u64) -> io::Result<()>;
     /// The length in bytes.
     fn len(&self) -> io::Result<u64>;
+    /// Whether this is the file that `path` names now: not when somebody removed or moved it, or a folder that leads to it.
+    fn is_at(&self, path: &Path) -> io::Result<bool>;
 }
 
 /// Removes what may be left under a name that is needed.

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use lakehead_model::{Cursor, Name, Offset, Timestamp};
+use lakehead_model::{Cursor, Name, Offset, TimeRule, Timestamp};
 
 pub(crate) use crate::envelope::TRAILER_LEN;
 use crate::{
@@ -19,9 +19,12 @@ pub(crate) const FRAME_MAGIC: u32 = 0x184D_2A5B;
 const HEAD_MAGIC: &[u8; 7] = b"LHBLOCK";
 /// The last eight bytes of every footer.
 pub(crate) const END_MAGIC: &[u8; 8] = b"LHBLKEND";
-const VERSION: u8 = 1;
-/// Bytes of a footer of this version that names no cursor and no key.
-const FIXED_LEN: usize = 112 + TRAILER_LEN;
+/// The version that is written. Version 1, which says nothing of the rule of event times, is read as well.
+const VERSION: u8 = 2;
+/// Bytes of a footer of version 1 that names no cursor and no key.
+const FIXED_LEN_1: usize = 112 + TRAILER_LEN;
+/// The same of version 2: eight more, for the rule.
+const FIXED_LEN: usize = FIXED_LEN_1 + 8;
 
 /// Greatest length of a footer: 128 cursors of 64 KiB, and the keys of one block, twice over.
 pub(crate) const FOOTER_BYTES_MAX: usize = 16 << 20;
@@ -29,7 +32,7 @@ const ENVELOPE: Envelope = Envelope {
     frame_magic: FRAME_MAGIC,
     head_magic: HEAD_MAGIC,
     end_magic: END_MAGIC,
-    len: (FIXED_LEN, FOOTER_BYTES_MAX),
+    len: (FIXED_LEN_1, FOOTER_BYTES_MAX),
 };
 /// Greatest number, offset, count of bytes and epoch: no log gets there, and what comes after it still fits.
 pub(crate) const NUMBER_MAX: u64 = 1 << 62;
@@ -59,6 +62,8 @@ pub(crate) struct Footer {
     pub(crate) received_time: Timestamp,
     pub(crate) event_time_least: Option<Timestamp>,
     pub(crate) event_time_greatest: Option<Timestamp>,
+    /// By which rule the event times, and the progress of the cursors, were read; `None` where that is not known.
+    pub(crate) time_rule: Option<TimeRule>,
     pub(crate) synced_to: Offset,
     pub(crate) synced_blocks: u64,
     pub(crate) epoch: u64,
@@ -132,6 +137,7 @@ impl Footer {
         put(out, self.epoch.to_le_bytes());
         put(out, u32::try_from(self.cursors.len()).ok()?.to_le_bytes());
         put(out, u32::try_from(self.keys.len()).ok()?.to_le_bytes());
+        put(out, self.time_rule.map_or(0, TimeRule::number).to_le_bytes());
         put_cursors(out, &self.cursors)?;
         put_keys(out, self.keys.iter())?;
         let chain = Running::after(chain_before).over(out).value();
@@ -148,14 +154,14 @@ impl Footer {
     /// Reads a whole footer and checks its own checksum. The chain is the caller's to check: it needs the data frame.
     pub(crate) fn open(bytes: &[u8], seed: u64) -> Result<(Self, Seals), NotAFooter> {
         let Opened { version, mut fields, chain, chained_len } = ENVELOPE.open(bytes, seed)?;
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(NotAFooter::Version(version));
         }
-        let footer = Self::fields(&mut fields)?;
+        let footer = Self::fields(&mut fields, version)?;
         Ok((footer, Seals { chained_len, chain }))
     }
 
-    fn fields(fields: &mut Fields<'_>) -> Result<Self, NotAFooter> {
+    fn fields(fields: &mut Fields<'_>, version: u8) -> Result<Self, NotAFooter> {
         let number = fields.u64()?;
         let first_offset = Offset(fields.u64()?);
         let count = fields.u32()?;
@@ -179,6 +185,7 @@ impl Footer {
             return Err(NotAFooter::Damaged);
         }
         let (cursor_count, key_count) = (fields.u32()?, fields.u32()?);
+        let time_rule = if version == 1 { None } else { TimeRule::kept(fields.u64()?) };
         let cursors = fields.cursors(cursor_count)?;
         let keys = fields.keys(key_count)?;
         if !fields.0.is_empty() {
@@ -194,6 +201,7 @@ impl Footer {
             received_time,
             event_time_least: times.map(|t| t.0),
             event_time_greatest: times.map(|t| t.1),
+            time_rule,
             synced_to,
             synced_blocks,
             epoch,
@@ -231,6 +239,7 @@ mod tests {
             received_time: Timestamp(1_700_000_000_000_000),
             event_time_least: Some(Timestamp(-1)),
             event_time_greatest: Some(Timestamp(1)),
+            time_rule: TimeRule::kept(77),
             synced_to: Offset(9),
             synced_blocks: 2,
             epoch: 1,
@@ -288,11 +297,30 @@ mod tests {
     #[test]
     fn a_newer_version_is_told_from_damage() {
         let mut bytes = sealed();
-        *bytes.get_mut(15).expect("within") = 2;
+        *bytes.get_mut(15).expect("within") = 3;
         assert_eq!(Footer::open(&bytes, 7), Err(NotAFooter::Damaged), "without its checksum");
+        resealed(&mut bytes);
+        assert_eq!(Footer::open(&bytes, 7), Err(NotAFooter::Version(3)));
+    }
+
+    /// Puts right the footer's own checksum.
+    fn resealed(bytes: &mut Vec<u8>) {
         let at = bytes.len() - TRAILER_LEN + 8;
         let checksum = Running::after(7).over(bytes.get(..at).expect("within")).value().to_le_bytes();
         bytes.splice(at..at + 8, checksum);
-        assert_eq!(Footer::open(&bytes, 7), Err(NotAFooter::Version(2)));
+    }
+
+    #[test]
+    fn a_footer_of_version_1_is_read_and_knows_no_rule() {
+        let mut bytes = sealed();
+        let len = bytes.len() - 8;
+        *bytes.get_mut(15).expect("within") = 1;
+        bytes.drain(112..120);
+        bytes.splice(4..8, (len as u32 - 8).to_le_bytes());
+        bytes.splice(len - 16..len - 12, (len as u32).to_le_bytes());
+        resealed(&mut bytes);
+        assert_eq!(len_by_trailer(&bytes), Some(len));
+        let (read, _) = Footer::open(&bytes, 7).expect("whole");
+        assert_eq!(read, Footer { time_rule: None, ..footer() });
     }
 }

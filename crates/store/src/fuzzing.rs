@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, io::Read, path::Path, sync::Arc};
 
-use lakehead_model::{Clock, Cursor, Name, Offset, Timestamp};
+use lakehead_model::{Clock, Cursor, Name, Offset, TimeRule, Timestamp};
 
 use crate::{
     Options, Stream,
@@ -241,6 +241,7 @@ fn open_segment(recipe: &mut Recipe<'_>) -> Vec<u8> {
             received_time: HOUR,
             event_time_least: Some(HOUR),
             event_time_greatest: Some(HOUR),
+            time_rule: TimeRule::kept(recipe.u8().into()),
             synced_to: Offset(offset.saturating_sub(u64::from(recipe.u8() % 8))),
             synced_blocks: number.saturating_sub(u64::from(recipe.u8() % 4)),
             epoch: 0,
@@ -288,6 +289,7 @@ fn sealed_segment(recipe: &mut Recipe<'_>) -> Vec<u8> {
                 raw_len,
                 received_time: HOUR,
                 event_times: (count > 0).then_some((HOUR, HOUR)),
+                time_rule: TimeRule::kept(7),
                 progress: None,
                 epoch: 0,
             };

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use bytes::{Bytes, BytesMut};
-use lakehead_model::{Cursor, Name, Timestamp};
+use lakehead_model::{Cursor, Name, TimeRule, Timestamp};
 
 use crate::{
     Options,
@@ -14,7 +14,8 @@ use crate::{
 
 /// A block with this many bytes of keys is full, so that its footer keeps within its bound.
 const KEY_BYTES_FULL: usize = 1 << 20;
-/// Sources that one stream may have had: their cursors are repeated in every footer.
+/// Sources that one stream may have at one time: their cursors are repeated in every footer. One that is done gives its
+/// place back ([`Stream::drop_cursors`](crate::Stream::drop_cursors)).
 pub(crate) const SOURCES_MAX: usize = 128;
 
 /// The appends of one block to come.
@@ -24,6 +25,9 @@ pub(crate) struct Gathering {
     pub(crate) ends: Vec<u32>,
     pub(crate) event_time_least: Option<Timestamp>,
     pub(crate) event_time_greatest: Option<Timestamp>,
+    /// By which rule these were read: nothing before anything came that says it, `Some(None)` where not all were read by
+    /// the same.
+    time_rule: Option<Option<TimeRule>>,
     /// The cursors that these appends moved.
     cursors: BTreeMap<Name, Cursor>,
     /// One for each append, in order: who waits, with how many events and which keys.
@@ -96,6 +100,11 @@ impl Gathering {
     /// Takes an append in. `now` is when the first came, for the block's age.
     pub(crate) fn add(&mut self, append: Append, waiting: Waiting, now: Instant, options: &Options) {
         let Append { source, events, cursor, keys, urgent } = append;
+        let says_times = !events.is_empty() || cursor.as_ref().is_some_and(|cursor| cursor.progress.is_some());
+        if says_times {
+            let rule = events.time_rule();
+            self.time_rule = Some(self.time_rule.map_or(rule, |before| before.filter(|_| before == rule)));
+        }
         for time in events.event_times().iter().copied().flatten() {
             self.event_time_least = Some(self.event_time_least.map_or(time, |least| least.min(time)));
             self.event_time_greatest = self.event_time_greatest.max(Some(time));
@@ -129,12 +138,26 @@ impl Gathering {
         self.opened = self.opened.or(Some(now));
     }
 
-    /// The cursors of all sources after this block, given those before it.
-    pub(crate) fn cursors_after(&self, before: &Arc<BTreeMap<Name, Cursor>>) -> Arc<BTreeMap<Name, Cursor>> {
-        if self.cursors.is_empty() {
+    /// By which rule the times of this block were read, given that of the block before it, which goes for one that says
+    /// nothing of times.
+    pub(crate) fn time_rule_after(&self, before: Option<TimeRule>) -> Option<TimeRule> {
+        self.time_rule.unwrap_or(before)
+    }
+
+    /// The cursors of all sources after this block, given those before it. What these told of progress goes only as long as
+    /// times are `read_alike`.
+    pub(crate) fn cursors_after(
+        &self,
+        before: &Arc<BTreeMap<Name, Cursor>>,
+        read_alike: bool,
+    ) -> Arc<BTreeMap<Name, Cursor>> {
+        if self.cursors.is_empty() && read_alike {
             return Arc::clone(before);
         }
         let mut all = BTreeMap::clone(before);
+        if !read_alike {
+            all.values_mut().for_each(|cursor| cursor.progress = None);
+        }
         all.extend(self.cursors.iter().map(|(name, cursor)| (name.clone(), cursor.clone())));
         Arc::new(all)
     }

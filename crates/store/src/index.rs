@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use lakehead_model::{Cursor, Name, Offset, Timestamp};
+use lakehead_model::{Cursor, Name, Offset, TimeRule, Timestamp};
 
 pub(crate) use crate::envelope::TRAILER_LEN;
 use crate::{
@@ -24,7 +24,8 @@ pub(crate) const FRAME_MAGIC: u32 = 0x184D_2A5D;
 const HEAD_MAGIC: &[u8; 7] = b"LHINDEX";
 /// The last eight bytes of every index.
 pub(crate) const END_MAGIC: &[u8; 8] = b"LHIDXEND";
-const VERSION: u8 = 1;
+/// The version that is written. Version 1, which says nothing of the rules of event times, is read as well.
+const VERSION: u8 = 2;
 /// Bytes before the compressed body.
 const HEAD_LEN: usize = 24;
 /// Greatest length of an index in a file.
@@ -61,6 +62,8 @@ pub(crate) struct Entry {
     pub(crate) raw_len: u32,
     pub(crate) received_time: Timestamp,
     pub(crate) event_times: Option<(Timestamp, Timestamp)>,
+    /// By which rule these, and the progress, were read; `None` where that is not known.
+    pub(crate) time_rule: Option<TimeRule>,
     /// The least progress of the cursors as they stood after it.
     pub(crate) progress: Option<Timestamp>,
     pub(crate) epoch: u64,
@@ -188,6 +191,7 @@ impl Index {
         put_differences(&mut out, timed().map(|(least, _)| least.0));
         timed().for_each(|(least, greatest)| put_signed(&mut out, greatest.0.wrapping_sub(least.0)));
         put_differences(&mut out, self.blocks.iter().filter_map(|block| block.progress).map(|progress| progress.0));
+        put_differences(&mut out, self.blocks.iter().map(|block| block.time_rule.map_or(0, TimeRule::number) as i64));
         put_cursors(&mut out, &self.cursors)?;
         put_keys(&mut out, self.keys.iter())?;
         Some(out)
@@ -196,7 +200,7 @@ impl Index {
     /// Reads a whole index and checks its own checksum.
     pub(crate) fn open(bytes: &[u8], seed: u64) -> Result<Self, NotAnIndex> {
         let Opened { version, mut fields, chain, .. } = ENVELOPE.open(bytes, seed)?;
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(NotAnIndex::Version(version));
         }
         let (raw_len, stored_len) = (fields.u32()? as usize, fields.u32()? as usize);
@@ -208,10 +212,10 @@ impl Index {
         if body.len() != raw_len {
             return Err(NotAnIndex::Damaged);
         }
-        Ok(Self::read(&mut Fields(&body), chain)?)
+        Ok(Self::read(&mut Fields(&body), chain, version)?)
     }
 
-    fn read(fields: &mut Fields<'_>, chain: u64) -> Result<Self, Damaged> {
+    fn read(fields: &mut Fields<'_>, chain: u64, version: u8) -> Result<Self, Damaged> {
         let (first_number, first_offset, raw_before) = (fields.u64()?, fields.u64()?, fields.u64()?);
         let (frame_count, block_count) = (fields.u32()? as usize, fields.u32()? as usize);
         let (cursor_count, key_count) = (fields.u32()?, fields.u32()?);
@@ -250,6 +254,7 @@ impl Index {
                 raw_len: 0,
                 received_time: Timestamp(0),
                 event_times: None,
+                time_rule: None,
                 progress: None,
                 epoch: 0,
             };
@@ -294,6 +299,10 @@ impl Index {
         for (block, _) in blocks.iter_mut().zip(flags).filter(|(_, flags)| **flags & 2 != 0) {
             block.progress = Some(Timestamp(next(fields, &mut before)?));
         }
+        before = 0;
+        for block in blocks.iter_mut().filter(|_| version > 1) {
+            block.time_rule = TimeRule::kept(next(fields, &mut before)? as u64);
+        }
         let cursors = fields.cursors(cursor_count)?;
         let keys = fields.keys(key_count)?;
         if !fields.0.is_empty() {
@@ -301,6 +310,17 @@ impl Index {
         }
         Ok(Self { first_number, raw_before, frames, blocks, cursors, keys, chain })
     }
+}
+
+/// The first offset that a whole index names, whatever its checksum says.
+pub(crate) fn claimed_offset(bytes: &[u8]) -> Option<Offset> {
+    let mut fields = Fields(bytes.get(16..bytes.len().checked_sub(TRAILER_LEN)?)?);
+    let (raw_len, stored_len) = (fields.u32().ok()? as usize, fields.u32().ok()? as usize);
+    let stored = fields.take(stored_len).ok().filter(|_| raw_len <= BODY_BYTES_MAX)?;
+    let body = zstd::bulk::decompress(stored, raw_len).ok()?;
+    let mut body = Fields(&body);
+    let _number = body.u64().ok()?;
+    body.u64().ok().map(Offset)
 }
 
 /// The length of the index whose last bytes these are, by its trailer; `None` when they do not end an index.
@@ -332,6 +352,7 @@ mod tests {
             raw_len,
             received_time: Timestamp(1_700_000_000_000_000 + first_offset as i64),
             event_times: event_times.map(|(least, greatest)| (Timestamp(least), Timestamp(greatest))),
+            time_rule: TimeRule::kept(u64::from(count) * (u64::MAX / 8)),
             progress: progress.map(Timestamp),
             epoch: first_offset / 13,
         };
@@ -383,12 +404,27 @@ mod tests {
     #[test]
     fn a_newer_version_is_told_from_damage() {
         let mut bytes = index().to_bytes(5).expect("small");
-        *bytes.get_mut(15).expect("within") = 2;
+        *bytes.get_mut(15).expect("within") = 3;
         assert_eq!(Index::open(&bytes, 5), Err(NotAnIndex::Damaged), "without its checksum");
         let at = bytes.len() - TRAILER_LEN + 8;
         let checksum = Running::after(5).over(bytes.get(..at).expect("within")).value().to_le_bytes();
         bytes.splice(at..at + 8, checksum);
-        assert_eq!(Index::open(&bytes, 5), Err(NotAnIndex::Version(2)));
+        assert_eq!(Index::open(&bytes, 5), Err(NotAnIndex::Version(3)));
+    }
+
+    #[test]
+    fn an_index_of_version_1_is_read_and_knows_no_rules() {
+        let mut index = index();
+        index.blocks.iter_mut().for_each(|block| block.time_rule = None);
+        let mut body = index.body().expect("small");
+        let mut end = Vec::new();
+        put_cursors(&mut end, &index.cursors).expect("short");
+        put_keys(&mut end, index.keys.iter()).expect("short");
+        let rules_end = body.len() - end.len();
+        let rules = body.drain(rules_end - index.blocks.len()..rules_end);
+        assert!(rules.into_iter().all(|byte| byte == 0));
+        assert_eq!(Index::read(&mut Fields(&body), index.chain, 1).as_ref(), Ok(&index));
+        assert!(Index::read(&mut Fields(&body), index.chain, VERSION).is_err());
     }
 
     #[test]
@@ -396,10 +432,17 @@ mod tests {
         let mut wrong = index();
         wrong.blocks.pop();
         let body = wrong.body();
-        assert!(body.is_none_or(|body| Index::read(&mut Fields(&body), 0).is_err()), "a frame without a block");
+        assert!(
+            body.is_none_or(|body| Index::read(&mut Fields(&body), 0, VERSION).is_err()),
+            "a frame without a block"
+        );
         let body = index().body().expect("small");
         for len in 0..body.len() {
-            assert_eq!(Index::read(&mut Fields(body.get(..len).expect("within")), 0), Err(Damaged), "{len} bytes");
+            assert_eq!(
+                Index::read(&mut Fields(body.get(..len).expect("within")), 0, VERSION),
+                Err(Damaged),
+                "{len} bytes"
+            );
         }
     }
 }

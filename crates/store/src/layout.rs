@@ -70,13 +70,16 @@ impl Layout {
         hour.to_str().map(str::to_owned)
     }
 
-    /// The streams on disk, by name.
+    /// The streams on disk, by name: those that have a folder, and those of which only the inventory is left.
     pub(crate) fn list_streams(&self, files: &dyn Files) -> Result<Vec<Name>, Error> {
-        let path = self.streams();
+        let (path, recorded) = (self.streams(), self.inventory());
         let entries = files.list(&path).map_err(Error::io("list", &path))?;
         let mut names: Vec<Name> =
             entries.iter().filter(|e| e.is_folder).filter_map(|e| Name::new(&e.name).ok()).collect();
+        let entries = files.list(&recorded).map_err(Error::io("list", &recorded))?;
+        names.extend(entries.iter().filter_map(|e| Name::new(e.name.strip_suffix(".json")?).ok()));
         names.sort_unstable();
+        names.dedup();
         Ok(names)
     }
 
@@ -122,7 +125,8 @@ impl Layout {
     }
 }
 
-fn first_offset(name: &str) -> Option<Offset> {
+/// The offset that a segment's name says; `None` when it is no segment's.
+pub(crate) fn first_offset(name: &str) -> Option<Offset> {
     let digits = name.strip_suffix(SUFFIX)?;
     let whole = digits.len() == OFFSET_DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
     digits.parse().ok().filter(|_| whole).map(Offset)

@@ -8,12 +8,13 @@
 //!           envelope, footer, index
 //! block     block, gathering, only            the events of one write, and one in the making; which of them are wanted
 //! segment   files, layout, segment, sealed,   files, where they lie, walking them by their footers or their index;
-//!           seal, inventory                   making the second out of the first; what the finished ones hold
+//!           seal, inventory, evidence         making the second out of the first; what the finished ones hold; what is lost
 //! stream    recovery, published, commit,      opening; what readers see; one thread writes, one syncs
 //!           writer, aside, reader, packed,    and publishes; blocking readers, and what they have found and not read;
 //!           append, queue, retention, upkeep  the way in; what leaves the log; sealing and removing beside the live path
 //! store     marker, lock, store, fsck         one data directory, one writer; checking and repairing it
-//! beside    crash                             where a test can end the process
+//! beside    pinned                            a stream as of one moment, told to another process
+//!           crash, checked                    where a test can end the process; small records with checksums
 //! ```
 //!
 //! **What survives what.** With [`Sync::Always`] and [`Sync::Every`] a [`Ticket`] that resolved well means that the events
@@ -28,6 +29,7 @@
 mod append;
 mod aside;
 mod block;
+pub mod checked;
 mod checksum;
 mod commit;
 pub mod crash;
@@ -35,6 +37,7 @@ mod data_frame;
 mod disk;
 mod envelope;
 mod error;
+mod evidence;
 mod fields;
 mod files;
 mod footer;
@@ -47,10 +50,11 @@ mod inventory;
 mod layout;
 mod lock;
 mod mark;
-mod marker;
+pub mod marker;
 mod only;
 mod options;
 mod packed;
+mod pinned;
 mod published;
 mod quarantine;
 mod queue;
@@ -71,12 +75,14 @@ mod tests;
 pub use append::{Append, Appended, Appender, Ticket};
 pub use block::Block;
 pub use error::Error;
+pub use evidence::{Loss, Witness};
 pub use footer::IdempotencyKey;
 pub use fsck::{Checked, Finding, Severity};
 pub use lock::{Holder, holder};
 pub use only::Only;
 pub use options::{Options, SealOptions, Sync};
 pub use packed::{Packed, Unpacker};
+pub use pinned::{Hold, Pinned, Walks};
 pub use published::{Head, SegmentFile, Stats};
 pub use reader::Reader;
 pub use retention::{Expired, Need, Retention, RetentionPlan};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use lakehead_model::{Cursor, Name, Offset, Timestamp};
+use lakehead_model::{Cursor, Name, Offset, TimeRule, Timestamp};
 
 use crate::{footer::Footer, index::Index};
 
@@ -22,6 +22,8 @@ pub(crate) struct Mark {
     pub(crate) cursors: Arc<BTreeMap<Name, Cursor>>,
     /// Rises when the stream turns out to have lost what was seen outside.
     pub(crate) epoch: u64,
+    /// By which rule the times of the last block were read.
+    pub(crate) time_rule: Option<TimeRule>,
 }
 
 impl Mark {
@@ -34,6 +36,7 @@ impl Mark {
             received_time: Some(footer.received_time),
             cursors: Arc::clone(&footer.cursors),
             epoch: footer.epoch,
+            time_rule: footer.time_rule,
         }
     }
 
@@ -47,6 +50,7 @@ impl Mark {
             received_time: last.map(|block| block.received_time),
             cursors: Arc::clone(&index.cursors),
             epoch: last.map_or(0, |block| block.epoch),
+            time_rule: last.and_then(|block| block.time_rule),
         }
     }
 }

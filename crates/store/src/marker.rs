@@ -1,10 +1,10 @@
 //! `lakehead.json`: says that a directory is a Lakehead data directory, and in which layout.
 
-use std::{fs, io, io::Write, path::Path};
+use std::{fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, checked};
 
 /// The file's name in the data directory.
 const NAME: &str = "lakehead.json";
@@ -37,7 +37,9 @@ pub(crate) fn inspect(dir: &Path) -> Result<Directory, Error> {
     let path = dir.join(NAME);
     match fs::read(&path) {
         Ok(bytes) => {
-            let marker: Marker = serde_json::from_slice(&bytes).map_err(|error| {
+            let text = String::from_utf8_lossy(&bytes);
+            let text = checked::open(&text).map_err(|what| Error::corrupt(&path, 0, what))?;
+            let marker: Marker = serde_json::from_str(text).map_err(|error| {
                 Error::corrupt(&path, 0, format!("it is not the marker of a data directory: {error}"))
             })?;
             if marker.layout > LAYOUT {
@@ -66,16 +68,28 @@ pub(crate) fn inspect(dir: &Path) -> Result<Directory, Error> {
 pub(crate) fn write(dir: &Path) -> Result<(), Error> {
     let marker = Marker { what: "a Lakehead data directory".to_owned(), layout: LAYOUT };
     let path = dir.join(NAME);
-    let new = dir.join("lakehead.json.new");
-    let written = || -> io::Result<()> {
-        let mut file = fs::File::create(&new)?;
-        serde_json::to_writer(&mut file, &marker)?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&new, &path)?;
-        fs::File::open(dir)?.sync_all()
-    };
-    written().map_err(Error::io("write", &path))
+    let json = serde_json::to_string(&marker).map_err(|error| Error::Internal(format!("a marker is JSON: {error}")))?;
+    checked::write(&path, &json).map_err(Error::io("write", &path))
+}
+
+/// Whether `dir` holds streams of ours and its marker is gone or not as it was written: what is wrong then.
+///
+/// # Errors
+/// When it cannot be read, or belongs to a newer version.
+pub fn damage(dir: &Path) -> Result<Option<Error>, Error> {
+    let has_streams = || fs::read_dir(dir.join("streams")).is_ok_and(|mut entries| entries.next().is_some());
+    match inspect(dir) {
+        Err(error @ (Error::Corrupt { .. } | Error::Foreign { .. })) if has_streams() => Ok(Some(error)),
+        inspected => inspected.map(|_| None),
+    }
+}
+
+/// Makes the marker of `dir` anew, for a repair.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn renew(dir: &Path) -> Result<(), Error> {
+    write(dir)
 }
 
 #[cfg(test)]

@@ -70,8 +70,8 @@ pub struct Options {
     /// A segment ends at this many stored bytes, or with its hour. Default 256 MiB: a few hundred files for a terabyte
     /// of raw events, each opened and walked in well under a second.
     pub segment_bytes: ByteSize,
-    /// How much of the stream's end is kept in memory for its readers. Default 32 MiB: ten seconds of 3,000 events/s; who falls
-    /// further behind reads the file.
+    /// How much of the stream's end is kept in memory for its readers. Default 32 MiB: ten seconds of 3,000 events/s; and
+    /// never more than what came in the last 30 s. Who falls further behind reads the file.
     pub tail_bytes: ByteSize,
     /// How many bytes may have been handed over and not be committed yet; then appends wait. Default 32 MiB: at
     /// 500 MB/s a sync of 60 ms still never stalls the source.

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -23,6 +24,9 @@ use crate::{
 pub(crate) const KEYS_RECENT_MAX: usize = 65_536;
 /// Payload buffers kept for use again: those of the block being gathered and of the one being written.
 const SPARE_MAX: usize = 2;
+/// How long a block is kept in memory for readers at most. Whoever follows a stream is at its end within a second; at a low
+/// rate the bytes alone would let minutes of events gather that nobody reads any more.
+pub(crate) const TAIL_AGE_MAX: Duration = Duration::from_secs(30);
 /// Live places handed to a reader at once, so that a copy stays small.
 const PLACES_AT_ONCE: usize = 256;
 
@@ -183,6 +187,37 @@ impl Published {
         published
     }
 
+    /// What these files hold up to `mark`, the last of them like a finished one.
+    pub(crate) fn of_files(segments: Vec<Kept>, first_number: u64, mark: Mark) -> Self {
+        let stored_before_last = segments.iter().rev().skip(1).map(|kept| kept.end).sum();
+        Self {
+            synced_blocks: mark.next_number,
+            synced_to: mark.next_offset,
+            mark,
+            segments,
+            places: Vec::new(),
+            tail: VecDeque::new(),
+            tail_bytes: 0,
+            tail_bytes_max: 0,
+            spare: Vec::new(),
+            keys: VecDeque::new(),
+            raw_before: 0,
+            raw_before_last: 0,
+            first_number,
+            stored_before_last,
+        }
+    }
+
+    /// All segments, the last included.
+    pub(crate) fn segments(&self) -> &[Kept] {
+        &self.segments
+    }
+
+    /// The number of the first block that is kept.
+    pub(crate) fn first_number(&self) -> u64 {
+        self.first_number
+    }
+
     /// Makes a committed block visible.
     pub(crate) fn publish(&mut self, fresh: Fresh) {
         match self.segments.last_mut() {
@@ -201,9 +236,17 @@ impl Published {
         self.places.push(fresh.place);
         self.mark = fresh.mark;
         self.remember(fresh.keys.into_iter());
+        let newest = fresh.block.received_time;
         self.tail_bytes += fresh.block.memory_bytes();
         self.tail.push_back(fresh.block);
-        while self.tail_bytes > self.tail_bytes_max {
+        self.let_go(newest);
+    }
+
+    /// Lets go of what is too much, or too old at `now`, to be kept in memory.
+    pub(crate) fn let_go(&mut self, now: Timestamp) {
+        let since = now.minus(TAIL_AGE_MAX);
+        let is_old = |block: &Arc<Block>| block.received_time < since;
+        while self.tail_bytes > self.tail_bytes_max || self.tail.front().is_some_and(is_old) {
             let Some(oldest) = self.tail.pop_front() else { break };
             self.tail_bytes -= oldest.memory_bytes();
             if self.spare.len() < SPARE_MAX
@@ -212,6 +255,12 @@ impl Published {
                 self.spare.push(buffer);
             }
         }
+    }
+
+    /// Bytes that are kept in memory for readers.
+    #[cfg(test)]
+    pub(crate) fn tail_bytes(&self) -> u64 {
+        self.tail_bytes
     }
 
     fn remember(&mut self, keys: impl Iterator<Item = IdempotencyKey>) {

@@ -54,6 +54,22 @@ pub(crate) fn move_whole(
     Ok(path)
 }
 
+/// Moves whatever is at `path` into the quarantine, durably, and returns where it is: a file, a link or a folder.
+pub(crate) fn move_path(files: &dyn Files, layout: &Layout, stream: &Name, path: &Path) -> Result<PathBuf, Error> {
+    let folder = layout.quarantine();
+    files.create_folders(&folder).map_err(Error::io("create", &folder))?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (kept, _) = create_beside(files, &folder, &format!("{stream}-{name}-whole"))?;
+    // A folder does not take the place of a file.
+    files.remove(&kept).map_err(Error::io("make room for", &kept))?;
+    files.rename(path, &kept).map_err(Error::io("move to the quarantine", path))?;
+    if let Some(from) = path.parent() {
+        files.sync_folder(from).map_err(Error::io("sync", from))?;
+    }
+    sync_folders(files, layout)?;
+    Ok(kept)
+}
+
 fn sync_folders(files: &dyn Files, layout: &Layout) -> Result<(), Error> {
     let folder = layout.quarantine();
     files.sync_folder(&folder).map_err(Error::io("sync", &folder))?;

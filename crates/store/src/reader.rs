@@ -163,7 +163,11 @@ impl Reader {
                 Whereabouts::Memory(block) => {
                     self.walk = None;
                     let received = (block.received_time, block.received_time);
-                    if self.only.admits(received, block.event_time_least.zip(block.event_time_greatest)) {
+                    if self.only.admits(
+                        received,
+                        block.event_time_least.zip(block.event_time_greatest),
+                        block.time_rule,
+                    ) {
                         return self.check(Content::Memory(block)).map(Some);
                     }
                     self.skip(Border { number: block.number + 1, offset: block.end_offset() });
@@ -207,7 +211,7 @@ impl Reader {
                     };
                     let chain_before = std::mem::replace(chain, place.chain);
                     let received = (place.received_time, place.received_time);
-                    if self.only.admits(received, place.event_times) {
+                    if self.only.admits(received, place.event_times, place.time_rule) {
                         return Some(Content::Open { segment: segment.clone(), place, chain_before });
                     }
                     place.ends()
@@ -219,7 +223,8 @@ impl Reader {
                         return None;
                     };
                     let at = *next;
-                    if self.only.admits((entry.received_time, entry.received_time), entry.event_times) {
+                    let received = (entry.received_time, entry.received_time);
+                    if self.only.admits(received, entry.event_times, entry.time_rule) {
                         let places = match take {
                             Take::Block => at..at + 1,
                             Take::Frame => sealed.rest_of_frame(at),
@@ -260,7 +265,7 @@ impl Reader {
         } else {
             end_before(&segment, first_block(&*self.stream.files, &self.stream.name, next.iter())?.border)?
         };
-        let all = segment.walk(end)?.places;
+        let all = self.stream.places(&segment, end)?;
         let is_before = |place: &Place| match self.number {
             Some(number) => place.number < number,
             None => place.end_offset() <= self.position,

@@ -15,6 +15,7 @@ use lakehead_model::{Name, Offset};
 
 use crate::{
     Error,
+    evidence::Standing,
     files::{Access, Files},
     footer::IdempotencyKey,
     index::Index,
@@ -42,6 +43,18 @@ pub(crate) struct Recovered {
     pub(crate) keys: Vec<IdempotencyKey>,
     /// What was cut, and where it is now.
     pub(crate) quarantined: Vec<PathBuf>,
+    /// What the inventory said.
+    pub(crate) inventory: inventory::Found,
+}
+
+impl Recovered {
+    /// Where the log stands, by its files.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing {
+            start: self.segments.first().map(|known| known.at.first_offset),
+            end: Border { number: self.mark.next_number, offset: self.mark.next_offset },
+        }
+    }
 }
 
 /// The last segment as it was found.
@@ -140,7 +153,13 @@ pub(crate) fn open(files: &dyn Files, layout: &Layout, stream: &Name, access: Ac
     if access == Access::Write {
         seal::sweep(files, layout, stream)?;
     }
-    let mut segments = inventory::segments(files, layout, stream)?;
+    // Before the folders: retention may be at work beside, and lets the inventory forget first.
+    let inventory = inventory::read(files, layout, stream);
+    let known = match &inventory {
+        inventory::Found::Whole(known) => Some(known),
+        inventory::Found::Nothing | inventory::Found::Damaged => None,
+    };
+    let mut segments = inventory::segments(files, layout, stream, known)?;
     let mut quarantined = Vec::new();
     let mut aside: Vec<(Segment, Judged)> = Vec::new();
     let mut end = None;
@@ -182,7 +201,7 @@ pub(crate) fn open(files: &dyn Files, layout: &Layout, stream: &Name, access: Ac
     }
     let mut repair = Repair { files, layout, stream, access, quarantined };
     let (last, begins, raw_before_last, end, keys_last) = match end {
-        None => return Ok(nothing(repair.quarantined)),
+        None => return Ok(nothing(repair.quarantined, inventory)),
         Some(End::Sealed(segment, index)) => {
             let len = segment.len()?;
             let last = LastSegment { segment, places: Vec::new(), can_grow: false, unmarked: false, was_cut: false };
@@ -214,13 +233,15 @@ pub(crate) fn open(files: &dyn Files, layout: &Layout, stream: &Name, access: Ac
     let first = first_block(files, stream, same_start.into_iter())?;
     let (raw_before, first_number) = (first.raw_before, first.border.number);
     let quarantined = repair.quarantined;
-    Ok(Recovered { mark, segments, last: Some(last), raw_before, raw_before_last, first_number, keys, quarantined })
+    let last = Some(last);
+    Ok(Recovered { mark, segments, last, raw_before, raw_before_last, first_number, keys, quarantined, inventory })
 }
 
-fn nothing(quarantined: Vec<PathBuf>) -> Recovered {
+fn nothing(quarantined: Vec<PathBuf>, inventory: inventory::Found) -> Recovered {
     let (mark, segments, keys) = Default::default();
     let (raw_before, raw_before_last, first_number) = (0, 0, 0);
-    Recovered { mark, segments, last: None, raw_before, raw_before_last, first_number, keys, quarantined }
+    let last = None;
+    Recovered { mark, segments, last, raw_before, raw_before_last, first_number, keys, quarantined, inventory }
 }
 
 /// What opening changes, where it may.

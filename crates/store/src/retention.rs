@@ -162,6 +162,7 @@ mod tests {
                 received_first: Timestamp(i * HOUR),
                 received_last: Timestamp(i * HOUR + HOUR / 2),
                 event_times: None,
+                time_rule: None,
                 sealed: true,
             },
         };

@@ -134,6 +134,7 @@ impl Making<'_> {
                 raw_len: place.raw_len,
                 received_time: block.received_time,
                 event_times: place.event_times,
+                time_rule: place.time_rule,
                 progress: block.progress,
                 epoch: block.epoch,
             });

@@ -98,6 +98,7 @@ impl Sealed {
             received_time: entry.received_time,
             event_time_least: entry.event_times.map(|times| times.0),
             event_time_greatest: entry.event_times.map(|times| times.1),
+            time_rule: entry.time_rule,
             progress: entry.progress,
             epoch: entry.epoch,
             payload,

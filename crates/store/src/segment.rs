@@ -5,8 +5,9 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use lakehead_model::{Cursor, Name, Offset, Timestamp};
+use lakehead_model::{Cursor, Name, Offset, TimeRule, Timestamp};
 use memchr::memmem;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Block, Error,
@@ -38,7 +39,7 @@ pub(crate) struct Segment {
 }
 
 /// A border between two blocks: one ends here, the next begins. Where borders meet, nothing is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Border {
     /// The number of the block after it.
     pub(crate) number: u64,
@@ -61,6 +62,7 @@ pub(crate) struct Place {
     pub(crate) raw_len: u32,
     pub(crate) received_time: Timestamp,
     pub(crate) event_times: Option<(Timestamp, Timestamp)>,
+    pub(crate) time_rule: Option<TimeRule>,
     /// The data frame's first byte in the file.
     pub(crate) start: u64,
     pub(crate) stored_len: u32,
@@ -177,6 +179,7 @@ impl Segment {
             raw_len: footer.raw_len,
             received_time: footer.received_time,
             event_times: footer.event_times(),
+            time_rule: footer.time_rule,
             start,
             stored_len: footer.stored_len,
             footer_len: u32::try_from(len).ok()?,
@@ -267,8 +270,54 @@ impl Segment {
         Ok(first.map(|(footer, place)| Beginning { border: place.begins(), raw_before: footer.raw_before }))
     }
 
+    /// The hour of its blocks, as its folder should be, when its index, its first footer or its last one proves that it is the
+    /// segment that `at` says; `None` when none of them does.
+    ///
+    /// # Errors
+    /// When reading fails, or when a newer version wrote it.
+    pub(crate) fn proven_hour(&self) -> Result<Option<String>, Error> {
+        match self.index() {
+            Ok(Some(index)) => return Ok(index.blocks.first().map(|block| block.received_time.hour_folder())),
+            Ok(None) | Err(Error::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let found = match self.first_footer()? {
+            Some((footer, place)) => {
+                Some((footer, place)).filter(|(_, place)| place.first_offset == self.at.first_offset)
+            }
+            None => self.footer_ending_at(self.len()?)?,
+        };
+        Ok(found.map(|(footer, _)| footer.received_time.hour_folder()))
+    }
+
+    /// The first offset that its index or its first footer names, whatever their checksums say.
+    pub(crate) fn claimed_offset(&self) -> Result<Option<Offset>, Error> {
+        let len = self.len()?;
+        let tail = self.read(len.saturating_sub(16), len)?;
+        if tail.ends_with(index::END_MAGIC)
+            && let Some(index_len) = index::len_by_trailer(&tail).map(|len| len as u64).filter(|index| *index <= len)
+        {
+            return Ok(index::claimed_offset(&self.read(len - index_len, len)?));
+        }
+        let Some(end) = self.first_footer_end()? else { return Ok(None) };
+        let bytes = self.read(end.saturating_sub(FOOTER_GUESS), end)?;
+        let Some(len) = len_by_trailer(&bytes).filter(|len| *len as u64 <= end) else { return Ok(None) };
+        // docs/formats/segment.md: the first offset stands at byte 24 of a footer.
+        let at = end - len as u64 + 24;
+        let offset = self.read(at, at + 8)?.try_into().map(u64::from_le_bytes);
+        Ok(offset.ok().map(Offset))
+    }
+
     /// The segment's first footer; `None` when its first block is not whole.
     fn first_footer(&self) -> Result<Option<Found>, Error> {
+        match self.first_footer_end()? {
+            Some(end) => Ok(self.footer_ending_at(end)?.filter(|(_, place)| place.start == 0)),
+            None => Ok(None),
+        }
+    }
+
+    /// The byte after what stands in the place of the first footer; `None` when there is no such thing.
+    fn first_footer_end(&self) -> Result<Option<u64>, Error> {
         let file_len = self.len()?;
         let mut want = WINDOW.min(file_len);
         loop {
@@ -279,9 +328,7 @@ impl Segment {
                 (content < FOOTER_BYTES_MAX).then_some((data + 8 + content) as u64)
             });
             match whole {
-                Some(end) if end <= file_len => {
-                    return Ok(self.footer_ending_at(end)?.filter(|(_, place)| place.start == 0));
-                }
+                Some(end) if end <= file_len => return Ok(Some(end)),
                 Some(_) => return Ok(None),
                 None if want == file_len || want > (RAW_BYTES_MAX + FOOTER_BYTES_MAX) as u64 => return Ok(None),
                 None => want = (want * 4).min(file_len),
@@ -376,6 +423,7 @@ impl Segment {
             received_time: footer.received_time,
             event_time_least: footer.event_time_least,
             event_time_greatest: footer.event_time_greatest,
+            time_rule: footer.time_rule,
             progress: footer.progress(),
             epoch: footer.epoch,
             payload,

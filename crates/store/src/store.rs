@@ -8,7 +8,7 @@ use std::{
 use lakehead_model::{Clock, Name, Timestamp};
 
 use crate::{
-    Checked, Error, Options, Stream,
+    Checked, Error, Options, Stream, Witness,
     disk::Disk,
     files::{Access, Files},
     fsck,
@@ -32,7 +32,7 @@ pub struct Store {
 
 /// For a store that is only read: nothing is ever received.
 #[derive(Debug)]
-struct NoClock;
+pub(crate) struct NoClock;
 
 impl Clock for NoClock {
     fn now(&self) -> Timestamp {
@@ -129,29 +129,57 @@ impl Store {
         Ok(self.layout.list_segments(&*self.files, stream, "")?.iter().map(|(_, len)| *len).sum())
     }
 
-    /// Reads every byte of a stream and says what is not as it was written; changes nothing. `progress` is told how many
-    /// bytes of how many have been read. May run beside a process that writes.
+    /// Reads every byte of a stream and says what is not as it was written; changes nothing. `witnesses` have seen the stream,
+    /// and were asked how far before this is called. `progress` is told how many bytes of how many have been read. May run
+    /// beside a process that writes.
     ///
     /// # Errors
-    /// When files cannot be read at all. Damage is no error but a finding.
-    pub fn fsck(&self, stream: &Name, progress: &mut dyn FnMut(u64, u64)) -> Result<Checked, Error> {
-        fsck::check(&*self.files, &self.layout, stream, progress)
+    /// When folders cannot be listed, or a newer version wrote the stream. Damage is no error but a finding.
+    pub fn fsck(
+        &self,
+        stream: &Name,
+        witnesses: &[Witness],
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Checked, Error> {
+        fsck::check(&*self.files, &self.layout, stream, witnesses, progress)
+    }
+
+    /// Puts the files of all streams where they belong, by what is in them: the first step of a repair of several streams,
+    /// since a file of one may lie in the folder of another. Answers what was done, in words.
+    ///
+    /// # Errors
+    /// `Invalid` when the store was opened for reading only or a stream is open; when a file cannot be moved.
+    pub fn put_back(&self) -> Result<Vec<String>, Error> {
+        if self.lock.is_none() {
+            return Err(Error::ReadOnly { dir: self.dir().to_owned() });
+        }
+        if let Some(stream) = self.streams().keys().next() {
+            return Err(Error::Invalid(format!("stream {stream} is open: put files back before it is opened")));
+        }
+        fsck::put_all_back(&*self.files, &self.layout)
     }
 
     /// Repairs all damage of a stream and opens it: events that cannot be read any more are `null` from then on, so that every other
-    /// keeps its offset; replaced files are kept in the quarantine; the stream's epoch rises. Answers what was done, in words.
+    /// keeps its offset; replaced files are kept in the quarantine; the stream's epoch rises. What is lost by the word of the
+    /// inventory or of `witnesses` is taken note of. Answers what was done, in words.
     ///
     /// # Errors
     /// `Invalid` when the store was opened for reading only, or for damage that cannot be repaired, with what to do.
-    pub async fn repair(&self, stream: &Name) -> Result<Vec<String>, Error> {
+    pub async fn repair(&self, stream: &Name, witnesses: &[Witness]) -> Result<Vec<String>, Error> {
         if self.lock.is_none() {
             return Err(Error::ReadOnly { dir: self.dir().to_owned() });
         }
         if self.streams().contains_key(stream) {
             return Err(Error::Invalid(format!("stream {stream} is open: repair it before it is opened")));
         }
-        let mut done = Vec::new();
-        for fsck::Repaired { path, kept, nulls } in fsck::repair(&*self.files, &self.layout, stream)? {
+        let (mut done, mut loses) = (Vec::new(), false);
+        for repaired in fsck::repair(&*self.files, &self.layout, stream, witnesses, self.clock.now())? {
+            let fsck::Repaired { path, kept, nulls, said, is_loss } = repaired;
+            loses |= is_loss;
+            if let Some(said) = said {
+                done.push(said);
+                continue;
+            }
             let before = match kept {
                 Some(kept) => format!("as it was before it is kept as {}", kept.display()),
                 None => "there was no such file before".to_owned(),
@@ -163,7 +191,7 @@ impl Store {
             opened.quarantined().iter().map(|path| format!("cut what was never committed: {}", path.display())),
         );
         opened.check_inventory()?;
-        if !done.is_empty() {
+        if loses {
             let epoch = opened.raise_epoch().await?;
             done.push(format!("the epoch of {stream} is {epoch} from now on, so that views and clients know"));
         }

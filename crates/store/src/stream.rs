@@ -14,14 +14,18 @@ use lakehead_model::{Clock, Name, Offset, Timestamp};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    Appender, Error, Head, IdempotencyKey, Only, Options, Reader, SegmentFile, Stats,
+    Appender, Error, Head, IdempotencyKey, Loss, Only, Options, Reader, SegmentFile, Stats, Walks,
     commit::{self, Commit},
+    evidence,
     files::{Access, Files},
+    inventory,
     layout::Layout,
     published::Published,
     queue::Queue,
     reader::Held,
     recovery,
+    segment::{Place, Segment},
+    store::NoClock,
     writer::{Command, Writer},
 };
 
@@ -63,6 +67,12 @@ pub(crate) struct Inner {
     /// Held by whoever seals, removes or compares: one at a time.
     pub(crate) upkeep: Mutex<()>,
     quarantined: Vec<PathBuf>,
+    /// What is noted as lost.
+    losses: Mutex<Vec<Loss>>,
+    /// Whether opening has found that the log ends before where it once ended, and has raised the epoch.
+    epoch_rises: bool,
+    /// For a stream that is read as another process told it: what was found in its last segment before.
+    walks: Option<Walks>,
 }
 
 /// Closes the queue and the commit when the writer ends, also by a panic, so that nobody waits for ever.
@@ -91,6 +101,29 @@ impl Stream {
         access: Access,
     ) -> Result<Self, Error> {
         let mut recovered = recovery::open(&*files, &layout, &name, access)?;
+        let mut losses = Vec::new();
+        let (mut is_new, mut epoch_rises) = (false, false);
+        match &recovered.inventory {
+            inventory::Found::Whole(inventory) => {
+                let standing = recovered.standing();
+                let now = if access == Access::Write { clock.now() } else { Timestamp(0) };
+                let lost = evidence::lost(inventory, &standing, now);
+                for loss in &lost {
+                    tracing::error!(stream = %name, from = %loss.from, to = %loss.to, evidence = %loss.evidence,
+                        "events that were committed are gone; `lakehead fsck` says what there is");
+                }
+                is_new = !lost.is_empty();
+                // Events beyond the end were seen outside, and their offsets will be given to others.
+                epoch_rises = access == Access::Write && lost.iter().any(|loss| loss.from >= standing.end.offset);
+                losses.clone_from(&inventory.lost);
+                evidence::note(&mut losses, lost);
+            }
+            inventory::Found::Damaged => {
+                tracing::warn!(stream = %name, "the inventory is not as it was written; it is made anew from the files");
+            }
+            inventory::Found::Nothing => {}
+        }
+        recovered.mark.epoch += u64::from(epoch_rises);
         let published = Published::new(&recovered, options.tail_bytes.0);
         let mark = recovered.mark.clone();
         let queue = (access == Access::Write).then(|| Queue::new(options.queue_bytes.0));
@@ -108,13 +141,20 @@ impl Stream {
             held: Mutex::default(),
             upkeep: Mutex::default(),
             quarantined: std::mem::take(&mut recovered.quarantined),
+            losses: Mutex::new(losses),
+            epoch_rises,
+            walks: None,
             options,
             name,
         });
         if access == Access::Write {
+            if is_new {
+                // Before anything is written: what comes next would hide it.
+                inner.record()?;
+            }
             let folder = inner.layout.stream(&inner.name);
             inner.files.create_folders(&folder).map_err(Error::io("create", &folder))?;
-            let writer = Writer::new(Arc::clone(&inner), mark, recovered.last.take())?;
+            let writer = Writer::new(Arc::clone(&inner), mark, recovered.last.take(), epoch_rises)?;
             let guard = WriterEnds(Arc::clone(&inner));
             let syncing = Arc::clone(&inner);
             let threads = [
@@ -177,6 +217,13 @@ impl Stream {
         self.inner.published().narrow(only)
     }
 
+    /// Lets go of the memory of blocks that came longer ago than anybody who follows the stream needs. The next block does the
+    /// same; this is for a stream that stands still after a burst.
+    pub fn forget_old(&self) {
+        let now = self.inner.clock.now();
+        self.inner.published().let_go(now);
+    }
+
     /// How much it holds.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -208,6 +255,30 @@ impl Stream {
         self.inner.health.subscribe()
     }
 
+    /// Looks whether the last segment is still where it was written, and makes that known as its [`health`](Self::health) when
+    /// it is not: somebody has removed or moved it. Does I/O.
+    pub fn look_after(&self) {
+        let inner = &self.inner;
+        let Some(last) = inner.published().segment_files().pop().filter(|_| inner.queue.is_some()) else { return };
+        if let Err(error) = inner.files.open(&last.path, Access::Read)
+            && error.kind() == std::io::ErrorKind::NotFound
+        {
+            inner.failed(&format!("cannot write {}: {}", last.path.display(), commit::gone()));
+        }
+    }
+
+    /// What was committed once and is gone, as far as something still names it. A repair takes note of it.
+    #[must_use]
+    pub fn losses(&self) -> Vec<Loss> {
+        self.inner.losses().clone()
+    }
+
+    /// Whether opening has found that the log ends before where it once ended: its epoch has risen then.
+    #[must_use]
+    pub fn has_lost_its_end(&self) -> bool {
+        self.inner.epoch_rises
+    }
+
     /// What opening cut from the end of the log, since it was never committed, and where it is now.
     #[must_use]
     pub fn quarantined(&self) -> &[PathBuf] {
@@ -222,6 +293,18 @@ impl Stream {
         let closed = || Error::Closed { stream: self.inner.name.clone() };
         let (answer, receiver) = oneshot::channel();
         self.inner.queue()?.push(Command::RaiseEpoch(answer)).map_err(|_| closed())?;
+        receiver.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Gives back the cursors of `sources`, durably: from now on no footer repeats them. For sources that are done; whoever
+    /// asks later where they stood must have noted it elsewhere before. Those that have none are passed over.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be written, `Closed`, or `Invalid` when opened for reading only.
+    pub async fn drop_cursors(&self, sources: Vec<Name>) -> Result<(), Error> {
+        let closed = || Error::Closed { stream: self.inner.name.clone() };
+        let (answer, receiver) = oneshot::channel();
+        self.inner.queue()?.push(Command::DropCursors(sources, answer)).map_err(|_| closed())?;
         receiver.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -255,6 +338,45 @@ fn spawn(inner: &Inner, what: &str, run: impl FnOnce() + Send + 'static) -> Resu
 }
 
 impl Inner {
+    /// A stream as another process told it, for reading.
+    pub(crate) fn pinned(
+        files: Arc<dyn Files>,
+        layout: Layout,
+        name: Name,
+        published: Published,
+        walks: Walks,
+    ) -> Self {
+        Self {
+            files,
+            layout,
+            clock: Arc::new(NoClock),
+            queue: None,
+            commit: Commit::default(),
+            committed: watch::Sender::new(published.mark.next_offset),
+            published: Mutex::new(published),
+            health: watch::Sender::default(),
+            failures: AtomicU64::new(0),
+            threads: Mutex::default(),
+            held: Mutex::default(),
+            upkeep: Mutex::default(),
+            quarantined: Vec::new(),
+            losses: Mutex::default(),
+            epoch_rises: false,
+            walks: Some(walks),
+            options: Options::default(),
+            name,
+        }
+    }
+
+    /// The blocks of a segment that is not sealed, those that end at or before byte `end`.
+    pub(crate) fn places(&self, segment: &Segment, end: u64) -> Result<Vec<Place>, Error> {
+        let is_last = || self.published().segments().last().is_some_and(|last| last.at == segment.at);
+        match &self.walks {
+            Some(walks) if is_last() => walks.places(&self.name, segment, end),
+            _ => Ok(segment.walk(end)?.places),
+        }
+    }
+
     // A panic under this lock can only come from a defect; what is published before it is still true.
     pub(crate) fn published(&self) -> MutexGuard<'_, Published> {
         self.published.lock().unwrap_or_else(PoisonError::into_inner)
@@ -262,6 +384,10 @@ impl Inner {
 
     pub(crate) fn held(&self) -> MutexGuard<'_, Vec<Weak<Held>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn losses(&self) -> MutexGuard<'_, Vec<Loss>> {
+        self.losses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes an open reader.

@@ -8,15 +8,15 @@ use std::sync::{MutexGuard, PoisonError};
 use lakehead_model::{Offset, Timestamp};
 
 use crate::{
-    Error, Need, Pace, Retention, RetentionPlan, SealedSegment, Stream, crash,
+    Error, Loss, Need, Pace, Retention, RetentionPlan, SealedSegment, Stream, crash, evidence,
     files::Access,
-    inventory::{self, Line, Summary},
+    inventory::{self, Inventory, Line, Summary},
     layout::SegmentPath,
     published::Kept,
     recovery::{end_before, first_block, set_segment_aside},
     retention::{self, Candidate, Expired},
     seal,
-    segment::{Beginning, Segment},
+    segment::{Beginning, Border, Segment},
     stream::Inner,
 };
 
@@ -136,6 +136,13 @@ impl Stream {
     }
 }
 
+/// What is gone with a segment that is known and not there; nothing when it held no event.
+fn missing(kept: &Kept, now: Timestamp) -> Option<Loss> {
+    let (from, to) = (kept.at.first_offset, kept.summary?.ends(kept.at.first_offset).offset);
+    let evidence = format!("the inventory names {}, and it is not there", kept.at.path.display());
+    (from < to).then_some(Loss { from, to, evidence, noticed: now, acknowledged: false })
+}
+
 /// Whether there is nothing to seal: it is sealed, or holds no event.
 fn is_done(kept: &Kept) -> bool {
     kept.summary.is_some_and(|summary| summary.sealed || summary.events == 0)
@@ -146,9 +153,19 @@ impl Inner {
         let inner = self;
         let listed = inner.layout.list_segments(&*inner.files, &inner.name, "")?;
         let known = inner.published().finished_segments().to_vec();
-        let Some(last) = known.last().map(|kept| kept.at.clone()) else { return Ok(None) };
+        let Some(last) = known.last().map(|kept| kept.at.clone()) else {
+            inner.record()?;
+            return Ok(None);
+        };
         let all: Vec<SegmentPath> = listed.into_iter().map(|(at, _)| at).collect();
         let (listed, _) = all.split_at(all.partition_point(|at| *at <= last));
+        let gone = known.iter().filter(|kept| listed.binary_search(&kept.at).is_err());
+        let gone: Vec<Loss> = gone.filter_map(|kept| missing(kept, self.clock.now())).collect();
+        for loss in &gone {
+            tracing::error!(stream = %inner.name, from = %loss.from, to = %loss.to, evidence = %loss.evidence,
+                "events that were committed are gone; `lakehead fsck` says what there is");
+        }
+        evidence::note(&mut inner.losses(), gone);
         let differs = listed.len() != known.len() || listed.iter().zip(&known).any(|(at, kept)| *at != kept.at);
         let mut finished = Vec::with_capacity(listed.len());
         for (i, at) in listed.iter().enumerate() {
@@ -283,13 +300,34 @@ impl Inner {
         }))
     }
 
-    /// Writes the inventory: the finished segments from the start on, up to the first of which nothing is known.
+    /// Writes the inventory: the finished segments from the start on, up to the first of which nothing is known; where the log
+    /// begins, and how far it reaches on the disk.
     pub(crate) fn record(&self) -> Result<(), Error> {
-        let known: Vec<Kept> = self.published().finished_segments().to_vec();
+        let (known, start, end) = {
+            let published = self.published();
+            let end = Border { number: published.synced_blocks, offset: published.synced_to };
+            (published.finished_segments().to_vec(), published.head().start, end)
+        };
         let line = |kept: &Kept| {
             let (hour, summary) = (self.layout.hour_of(&self.name, &kept.at.path)?, kept.summary?);
             Some(Line { hour, first_offset: kept.at.first_offset, bytes: kept.end, summary })
         };
-        inventory::write(&*self.files, &self.layout, &self.name, known.iter().map_while(line).collect())
+        let mut segments: Vec<Line> = Vec::with_capacity(known.len());
+        for line in known.iter().map_while(line) {
+            let begins = Border { number: line.summary.first_number, offset: line.first_offset };
+            if segments.last().is_some_and(|last| last.summary.ends(last.first_offset) != begins) {
+                // A segment is missing here: those after it are found in their folders.
+                break;
+            }
+            segments.push(line);
+        }
+        let inventory = Inventory {
+            segments,
+            start: Some(start),
+            end: Some(end),
+            lost: self.losses().clone(),
+            ..Inventory::default()
+        };
+        inventory::write(&*self.files, &self.layout, &self.name, inventory)
     }
 }

@@ -4,10 +4,10 @@
 //! Under load a second thread compresses every other block ([`aside`](crate::aside)).
 //! After a failure it goes back to what is committed, cuts the file there and goes on in a new one.
 
-use std::{io, mem, path::Path, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, io, mem, path::Path, sync::Arc, time::Instant};
 
 use bytes::BytesMut;
-use lakehead_model::{ByteSize, Offset, Timestamp};
+use lakehead_model::{ByteSize, Name, Offset, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     append::Queued,
     aside::{Aside, Compressed},
     checksum,
-    commit::{Failed, Written},
+    commit::{Failed, Written, gone},
     crash,
     data_frame::Compressor,
     error::advice,
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Append(Box<Queued>),
     /// Begin the next epoch, durably.
     RaiseEpoch(oneshot::Sender<Result<u64, Error>>),
+    /// Give back the cursors of these sources, durably.
+    DropCursors(Vec<Name>, oneshot::Sender<Result<(), Error>>),
 }
 
 /// The segment that blocks are added to.
@@ -88,12 +90,18 @@ struct Retired {
 
 impl Writer {
     /// A writer that goes on where recovery has found the end.
-    pub(crate) fn new(stream: Arc<Inner>, mark: Mark, last: Option<LastSegment>) -> Result<Self, Error> {
+    /// `epoch_rises`: the mark has an epoch that no footer says yet.
+    pub(crate) fn new(
+        stream: Arc<Inner>,
+        mark: Mark,
+        last: Option<LastSegment>,
+        epoch_rises: bool,
+    ) -> Result<Self, Error> {
         let level = stream.options.level;
         let compressor = Compressor::new(level)
             .map_err(|error| Error::Invalid(format!("zstd refuses compression level {level}: {error}")))?;
         let unmarked = last.as_ref().is_some_and(|last| last.unmarked);
-        let was_cut = last.as_ref().is_some_and(|last| last.was_cut);
+        let was_cut = epoch_rises || last.as_ref().is_some_and(|last| last.was_cut);
         let (mut growing, mut retired) = (None, Vec::new());
         let end = last.as_ref().and_then(|last| last.places.last()).copied();
         if let (Some(last), Some(end), Some(received_time)) = (last, end, mark.received_time) {
@@ -135,6 +143,7 @@ impl Writer {
             match queue.take(self.gathering.deadline(&self.stream.options)) {
                 Taken::Next(Command::Append(queued)) => self.take(*queued),
                 Taken::Next(Command::RaiseEpoch(answer)) => self.raise_epoch(answer),
+                Taken::Next(Command::DropCursors(sources, answer)) => self.drop_cursors(&sources, answer),
                 Taken::Nothing => self.close_block(),
                 Taken::Closed => break,
             }
@@ -160,7 +169,8 @@ impl Writer {
         {
             let source = append.source;
             return waiting.answer(Err(Error::Invalid(format!(
-                "source {source} would be number {} of stream {}: at most {SOURCES_MAX}",
+                "source {source} would be number {} of stream {} at one time: at most {SOURCES_MAX}; one that is done gives \
+                 its place back",
                 SOURCES_MAX + 1,
                 self.stream.name
             ))));
@@ -378,6 +388,13 @@ impl Writer {
     fn begin_segment(&self, at: &SegmentPath) -> io::Result<(Arc<dyn File>, u64, u64, u64)> {
         let files = &*self.stream.files;
         let seed = checksum::seed(&self.stream.name, at.first_offset);
+        // Where the segment before it is not there any more, the log would have a hole.
+        if let Some(last) = self.stream.published().segment_files().pop()
+            && let Err(error) = files.open(&last.path, Access::Read)
+            && error.kind() == io::ErrorKind::NotFound
+        {
+            return Err(gone());
+        }
         if let Some(folder) = at.path.parent() {
             files.create_folders(folder)?;
         }
@@ -443,6 +460,7 @@ impl Writer {
             next_offset = next_offset.plus(u64::from(part.count));
             answers.push((part.waiting, appended));
         }
+        let time_rule = gathering.time_rule_after(self.mark.time_rule);
         // All lengths are far below 4 GiB: an append is at most 256 MiB, and so is a block of several.
         let footer = Footer {
             number: self.mark.next_number,
@@ -454,10 +472,11 @@ impl Writer {
             received_time,
             event_time_least: gathering.event_time_least,
             event_time_greatest: gathering.event_time_greatest,
+            time_rule,
             synced_to,
             synced_blocks,
             epoch: self.mark.epoch,
-            cursors: gathering.cursors_after(&self.mark.cursors),
+            cursors: gathering.cursors_after(&self.mark.cursors, time_rule == self.mark.time_rule),
             keys,
         };
         let sealed = footer.seal(&mut out, growing.seed, growing.chain);
@@ -482,6 +501,7 @@ impl Writer {
             stored_len: footer.stored_len,
             received_time,
             event_times: footer.event_times(),
+            time_rule,
             footer_len: (out.len() - footer.stored_len as usize) as u32,
             chain,
         };
@@ -501,6 +521,7 @@ impl Writer {
             received_time,
             event_time_least: footer.event_time_least,
             event_time_greatest: footer.event_time_greatest,
+            time_rule,
             progress: footer.progress(),
             epoch: footer.epoch,
             payload,
@@ -526,6 +547,21 @@ impl Writer {
         let epoch = self.mark.epoch + 1;
         self.mark.epoch = epoch;
         let done = self.write_empty_block().map(|()| epoch).map_err(|Failed| self.stream.cannot_write());
+        let _ = answer.send(done);
+    }
+
+    fn drop_cursors(&mut self, sources: &[Name], answer: oneshot::Sender<Result<(), Error>>) {
+        self.close_block();
+        self.write_aside();
+        self.mend();
+        let mut left = BTreeMap::clone(&self.mark.cursors);
+        left.retain(|source, _| !sources.contains(source));
+        let done = if left.len() == self.mark.cursors.len() {
+            Ok(())
+        } else {
+            self.mark.cursors = Arc::new(left);
+            self.write_empty_block().map_err(|Failed| self.stream.cannot_write())
+        };
         let _ = answer.send(done);
     }
 

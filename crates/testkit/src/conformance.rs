@@ -6,7 +6,7 @@
 use std::{future::Future, sync::Arc};
 
 use lakehead_connector_api::{Resume, Source, SourceKind, SourceSpec};
-use lakehead_model::{Cursor, Timestamp};
+use lakehead_model::{Cursor, StreamSchema, Timestamp};
 
 use crate::{ManualClock, VecTail};
 
@@ -95,6 +95,7 @@ impl World {
         let resume = Resume {
             name: "tested".to_owned(),
             cursor: self.cursor.clone(),
+            event_time: StreamSchema::builtin("json").unwrap_or_default().event_time,
             tail: Box::new(self.log.clone()),
             clock: self.clock.clone(),
         };

@@ -4,6 +4,7 @@
 //! counts the same raw lines in the same run, so that there is something to compare with. The figures go to
 //! bench/RESULTS.md with date and machine. They pass or fail nothing.
 
+mod compare;
 mod duckdb;
 mod live;
 mod peers;
@@ -34,6 +35,7 @@ struct Options {
 /// Builds the binary, measures, prints, and appends to bench/RESULTS.md.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     match words.split_first() {
+        Some((first, rest)) if first == "compare" => return compare::run(rest).context("bench compare"),
         Some((first, rest)) if first == "store" => return store::run(rest).context("bench store"),
         Some((first, rest)) if first == "views" => return views::run(rest).context("bench views"),
         _ => {}

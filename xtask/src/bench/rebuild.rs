@@ -65,11 +65,11 @@ pub(super) fn edits(binary: &Path, data: &Path) -> Result<u64> {
     text.lines().last().and_then(|line| line.trim().parse().ok()).with_context(|| format!("not a number: {text}"))
 }
 
-/// A pipeline's text without its `[source.…]` tables, and without the views that are not asked for.
+/// A pipeline's text without its `[source.…]` and `[panel.…]` tables, which a rebuild does not need, and without the views that are not asked for.
 fn without_sources(text: &str, views: Views) -> String {
     let wanted = |table: &str| match (table.strip_prefix("[view."), views) {
         (Some(rest), Views::Only(only)) => rest.split(']').next() == Some(only),
-        _ => !table.starts_with("[source."),
+        _ => !table.starts_with("[source.") && !table.starts_with("[panel."),
     };
     let mut keep = true;
     let mut kept = String::new();
@@ -89,8 +89,7 @@ fn without_sources(text: &str, views: Views) -> String {
 mod tests {
     use super::*;
 
-    const PIPELINE: &str =
-        "data = \"x\"\n[stream.s]\n[source.a]\nkind = \"b\"\n[view.v] # one\nsql = 1\n[view.w] # two\nsql = 2\n";
+    const PIPELINE: &str = "data = \"x\"\n[stream.s]\n[source.a]\nkind = \"b\"\n[panel.p]\n[view.v] # one\nsql = 1\n[view.w] # two\nsql = 2\n";
 
     #[test]
     fn sources_are_left_out() {

@@ -57,6 +57,13 @@ impl Entries {
         }
     }
 
+    /// Whether the numbers go on from `next`, or after refused ones that follow on it, exactly at `offset`.
+    pub(super) fn leads(&self, next: i64, offset: i64) -> bool {
+        let refused = (next..next.saturating_add(REFUSED_MAX)).take_while(|offset| self.accounted.contains(*offset));
+        let mut places = std::iter::once(next).chain(refused.map(|offset| offset.saturating_add(1)));
+        places.any(|from| self.onward.get(&from).is_some_and(|to| to.contains(&offset)))
+    }
+
     /// Where the numbers go on from `next`, should they have changed there, or after refused ones that follow on it, when
     /// the next event has `offset`. Each change is used once. After a kill an entry may stand twice, or one that the
     /// log never came to follow; so the one that leads to `offset` goes before the first.
@@ -88,6 +95,9 @@ struct Reject<'a> {
     stream: &'a str,
     #[serde(borrow)]
     position: std::borrow::Cow<'a, str>,
+    /// A view that has left the event out; the event itself is in the log.
+    #[serde(default, borrow)]
+    view: Option<std::borrow::Cow<'a, str>>,
 }
 
 impl Ledger {
@@ -106,6 +116,7 @@ impl Ledger {
             self.rejects_read = each(rejects, self.rejects_read, |event| {
                 if let Ok(reject) = serde_json::from_slice::<Reject<'_>>(event)
                     && reject.stream == stream.as_str()
+                    && reject.view.is_none()
                 {
                     self.refuse(&reject.position);
                 }

@@ -120,6 +120,28 @@ impl<T: Copy> Sequence<T> {
         self.step_back(next, offset, is_new)
     }
 
+    /// Takes the offset of an event that was perhaps fetched and perhaps imported: what comes next, or where the ledger leads,
+    /// is in order; anything else was seen, so that it makes no hole, and says nothing.
+    pub(super) fn see_among_others(&mut self, offset: i64, ledger: &mut Entries, tag: T) {
+        match self.next {
+            Some(next) if self.until.is_none() && (offset == next || ledger.leads(next, offset)) => {
+                let _ = self.see(offset, false, ledger, tag);
+            }
+            _ => {
+                self.seen.insert(offset, offset.saturating_add(1));
+                self.fill(offset);
+            }
+        }
+    }
+
+    /// Takes `offset` out of the hole that it is in, if it is in one.
+    fn fill(&mut self, offset: i64) {
+        let Some(at) = self.holes.iter().position(|hole| hole.from <= offset && offset < hole.to) else { return };
+        let Hole { from, to, tag } = self.holes[at];
+        let parts = [(from, offset), (offset + 1, to)].into_iter().filter(|(from, to)| from < to);
+        self.holes.splice(at..=at, parts.map(|(from, to)| Hole { from, to, tag }));
+    }
+
     fn go_on(&mut self, offset: i64) {
         self.seen.insert(offset, offset.saturating_add(1));
         self.next = Some(offset.saturating_add(1));
@@ -245,6 +267,27 @@ mod tests {
     #[test]
     fn a_hole_that_is_filled_later_is_none() {
         check(&[7, 8, 12, 10, 9, 11, 13], &[], &[], &[]);
+    }
+
+    #[test]
+    fn among_imported_ones_what_was_fetched_goes_on_and_a_hole_in_it_is_found_behind_them() {
+        let check = |among: &[i64], ledger: &[(i64, i64)], behind: &[i64], missing: &[(i64, i64)]| {
+            let mut entries = Entries::default();
+            ledger.iter().for_each(|(from, to)| entries.add(*from, *to));
+            let mut sequence = Sequence::default();
+            [100, 101].iter().for_each(|offset| drop(sequence.see(*offset, false, &mut entries, ())));
+            among.iter().for_each(|offset| sequence.see_among_others(*offset, &mut entries, ()));
+            for offset in behind {
+                assert_eq!(sequence.see(*offset, false, &mut entries, ()), Place::Fine, "{among:?} {behind:?}");
+            }
+            let holes: Vec<_> = sequence.holes.iter().map(|hole| (hole.from, hole.to)).collect();
+            assert_eq!(holes, missing, "{among:?} {behind:?}");
+        };
+        check(&[5, 102, 6, 103, 7, 9_000], &[], &[104, 105], &[]);
+        check(&[5, 6, 7], &[], &[102, 103], &[]);
+        check(&[103, 5, 102], &[], &[104], &[]);
+        check(&[5, 102, 104], &[], &[105], &[(103, 104)]);
+        check(&[5, 102, 7_000, 7_001, 6], &[(103, 7_000)], &[7_002], &[]);
     }
 
     #[test]

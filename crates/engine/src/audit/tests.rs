@@ -14,7 +14,7 @@ use lakehead_query::{Lake, Limits};
 use lakehead_store::{Append, Options, Store, Stream};
 
 use super::{Auditor, Effort, Scope, StreamAudit, Throttle};
-use crate::{gaps, rejects};
+use crate::{gaps, imports::Imports, rejects};
 
 /// A clock that goes on a second whenever it is asked.
 #[derive(Debug)]
@@ -199,4 +199,50 @@ async fn events_without_upstream_offsets_are_only_counted() {
     world.append("s", batch).await;
     let audit = world.audit().await;
     assert_eq!((audit.events, audit.differences, audit.partitions.len()), (5, 0, 0));
+}
+
+#[tokio::test]
+async fn an_import_turns_nothing_off_but_the_order_while_it_ran() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut world = World::new(dir.path());
+    let (stream, source) = (world.stream("s"), name("import_archive"));
+    let imports = Imports::load(dir.path()).expect("reads");
+    world.auditor = world.auditor.with_imports(imports.clone());
+    world.range(5_000..5_200).await;
+    imports.begin(&stream, &source).await.expect("noted");
+    for (from, offset) in [(0..40, 5_200), (40..80, 5_201)] {
+        let mut batch = EventBatch::default();
+        for offset in from {
+            let event =
+                format!(r#"{{"meta":{{"topic":"{TOPIC}","partition":0,"offset":{offset},"id":"id-{offset}"}}}}"#);
+            batch.push(event.as_bytes(), None);
+        }
+        world.append_from("import_archive", "s", batch).await;
+        world.events(&[(offset, None)]).await;
+    }
+    imports.rest(&stream, &source).await.expect("noted");
+    assert!(!stream.head().cursors.contains_key(&source), "its cursor is given back");
+    world.range(5_202..5_400).await;
+    let audit = world.audit().await;
+    assert_eq!((audit.events, audit.differences, audit.missing), (480, 0, 0), "{:?}", audit.told);
+    assert!(audit.not_checked.iter().any(|what| what.contains("from event 200 to 282")), "{:?}", audit.not_checked);
+    world.range(5_403..5_600).await;
+    let audit = world.audit().await;
+    assert_eq!((audit.differences, audit.missing), (1, 3), "{:?}", audit.told);
+}
+
+#[tokio::test]
+async fn in_a_stream_without_a_source_the_same_event_twice_is_found_by_its_id_and_bytes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut world = World::new(dir.path());
+    for texts in [[r#"{"meta":{"id":"a"},"n":1}"#, r#"{"meta":{"id":"a"},"n":2}"#, r#"{"n":3}"#]; 2] {
+        let mut batch = EventBatch::default();
+        texts.iter().for_each(|text| batch.push(text.as_bytes(), None));
+        let append = Append { source: name("push"), events: batch, cursor: None, keys: Vec::new(), urgent: true };
+        world.stream("s").appender().append(append).await.expect("taken").await.expect("committed");
+    }
+    let audit = world.audit().await;
+    assert_eq!((audit.events, audit.doubled, audit.differences), (6, 2, 2), "{:?}", audit.told);
+    let said = audit.not_checked.join("; ");
+    assert!(said.contains("upstream offsets, because") && said.contains("one of 2 events"), "{said}");
 }

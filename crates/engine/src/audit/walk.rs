@@ -4,8 +4,12 @@
 //! So an event that is kept twice is found by its upstream offset wherever it is, and by its id when the copies are at
 //! most that far apart.
 //!
-//! Upstream offsets are looked at where a source with a cursor feeds the stream and nothing was ever imported into it: what
-//! was pushed or imported may carry such offsets too, but nobody promised their order.
+//! Upstream offsets are looked at where a source with a cursor feeds the stream: what was pushed or imported may carry such
+//! offsets too, but nobody promised their order. Where an import ran, what came in order is taken as fetched and the rest as
+//! seen; so the source's sequence goes on behind it, and a hole in it is still found.
+//!
+//! The same `meta.id` twice is an event kept twice where a source feeds the stream, which promises that ids are unique; where
+//! none does, the same `meta.id` in the same bytes. Of events without one nobody can tell, and the report says so.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -13,9 +17,9 @@ use std::{
 };
 
 use lakehead_json::{Paths, Raw};
-use lakehead_model::{Offset, Timestamp};
+use lakehead_model::{Kind, Offset, Timestamp};
 use lakehead_query::Pace;
-use lakehead_store::{Block, Head, Stream};
+use lakehead_store::{Block, Head, Loss, Stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -23,7 +27,7 @@ use super::{
     ledger::{Ledger, LedgerStreams},
     sequence::{Place, Sequence},
 };
-use crate::{Error, import};
+use crate::{Error, gaps, import, rejects};
 
 /// Ids that are remembered: four hours at Wikimedia's rate, in about 15 MB.
 const IDS_MAX: usize = 1 << 19;
@@ -68,6 +72,9 @@ pub struct StreamAudit {
     pub differences: u64,
     /// The first of them, in words.
     pub told: Vec<Said>,
+    /// What was not looked at, and why.
+    #[serde(default)]
+    pub not_checked: Vec<String>,
 }
 
 /// One upstream topic and partition.
@@ -123,6 +130,15 @@ pub(super) struct Walk {
     told: Vec<(i64, String)>,
     differences: u64,
     ledger: Ledger,
+    /// The offsets between which imports ran.
+    ran: Vec<(Offset, Option<Offset>)>,
+    /// Events without `meta.id`.
+    without_id: u64,
+    /// What is noted as lost: to be said, and known by a repair.
+    lost: Vec<Loss>,
+    /// The log cannot be read further.
+    broken: bool,
+    is_built_in: bool,
 }
 
 #[derive(Default)]
@@ -158,10 +174,10 @@ struct Ids {
 }
 
 impl Ids {
-    /// Remembers an id; false when it is known.
-    fn insert(&mut self, id: &[u8]) -> bool {
+    /// Remembers an id, together with `what` it stands in; false when it is known.
+    fn insert(&mut self, id: &[u8], what: &[u8]) -> bool {
         let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
+        (id, what).hash(&mut hasher);
         let id = hasher.finish();
         if !self.known.insert(id) {
             return false;
@@ -177,9 +193,17 @@ impl Ids {
     }
 }
 
+/// Whether it is the log that is not as it was written, not the system that fails.
+fn is_damage(error: &lakehead_store::Error) -> bool {
+    match error {
+        lakehead_store::Error::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+        error => error.kind() == Kind::Corrupt,
+    }
+}
+
 /// Whether the upstream offsets in a stream's events can be held against each other.
 fn has_upstream(head: &Head) -> bool {
-    !head.cursors.is_empty() && head.cursors.keys().all(|source| !source.as_str().starts_with(import::PREFIX))
+    head.cursors.keys().any(|source| !source.as_str().starts_with(import::PREFIX))
 }
 
 impl Walk {
@@ -199,12 +223,27 @@ impl Walk {
             told: Vec::new(),
             differences: 0,
             ledger: Ledger::default(),
+            ran: Vec::new(),
+            without_id: 0,
+            lost: Vec::new(),
+            broken: false,
+            is_built_in: [rejects::STREAM, gaps::STREAM].contains(&stream.name().as_str()),
         }
+    }
+
+    /// Imports ran between these offsets.
+    pub(super) fn imported(&mut self, ran: Vec<(Offset, Option<Offset>)>) {
+        self.ran = ran;
+    }
+
+    /// Whether the log could not be read to its end.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// Whether the log still begins where the walk can go on.
     pub(super) fn can_go_on(&self, stream: &Stream) -> bool {
-        self.position >= stream.head().start && self.position <= stream.head().end
+        !self.broken && self.position >= stream.head().start && self.position <= stream.head().end
     }
 
     /// Reads up to `end`, or to where the log ends.
@@ -216,10 +255,27 @@ impl Walk {
         throttle: &Throttle,
     ) -> Result<(), Error> {
         self.ledger.advance(stream.name(), ledger)?;
-        self.has_upstream = has_upstream(&stream.head());
+        let head = stream.head();
+        self.has_upstream = has_upstream(&head);
+        if self.ran.is_empty() && head.cursors.keys().any(|source| source.as_str().starts_with(import::PREFIX)) {
+            // A directory of before imports were noted: it may be any of them.
+            self.ran = vec![(Offset(0), None)];
+        }
+        self.lost = stream.losses();
         let mut reader = stream.reader(self.position);
-        while self.position < end {
-            let Some(block) = reader.next()? else { break };
+        while self.position < end && !self.broken {
+            let block = match reader.next() {
+                Ok(Some(block)) => block,
+                Ok(None) => break,
+                Err(error) if is_damage(&error) => {
+                    let what = format!("the log cannot be read from event {} on: {error}", self.position);
+                    let minute = self.minutes.keys().next_back().copied().unwrap_or_default();
+                    self.differs(Timestamp(minute.saturating_mul(MINUTE_MICROS)), what);
+                    self.broken = true;
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            };
             if block.first_offset != self.position {
                 self.differs(
                     block.received_time,
@@ -246,7 +302,7 @@ impl Walk {
         if !block.is_empty() {
             self.minutes.entry(minute).or_default().events += block.len() as u64;
         }
-        if !self.has_upstream {
+        if self.is_built_in {
             return;
         }
         for (index, event) in block.events().enumerate() {
@@ -259,9 +315,12 @@ impl Walk {
         self.paths.extract(event, &mut found);
         let [topic, partition, offset, id] = found;
         let id = id.map(Raw::bytes);
-        let is_known = id.is_some_and(|id| !self.ids.insert(id));
+        let what = if self.has_upstream { &[][..] } else { event };
+        let is_known = id.is_some_and(|id| !self.ids.insert(id, what));
+        self.without_id += u64::from(id.is_none());
         let minute = received.0.div_euclid(MINUTE_MICROS);
-        let (Some(topic), Some(offset)) = (topic, offset.and_then(Raw::as_i64)) else {
+        let offset = offset.and_then(Raw::as_i64).filter(|_| self.has_upstream);
+        let (Some(topic), Some(offset)) = (topic, offset) else {
             if is_known {
                 self.doubled(at, received, id);
             }
@@ -276,8 +335,18 @@ impl Walk {
         }
         let Some(partition) = self.partitions.get_mut(key.as_slice()) else { return };
         partition.events += 1;
-        // A second copy says nothing of the order, unless it stands where the next event should.
         let moment = Moment { minute, events: partition.events };
+        if self.ran.iter().any(|(from, to)| *from <= at && to.is_none_or(|to| at < to)) {
+            let entries = self.ledger.entries(&partition.name);
+            if !is_known || partition.sequence.is_next(offset) {
+                partition.sequence.see_among_others(offset, entries, moment);
+            }
+            if is_known {
+                self.doubled(at, received, id);
+            }
+            return;
+        }
+        // A second copy says nothing of the order, unless it stands where the next event should.
         let place = if !is_known || partition.sequence.is_next(offset) {
             let is_new = id.is_some() && !is_known && !self.ids.forgot;
             partition.sequence.see(offset, is_new, self.ledger.entries(&partition.name), moment)
@@ -405,6 +474,52 @@ impl Walk {
             doubled: count.doubled,
         };
         report.minutes = self.minutes.iter().map(minute).collect();
+        let lost = self.lost.iter().filter(|loss| !loss.acknowledged);
+        for loss in lost {
+            report.differences += 1;
+            report.told.insert(0, Said { minute: loss.noticed.to_string(), what: loss.to_string() });
+        }
+        report.not_checked = self.not_checked();
         report
+    }
+
+    fn not_checked(&self) -> Vec<String> {
+        let mut what = Vec::new();
+        let known = self.lost.iter().filter(|loss| loss.acknowledged);
+        what.extend(known.map(|loss| format!("what is known to be lost: {loss}")));
+        if self.is_built_in || self.events == 0 {
+            return what;
+        }
+        if let Some(since) = self.since {
+            what.push(format!("what was received before {since}, because it was not asked for"));
+        }
+        if self.start > Offset(0) && self.since.is_none() {
+            what.push(format!("the events before offset {}, because they are not in the log any more", self.start));
+        }
+        if self.has_upstream {
+            for (from, to) in self.ran.iter().filter(|(from, to)| to.is_none_or(|to| to > *from)) {
+                let to = to.map_or("the end".to_owned(), |to| to.to_string());
+                what.push(format!(
+                    "the order of upstream offsets from event {from} to {to}, because an import ran then; holes are looked for \
+                     all the same"
+                ));
+            }
+        } else {
+            let why =
+                "because no source with a cursor feeds it: pushed and imported events may carry them in any order";
+            what.push(format!("upstream offsets, {why}"));
+        }
+        if self.without_id > 0 {
+            what.push(format!(
+                "whether one of {} events is there twice, because they have no meta.id; two that are the same may be two",
+                self.without_id
+            ));
+        }
+        if self.ids.forgot {
+            what.push(format!(
+                "whether two with the same meta.id are more than {IDS_MAX} events apart, because only so many are remembered"
+            ));
+        }
+        what
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,6 +20,7 @@ use tracing::{error, info, warn};
 use super::{Auditor, Effort, Report, Scope, Throttle};
 use crate::{
     Error,
+    imports::Imports,
     status::{AuditOutcome, AuditStatus, StreamAudited, ViewAudited},
 };
 
@@ -63,10 +65,11 @@ pub(crate) async fn watch(
     lake: Lake,
     mut watched: watch::Receiver<Option<Watched>>,
     clock: Arc<dyn Clock>,
-    status: Arc<Mutex<AuditStatus>>,
+    kept: Kept,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut watchman = Watchman { clock, status, audited: None, begun: Instant::now() };
+    let imports = kept.imports.clone();
+    let mut watchman = Watchman { clock, kept, audited: None, begun: Instant::now() };
     loop {
         let found = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
@@ -76,7 +79,7 @@ pub(crate) async fn watch(
             },
         };
         let Some(Watched { streams, settings }) = found else { continue };
-        let auditor = Auditor::new(lake.clone(), streams, Effort::Background);
+        let auditor = Auditor::new(lake.clone(), streams, Effort::Background).with_imports(imports.clone());
         let interrupted = async {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => {}
@@ -87,10 +90,19 @@ pub(crate) async fn watch(
     }
 }
 
+/// What it writes to, and what it has to know beside the streams.
+pub(crate) struct Kept {
+    /// What it found, for those who ask.
+    pub(crate) status: Arc<Mutex<AuditStatus>>,
+    pub(crate) imports: Imports,
+    /// The data directory, in which the last outcome is kept over a restart.
+    pub(crate) data: PathBuf,
+}
+
 /// What stays over a reload.
 struct Watchman {
     clock: Arc<dyn Clock>,
-    status: Arc<Mutex<AuditStatus>>,
+    kept: Kept,
     begun: Instant,
     /// When the last audit came to its end.
     audited: Option<Instant>,
@@ -144,6 +156,7 @@ impl Watchman {
                         }
                         status.last = Some(outcome);
                     });
+                    self.keep();
                 }
                 Err(Error::Stopping) => return self.set(|status| status.running = false),
                 Err(error) => {
@@ -160,7 +173,14 @@ impl Watchman {
     }
 
     fn set(&self, change: impl FnOnce(&mut AuditStatus)) {
-        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.kept.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn keep(&self) {
+        let status = self.kept.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Err(error) = status.save(&self.kept.data) {
+            warn!("what the audit found is not known after a restart: {error}");
+        }
     }
 }
 
@@ -208,6 +228,7 @@ fn outcome(report: &Report, at: lakehead_model::Timestamp, took: Duration, whole
         rows: report.rows(),
         differences: report.differences(),
         told: report.in_words().into_iter().take(TOLD_MAX).collect(),
+        not_checked: report.not_checked(),
         streams,
         views,
     }

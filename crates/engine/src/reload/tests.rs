@@ -242,7 +242,7 @@ async fn changed_columns_and_event_times_hold_for_what_comes() {
     assert_eq!(counted(&engine, "v", 5).await, 5);
 
     let mut retimed = bare(dir.path());
-    let rule = EventTimeRule { path: vec!["at".into()], format: TimeFormat::Rfc3339 };
+    let rule = EventTimeRule { path: vec!["at".into()], format: TimeFormat::Rfc3339, zone: None };
     retimed.streams.get_mut("s").expect("it is there").schema.event_time = vec![rule];
     engine.reload(retimed).await.expect("it fits");
     push_text(&engine, "{\"n\":1,\"dt\":\"2026-01-01T00:00:00Z\",\"at\":\"2027-01-01T00:00:00Z\"}").await;

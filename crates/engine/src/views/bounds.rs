@@ -3,6 +3,7 @@
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use lakehead_model::Offset;
+use lakehead_store::Stream;
 
 /// The bounds under which the views of a stream are kept.
 #[derive(Clone)]
@@ -21,6 +22,8 @@ pub(crate) struct Bounds {
     /// The longest that a crash makes the views count again, in time and in events.
     pub(crate) commit_every: Duration,
     pub(crate) commit_events: u64,
+    /// The stream `rejects`, where views say what they have left out.
+    pub(crate) rejects: Option<Stream>,
     /// Told of every step, by the thread that has taken it. It may wait there.
     pub(crate) on_step: Option<Arc<dyn Fn(Step) + Send + Sync>>,
 }
@@ -57,6 +60,7 @@ impl Default for Bounds {
             near_events: 20_000,
             commit_every: Duration::from_secs(10),
             commit_events: 4_000_000,
+            rejects: None,
             on_step: None,
         }
     }

@@ -1,9 +1,9 @@
 //! A round in the making: blocks in, their columns out.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use lakehead_decode::{Decoder, Events};
-use lakehead_model::{Offset, Timestamp};
+use lakehead_model::{Offset, StreamSchema, TimeRule, Timestamp};
 use lakehead_query::Round;
 use lakehead_store::Block;
 
@@ -16,6 +16,8 @@ pub(super) struct Gathering<'d> {
     decoder: &'d Decoder,
     round: Round,
     blocks: Vec<Arc<Block>>,
+    /// Where each of them stands in the round's times.
+    places: Vec<usize>,
     hour: Timestamp,
     rows: usize,
 }
@@ -23,12 +25,15 @@ pub(super) struct Gathering<'d> {
 impl<'d> Gathering<'d> {
     pub(super) fn new(decoder: &'d Decoder) -> Self {
         let round = Round { batches: Vec::new(), events: 0, end: Offset(0), times: Vec::new() };
-        Self { decoder, round, blocks: Vec::new(), hour: Timestamp(0), rows: 0 }
+        Self { decoder, round, blocks: Vec::new(), places: Vec::new(), hour: Timestamp(0), rows: 0 }
     }
 
     /// Adds the next block.
     pub(super) fn add(&mut self, block: Arc<Block>) -> Result<(), lakehead_decode::Error> {
-        self.round.times.push((block.progress, block.event_time_greatest, block.received_time));
+        // Who reads by another rule learns nothing from progress. An old block does not say which it was, and progress was
+        // told by that of Wikimedia's streams alone.
+        let alike = self.decoder.time_rule() == block.time_rule.unwrap_or_else(usual);
+        self.round.times.push((block.progress.filter(|_| alike), None, block.received_time));
         self.round.events += block.len() as u64;
         if block.is_empty() {
             return Ok(());
@@ -39,6 +44,7 @@ impl<'d> Gathering<'d> {
         }
         self.hour = hour;
         self.rows += block.len();
+        self.places.push(self.round.times.len() - 1);
         self.blocks.push(block);
         Ok(())
     }
@@ -52,7 +58,7 @@ impl<'d> Gathering<'d> {
 
     fn decode(&mut self) -> Result<(), lakehead_decode::Error> {
         self.rows = 0;
-        let blocks = std::mem::take(&mut self.blocks);
+        let (blocks, places) = (std::mem::take(&mut self.blocks), std::mem::take(&mut self.places));
         if blocks.is_empty() {
             return Ok(());
         }
@@ -62,7 +68,23 @@ impl<'d> Gathering<'d> {
             first_offset: block.first_offset,
             received_time: block.received_time,
         });
-        self.round.batches.push(self.decoder.decode_all(&events.collect::<Vec<_>>())?);
+        let batch = self.decoder.decode_all(&events.collect::<Vec<_>>())?;
+        let mut first = 0;
+        for (block, place) in blocks.iter().zip(places) {
+            if let Some(times) = self.round.times.get_mut(place) {
+                // The column itself, not the range in a footer: it is read by the rule that holds now.
+                times.1 = self.decoder.greatest_event_time(&batch, first..first + block.len());
+            }
+            first += block.len();
+        }
+        self.round.batches.push(batch);
         Ok(())
     }
+}
+
+/// The rule by which Wikimedia's streams have their event times.
+fn usual() -> TimeRule {
+    static USUAL: LazyLock<TimeRule> =
+        LazyLock::new(|| StreamSchema::builtin("mediawiki/recentchange").unwrap_or_default().time_rule());
+    *USUAL
 }

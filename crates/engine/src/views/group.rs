@@ -66,7 +66,7 @@ impl Group {
     /// Commits each of them.
     pub(super) async fn commit(&mut self) {
         for kept in &mut self.views {
-            kept.commit().await;
+            kept.commit(&self.log).await;
         }
         self.pending = 0;
         self.due = Instant::now() + self.bounds.commit_every;

@@ -3,12 +3,19 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::FutureExt;
 use lakehead_decode::Decoder;
-use lakehead_model::{Name, Offset, StreamSchema};
-use lakehead_query::{Digest, Round, Sieve, View, ViewPlan, ViewSettings};
+use lakehead_model::{Name, Offset, StreamSchema, Timestamp};
+use lakehead_query::{Digest, FailedEvent, Round, Sieve, View, ViewHandle, ViewPlan, ViewSettings};
 use lakehead_store::{Reader, Stream};
 
-use super::{Id, feed::Digested, gathering::Gathering, progress::Build};
+use super::{
+    Id,
+    feed::Digested,
+    gathering::Gathering,
+    left_out::{LeftOut, defect, since_now, unharmed},
+    progress::Build,
+};
 use crate::{Error, pipeline::Swap};
 
 /// What a view's snapshot does not tell. Its thread writes it, a status reads it.
@@ -26,6 +33,10 @@ pub(crate) struct Note {
     pub(super) waits: bool,
     /// What was set aside of it.
     pub(super) set_aside: Vec<String>,
+    /// Since when it stands still.
+    pub(super) since: Option<Timestamp>,
+    /// Why the last event that it has left out was.
+    pub(super) left_out: Option<String>,
 }
 
 /// A note that is shared.
@@ -40,6 +51,8 @@ pub(super) fn lock(note: &Noted) -> MutexGuard<'_, Note> {
 pub(super) struct Log {
     pub(super) stream: Stream,
     pub(super) schema: Arc<StreamSchema>,
+    /// Where it is told what views leave out.
+    pub(super) rejects: Option<Stream>,
 }
 
 /// A view and what is known of it beside its own state.
@@ -51,6 +64,7 @@ pub(super) struct Kept {
     pub(super) note: Noted,
     /// It is built to take the place of another of its name.
     pub(super) next: Option<Next>,
+    left_out: LeftOut,
     _witness: Witness,
 }
 
@@ -71,8 +85,8 @@ pub(super) struct Renewal {
 
 impl Kept {
     pub(super) fn new(id: Id, view: View, note: Noted, next: Option<Next>) -> Self {
-        let witness = Witness(Arc::clone(&note));
-        Self { id, view, note, next, _witness: witness }
+        let witness = Witness(Arc::clone(&note), view.handle());
+        Self { id, view, note, next, left_out: LeftOut::default(), _witness: witness }
     }
 
     /// Its parts: it is no longer cared for here.
@@ -105,7 +119,10 @@ impl Kept {
 
     async fn absorb(&mut self, digest: Result<Digest, lakehead_query::Error>) {
         let absorbed = match digest {
-            Ok(digest) => self.view.absorb(digest).await,
+            Ok(digest) => {
+                self.left_out.add(digest.failed(), &self.note);
+                unharmed(self.view.absorb(digest)).await
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = absorbed {
@@ -118,7 +135,12 @@ impl Kept {
         if !self.goes_on() || self.view.next_offset() >= to || self.view.plan().reads().is_some() {
             return;
         }
-        if let Err(error) = catch_up(&mut self.view, &log.stream, &log.schema, to, round_bytes, &mut |_| {}).await {
+        let (left_out, note) = (&mut self.left_out, &self.note);
+        let failed = &mut |failed: &[FailedEvent]| left_out.add(failed, note);
+        let progress = &mut |_| {};
+        let work = brought(&mut self.view, &log.stream, &log.schema, to, round_bytes, progress, failed);
+        let outcome = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+        if let Err(error) = outcome.unwrap_or_else(|panic| Err(Error::Query(defect(panic.as_ref())))) {
             self.fail(&match error {
                 Error::Query(error) => format!("cannot take events in: {error}"),
                 other => format!("cannot read the log: {other}"),
@@ -127,12 +149,20 @@ impl Kept {
     }
 
     /// Commits what it has taken in since the last commit.
-    pub(super) async fn commit(&mut self) {
+    pub(super) async fn commit(&mut self, log: &Log) {
         let offset = self.view.next_offset();
         if !self.goes_on() || lock(&self.note).checkpoint == Some(offset) {
             return;
         }
-        let outcome = self.view.commit().await;
+        // Before the checkpoint that passes them: after a kill they stand twice rather than nowhere.
+        let told = self.left_out.tell(log, self.view.handle().name()).await;
+        let outcome = match told {
+            Ok(()) => match std::panic::AssertUnwindSafe(self.view.commit()).catch_unwind().await {
+                Ok(outcome) => outcome.map_err(|error| error.to_string()),
+                Err(panic) => return self.fail(&format!("cannot commit: {}", defect(panic.as_ref()))),
+            },
+            Err(error) => Err(error.to_string()),
+        };
         let mut note = lock(&self.note);
         match outcome {
             Ok(()) => {
@@ -155,7 +185,11 @@ impl Kept {
         if note.stands_still {
             return;
         }
-        tracing::error!(view = %self.view.handle().name(), "the view stands still: {why}");
+        let view = self.view.handle();
+        tracing::error!(view = %view.name(), "the view stands still: {why}");
+        let since = since_now();
+        view.stands_still(since, why);
+        note.since = Some(since);
         note.stands_still = true;
         note.failed = Some(why.to_owned());
         note.build = None;
@@ -164,7 +198,7 @@ impl Kept {
 
 /// Says that a view stands still, when its thread is stopped by a defect: nobody would go on with it, and nobody would say
 /// so.
-struct Witness(Noted);
+struct Witness(Noted, ViewHandle);
 
 impl Drop for Witness {
     fn drop(&mut self) {
@@ -172,7 +206,9 @@ impl Drop for Witness {
             let mut note = lock(&self.0);
             if !note.stands_still {
                 note.stands_still = true;
-                note.failed = Some("its thread was stopped by a defect; see the log".to_owned());
+                let why = "its thread was stopped by a defect; see the log";
+                note.failed = Some(why.to_owned());
+                self.1.stands_still(since_now(), why);
                 note.build = None;
             }
         }
@@ -191,11 +227,24 @@ pub(crate) async fn catch_up(
     round_bytes: u64,
     progress: &mut (dyn FnMut(Offset) + Send),
 ) -> Result<(), Error> {
+    brought(view, stream, schema, to, round_bytes, progress, &mut |_| {}).await
+}
+
+async fn brought(
+    view: &mut View,
+    stream: &Stream,
+    schema: &StreamSchema,
+    to: Offset,
+    round_bytes: u64,
+    progress: &mut (dyn FnMut(Offset) + Send),
+    failed: &mut (dyn FnMut(&[FailedEvent]) + Send),
+) -> Result<(), Error> {
     let decoder = Decoder::new(schema, view.plan().wanted()).map_err(|error| Error::Internal(error.to_string()))?;
     let mut reader = stream.reader_for(&format!("the view {}", view.handle().name()), view.next_offset());
     while view.next_offset() < to {
         let Some(round) = round(&mut reader, &decoder, to, round_bytes)? else { break };
         let digest = view.plan().digest(&mut Sieve::new(&round)).await?;
+        failed(digest.failed());
         view.absorb(digest).await?;
         progress(view.next_offset());
     }

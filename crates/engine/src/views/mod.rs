@@ -16,6 +16,7 @@ mod feed;
 mod gathering;
 mod group;
 mod kept;
+mod left_out;
 mod live;
 mod opening;
 mod priority;
@@ -90,8 +91,10 @@ pub(crate) async fn start(
     schemas: &BTreeMap<Name, StreamSchema>,
     configs: Vec<(Name, ViewConfig)>,
     data: &Path,
+    rejects: Option<Stream>,
 ) -> Result<Running, Error> {
-    start_within(Bounds::default(), lake, stream, schemas, configs, data).await
+    let bounds = Bounds { rejects, ..Bounds::default() };
+    start_within(bounds, lake, stream, schemas, configs, data).await
 }
 
 async fn start_within(
@@ -105,7 +108,8 @@ async fn start_within(
     let opening = Opening { lake, stream: &stream, data, shown: Shown::default() };
     let Opened { views, lost } = opening.open_all(&configs.into_iter().collect(), schemas).await?;
     let shown = opening.shown.clone();
-    if lost {
+    // Where opening the log has found the same, it has risen.
+    if lost && !stream.has_lost_its_end() {
         match stream.raise_epoch().await {
             Ok(epoch) => {
                 tracing::warn!(stream = %stream.name(), epoch, "views have seen events that the log does not hold: its epoch rises");
@@ -137,7 +141,7 @@ fn run(
     surroundings: Surroundings,
 ) -> Result<Running, Error> {
     let Surroundings { shown, lake, data } = surroundings;
-    let log = Log { stream: stream.clone(), schema: Arc::new(schema) };
+    let log = Log { stream: stream.clone(), schema: Arc::new(schema), rejects: bounds.rejects.clone() };
     let head = stream.head();
     let (live, mut behind): (Vec<_>, Vec<_>) =
         views.into_iter().partition(|kept| near(&stream, kept.view.next_offset(), head.end, bounds));

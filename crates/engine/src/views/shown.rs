@@ -75,6 +75,8 @@ impl Shown {
             let note = lock(&entry.note);
             let plan = entry.handle.plan();
             let counts = snapshot.counts;
+            let (rows, rows_are_all) = snapshot.rows();
+            let values = snapshot.failed_values();
             let status = ViewStatus {
                 stream: plan.stream().to_string(),
                 reads: plan.reads().map(ToString::to_string),
@@ -82,16 +84,21 @@ impl Shown {
                 offset: snapshot.next_offset,
                 behind: end.since(snapshot.next_offset),
                 watermark: snapshot.watermark,
-                rows: snapshot.result_rows() + snapshot.open_rows as u64,
+                rows,
+                rows_at_least: !rows_are_all,
                 files: snapshot.result_files() as u64,
                 open_bytes: snapshot.open_bytes as u64,
                 late_corrected: counts.late,
                 late_dropped: counts.late_dropped + counts.too_late,
                 late_by: lakehead_query::LateBy::NAMES.into_iter().zip(counts.late_by.0).collect(),
                 without_time: counts.without_time,
+                failed_events: if plan.reads().is_some() { 0 } else { counts.failed },
+                failed_values: values.count,
+                failure: note.left_out.clone().or_else(|| values.told.into_iter().next()),
                 checkpoint: note.checkpoint,
                 failed: note.failed.clone(),
                 set_aside: note.set_aside.clone(),
+                failed_since: note.since,
                 next: entry.next.as_ref().map(|(handle, note)| {
                     let (snapshot, note) = (handle.snapshot(), lock(note));
                     NextView {

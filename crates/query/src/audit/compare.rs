@@ -16,8 +16,11 @@ use lakehead_model::Timestamp;
 
 use crate::{Error, ViewPlan, plan::Shape};
 
-/// Sums of floats depend on the order of the events; this is far above what that makes (2^-52 each), and far below
-/// what anybody counts.
+/// Sums of floats depend on the order of the events. What differs by more than this is looked at: whether the rounding of
+/// what was summed can make it (`recount.rs`).
+const FLOAT_EXACT: f64 = 1e-12;
+
+/// Where nothing says what was summed: far above what that makes, and far below what anybody counts.
 const FLOAT_TOLERANCE: f64 = 1e-9;
 
 /// The same for variances and their kin, and for how far from zero nothing is told apart: they are small differences
@@ -48,10 +51,27 @@ pub(crate) struct Differing {
     /// The other columns, where there is such a row.
     pub(crate) view: Option<String>,
     pub(crate) log: Option<String>,
+    /// Where only floats differ: its key as bytes, and by column what both sides have.
+    pub(crate) floats: Option<Floats>,
+}
+
+/// The floats by which two rows of one key differ.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Floats {
+    pub(crate) key: Box<[u8]>,
+    pub(crate) columns: Vec<(usize, f64, f64)>,
 }
 
 fn is_float(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Float32 | DataType::Float64)
+}
+
+impl Differing {
+    /// Whether only floats differ, and those by less than a billionth: where nothing says what was summed, that is the same.
+    pub(crate) fn is_near(&self) -> bool {
+        let near = |(_, a, b): &(usize, f64, f64)| is_near(Some(*a), Some(*b), false, FLOAT_TOLERANCE);
+        self.floats.as_ref().is_some_and(|floats| floats.columns.iter().all(near))
+    }
 }
 
 impl Comparison {
@@ -78,11 +98,11 @@ impl Comparison {
         let none = Vec::new();
         for (key, in_view) in &view.by_key {
             let in_log = log.by_key.get(key).unwrap_or(&none);
-            self.compare_alike((view, in_view), (log, in_log), &mut differing)?;
+            self.compare_alike(key, (view, in_view), (log, in_log), &mut differing)?;
         }
         for (key, in_log) in &log.by_key {
             if !view.by_key.contains_key(key) {
-                self.compare_alike((view, &none), (log, in_log), &mut differing)?;
+                self.compare_alike(key, (view, &none), (log, in_log), &mut differing)?;
             }
         }
         differing.sort_by(|a, b| (a.window, &a.key).cmp(&(b.window, &b.key)));
@@ -93,13 +113,16 @@ impl Comparison {
     pub(crate) fn is_among(&self, view: &Side, log: &Side) -> bool {
         view.by_key.iter().all(|(key, in_view)| {
             let in_log = log.by_key.get(key).map_or(&[][..], Vec::as_slice);
-            in_view.iter().all(|a| in_log.iter().any(|b| self.is_same(view, *a, log, *b)))
+            in_view
+                .iter()
+                .all(|a| in_log.iter().any(|b| self.is_same_in(&self.values, (view, *a), (log, *b), FLOAT_TOLERANCE)))
         })
     }
 
     /// Compares rows that have one key; there is mostly one on each side.
     fn compare_alike(
         &self,
+        by: &[u8],
         (view, in_view): (&Side, &[usize]),
         (log, in_log): (&Side, &[usize]),
         differing: &mut Vec<Differing>,
@@ -119,6 +142,10 @@ impl Comparison {
                 key: self.text(side, row, &self.keys)?,
                 view: a.map(|row| self.text(view, row, &self.values)).transpose()?,
                 log: b.map(|row| self.text(log, row, &self.values)).transpose()?,
+                floats: match (a, b, in_view.len().max(in_log.len())) {
+                    (Some(a), Some(b), 1) => self.floats(by, (view, a), (log, b)),
+                    _ => None,
+                },
             });
         }
         Ok(())
@@ -137,15 +164,45 @@ impl Comparison {
         rows
     }
 
+    /// The floats by which two rows differ, when nothing else does.
+    fn floats(&self, by: &[u8], (view, a): (&Side, usize), (log, b): (&Side, usize)) -> Option<Floats> {
+        let mut columns = Vec::new();
+        for column in &self.values {
+            if self.is_same_in(std::slice::from_ref(column), (view, a), (log, b), FLOAT_EXACT) {
+                continue;
+            }
+            let value =
+                |side: &Side, row| number(side.rows.column(*column).as_ref(), row).filter(|value| value.is_finite());
+            columns.push((*column, value(view, a)?, value(log, b)?));
+        }
+        Some(Floats { key: by.into(), columns })
+    }
+
+    /// The keys of these rows, which have the columns of the view and then others.
+    pub(crate) fn keys_of(&self, rows: &RecordBatch) -> Result<Vec<Box<[u8]>>, Error> {
+        let fields = self.keys.iter().map(|column| SortField::new(self.schema.field(*column).data_type().clone()));
+        let columns = self.keys.iter().map(|column| cast(rows.column(*column), self.schema.field(*column).data_type()));
+        let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
+        if columns.is_empty() {
+            return Ok(vec![Box::default(); rows.num_rows()]);
+        }
+        let keys = RowConverter::new(fields.collect())?.convert_columns(&columns)?;
+        Ok(keys.iter().map(|key| key.as_ref().into()).collect())
+    }
+
     fn is_same(&self, view: &Side, a: usize, log: &Side, b: usize) -> bool {
-        self.values.iter().all(|column| {
+        self.is_same_in(&self.values, (view, a), (log, b), FLOAT_EXACT)
+    }
+
+    fn is_same_in(&self, columns: &[usize], (view, a): (&Side, usize), (log, b): (&Side, usize), exact: f64) -> bool {
+        columns.iter().all(|column| {
             let (left, right) = (view.rows.column(*column), log.rows.column(*column));
             if left.is_null(a) || right.is_null(b) {
                 return left.is_null(a) && right.is_null(b);
             }
             if is_float(left.data_type()) {
                 let is_rough = self.rough.contains(column);
-                return is_near(number(left.as_ref(), a), number(right.as_ref(), b), is_rough);
+                return is_near(number(left.as_ref(), a), number(right.as_ref(), b), is_rough, exact);
             }
             left.slice(a, 1).to_data() == right.slice(b, 1).to_data()
         })
@@ -180,8 +237,8 @@ fn number(array: &dyn Array, row: usize) -> Option<f64> {
     }
 }
 
-fn is_near(a: Option<f64>, b: Option<f64>, is_rough: bool) -> bool {
-    let (tolerance, floor) = if is_rough { (ROUGH_TOLERANCE, 1.0) } else { (FLOAT_TOLERANCE, 0.0) };
+fn is_near(a: Option<f64>, b: Option<f64>, is_rough: bool, exact: f64) -> bool {
+    let (tolerance, floor) = if is_rough { (ROUGH_TOLERANCE, 1.0) } else { (exact, 0.0) };
     match (a, b) {
         (Some(a), Some(b)) if a.is_nan() || b.is_nan() => a.is_nan() && b.is_nan(),
         (Some(a), Some(b)) => a == b || (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(floor),

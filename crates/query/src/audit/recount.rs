@@ -4,12 +4,17 @@
 //! view itself runs has a part in it. The only thing added is a filter on the time, above the stream, so that a few
 //! result periods are counted at once.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+    sync::Arc,
+};
 
 use datafusion::{
     arrow::{
-        array::{AsArray, RecordBatch},
-        datatypes::{Int64Type, IntervalMonthDayNano, TimestampMicrosecondType},
+        array::{Array, ArrayRef, AsArray, RecordBatch},
+        compute::cast,
+        datatypes::{DataType, Float64Type, Int64Type, IntervalMonthDayNano, TimestampMicrosecondType},
     },
     common::{
         Column, ScalarValue,
@@ -24,9 +29,11 @@ use lakehead_model::{Offset, StreamSchema, TimeRange, Timestamp};
 use lakehead_store::Stream;
 use lakehead_window::Tumble;
 
-use super::{Extent, STOPPED, Windows};
+use super::{Comparison, Differing, Extent, Pass, STOPPED, Windows, amounts};
 use crate::{
-    Error, Snapshot, ViewPlan, functions,
+    Error, Snapshot, ViewPlan,
+    checked::{self, Mode, Notes},
+    functions,
     plan::{find_aggregate, groups, is_window},
     rewrite,
     stream_table::StreamTable,
@@ -37,11 +44,19 @@ use crate::{
 /// Memory of one audit, as far as DataFusion accounts for it: four times what the rows of one pass are expected to take.
 const MEMORY_BYTES_MAX: usize = 512 << 20;
 
+/// The unit roundoff of a float of 64 bits: 2^-53.
+const UNIT: f64 = f64::EPSILON / 2.0;
+
+/// Roundings beside those of the sum itself: of the operations on it in an output column, and of what is summed.
+const ROUNDINGS_MORE: f64 = 16.0;
+
 /// Counts a view again.
 pub(super) struct Recount {
     context: SessionContext,
     logical: LogicalPlan,
     plan: Arc<ViewPlan>,
+    /// What fails while it counts.
+    failed: Arc<Notes>,
 }
 
 impl Recount {
@@ -55,9 +70,10 @@ impl Recount {
         let config = functions::config().with_target_partitions(extent.threads.max(1));
         let runtime =
             RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(MEMORY_BYTES_MAX))).build_arc()?;
-        let state =
-            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
-        let context = SessionContext::new_with_state(state);
+        let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+        let failed: Arc<Notes> = Arc::default();
+        let state = checked::session(state, Mode::Lenient(Arc::clone(&failed)));
+        let context = SessionContext::new_with_state(state.build());
         functions::register(&context)?;
         let plan = snapshot.plan();
         let table = StreamTable::paced(stream, schema, range, Arc::clone(&extent.pace));
@@ -67,12 +83,13 @@ impl Recount {
         }
         plan.register_inlined(&context).await?;
         let logical = context.state().create_logical_plan(plan.sql()).await?;
-        Ok(Self { context, logical, plan: Arc::clone(plan) })
+        Ok(Self { context, logical, plan: Arc::clone(plan), failed })
     }
 
     /// How many events pass the view's WHERE, by the cell that `Windowed::counted_by` says, and how many of them have no
-    /// time. For a projection and a view over a view there is nothing to count by.
-    pub(super) async fn windows(&self, from: Option<Timestamp>) -> Result<(Windows, u64), Error> {
+    /// time. For a projection and a view over a view there is nothing to count by. Events on which an expression fails pass
+    /// nowhere; how many these are is the last number.
+    pub(super) async fn windows(&self, from: Option<Timestamp>) -> Result<(Windows, u64, u64), Error> {
         let (Some(windowed), Some(aggregate)) = (self.plan.windowed(), find_aggregate(&self.logical)?) else {
             return Ok(Default::default());
         };
@@ -84,10 +101,12 @@ impl Recount {
             (Some(size), Some(time)) => functions::tumble().call(vec![time.clone(), size_literal(size)]),
             _ => Expr::ScalarFunction(call),
         };
+        let input = checked::without_failing(&aggregate)?;
         let input = match from {
-            Some(from) => self.within(aggregate.input.as_ref().clone(), from, Timestamp(i64::MAX))?,
-            None => aggregate.input.as_ref().clone(),
+            Some(from) => self.within(input, from, Timestamp(i64::MAX))?,
+            None => input,
         };
+        self.failed.take();
         let plan = LogicalPlanBuilder::from(input)
             .aggregate([by.alias("opened")], [count(lit(1_i64)).alias("events")])?
             .build()?;
@@ -105,26 +124,86 @@ impl Recount {
                 }
             }
         }
-        Ok((windows, without))
+        Ok((windows, without, self.failed.take().0))
     }
 
     /// The rows of the windows that begin in `periods`, all of which lie in `range`. Of a projection, the rows received
     /// then.
     pub(super) async fn rows(&self, range: TimeRange, periods: &[TimeRange]) -> Result<Vec<RecordBatch>, Error> {
+        self.rows_of(&self.logical, range, periods).await
+    }
+
+    async fn rows_of(
+        &self,
+        logical: &LogicalPlan,
+        range: TimeRange,
+        periods: &[TimeRange],
+    ) -> Result<Vec<RecordBatch>, Error> {
         let contiguous = periods.windows(2).all(|pair| matches!(pair, [a, b] if a.end == b.start));
         let runs = if contiguous { vec![range] } else { joined(periods) };
         let mut rows = Vec::new();
         for run in runs {
             let plan = match self.plan.windowed() {
                 Some(windowed) => {
-                    let plan = windows_in(self.logical.clone(), run)?;
+                    let plan = windows_in(logical.clone(), run)?;
                     self.within(plan, run.start, last_end(windowed, run))?
                 }
-                None => self.within(self.logical.clone(), run.start, run.end)?,
+                None => self.within(logical.clone(), run.start, run.end)?,
             };
             rows.extend(self.collect(rewrite::executable(plan)?).await?);
         }
         Ok(rows)
+    }
+
+    /// Whether `unnest` stands below the aggregation, so that what is counted there are rows and not events.
+    pub(super) fn unnests(&self) -> Result<bool, Error> {
+        let Some(aggregate) = find_aggregate(&self.logical)? else { return Ok(false) };
+        Ok(aggregate.input.exists(|node| Ok(matches!(node, LogicalPlan::Unnest(_))))?)
+    }
+
+    /// Of rows that differ, those that differ by more than the order of the events can make. Where only floats differ, sums of
+    /// which may cancel, the same query over the amounts of what is summed gives the bound: two sums of `n` numbers, each
+    /// rounded `n` times, differ by at most `2 n u` times the sum of their amounts, where `u` is 2^-53 (N. J. Higham, Accuracy
+    /// and Stability of Numerical Algorithms, 2nd edition, section 4.2).
+    pub(super) async fn beyond_rounding(
+        &self,
+        comparison: &Comparison,
+        differing: Vec<Differing>,
+        pass: &Pass,
+    ) -> Result<Vec<Differing>, Error> {
+        if differing.iter().all(|differing| differing.floats.is_none()) {
+            return Ok(differing);
+        }
+        let by_billionth = |differing: Vec<Differing>| differing.into_iter().filter(|one| !one.is_near()).collect();
+        let Some(sql) = amounts::of(self.plan.sql()) else { return Ok(by_billionth(differing)) };
+        let (Some(first), Some(last)) = (pass.periods.first(), pass.periods.last()) else { return Ok(differing) };
+        let Ok(logical) = self.context.state().create_logical_plan(&sql).await else {
+            return Ok(by_billionth(differing));
+        };
+        let range = TimeRange { start: first.start, end: last.end };
+        let mut bounds: HashMap<Box<[u8]>, (f64, Vec<f64>)> = HashMap::new();
+        for batch in self.rows_of(&logical, range, &pass.periods).await? {
+            let keys = comparison.keys_of(&batch)?;
+            let columns: Vec<_> = batch.columns().iter().map(|column| cast(column, &DataType::Float64)).collect();
+            for (row, key) in keys.into_iter().enumerate() {
+                let value = |column: &Result<ArrayRef, _>| match column {
+                    Ok(column) if column.is_valid(row) => column.as_primitive::<Float64Type>().value(row),
+                    _ => 0.0,
+                };
+                let mut values: Vec<f64> = columns.iter().map(value).collect();
+                let events = values.pop().unwrap_or(0.0);
+                bounds.insert(key, (events, values));
+            }
+        }
+        let is_beyond = |differing: &Differing| {
+            let Some(floats) = &differing.floats else { return true };
+            let Some((events, amounts)) = bounds.get(&floats.key) else { return !differing.is_near() };
+            floats.columns.iter().any(|(column, view, log)| {
+                let amount = amounts.get(*column).copied().unwrap_or(0.0);
+                (view - log).abs() > 2.0 * (events + ROUNDINGS_MORE) * UNIT * amount
+            })
+        };
+        Ok(differing.into_iter().filter(is_beyond).collect())
     }
 
     /// `plan` over the events of `[start, end)` only.

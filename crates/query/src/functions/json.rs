@@ -176,7 +176,7 @@ impl JsonFunction {
                 found.for_each(|value| texts.append_option(value.and_then(Raw::as_str)));
                 Arc::new(texts.finish())
             }
-            Taken::Integer => Arc::new(found.map(|value| value?.as_i64()).collect::<Int64Array>()),
+            Taken::Integer => Arc::new(found.map(|value| value?.as_integer()).collect::<Int64Array>()),
             Taken::Float => Arc::new(found.map(|value| value?.as_f64()).collect::<Float64Array>()),
             Taken::Boolean => Arc::new(found.map(|value| value?.as_bool()).collect::<BooleanArray>()),
             Taken::Length => {

@@ -8,6 +8,7 @@
 mod hop;
 mod json;
 mod session;
+mod time;
 mod top_k;
 mod tumble;
 mod window_call;
@@ -25,6 +26,8 @@ use datafusion::{
     logical_expr::ColumnarValue,
     prelude::{SessionConfig, SessionContext},
 };
+
+use crate::checked;
 
 pub(crate) use self::{
     hop::{HOP, most as hop_most, start as hop_start},
@@ -53,7 +56,10 @@ pub(crate) fn register(context: &SessionContext) -> Result<()> {
     context.register_udf(hop::function());
     context.register_udf(session::function());
     context.register_udaf(top_k::function());
+    checked::register(context)?;
     json::functions().for_each(|function| context.register_udf(function));
+    let found = |name: &str| context.udf(name).ok();
+    time::functions(found).into_iter().for_each(|function| context.register_udf(function));
     context.state_ref().write().register_expr_planner(Arc::new(json::Operators))
 }
 

@@ -81,9 +81,16 @@ fn cell(window: Expr, windows: &Windows) -> Expr {
 }
 
 /// A piece without an aggregation: every event by itself.
-pub(super) fn rows(root: Arc<dyn ExecutionPlan>, task: Arc<TaskContext>) -> Rows {
-    let leaf = bottom(&root).schema();
-    Rows { piece: Piece::new(root, leaf, task) }
+pub(super) fn rows(
+    root: Arc<dyn ExecutionPlan>,
+    careful: Option<Arc<dyn ExecutionPlan>>,
+    task: Arc<TaskContext>,
+) -> Rows {
+    let piece = |root: Arc<dyn ExecutionPlan>| {
+        let leaf = bottom(&root).schema();
+        Piece::new(root, leaf, Arc::clone(&task))
+    };
+    Rows { careful: careful.map(piece), piece: piece(root) }
 }
 
 /// The leaf of a chain of operators.
@@ -137,6 +144,26 @@ pub(super) fn windowed(
     window: &str,
     task: Arc<TaskContext>,
 ) -> Result<Windowed, Error> {
+    cut(root, windows, window, task, true)
+}
+
+/// What makes partial rows of all events, with the condition in it.
+pub(super) fn whole(
+    root: Arc<dyn ExecutionPlan>,
+    windows: Windows,
+    window: &str,
+    task: Arc<TaskContext>,
+) -> Result<Piece, Error> {
+    Ok(cut(root, windows, window, task, false)?.partial)
+}
+
+fn cut(
+    root: Arc<dyn ExecutionPlan>,
+    windows: Windows,
+    window: &str,
+    task: Arc<TaskContext>,
+    takes_condition: bool,
+) -> Result<Windowed, Error> {
     let strange = |what: &str| Error::Engine(format!("the plan of this view has {what}; please report its SQL"));
     let mut above = Vec::new();
     let mut node = root;
@@ -185,7 +212,7 @@ pub(super) fn windowed(
     let key_count = groups.expr().len();
     let unfiltered = vec![None; functions.len()];
     let bottom = bottom(&input);
-    let (condition, input) = without_condition(input)?;
+    let (condition, input) = if takes_condition { without_condition(input)? } else { (None, input) };
     let partial = AggregateExec::try_new(
         AggregateMode::Partial,
         groups.clone(),
@@ -233,6 +260,7 @@ pub(super) fn windowed(
         keys: (0..key_count).collect(),
         condition,
         partial: Piece::new(Arc::new(partial), leaf, Arc::clone(&task)),
+        careful: None,
         reduce: Piece::new(Arc::new(reduce), Arc::clone(&rows), Arc::clone(&task)),
         finish: Piece::new(finish, rows, task),
     })

@@ -4,9 +4,11 @@
 //! aggregation makes rows of events ([`Rows`]); one that reads another view's rows is computed from that view's result
 //! files as they come ([`Derived`]). A projection of a stream that another view reads is planned into that view.
 
+mod additive;
 mod check;
 mod cut;
 mod shape;
+mod trial;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,11 +26,18 @@ use datafusion::{
     prelude::SessionContext,
 };
 use futures::future::BoxFuture;
-use lakehead_model::{Name, StreamSchema, TimeRange, Timestamp};
+use lakehead_model::{ColumnType, Name, READING, StreamSchema, TimeRange, Timestamp};
 use lakehead_window::{ResultPeriod, Windows};
 
 pub(crate) use self::shape::{Shape, find_aggregate, groups, is_window};
-use crate::{Error, functions, identity, rewrite, run::Piece, sieve::Condition};
+use crate::{
+    Error,
+    checked::{self, Mode},
+    functions, identity, rewrite,
+    run::Piece,
+    sieve::Condition,
+    times,
+};
 
 /// Memory that one view may use while it takes events in or writes results, as far as DataFusion accounts for it, beside
 /// its state. Four times the default bound of the state, since merging it reads one copy and builds another.
@@ -113,6 +122,9 @@ pub(crate) struct Windowed {
     /// Which events it counts; what `partial` is given are these.
     pub(crate) condition: Option<Condition>,
     pub(crate) partial: Piece,
+    /// The same over all events, without those on which an expression fails: asked when `condition` or `partial` has failed.
+    /// `None` where nothing can.
+    pub(crate) careful: Option<Piece>,
     pub(crate) reduce: Piece,
     pub(crate) finish: Piece,
 }
@@ -121,6 +133,8 @@ pub(crate) struct Windowed {
 #[derive(Clone, Debug)]
 pub(crate) struct Rows {
     pub(crate) piece: Piece,
+    /// The same without the events on which an expression fails, whose columns may have the events' offsets behind them.
+    pub(crate) careful: Option<Piece>,
 }
 
 /// A query over another view's rows.
@@ -131,6 +145,8 @@ pub(crate) struct Derived {
     pub(crate) windows: Option<(Windows, String)>,
     /// Without a window of its own: makes its rows of the other's.
     pub(crate) piece: Option<Piece>,
+    /// The same without the rows on which an expression fails.
+    pub(crate) careful: Option<Piece>,
 }
 
 /// Compiles `sql` against streams of these schemas, without any data and without other views.
@@ -205,7 +221,7 @@ async fn compile(
 ) -> Result<ViewPlan, Error> {
     let context = planning_context(streams, views)?;
     let state = context.state();
-    let logical = state.create_logical_plan(sql).await?;
+    let logical = times::in_microseconds(state.create_logical_plan(sql).await?)?;
     let tables =
         views.iter().filter(|(_, plan)| plan.inline.is_none()).map(|(name, plan)| (name.clone(), plan.as_ref()));
     let tables = tables.collect();
@@ -222,6 +238,7 @@ async fn compile(
     let definition = joined(|plan| &plan.definition, &identity::normalised(sql));
     let written = joined(|plan| &plan.written, sql);
 
+    let queried = logical.clone();
     let (planned, window) = match &found.window {
         Some(window) if !tables.contains_key(&found.table) => {
             let aggregate = find_aggregate(&logical)?.ok_or_else(|| Error::Engine("no aggregation".into()))?;
@@ -231,7 +248,11 @@ async fn compile(
         _ => (logical.clone(), None),
     };
     let optimized = state.optimize(&planned)?;
-    let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
+    let physical = checked::physical(&optimized, &state, &Mode::View).await?;
+    let careful = match checked::may_leave_out(&optimized)? {
+        true => Some(checked::physical(&optimized, &state, &Mode::Careful).await?),
+        false => None,
+    };
     let output = Arc::new(Schema::new(physical.schema().fields().clone()));
     check_names(&output)?;
 
@@ -240,8 +261,14 @@ async fn compile(
     let (stream, reads, time, kind) = match (tables.get(&found.table), found.window) {
         (Some(upstream), window) => {
             let windows = window.map(|window| (window.windows, window.over));
-            let piece = windows.is_none().then(|| cut::rows(physical, task).piece);
-            let kind = Kind::Derived(Derived { windows, piece });
+            let (piece, careful) = match windows {
+                Some(_) => (None, None),
+                None => {
+                    let rows = cut::rows(physical, careful, task);
+                    (Some(rows.piece), rows.careful)
+                }
+            };
+            let kind = Kind::Derived(Derived { windows, piece, careful });
             (upstream.stream.clone(), Some(found.table.clone()), upstream.time, kind)
         }
         (None, Some(found_window)) => {
@@ -251,13 +278,17 @@ async fn compile(
                 TimeColumn::ReceivedTime
             };
             let name = window.unwrap_or_default();
-            let windowed = cut::windowed(physical, found_window.windows, &name, task)?;
-            wanted.extend(windowed.partial.input().fields().iter().map(|field| field.name().clone()));
+            let mut windowed = cut::windowed(physical, found_window.windows.clone(), &name, Arc::clone(&task))?;
+            windowed.careful = match careful {
+                Some(careful) => Some(cut::whole(careful, found_window.windows, &name, task)?),
+                None => None,
+            };
+            wanted.extend(inputs([Some(&windowed.partial), windowed.careful.as_ref()]));
             (found.table, None, time, Kind::Windowed(windowed))
         }
         (None, None) => {
-            let rows = cut::rows(physical, task);
-            wanted.extend(rows.piece.input().fields().iter().map(|field| field.name().clone()));
+            let rows = cut::rows(physical, careful, task);
+            wanted.extend(inputs([Some(&rows.piece), rows.careful.as_ref()]));
             (found.table, None, TimeColumn::ReceivedTime, Kind::Rows(rows))
         }
     };
@@ -281,8 +312,49 @@ async fn compile(
         }
     }
     let inline = matches!(kind, Kind::Rows(_)).then(|| Arc::new(ViewTable::new(logical, Some(sql.to_owned()))));
+    let over = match &reads {
+        Some(view) => views.get(view).map(|view| view.schema()),
+        None => streams.get(&stream).map(trial::columns_of),
+    };
     let (sql, serial) = (sql.to_owned(), SERIAL.fetch_add(1, Ordering::Relaxed));
-    Ok(ViewPlan { sql, definition, written, serial, stream, reads, time, wanted, output, shape, kind, inline, inlined })
+    let plan = ViewPlan {
+        sql,
+        definition,
+        written,
+        serial,
+        stream,
+        reads,
+        time,
+        wanted,
+        output,
+        shape,
+        kind,
+        inline,
+        inlined,
+    };
+    if let Some(over) = over {
+        if let Err(error) = trial::try_out(&plan, &over).await {
+            let culprit = trial::culprit(&queried, &state, &context.task_ctx()).await;
+            return Err(match culprit {
+                Some(culprit) => Error::Sql(format!("{culprit}: {error}")),
+                None => error,
+            });
+        }
+    }
+    Ok(plan)
+}
+
+/// The columns that pieces read, each once.
+fn inputs(pieces: [Option<&Piece>; 2]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for piece in pieces.into_iter().flatten() {
+        for field in piece.input().fields() {
+            if !names.contains(field.name()) {
+                names.push(field.name().clone());
+            }
+        }
+    }
+    names
 }
 
 fn check_names(output: &SchemaRef) -> Result<(), Error> {
@@ -312,6 +384,7 @@ fn planning_context(
         Some(optimizer) => optimizer.rules,
         None => datafusion::optimizer::Optimizer::new().rules,
     };
+    builder = checked::session(builder, Mode::View);
     builder = builder.with_optimizer_rules(rules.into_iter().filter(|rule| !LEFT_OUT.contains(&rule.name())).collect());
     let context = SessionContext::new_with_state(builder.build());
     functions::register(&context)?;
@@ -341,9 +414,13 @@ fn columns(schema: &StreamSchema, wanted: &[String]) -> Result<String, Error> {
     };
     for name in wanted {
         if name == lakehead_decode::EVENT_TIME {
-            add(name, serde_json::to_string(&schema.event_time))?;
+            add(name, serde_json::to_string(&(READING, &schema.event_time)))?;
         } else if let Some(column) = schema.columns.iter().find(|column| column.name == *name) {
-            add(name, serde_json::to_string(column))?;
+            // Of the others no value was ever read otherwise.
+            let is_read_anew = matches!(column.column_type, ColumnType::Int64 | ColumnType::Timestamp);
+            let how =
+                if is_read_anew { serde_json::to_string(&(READING, column)) } else { serde_json::to_string(column) };
+            add(name, how)?;
         }
     }
     Ok(text)

@@ -10,7 +10,7 @@ use datafusion::{
     logical_expr::{Aggregate, Expr, LogicalPlan},
 };
 
-use super::{ViewPlan, check::origin};
+use super::{ViewPlan, additive::adds_up, check::origin};
 use crate::{Error, functions};
 
 /// Aggregates whose answer depends on how the events were split up: their digests are merged in another order.
@@ -36,6 +36,8 @@ pub(crate) struct Shape {
     pub(crate) approximate: Vec<usize>,
     /// Columns that are made of a moment of second order, in which rounding errors grow.
     pub(crate) rough: Vec<usize>,
+    /// Columns whose values over several groups may be added up.
+    pub(crate) adds_up: Vec<usize>,
 }
 
 impl Shape {
@@ -48,6 +50,9 @@ impl Shape {
             let (group, has_having) = follow(plan, column);
             shape.has_having |= has_having;
             let Some(group) = group else {
+                if adds_up(plan, column) {
+                    shape.adds_up.push(column);
+                }
                 let made_of = made_of(plan, column);
                 let any = |is: &dyn Fn(&str) -> bool| made_of.iter().any(|name| is(name));
                 if any(&|name| APPROXIMATE.contains(&name)) {
@@ -91,6 +96,9 @@ impl Shape {
             if upstream.shape.rough.contains(&above) {
                 self.rough.push(column);
             }
+            if upstream.shape.adds_up.contains(&above) {
+                self.adds_up.push(column);
+            }
         }
         self.keys_are_whole =
             upstream.shape.keys_are_whole && upstream.shape.keys.iter().all(|key| found.contains(key));
@@ -128,7 +136,7 @@ pub(crate) fn find_aggregate(plan: &LogicalPlan) -> Result<Option<Aggregate>, Er
     Ok(found)
 }
 
-fn group_count(aggregate: &Aggregate) -> usize {
+pub(super) fn group_count(aggregate: &Aggregate) -> usize {
     aggregate.schema.fields().len() - aggregate.aggr_expr.len()
 }
 

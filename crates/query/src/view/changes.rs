@@ -119,7 +119,7 @@ fn since(snapshot: &Snapshot, after: Option<Position>) -> Result<Changes, Error>
             }
         }
     }
-    let answer = Answer { schema: schema(plan), batches, truncated: false };
+    let answer = Answer { schema: schema(plan), batches, truncated: false, warnings: Vec::new() };
     Ok(Changes { position, is_reset: known.is_none() && !from_nothing, answer })
 }
 

@@ -33,11 +33,13 @@ use tokio::sync::OnceCell;
 
 use crate::{
     Error, Kept, Sieve, Slot, Snapshot, TimeColumn, ViewHandle, ViewPlan, aside,
+    checked::noted,
     checkpoint::{ChangeFile, Checkpoint, MadeOf, Period, Rebuild},
     compact, derived,
     files::{self, Folder, ResultFile},
     plan::Kind,
-    snapshot::{Listed, Results},
+    run::Piece,
+    snapshot::{FailedValues, Finished, Listed, Results},
 };
 
 /// What becomes of an event whose window was already emitted.
@@ -105,6 +107,18 @@ pub struct Counts {
     /// Events that the log did not hold any more when the view came to them; in none of the others.
     #[serde(default)]
     pub missed: u64,
+    /// Events left out because an expression of the SQL fails on them.
+    #[serde(default)]
+    pub failed: u64,
+}
+
+/// An event that a view has left out, since an expression of its SQL fails on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedEvent {
+    /// Its offset in the stream.
+    pub offset: Option<Offset>,
+    /// Why; empty where more fail at once than are told.
+    pub reason: String,
 }
 
 /// Events by how late they came: how far the watermark was past the end of their window.
@@ -153,13 +167,27 @@ pub struct Digest {
     /// Of the plan that made it.
     serial: u64,
     rows: Digested,
+    failed: Vec<FailedEvent>,
     events: u64,
     end: Offset,
     times: Vec<(Option<Timestamp>, Option<Timestamp>, Timestamp)>,
 }
 
+impl Digest {
+    /// The events of the round that are left out, since an expression fails on them.
+    #[must_use]
+    pub fn failed(&self) -> &[FailedEvent] {
+        &self.failed
+    }
+
+    /// What it holds for its view.
+    pub(crate) fn into_rows(self) -> Digested {
+        self.rows
+    }
+}
+
 #[derive(Debug)]
-enum Digested {
+pub(crate) enum Digested {
     /// Partial rows of windows.
     Partial(Vec<RecordBatch>),
     /// Rows of a projection, by the start of their received hour.
@@ -181,25 +209,45 @@ impl ViewPlan {
     /// Makes partial rows of the events of a round: the costly part of absorbing them, and one that needs no state. Views of
     /// one stream share the sieve.
     ///
+    /// Events on which an expression fails, as a division by zero does, are left out ([`Digest::failed`]).
+    ///
     /// # Errors
-    /// [`Error::Sql`] when an expression fails on an event, as a division by zero does.
+    /// [`Error::Limit`] when it takes too much memory; [`Error::Sql`] when an aggregate cannot take what it is given.
     pub fn digest<'a>(&'a self, sieve: &'a mut Sieve<'_>) -> BoxFuture<'a, Result<Digest, Error>> {
         Box::pin(async move {
             let round = sieve.round;
+            let mut failed = Vec::new();
             let rows = match self.kind() {
                 Kind::Windowed(windowed) => {
-                    let events = sieve.pick(windowed.condition.as_ref(), &windowed.partial.input())?;
-                    let rows = windowed.partial.run(events).await?;
+                    let picked = sieve.pick(windowed.condition.as_ref(), &windowed.partial.input());
+                    let fast = match picked {
+                        Ok(events) => windowed.partial.run(events).await,
+                        Err(error) => Err(error),
+                    };
+                    let rows = match fast {
+                        Ok(rows) => rows,
+                        Err(error) => carefully(windowed.careful.as_ref(), &round.batches, error, &mut failed).await?,
+                    };
                     // Lists are made of views into the round, which would stay as long as they do.
                     Digested::Partial(rows.iter().map(compact::lists).collect::<Result<_, _>>()?)
                 }
                 Kind::Rows(rows) => {
                     let input = rows.piece.input();
                     let mut made = Vec::new();
+                    let shown: Vec<usize> = (0..self.schema().fields().len()).collect();
                     for (start, batches) in by_hour(&round.batches)? {
-                        let batches = batches.into_iter().map(|batch| columns(batch, &input));
-                        let batches = batches.collect::<Result<Vec<_>, _>>()?;
-                        for batch in rows.piece.run(batches).await? {
+                        let picked = batches.iter().map(|batch| columns(batch, &input));
+                        let picked = picked.collect::<Result<Vec<_>, _>>()?;
+                        let of_hour = match rows.piece.run(picked).await {
+                            Ok(rows) => rows,
+                            Err(error) => {
+                                let batches: Vec<RecordBatch> = batches.into_iter().cloned().collect();
+                                let rows = carefully(rows.careful.as_ref(), &batches, error, &mut failed).await?;
+                                let rows = rows.into_iter().map(|batch| batch.project(&shown));
+                                rows.collect::<Result<_, _>>()?
+                            }
+                        };
+                        for batch in of_hour {
                             // Views into the round would keep all of it in memory for as long as the rows are.
                             made.push((start, compact::compact(&batch)?));
                         }
@@ -208,9 +256,25 @@ impl ViewPlan {
                 }
                 Kind::Derived(_) => Digested::Nothing,
             };
-            Ok(Digest { serial: self.serial(), rows, events: round.events, end: round.end, times: round.times.clone() })
+            let (serial, times) = (self.serial(), round.times.clone());
+            Ok(Digest { serial, rows, failed, events: round.events, end: round.end, times })
         })
     }
+}
+
+/// What `careful` makes of events on which something has failed: `error` when it cannot leave any out, or none is to blame.
+async fn carefully(
+    careful: Option<&Piece>,
+    batches: &[RecordBatch],
+    error: Error,
+    failed: &mut Vec<FailedEvent>,
+) -> Result<Vec<RecordBatch>, Error> {
+    let Some(careful) = careful.filter(|_| !matches!(error, Error::Limit(_))) else { return Err(error) };
+    let input = careful.input();
+    let events = batches.iter().map(|batch| columns(batch, &input)).collect::<Result<Vec<_>, _>>()?;
+    let (rows, _, notes) = noted(careful.run(events)).await;
+    failed.extend(notes.into_iter().map(|note| FailedEvent { offset: note.offset.map(Offset), reason: note.reason }));
+    rows
 }
 
 /// Those columns of `batch` that `input` has, in its order.
@@ -247,17 +311,26 @@ pub(crate) struct Live {
     rows: u64,
     bytes: u64,
     made_of: Option<MadeOf>,
+    failed: FailedValues,
     file: Arc<ResultFile>,
 }
 
 impl Live {
-    fn new(range: TimeRange, generation: u64, rows: u64, bytes: u64, path: PathBuf, made_of: Option<MadeOf>) -> Self {
-        Self { range, generation, rows, bytes, made_of, file: files::result_file(path, bytes) }
+    fn new(
+        range: TimeRange,
+        generation: u64,
+        rows: u64,
+        bytes: u64,
+        path: PathBuf,
+        made_of: Option<MadeOf>,
+        failed: FailedValues,
+    ) -> Self {
+        Self { range, generation, rows, bytes, made_of, failed, file: files::result_file(path, bytes) }
     }
 
     fn period(&self) -> Period {
-        let Self { range, generation, rows, bytes, ref made_of, .. } = *self;
-        Period { end: range.end, generation, rows, bytes, made_of: made_of.clone() }
+        let Self { range, generation, rows, bytes, ref made_of, ref failed, .. } = *self;
+        Period { end: range.end, generation, rows, bytes, failed: failed.clone(), made_of: made_of.clone() }
     }
 }
 
@@ -279,6 +352,7 @@ impl Committing {
         plan: &ViewPlan,
         period: TimeRange,
         rows: Vec<RecordBatch>,
+        failed: FailedValues,
         made_of: Option<MadeOf>,
     ) -> Result<(), Error> {
         let rows = changes::sorted(plan, rows)?;
@@ -286,7 +360,7 @@ impl Committing {
         let path = self.folder.result(period, self.checkpoint.build, generation);
         let count = rows.num_rows() as u64;
         let bytes = files::write_parquet(&path, &plan.schema(), &[rows], &changes::order(plan))?;
-        self.add(Live::new(period, generation, count, bytes, path, made_of));
+        self.add(Live::new(period, generation, count, bytes, path, made_of, failed));
         Ok(())
     }
 
@@ -521,8 +595,9 @@ impl View {
             for (start, period) in &checkpoint.periods {
                 let range = TimeRange { start: *start, end: period.end };
                 let path = folder.result(range, checkpoint.build, period.generation);
-                let made_of = period.made_of.clone();
-                live.insert(*start, Live::new(range, period.generation, period.rows, period.bytes, path, made_of));
+                let (made_of, failed) = (period.made_of.clone(), period.failed.clone());
+                let one = Live::new(range, period.generation, period.rows, period.bytes, path, made_of, failed);
+                live.insert(*start, one);
             }
             let body = match plan.kind() {
                 Kind::Windowed(windowed) => {
@@ -710,7 +785,7 @@ impl View {
         if !digest.is_of(&self.plan) {
             return Err(Error::Engine("what another view made of the events".into()));
         }
-        let Digest { rows, events, end, times, .. } = digest;
+        let Digest { rows, failed, events, end, times, .. } = digest;
         match (&mut self.body, rows) {
             (Body::Windowed(_), Digested::Partial(rows)) => self.take_in_partial(rows).await?,
             (Body::Rows(body), Digested::Rows(rows)) => {
@@ -726,6 +801,7 @@ impl View {
             self.checkpoint.watermark.observe(*progress, *greatest, *received);
         }
         self.checkpoint.counts.events += events;
+        self.checkpoint.counts.failed += failed.len() as u64;
         self.checkpoint.next_offset = end;
         self.publish();
         Ok(())
@@ -875,12 +951,12 @@ impl View {
         let due: Vec<&derived::Task> =
             tasks.iter().filter(|(start, task)| !holds(start, task)).map(|(_, task)| task).collect();
         let made = derived::make(&self.plan, name, upstream, &due).await?;
-        for (task, rows) in due.into_iter().zip(made) {
+        for (task, Finished { rows, failed }) in due.into_iter().zip(made) {
             let live = self.live.get(&task.period.start);
             let before =
                 live.map_or(Ok(Vec::new()), |live| files::read_parquet(&live.file.path, &self.plan.schema()))?;
             next.tell(|| changes::between(&self.plan, before, rows.clone()))?;
-            next.write(&self.plan, task.period, rows, Some(task.made_of.clone()))?;
+            next.write(&self.plan, task.period, rows, failed, Some(task.made_of.clone()))?;
         }
         for (start, live) in &self.live {
             if !tasks.contains_key(start) {
@@ -933,6 +1009,7 @@ impl View {
             let upstream = self.handle.upstream();
             self.handle = old.handle.clone();
             self.handle.set_upstream(upstream);
+            self.handle.goes_on();
             self.publish();
             if let Err(error) = self.publish_files() {
                 tracing::warn!(view = %self.handle.name(), "other programs do not see all of its results yet: {error}");
@@ -970,6 +1047,7 @@ impl View {
         let listed = |live: &Live| Listed {
             range: live.range,
             rows: live.rows,
+            failed: live.failed.clone(),
             generation: live.generation,
             correctable: self.checkpoint.partials.contains_key(&live.range.start),
             is_part: false,
@@ -987,6 +1065,7 @@ impl View {
                 all.push(Listed {
                     range,
                     rows: part.rows,
+                    failed: FailedValues::default(),
                     generation: part.generation,
                     correctable: false,
                     is_part: true,
@@ -1053,6 +1132,7 @@ impl View {
             open,
             upstream: None,
             rest: OnceCell::new(),
+            counted: std::sync::OnceLock::new(),
         });
     }
 

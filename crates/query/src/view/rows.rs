@@ -13,6 +13,7 @@ use crate::{
     Error, ViewPlan,
     checkpoint::{Part, Parts},
     files::{self, ParquetWriter},
+    snapshot::FailedValues,
 };
 
 /// How many parts an hour may have before they are made one.
@@ -63,7 +64,7 @@ impl Body {
             let range = TimeRange { start, end: parts.end };
             let path = next.folder.result(range, build, generation);
             let part = write(plan, next, range, &parts.files, &[], &path)?;
-            next.add(Live::new(range, generation, part.rows, part.bytes, path, None));
+            next.add(Live::new(range, generation, part.rows, part.bytes, path, None, FailedValues::default()));
         }
         Ok(())
     }

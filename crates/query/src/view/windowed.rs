@@ -33,7 +33,7 @@ use crate::{
     checkpoint::{Checkpoint, Partials},
     files::{self, Folder, ResultFile},
     plan::Windowed,
-    snapshot,
+    snapshot::{self, Finished},
     state::{Run, RunFile, State},
 };
 
@@ -214,9 +214,12 @@ impl Body {
             let near = rows.iter().zip(&spreads).filter(|(_, spread)| is_near(windowed, **spread, period));
             let by_window = near.map(|(batch, _)| cells::by_window(windowed, batch, in_it));
             let by_window: Vec<RecordBatch> = by_window.collect::<Result<_, _>>()?;
-            let fresh = snapshot::finish(plan, windowed, by_window).await?;
+            let Finished { rows: fresh, mut failed } = snapshot::finish(plan, windowed, by_window).await?;
             let mut results = match live.get(&period.start) {
-                Some(live) => files::read_parquet(&live.file.path, &plan.schema())?,
+                Some(live) => {
+                    failed = failed.and(&live.failed);
+                    files::read_parquet(&live.file.path, &plan.schema())?
+                }
                 None => Vec::new(),
             };
             match self.reopened.get(&period.start) {
@@ -227,7 +230,7 @@ impl Body {
                 _ => next.tell(|| changes::inserted(plan, &fresh))?,
             }
             results.extend(fresh);
-            next.write(plan, period, results, None)?;
+            next.write(plan, period, results, failed, None)?;
         }
         // A session that begins earlier for a late event leaves the period that it was in.
         for (start, old) in &self.reopened {

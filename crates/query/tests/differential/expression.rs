@@ -200,7 +200,11 @@ impl Expr {
                     let path = quoted(&format!("$.{}", path.join(".")));
                     format!(
                         "(CASE WHEN json_type(data, {path}) IN ('BIGINT', 'UBIGINT') THEN \
-                         TRY_CAST(json_extract_string(data, {path}) AS BIGINT) END)"
+                         TRY_CAST(json_extract_string(data, {path}) AS BIGINT) \
+                         WHEN json_type(data, {path}) = 'DOUBLE' \
+                         AND CAST(json_extract_string(data, {path}) AS DOUBLE) = \
+                         floor(CAST(json_extract_string(data, {path}) AS DOUBLE)) THEN \
+                         TRY_CAST(CAST(json_extract_string(data, {path}) AS DOUBLE) AS BIGINT) END)"
                     )
                 }
             },

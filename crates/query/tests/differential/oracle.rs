@@ -59,12 +59,8 @@ fn cells(column: &Column, raws: &[Option<String>]) -> (DataType, ArrayRef) {
             (DataType::Utf8, Arc::new(StringArray::from_iter(json)))
         }
         ColumnType::Int64 => {
-            // To serde_json -0 is a float.
-            let whole = |raw: &Option<String>| match raw.as_deref() {
-                Some("-0") => Some(0),
-                raw => raw.and_then(read)?.as_i64(),
-            };
-            (DataType::Int64, Arc::new(Int64Array::from_iter(raws.iter().map(whole))))
+            let whole = values().map(|value| value.as_ref().and_then(whole));
+            (DataType::Int64, Arc::new(Int64Array::from_iter(whole)))
         }
         ColumnType::Float64 => {
             // serde_json reads a number to the last digit only when it is built to.
@@ -78,10 +74,8 @@ fn cells(column: &Column, raws: &[Option<String>]) -> (DataType, ArrayRef) {
             (DataType::Boolean, Arc::new(BooleanArray::from_iter(bools)))
         }
         ColumnType::Timestamp => {
-            let time = |value: Value| {
-                let format = if value.is_number() { TimeFormat::UnixSeconds } else { TimeFormat::Rfc3339 };
-                micros(&value, format)
-            };
+            let time =
+                |value: Value| micros(&value, TimeFormat::Rfc3339).or_else(|| micros(&value, TimeFormat::UnixSeconds));
             let times = values().map(|value| value.and_then(time));
             let data_type = DataType::Timestamp(TimeUnit::Microsecond, None);
             (data_type, Arc::new(TimestampMicrosecondArray::from_iter(times)))
@@ -129,20 +123,45 @@ fn read(raw: &str) -> Option<Value> {
     serde_json::from_str(raw).ok()
 }
 
+/// A text that is a number by itself, as Unix times may be.
+fn number_in(text: &str) -> Option<Value> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_one = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = match digits.split_once('.') {
+        Some((whole, fraction)) => is_one(whole) && is_one(fraction),
+        None => is_one(digits),
+    };
+    plain.then(|| read(text))?
+}
+
+/// The years 1678 to 2261.
+fn in_range(micros: i64) -> Option<i64> {
+    (-9_214_560_000_000_000..9_214_646_400_000_000).contains(&micros).then_some(micros)
+}
+
+/// A number that is an integer, however it is written.
+fn whole(value: &Value) -> Option<i64> {
+    let float = || value.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 9e15);
+    #[allow(clippy::cast_possible_truncation)]
+    value.as_i64().or_else(|| float().map(|float| float as i64))
+}
+
 fn micros(value: &Value, format: TimeFormat) -> Option<i64> {
     let each = match format {
-        TimeFormat::Rfc3339 => return value.as_str()?.parse::<Timestamp>().ok().map(|time| time.0),
+        TimeFormat::Rfc3339 => return value.as_str()?.parse::<Timestamp>().ok().and_then(|time| in_range(time.0)),
         TimeFormat::UnixSeconds => 1_000_000,
         TimeFormat::UnixMillis => 1_000,
+        _ => return None,
     };
-    match value.as_i64() {
-        Some(whole) => whole.checked_mul(each),
+    let number = value.as_str().map_or_else(|| Some(value.clone()), number_in)?;
+    match number.as_i64() {
+        Some(whole) => whole.checked_mul(each).and_then(in_range),
         None => {
             #[expect(clippy::cast_precision_loss, reason = "a million")]
-            let micros = (value.as_f64()? * each as f64).floor();
+            let micros = (number.as_f64()? * each as f64).floor();
             // What 64 bits cannot hold is no time.
             #[expect(clippy::cast_possible_truncation, reason = "whole, and within the bounds")]
-            (micros.abs() < 9.2e18).then_some(micros as i64)
+            (micros.abs() < 9.2e18).then_some(micros as i64).and_then(in_range)
         }
     }
 }

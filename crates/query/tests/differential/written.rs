@@ -10,6 +10,9 @@ use crate::{
     table::Table,
 };
 
+/// Stands in the names of cases whose query fails and whose view leaves events out.
+pub(crate) const POISONED: &str = "/poison/";
+
 /// Over recent changes; each under the window `{…}` and a stream's name.
 const CHANGES: &[&str] = &[
     // The default views, and their like.
@@ -98,6 +101,13 @@ const CHANGES: &[&str] = &[
     "SELECT tumble(event_time, INTERVAL '1 hour') AS w, date_part('minute', event_time) % 7 AS part, count(*) AS n \
      FROM recentchange GROUP BY 1, 2",
     "SELECT tumble(event_time, INTERVAL '1 day') AS w, date_trunc('hour', event_time) AS hour, count(*) AS n FROM recentchange GROUP BY 1, 2",
+    // What another condition excuses; integers at their ends.
+    "SELECT tumble(event_time, INTERVAL '1 hour') AS w, count(*) AS n FROM recentchange \
+     WHERE namespace <> 0 AND 1000 % namespace = 0 GROUP BY 1",
+    "SELECT tumble(event_time, INTERVAL '1 hour') AS w, count(*) FILTER (WHERE namespace = 0 OR 1000 % namespace = 0) AS n, \
+     sum(CASE WHEN namespace <> 0 THEN 1000 % namespace ELSE 0 END) AS rest FROM recentchange GROUP BY 1",
+    "SELECT tumble(event_time, INTERVAL '1 hour') AS w, wiki, max(id) AS a, min(id) AS b, count(DISTINCT id % 1000) AS c \
+     FROM recentchange GROUP BY 1, 2",
     // HAVING: rows that come, change and go again as events come late.
     "SELECT tumble(event_time, INTERVAL '1 minute') AS w, wiki, count(*) AS n FROM recentchange GROUP BY 1, 2 HAVING count(*) = 2",
     "SELECT tumble(event_time, INTERVAL '1 minute') AS w, count(*) AS n FROM recentchange GROUP BY 1 HAVING count(*) % 2 = 0",
@@ -132,6 +142,9 @@ const CHANGES: &[&str] = &[
 
 /// Over readings.
 const READINGS: &[&str] = &[
+    // One zero.
+    "SELECT tumble(event_time, INTERVAL '1 hour') AS w, count(DISTINCT balance * 0) AS a, count(DISTINCT -(balance * 0)) AS b, \
+     count(*) FILTER (WHERE balance * -1 = 0) AS c FROM readings GROUP BY 1",
     "SELECT tumble(event_time, INTERVAL '1 hour') AS w, place, avg(kelvin) AS mean, min(kelvin) AS a, max(kelvin) AS b FROM readings GROUP BY 1, 2",
     "SELECT tumble(event_time, INTERVAL '1 day') AS w, sum(kelvin) AS a, sum(balance) AS b, avg(balance) AS c FROM readings GROUP BY 1",
     "SELECT tumble(event_time, INTERVAL '1 day') AS w, place, stddev(kelvin) AS rough_a, stddev_pop(kelvin) AS rough_b, \
@@ -276,6 +289,40 @@ const PAIRS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Pairs of texts: a view that has to leave events out, and the same over the others. As a query the first one fails.
+const POISON: &[(&str, &str)] = &[
+    (
+        "SELECT tumble(event_time, INTERVAL '1 hour') AS w, count(*) AS n, sum(1000 % namespace) AS s FROM recentchange GROUP BY 1",
+        "SELECT tumble(event_time, INTERVAL '1 hour') AS w, count(*) AS n, sum(1000 % namespace) AS s FROM recentchange \
+         WHERE namespace IS NULL OR namespace <> 0 GROUP BY 1",
+    ),
+    (
+        "SELECT tumble(event_time, INTERVAL '1 hour') AS w, wiki, count(*) AS n, max(id + 1) AS m FROM recentchange GROUP BY 1, 2",
+        "SELECT tumble(event_time, INTERVAL '1 hour') AS w, wiki, count(*) AS n, max(id + 1) AS m FROM recentchange \
+         WHERE id IS NULL OR id < 9223372036854775807 GROUP BY 1, 2",
+    ),
+    (
+        "SELECT tumble(event_time, INTERVAL '10 minutes') AS w, count(*) AS n FROM recentchange WHERE 1000 % namespace = 0 GROUP BY 1",
+        "SELECT tumble(event_time, INTERVAL '10 minutes') AS w, count(*) AS n FROM recentchange \
+         WHERE namespace <> 0 AND 1000 % namespace = 0 GROUP BY 1",
+    ),
+    (
+        "SELECT tumble(event_time, INTERVAL '1 hour') AS w, CAST(\"type\" AS BIGINT) AS what, count(*) AS n FROM recentchange GROUP BY 1, 2",
+        "SELECT tumble(event_time, INTERVAL '1 hour') AS w, TRY_CAST(\"type\" AS BIGINT) AS what, count(*) AS n FROM recentchange \
+         WHERE \"type\" IS NULL OR \"type\" = '142' GROUP BY 1, 2",
+    ),
+    (
+        "SELECT tumble(event_time, INTERVAL '1 hour') AS w, namespace, count(*) AS n, 1000 % sum(namespace) AS rest \
+         FROM recentchange GROUP BY 1, 2",
+        "SELECT tumble(event_time, INTERVAL '1 hour') AS w, namespace, count(*) AS n, \
+         CAST(1000 % nullif(sum(namespace), 0) AS BIGINT) AS rest FROM recentchange GROUP BY 1, 2",
+    ),
+    (
+        "SELECT event_offset AS at, 1000 % namespace AS rest FROM recentchange WHERE bot",
+        "SELECT event_offset AS at, 1000 % namespace AS rest FROM recentchange WHERE bot AND (namespace IS NULL OR namespace <> 0)",
+    ),
+];
+
 /// The queries over this table.
 pub(crate) fn cases(table: &Table) -> Vec<Case> {
     let changes = table.name != "readings";
@@ -296,6 +343,16 @@ pub(crate) fn cases(table: &Table) -> Vec<Case> {
     }
     if changes {
         PAIRS.iter().for_each(|(lakehead, duckdb)| add(None, lakehead, duckdb));
+        for (number, (lakehead, duckdb)) in POISON.iter().enumerate() {
+            cases.push(Case {
+                name: format!("{}{POISONED}{number}", table.label),
+                stream: table.name.to_owned(),
+                time: lakehead.contains("tumble").then_some("event_time"),
+                lakehead: (*lakehead).to_owned(),
+                duckdb: (*duckdb).to_owned(),
+                below: None,
+            });
+        }
         for query in windowed() {
             let number = cases.len();
             cases.push(query.query(table).case(format!("{}/written/{number}", table.label)));

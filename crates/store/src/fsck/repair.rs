@@ -14,17 +14,20 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use lakehead_model::{Cursor, Name, Offset, Timestamp};
 
-use super::segment::{Contents, contents, frames_of, next_of};
+use super::{
+    arrange::{arrange, put_back},
+    segment::{Contents, Next, contents, frames_of, next_of},
+};
 use crate::{
-    Error,
+    Error, Loss, Witness,
     checksum::seed,
     data_frame::{self, Compressor, Decompressor},
     files::{Access, File, Files, clear_name},
     footer::{Footer, RAW_BYTES_MAX},
     index::{Entry, Index},
-    inventory,
+    inventory::{self, Inventory},
     layout::{Layout, SegmentPath},
-    quarantine,
+    quarantine, recovery,
     seal::SealedWriter,
     segment::{Beginning, Border, Found, Segment},
 };
@@ -42,6 +45,16 @@ pub(crate) struct Repaired {
     pub(crate) kept: Option<PathBuf>,
     /// Events that are null now.
     pub(crate) nulls: u64,
+    /// What was done, where it is something else than putting in nulls.
+    pub(crate) said: Option<String>,
+    /// Whether events that were seen outside are not there any more, or others than before.
+    pub(crate) is_loss: bool,
+}
+
+impl Repaired {
+    fn told(said: String, is_loss: bool) -> Self {
+        Self { path: PathBuf::new(), kept: None, nulls: 0, said: Some(said), is_loss }
+    }
 }
 
 /// Where the log stands after all that was looked at: what the next block goes on from.
@@ -54,40 +67,129 @@ struct Prior {
     cursors: Arc<BTreeMap<Name, Cursor>>,
 }
 
-/// Repairs every damage of `stream`, from its start to its end. The stream must not be open.
+/// Repairs every damage of `stream`, from its start to its end, so that it opens. The stream must not be open. `witnesses` have
+/// seen it.
 ///
 /// # Errors
-/// `Invalid` when there is damage for which no repair is known: what was repaired before it stays repaired.
-pub(crate) fn repair(files: &dyn Files, layout: &Layout, stream: &Name) -> Result<Vec<Repaired>, Error> {
+/// `Invalid` when there is a file that cannot be read, or damage for which no repair is known: what was repaired before it
+/// stays repaired.
+pub(crate) fn repair(
+    files: &dyn Files,
+    layout: &Layout,
+    stream: &Name,
+    witnesses: &[Witness],
+    now: Timestamp,
+) -> Result<Vec<Repaired>, Error> {
+    let recorded = inventory::read(files, layout, stream);
+    let is_damaged = recorded == inventory::Found::Damaged;
+    let recorded = recorded.whole().unwrap_or_default();
+    let streams = layout.list_streams(files)?;
+    let arranged = arrange(files, layout, stream, &streams, Some(&recorded))?;
+    if let Some(path) = arranged.unreadable.first() {
+        let what = format!("{} cannot be read: see to the file or the disk before a repair", path.display());
+        return Err(Error::Invalid(what));
+    }
+    let mut repaired: Vec<Repaired> = Vec::new();
+    let put = put_back(files, layout, stream, &arranged.puts)?;
+    repaired.extend(put.into_iter().map(|said| Repaired::told(said, false)));
+    // Each time round takes a file out of the log, so this comes to its end.
+    let recovered = loop {
+        mend_all(files, layout, stream, &recorded, &mut repaired)?;
+        match recovery::open(files, layout, stream, Access::Read) {
+            Ok(recovered) => break recovered,
+            Err(Error::Corrupt { path, .. }) if path.starts_with(layout.stream(stream)) => {
+                repaired.push(set_aside(files, layout, stream, &path)?);
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    let standing = recovered.standing();
+    let lost = super::lost(files, layout, stream, &recorded, &standing, witnesses);
+    let is_news = |loss: &&Loss| !loss.acknowledged;
+    for loss in lost.iter().filter(is_news) {
+        let (from, to) = (loss.from, loss.to);
+        let said = format!("took note that the events from offset {from} up to, and not with, {to} are lost");
+        repaired.push(Repaired::told(said, true));
+    }
+    if is_damaged {
+        repaired.push(Repaired::told("the inventory is made anew from the files".to_owned(), false));
+    }
+    // What it was told of the files as they were; the next opening adds what the segments hold.
+    let noticed = |loss: Loss| Loss {
+        noticed: if loss.noticed == Timestamp(0) { now } else { loss.noticed },
+        acknowledged: true,
+        ..loss
+    };
+    let lost = lost.into_iter().map(noticed).collect();
+    let (start, end) = (standing.start.or(Some(standing.end.offset)), Some(standing.end));
+    inventory::write(files, layout, stream, Inventory { start, end, lost, ..Inventory::default() })?;
+    Ok(repaired)
+}
+
+/// Once over the log: what cannot be read becomes null, what does not join is set aside.
+fn mend_all(
+    files: &dyn Files,
+    layout: &Layout,
+    stream: &Name,
+    recorded: &Inventory,
+    repaired: &mut Vec<Repaired>,
+) -> Result<(), Error> {
     let listed: Vec<SegmentPath> = layout.list_segments(files, stream, "")?.into_iter().map(|(at, _)| at).collect();
-    let mut repaired = Vec::new();
     let mut prior: Option<Prior> = None;
     for (i, at) in listed.iter().enumerate() {
         let segment = Segment::open(files, stream, at.clone(), Access::Read)?;
         let next: Vec<&SegmentPath> = listed.iter().skip(i + 1).collect();
         let next = next_of(files, stream, &next);
         let contents = contents(&segment, next)?;
+        let is_last = next == Next::Nothing;
         let next = next.beginning();
         let mending = Mending { files, layout, stream, segment: &segment, next };
-        if let (Some(before), Some((begins, raw_before))) = (&prior, beginning(&contents))
+        let begins = beginning(&contents);
+        let is_recorded = recorded.segments.iter().any(|line| line.first_offset == at.first_offset);
+        let goes_on =
+            prior.as_ref().map_or(Some(at.first_offset), |prior| Some(prior.border.offset)) == Some(at.first_offset);
+        let stray = match (&prior, begins, &contents) {
+            // It claims events that the log has already, or blocks that come before them.
+            (Some(before), Some((begins, _)), _) => {
+                begins.offset < before.border.offset || begins.number < before.border.number
+            }
+            // At the end, and nothing says that it belongs here.
+            (_, None, Contents::Unindexed) => is_last && !(goes_on && is_recorded),
+            // Opening sets aside what holds nothing, where the next segment would begin.
+            (_, None, _) => is_last && !goes_on,
+            (None, Some(_), _) => false,
+        };
+        if stray {
+            // Where it was part of the log, the inventory says so.
+            repaired.push(Repaired { is_loss: begins.is_some(), ..set_aside(files, layout, stream, &at.path)? });
+            continue;
+        }
+        if let (Some(before), Some((begins, raw_before))) = (&prior, begins)
             && begins.number > before.border.number
-            && begins.offset >= before.border.offset
             && begins.offset == at.first_offset
+            && !(begins.offset == before.border.offset && matches!(contents, Contents::Open { .. }))
         {
             repaired.push(mending.missing(before, begins, raw_before)?);
             prior = Some(Prior { border: begins, raw_end: raw_before, ..before.clone() });
         }
-        let nulls = mending.mend(prior.as_ref(), &contents)?;
-        if let Some((done, after)) = nulls {
-            repaired.extend(done);
-            prior = Some(after);
+        match mending.mend(prior.as_ref(), &contents) {
+            Ok(Some((done, after))) => {
+                repaired.extend(done);
+                prior = Some(after);
+            }
+            Ok(None) => {}
+            // No repair of it is known: the log goes on without it, and what it held is lost.
+            Err(Error::Invalid(_)) => repaired.push(set_aside(files, layout, stream, &at.path)?),
+            Err(error) => return Err(error),
         }
     }
-    if !repaired.is_empty() {
-        // It tells of the files as they were.
-        clear_name(files, &inventory::path(layout, stream))?;
-    }
-    Ok(repaired)
+    Ok(())
+}
+
+fn set_aside(files: &dyn Files, layout: &Layout, stream: &Name, path: &std::path::Path) -> Result<Repaired, Error> {
+    let kept = quarantine::move_path(files, layout, stream, path)?;
+    let what = format!("{} does not join with the log and is moved to {}", path.display(), kept.display());
+    Ok(Repaired { path: path.to_owned(), kept: Some(kept), nulls: 0, said: Some(what), is_loss: true })
 }
 
 fn beginning(contents: &Contents) -> Option<(Border, u64)> {
@@ -148,7 +250,7 @@ impl Mending<'_> {
         self.put(at, write)?;
         let kept = quarantine::keep(self.files, self.layout, self.stream, self.segment, 0, self.segment.len()?)?;
         self.settle(at)?;
-        Ok(Repaired { path: at.path.clone(), kept: Some(kept), nulls })
+        Ok(Repaired { path: at.path.clone(), kept: Some(kept), nulls, said: None, is_loss: true })
     }
 
     fn temporary(&self, at: &SegmentPath) -> PathBuf {
@@ -341,11 +443,11 @@ impl Mending<'_> {
             let mut offset = first_offset;
             let mut entry = |count: u64, raw_len: usize| {
                 let event_times = (count > 0).then_some((Timestamp(i64::MIN), Timestamp(i64::MAX)));
-                let (first_offset, received_time, progress) = (offset, received, None);
+                let (first_offset, received_time, progress, time_rule) = (offset, received, None, None);
                 offset = offset.plus(count);
                 // A frame holds at most RAW_BYTES_MAX bytes, and so at most as many lines.
                 let (count, raw_len) = (count as u32, raw_len as u32);
-                Entry { first_offset, count, raw_len, received_time, event_times, progress, epoch }
+                Entry { first_offset, count, raw_len, received_time, event_times, time_rule, progress, epoch }
             };
             for (stored, payload) in &frames {
                 writer.block(entry(count(payload), payload.len()));
@@ -366,19 +468,35 @@ impl Mending<'_> {
 
     /// A segment that is not there at all, made of nulls.
     fn missing(&self, prior: &Prior, until: Border, raw_before: u64) -> Result<Repaired, Error> {
-        let hour = prior.received.hour_folder();
-        let at = self.layout.segment_in(self.stream, &hour, prior.border.offset);
-        if self.files.open(&at.path, Access::Read).is_ok() {
+        // In the hour of what came before or, where that name is taken by a segment without an event, of what comes after.
+        let after = self.next_received().unwrap_or(prior.received);
+        let free = [prior.received, after].into_iter().find_map(|received| {
+            let at = self.layout.segment_in(self.stream, &received.hour_folder(), prior.border.offset);
+            self.files.open(&at.path, Access::Read).is_err().then_some((at, received))
+        });
+        let Some((at, received)) = free else {
             return Err(
                 self.cannot("the segment before it is missing, and another one has the name that it would need")
             );
-        }
+        };
+        let prior = &Prior { received, ..prior.clone() };
         if let Some(folder) = at.path.parent() {
             self.files.create_folders(folder).map_err(Error::io("create", folder))?;
         }
         self.put(&at, |file, path| self.nulls_only(prior, until, raw_before, file, path))?;
         self.settle(&at)?;
-        Ok(Repaired { path: at.path, kept: None, nulls: until.offset.since(prior.border.offset) })
+        Ok(Repaired {
+            path: at.path,
+            kept: None,
+            nulls: until.offset.since(prior.border.offset),
+            said: None,
+            is_loss: true,
+        })
+    }
+
+    /// When the first events of this segment were received, by the hour that it lies in.
+    fn next_received(&self) -> Option<Timestamp> {
+        self.layout.hour_of(self.stream, &self.segment.at.path).and_then(|hour| start_of(&hour))
     }
 
     /// Writes a segment of nothing but nulls from `prior` up to `until`.
@@ -472,6 +590,7 @@ impl<'a> OpenWriter<'a> {
                 received_time: last.received,
                 event_time_least: times.map(|times| times.0),
                 event_time_greatest: times.map(|times| times.1),
+                time_rule: None,
                 synced_to: Offset(0),
                 synced_blocks: 0,
                 epoch: last.epoch,

@@ -53,7 +53,7 @@ fn a_stream_of_version_1_opens_reads_and_goes_on() {
         files.put(&Path::new("/data").join(below), std::fs::read(path).expect("reads"));
     }
     let layout = crate::layout::Layout::new("/data".as_ref());
-    let checked = check(&files, &layout, &super::rig::name("s"), &mut |_, _| {}).expect("reads");
+    let checked = check(&files, &layout, &super::rig::name("s"), &[], &mut |_, _| {}).expect("reads");
     assert_eq!(checked.findings, []);
     assert!(checked.sealed >= 1 && checked.events == 12, "{checked:?}");
     let clock = ManualClock::new();

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use lakehead_model::Name;
+use lakehead_model::{Name, Timestamp};
 
 use super::{
     memory::Memory,
@@ -10,8 +10,8 @@ use super::{
     sealing::{seal_all, small},
 };
 use crate::{
-    Checked, Severity,
-    fsck::{check, repair},
+    Checked, Error, Severity,
+    fsck::{Repaired, check, repair},
     layout::Layout,
 };
 
@@ -24,7 +24,11 @@ fn stream() -> Name {
 }
 
 fn checked(files: &Memory) -> Checked {
-    check(files, &layout(), &stream(), &mut |_, _| {}).expect("reads")
+    check(files, &layout(), &stream(), &[], &mut |_, _| {}).expect("reads")
+}
+
+fn mended(files: &Memory) -> Result<Vec<Repaired>, Error> {
+    repair(files, &layout(), &stream(), &[], Timestamp(0))
 }
 
 /// Sixty events in several segments, closed; sealed or not.
@@ -74,23 +78,26 @@ fn every_flipped_byte_is_found_named_and_repaired_and_all_other_events_stay() {
                 damaged.put(&path, changed.clone());
                 let found = checked(&damaged);
                 let named = found.findings.iter().find(|finding| finding.severity == Severity::Damage);
-                let Some(named) = named else {
-                    // Only the last block, an empty one that a clean stop leaves, is proven by nothing after it.
-                    assert!(path == paths[count - 1], "byte {at} of {}: {found:?}", path.display());
-                    continue;
-                };
+                // The last block, an empty one that a clean stop leaves, is proven by the inventory.
+                let named = named.unwrap_or_else(|| panic!("byte {at} of {}: {found:?}", path.display()));
                 assert!(found.findings.iter().any(|finding| finding.path == path), "{found:?}");
                 assert!(!named.what.is_empty() && !named.repair.is_empty());
 
-                let done = repair(&damaged, &layout(), &stream()).unwrap_or_else(|error| panic!("byte {at}: {error}"));
+                let done = mended(&damaged).unwrap_or_else(|error| panic!("byte {at}: {error}"));
                 assert!(!done.is_empty(), "byte {at} of {}: {found:?}", path.display());
-                assert_eq!(damaged.bytes(&quarantine(&damaged)[0]), changed, "the file is kept");
+                let kept = quarantine(&damaged).first().map(|kept| damaged.bytes(kept));
+                assert!(kept.is_none_or(|kept| kept == changed), "the file is kept");
                 let again = checked(&damaged);
                 let left: Vec<_> = again.findings.iter().filter(|f| f.severity == Severity::Damage).collect();
                 assert!(left.is_empty(), "byte {at} of {}: {left:?} after {:?}", path.display(), found.findings);
                 let stream = try_open(&damaged, small(), &clock).expect("opens");
                 let repaired = read(&stream, 0);
-                assert_eq!(repaired.len(), whole.len(), "byte {at}: every event has its offset");
+                assert_eq!(
+                    repaired.len(),
+                    whole.len(),
+                    "byte {at} of {}: every event has its offset: {done:?}",
+                    path.display()
+                );
                 let nulls = repaired.iter().zip(&whole).filter(|(now, before)| now != before).count();
                 assert!(repaired.iter().zip(&whole).all(|(now, before)| now == before || now.trim_end() == "null"));
                 assert_eq!(nulls as u64, done.iter().map(|done| done.nulls).sum::<u64>(), "byte {at}");
@@ -115,7 +122,7 @@ fn a_missing_segment_is_named_with_its_offsets_and_filled_with_nulls() {
             assert_eq!(damage.len(), 1, "{found:?}");
             let (from, to) = damage[0].lost;
             assert!(from < to && damage[0].what.contains("missing"), "{damage:?}");
-            let done = repair(&damaged, &layout(), &stream()).expect("repairs");
+            let done = mended(&damaged).expect("repairs");
             assert_eq!(done.len(), 1);
             assert_eq!(done[0].nulls, to.since(from));
             assert!(!checked(&damaged).is_damaged(), "{:?}", checked(&damaged).findings);
@@ -140,7 +147,7 @@ fn a_sealed_segment_that_has_lost_its_index_keeps_its_events() {
             let damaged = files.after_kill();
             damaged.put(path, bytes[..len].to_vec());
             assert!(checked(&damaged).is_damaged());
-            let done = repair(&damaged, &layout(), &stream()).expect("repairs");
+            let done = mended(&damaged).expect("repairs");
             assert!(!checked(&damaged).is_damaged(), "{done:?} {:?}", checked(&damaged).findings);
             assert_eq!(read(&try_open(&damaged, small(), &clock).expect("opens"), 0), whole);
         }
@@ -148,7 +155,7 @@ fn a_sealed_segment_that_has_lost_its_index_keeps_its_events() {
 }
 
 #[test]
-fn a_torn_tail_a_leftover_and_a_lying_inventory_are_notices() {
+fn a_torn_tail_and_a_leftover_are_notices() {
     let (files, _) = closed(true);
     let last = segments(&files).pop().expect("a segment");
     let mut torn = files.bytes(&last);
@@ -156,21 +163,27 @@ fn a_torn_tail_a_leftover_and_a_lying_inventory_are_notices() {
     files.put(&last, torn);
     let leftover = PathBuf::from("/data/temporary/s-00000000000000000003.sealing");
     files.put(&leftover, vec![1]);
-    files.put("/data/inventory/s.json".as_ref(), b"{}".to_vec());
     let found = checked(&files);
     assert!(!found.is_damaged(), "{found:?}");
     let mut paths: Vec<_> = found.findings.iter().map(|finding| finding.path.clone()).collect();
     paths.sort();
-    assert_eq!(paths, [PathBuf::from("/data/inventory/s.json"), last, leftover]);
-    assert_eq!(repair(&files, &layout(), &stream()).expect("nothing to do"), []);
+    assert_eq!(paths, [last, leftover]);
+    assert_eq!(mended(&files).expect("nothing to do"), []);
 }
 
 #[test]
-fn an_inventory_that_names_what_is_not_there_is_said() {
+fn a_flipped_byte_of_the_inventory_is_damage_and_it_is_made_anew() {
     let (files, _) = closed(true);
-    let first = segments(&files)[0].clone();
-    files.remove_file(&first);
-    let found = checked(&files);
-    assert!(!found.is_damaged(), "the log may begin anywhere: {found:?}");
-    assert!(found.findings[0].what.contains(&first.display().to_string()), "{found:?}");
+    let path = "/data/inventory/s.json".as_ref();
+    let whole = files.bytes(path);
+    for at in 0..whole.len() {
+        let damaged = files.after_kill();
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        damaged.put(path, changed);
+        let found = checked(&damaged);
+        assert!(found.is_damaged() && found.findings[0].path == path, "byte {at}: {found:?}");
+        mended(&damaged).expect("repairs");
+        assert_eq!(checked(&damaged).findings, [], "byte {at}");
+    }
 }

@@ -426,4 +426,8 @@ impl File for Handle {
     fn len(&self) -> io::Result<u64> {
         Ok(self.lock().node(self.node).seen.len() as u64)
     }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.lock().disk.names.get(path) == Some(&self.node))
+    }
 }

@@ -2,6 +2,7 @@
 
 mod by_time;
 mod commit;
+mod evidence;
 mod failures;
 mod fixtures;
 mod format;
@@ -10,6 +11,7 @@ mod inventory;
 mod memory;
 mod model;
 mod opening;
+mod pinned;
 mod reading;
 mod recovery;
 mod retaining;

@@ -40,6 +40,26 @@ fn every_offset_reads_the_same_from_memory_and_from_files_of_any_size() {
 }
 
 #[test]
+fn what_is_older_than_half_a_minute_is_in_memory_no_more_and_is_read_all_the_same() {
+    let files = Memory::default();
+    let clock = ManualClock::new();
+    let stream = try_open(&files, options(), &clock).expect("opens");
+    let held = || stream.inner.published().tail_bytes();
+    append(&stream, &["1", "2"]).expect("kept");
+    let of_one_block = held();
+    clock.advance(29_000_000);
+    append(&stream, &["3", "4"]).expect("kept");
+    assert_eq!(held(), 2 * of_one_block);
+    clock.advance(2_000_000);
+    append(&stream, &["5", "6"]).expect("kept");
+    assert_eq!(held(), 2 * of_one_block, "the first is let go of when the third comes");
+    clock.advance(60_000_000);
+    stream.forget_old();
+    assert_eq!(held(), 0, "a stream that stands still holds nothing");
+    assert_eq!(read(&stream, 0), numbers(1..7));
+}
+
+#[test]
 fn a_slow_reader_falls_back_to_the_file_and_comes_back_to_memory_without_a_seam() {
     let files = Memory::default();
     let clock = ManualClock::new();

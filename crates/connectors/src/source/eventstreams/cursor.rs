@@ -11,7 +11,7 @@
 //! Times are microseconds since 1970. It stands in the footer of the block that holds the events it covers.
 
 use lakehead_connector_api::Error;
-use lakehead_model::Timestamp;
+use lakehead_model::{TimeRule, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::event::Key;
@@ -30,6 +30,9 @@ pub(super) struct Written {
     /// The streams in the path when it was written. With other ones the topics have to be learned anew.
     pub(super) streams: String,
     pub(super) partitions: Vec<Entry>,
+    /// By which rule its event times were read; none for `timestamp`, else `meta.dt`, as Wikimedia's streams have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) time_rule: Option<TimeRule>,
 }
 
 /// Where one upstream partition stands.
@@ -106,7 +109,20 @@ mod key_text {
 
 impl Written {
     pub(super) fn new(streams: String, partitions: Vec<Entry>) -> Self {
-        Self { version: VERSION, streams, partitions }
+        Self { version: VERSION, streams, partitions, time_rule: None }
+    }
+
+    /// The same, with event times that were read by this rule.
+    pub(super) fn by(self, time_rule: Option<TimeRule>) -> Self {
+        Self { time_rule, ..self }
+    }
+
+    /// Forgets the event times: they were read by another rule.
+    pub(super) fn forget_times(&mut self) {
+        for entry in &mut self.partitions {
+            entry.event_time = None;
+            entry.held.iter_mut().for_each(|held| held.event_time = None);
+        }
     }
 
     pub(super) fn read(position: &str) -> Result<Self, Error> {

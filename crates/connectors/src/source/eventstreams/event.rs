@@ -87,7 +87,7 @@ pub(super) struct Facts<'d> {
     pub(super) key: Key,
     /// `meta.dt`, which is the Kafka timestamp (equal in all 4,431 recorded frames).
     pub(super) kafka_time: Option<Timestamp>,
-    /// `timestamp`, else `meta.dt`.
+    /// By the stream's rule; as read here `timestamp`, else `meta.dt`.
     pub(super) event_time: Option<Timestamp>,
 }
 

@@ -11,7 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use lakehead_connector_api::{Activity, Chunk, Error, Gap, Move, TailReader};
-use lakehead_model::{Clock, Cursor, EventBatch, Reject, Timestamp};
+use lakehead_json::EventTimes;
+use lakehead_model::{Clock, Cursor, EventBatch, EventTimeRule, Reject, StreamSchema, TimeRule, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -70,6 +71,9 @@ pub(super) struct Intake {
     moved: bool,
     activity: Option<Activity>,
     kafka_time: Option<Timestamp>,
+    /// Reads event times where the stream has them elsewhere than a Wikimedia stream has.
+    times: Option<EventTimes>,
+    rule: TimeRule,
 }
 
 /// What was taken before: in memory, and in the log.
@@ -127,10 +131,22 @@ impl Intake {
         event_bytes_max: usize,
         since: Timestamp,
         cursor: Option<&Cursor>,
+        event_time: &[EventTimeRule],
         clock: Arc<dyn Clock>,
         tail: Box<dyn TailReader>,
     ) -> Result<Self, Error> {
-        let written = cursor.map(|cursor| Written::read(&cursor.position)).transpose()?;
+        let schema = StreamSchema { event_time: event_time.to_vec(), columns: Vec::new() };
+        let usual = StreamSchema::builtin("mediawiki/recentchange").unwrap_or_default().event_time;
+        let times = (schema.event_time != usual).then(|| EventTimes::new(&schema));
+        let rule = schema.time_rule();
+        let by = times.is_some().then_some(rule);
+        let mut written = cursor.map(|cursor| Written::read(&cursor.position)).transpose()?;
+        // Times of another rule say nothing of how far this one has come.
+        let read_alike = written.as_ref().is_none_or(|written| written.time_rule == by);
+        if let Some(written) = written.as_mut().filter(|_| !read_alike) {
+            written.forget_times();
+        }
+        let reached = cursor.and_then(|cursor| cursor.progress).filter(|_| read_alike);
         let learning = written.as_ref().is_some_and(|written| written.streams != streams);
         let partitions = written.map(|written| written.partitions).unwrap_or_default();
         let memory = Log { recent: Recent::default(), history: None, since: None, tail, reader: FactReader::new() };
@@ -145,7 +161,9 @@ impl Intake {
             learning,
             ids_read: false,
             memory,
-            progress: Progress::resumed(cursor.and_then(|cursor| cursor.progress)),
+            progress: Progress::resumed(reached),
+            times,
+            rule,
             refused: 0,
             fruitful: false,
             chunk: Chunk::default(),
@@ -243,7 +261,10 @@ impl Intake {
 
     fn take_document(&mut self, document: &[u8], now: Instant) -> Result<Step, Error> {
         // The reader borrows nothing of what the rest changes.
-        let facts = self.reader.read(document);
+        let mut facts = self.reader.read(document);
+        if let Some(times) = &self.times {
+            facts.event_time = times.of(document);
+        }
         let (Some(topic), Some(offset)) = (facts.topic, facts.offset) else {
             // Nobody can say where it stood: it is kept, and it moves no position.
             if self.memory.remember(&facts)? {
@@ -471,10 +492,12 @@ impl Intake {
         }
         self.moved = false;
         let mut chunk = std::mem::take(&mut self.chunk);
+        chunk.events.set_time_rule(self.rule);
         if !self.partitions.is_empty() {
             let progress = self.progress.reached(&self.partitions, now);
             let entries = self.partitions.iter().map(|partition| partition.entry.clone()).collect();
-            let position = Written::new(self.streams.clone(), entries).text();
+            let by = self.times.is_some().then_some(self.rule);
+            let position = Written::new(self.streams.clone(), entries).by(by).text();
             chunk.cursor = Some(Cursor { position: position.into(), progress });
         }
         Some(chunk)

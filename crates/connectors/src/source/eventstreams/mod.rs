@@ -99,12 +99,19 @@ struct Feed {
 
 impl Feed {
     fn new(config: Config, resume: Resume, pace: Pace) -> Result<Self, Error> {
-        let Resume { cursor, tail, clock, .. } = resume;
+        let Resume { cursor, event_time, tail, clock, .. } = resume;
         let now = clock.now();
         let since = config.since.map(|since| since.time(now));
         let event_bytes_max = usize::try_from(config.event_bytes_max.0).unwrap_or(usize::MAX);
-        let intake =
-            Intake::new(config.streams(), event_bytes_max, since.unwrap_or(now), cursor.as_ref(), clock, tail)?;
+        let intake = Intake::new(
+            config.streams(),
+            event_bytes_max,
+            since.unwrap_or(now),
+            cursor.as_ref(),
+            &event_time,
+            clock,
+            tail,
+        )?;
         let client = link::client(&config.user_agent())?;
         Ok(Self {
             config,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use lakehead_connector_api::{Activity, Chunk, Error, Gap, Move, Resume, Source};
-use lakehead_model::{Cursor, Reject, Timestamp};
+use lakehead_model::{Cursor, Reject, StreamSchema, Timestamp};
 use lakehead_testkit::{Act, ManualClock, Upstream, VecTail};
 use proptest::prelude::*;
 
@@ -310,7 +310,8 @@ fn feed_with(settings: serde_json::Value, cursor: Option<Cursor>, log: &VecTail)
     let config: Config = serde_json::from_value(settings).expect("valid settings");
     config.check().expect("settings that can work");
     let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START + 3600)));
-    let resume = Resume { name: "t".to_owned(), cursor, tail: Box::new(log.clone()), clock };
+    let event_time = StreamSchema::builtin("mediawiki/recentchange").expect("built in").event_time;
+    let resume = Resume { name: "t".to_owned(), cursor, event_time, tail: Box::new(log.clone()), clock };
     let pace = Pace { proof: Duration::from_millis(60), ..Pace::default() };
     Feed::new(config, resume, pace)
 }

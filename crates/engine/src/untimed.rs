@@ -1,0 +1,120 @@
+//! How many events of a stream have no event time, and why: counted where they come in, told where a person looks.
+//!
+//! Whoever brings events counts them a batch at a time, after their times were read; an event by itself costs nothing more.
+//! *Recent* are a few thousand events: what was wrong a day ago and is mended does not trouble anybody.
+
+use std::sync::{Mutex, PoisonError};
+
+use lakehead_json::EventTimes;
+use lakehead_model::EventBatch;
+use serde::Serialize;
+
+/// When this many events are in the recent count it is halved, so that it follows what comes now.
+const RECENT_EVENTS_MAX: u64 = 4_096;
+
+/// The counts of one stream, since the process began.
+#[derive(Debug, Default)]
+pub(crate) struct Untimed(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    told: EventTimeStatus,
+    recent_events: u64,
+    recent_without: u64,
+}
+
+/// What is known of the event times of a stream's events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EventTimeStatus {
+    /// Events taken since the start.
+    pub events: u64,
+    /// Of these, those without an event time.
+    pub without: u64,
+    /// Most of those that came last have none, though the stream says where it stands.
+    pub most_without: bool,
+    /// Why one of them has none, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+impl Untimed {
+    /// Counts the events of `batch`, whose times were read by `times`.
+    pub(crate) fn note(&self, times: &EventTimes, batch: &EventBatch) {
+        if batch.is_empty() || times.none_wanted() {
+            return;
+        }
+        let events = batch.len() as u64;
+        let first = batch.event_times().iter().position(Option::is_none);
+        let without = match first {
+            None => 0,
+            Some(first) => batch.event_times().iter().skip(first).filter(|time| time.is_none()).count() as u64,
+        };
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.told.events += events;
+        counts.told.without += without;
+        counts.recent_events += events;
+        counts.recent_without += without;
+        let is_over = counts.recent_events >= RECENT_EVENTS_MAX;
+        // What is wrong now may be something else than at first.
+        if let Some(first) = first.filter(|_| is_over || counts.told.why.is_none()) {
+            counts.told.why = batch.events().nth(first).map(|event| times.why_none(event).to_string());
+        }
+        while counts.recent_events >= RECENT_EVENTS_MAX {
+            counts.recent_events /= 2;
+            counts.recent_without /= 2;
+        }
+        counts.told.most_without = counts.recent_without * 2 > counts.recent_events;
+    }
+
+    /// Begins anew: the stream's event time is read otherwise from now on.
+    pub(crate) fn begin_anew(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Counts::default();
+    }
+
+    /// What is known now.
+    pub(crate) fn status(&self) -> EventTimeStatus {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).told.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lakehead_model::StreamSchema;
+
+    use super::*;
+
+    fn note(untimed: &Untimed, times: &EventTimes, event: &str, count: usize) {
+        let mut batch = EventBatch::default();
+        (0..count).for_each(|_| batch.push(event.as_bytes(), None));
+        let found = batch.events().map(|event| times.of(event)).collect();
+        batch.set_event_times(found, times.rule());
+        untimed.note(times, &batch);
+    }
+
+    #[test]
+    fn most_of_the_last_events_without_a_time_are_trouble_until_others_come() {
+        let times = EventTimes::new(&StreamSchema::builtin("json").expect("built in"));
+        let untimed = Untimed::default();
+        note(&untimed, &times, r#"{"dt":"2026-11-28T11:30:00Z"}"#, 5);
+        note(&untimed, &times, r#"{"dt":1795865400}"#, 5);
+        assert!(!untimed.status().most_without, "half of them");
+        note(&untimed, &times, r#"{"dt":1795865400}"#, 1);
+        let status = untimed.status();
+        assert_eq!((status.events, status.without, status.most_without), (11, 6, true));
+        assert!(status.why.is_some_and(|why| why.contains("looks like Unix seconds")));
+        for _ in 0..4 {
+            note(&untimed, &times, r#"{"dt":"2026-11-28T11:30:00Z"}"#, 3_000);
+        }
+        assert!(!untimed.status().most_without);
+        untimed.begin_anew();
+        assert_eq!(untimed.status(), EventTimeStatus::default());
+    }
+
+    #[test]
+    fn a_stream_whose_events_have_no_time_by_its_own_word_is_no_trouble() {
+        let times = EventTimes::new(&StreamSchema::default());
+        let untimed = Untimed::default();
+        note(&untimed, &times, "{}", 5);
+        assert_eq!(untimed.status(), EventTimeStatus::default());
+    }
+}

@@ -1,0 +1,54 @@
+//! Makes physical plans of optimized ones, with what may fail guarded in between.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::{
+    catalog::Session,
+    common::Result,
+    execution::context::QueryPlanner,
+    logical_expr::LogicalPlan,
+    physical_plan::ExecutionPlan,
+    physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner},
+};
+
+use super::{lenient, notes::Notes};
+
+/// What becomes of what fails.
+#[derive(Clone, Debug)]
+pub(crate) enum Mode {
+    /// It fails the query.
+    Strict,
+    /// The fast pieces of a view: what events become fails as it is, and is then done anew by the careful piece; a value of a
+    /// finished row is NULL.
+    View,
+    /// The careful pieces of a view: events that fail are left out, and noted with their offset.
+    Careful,
+    /// A view's query as a batch: what fails is left out or NULL, and noted here.
+    Lenient(Arc<Notes>),
+}
+
+/// A session's query planner.
+#[derive(Debug)]
+pub(crate) struct Planner {
+    mode: Mode,
+}
+
+impl Planner {
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self { mode }
+    }
+}
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
+        physical(plan, session, &self.mode).await
+    }
+}
+
+/// The physical plan of an optimized one, as `mode` has it.
+pub(crate) async fn physical(plan: &LogicalPlan, session: &dyn Session, mode: &Mode) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = lenient::guarded(plan.clone(), mode)?;
+    DefaultPhysicalPlanner::default().create_physical_plan(&plan, session).await
+}

@@ -1,0 +1,132 @@
+//! The worker's side: takes a query, asks for its tables, answers.
+
+use std::io;
+
+use datafusion::{arrow::datatypes::SchemaRef, execution::SessionState};
+use lakehead_store::Walks;
+use serde::de::DeserializeOwned;
+
+use super::{
+    Ask, Channel, Failure, Frame, FrameKind, Head, Query,
+    tables::Tables,
+    written::{self, Pieces},
+};
+use crate::{Error, Limits, compact::compact, lake};
+
+/// Answers one query after another. It has nothing of the lake but what it is told for each of them.
+pub struct Worker {
+    base: SessionState,
+    walks: Walks,
+}
+
+/// Why a query was not answered.
+enum Stop {
+    /// The asker is told.
+    Told(Failure),
+    /// There is nobody to tell.
+    Gone(io::Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Told(error.into())
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Gone(error)
+    }
+}
+
+impl Worker {
+    /// A worker whose queries use no more than `limits.memory`, as far as DataFusion accounts for it.
+    ///
+    /// # Errors
+    /// When the query engine cannot be set up.
+    pub fn new(limits: Limits) -> Result<Self, Error> {
+        Ok(Self { base: lake::base(limits)?, walks: Walks::default() })
+    }
+
+    /// Answers what comes over `channel` until the other end goes.
+    ///
+    /// # Errors
+    /// When the other end breaks off, or says what was not expected.
+    pub async fn serve(&self, channel: &mut dyn Channel) -> io::Result<()> {
+        while let Some(frame) = channel.receive()? {
+            let query: Query = expect(frame, FrameKind::Query)?;
+            match self.answer(query, channel).await {
+                Ok(()) => channel.send(FrameKind::Done, &[])?,
+                Err(Stop::Told(failure)) => channel.send(FrameKind::Failed, &serde_json::to_vec(&failure)?)?,
+                Err(Stop::Gone(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, query: Query, channel: &mut dyn Channel) -> Result<(), Stop> {
+        let ask = self.tables_of(&query.sql)?;
+        channel.send(FrameKind::Ask, &serde_json::to_vec(&ask).map_err(io::Error::from)?)?;
+        let frame = channel.receive()?.ok_or_else(gone)?;
+        if frame.kind == FrameKind::Failed {
+            return Err(Stop::Told(expect(frame, FrameKind::Failed)?));
+        }
+        let Tables { tables, known, warnings } = expect(frame, FrameKind::Tables)?;
+        let mut opened = Vec::with_capacity(tables.len());
+        for table in tables {
+            let rows = match table.has_rows() {
+                true => {
+                    Some(channel.receive()?.filter(|frame| frame.kind == FrameKind::Rows).ok_or_else(gone)?.content)
+                }
+                false => None,
+            };
+            let (name, table) = table.open(rows, &self.walks)?;
+            opened.push((name.to_string(), table));
+        }
+        let state = lake::with_tables(&self.base, opened, query.threads)?;
+        // All of it before the first byte: whoever gets an answer gets a whole one, and learns before it that rows were cut.
+        let mut rows = lake::begin(state, &query.sql, &known).await?;
+        let (schema, mut batches, mut count, mut truncated) = (SchemaRef::clone(&rows.schema), Vec::new(), 0, false);
+        while let Some(batch) = rows.next().await {
+            // Without the events that its texts lie in, which are many times as large.
+            let batch = compact(&batch?).map_err(Error::from)?;
+            let room = query.rows - count;
+            truncated = batch.num_rows() > room;
+            count += batch.num_rows().min(room);
+            batches.push(if truncated { batch.slice(0, room) } else { batch });
+            if truncated {
+                break;
+            }
+        }
+        drop(rows);
+        let head = Frame::json(FrameKind::Head, &Head { rows: count, truncated, warnings })?;
+        channel.send(head.kind, &head.content)?;
+        Ok(written::write(&mut Pieces::new(channel), query.form, &schema, batches)?)
+    }
+
+    /// The tables that `sql` names.
+    fn tables_of(&self, sql: &str) -> Result<Ask, Error> {
+        let statement = self.base.sql_to_statement(sql, &self.base.config_options().sql_parser.dialect)?;
+        let mut ask = Ask::default();
+        for table in self.base.resolve_table_references(&statement)? {
+            match table.schema() {
+                Some("information_schema") => ask.catalog = true,
+                _ => ask.names.push(table.table().to_owned()),
+            }
+        }
+        ask.names.sort();
+        ask.names.dedup();
+        Ok(ask)
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the tables did not come")
+}
+
+fn expect<T: DeserializeOwned>(frame: Frame, kind: FrameKind) -> io::Result<T> {
+    if frame.kind != kind {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{kind:?} was expected, not {:?}", frame.kind)));
+    }
+    Ok(serde_json::from_slice(&frame.content)?)
+}

@@ -1,0 +1,164 @@
+//! The tables of one moment as a worker is told them, and as it reads them.
+
+use std::{io::Cursor, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use datafusion::{
+    arrow::{
+        array::RecordBatch,
+        datatypes::SchemaRef,
+        ipc::{reader::StreamReader, writer::StreamWriter},
+    },
+    catalog::{Session, TableProvider},
+    common::{Result, exec_err},
+    logical_expr::{Expr, TableProviderFilterPushDown, TableType},
+    physical_plan::ExecutionPlan,
+};
+use lakehead_model::{Name, Offset, StreamSchema, TimeRange};
+use lakehead_store::{Pinned, Walks};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, compact::compact, files, stream_table::StreamTable, view_table};
+
+/// All that was asked for.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Tables {
+    pub(super) tables: Vec<Told>,
+    /// What tables there are, for a message.
+    pub(super) known: Vec<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// One table. Those with rows of their own are followed by a frame of them, in this order.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Told {
+    /// The events of a stream before an offset.
+    Stream { name: Name, schema: StreamSchema, log: Pinned, end: Offset },
+    /// A view's result files; the rows that no file holds come in a frame.
+    View { name: Name, filed_by: Option<String>, files: Vec<ToldFile> },
+    /// Only the columns, which come in a frame without rows.
+    Columns { name: Name, is_view: bool },
+}
+
+/// A result file of a view.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ToldFile {
+    pub(super) range: TimeRange,
+    pub(super) path: PathBuf,
+    pub(super) size: u64,
+    /// Its checksum, where that is known: it is compared before the file is read.
+    pub(super) sum: Option<u64>,
+}
+
+impl Told {
+    /// Whether a frame of rows belongs to it.
+    pub(super) fn has_rows(&self) -> bool {
+        !matches!(self, Self::Stream { .. })
+    }
+
+    /// The table, of `rows` where it has some.
+    pub(super) fn open(self, rows: Option<Vec<u8>>, walks: &Walks) -> Result<(Name, Arc<dyn TableProvider>), Error> {
+        let rows = rows.map(read).transpose()?;
+        let missing = || Error::Engine("the rows of a view are missing".to_owned());
+        Ok(match self {
+            Self::Stream { name, schema, log, end } => {
+                (name, Arc::new(StreamTable::until(log.open(walks), schema, end)))
+            }
+            Self::View { name, filed_by, files } => {
+                let (schema, rest) = rows.ok_or_else(missing)?;
+                for file in &files {
+                    if let Some(sum) = file.sum {
+                        files::told(&file.path, sum);
+                    }
+                }
+                (name, Arc::new(HandedView { schema, filed_by, files, rest }))
+            }
+            Self::Columns { name, is_view } => {
+                let (schema, _) = rows.ok_or_else(missing)?;
+                (name, Arc::new(Columns { schema, is_view }))
+            }
+        })
+    }
+}
+
+/// Rows as a frame has them.
+pub(super) fn rows(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let mut writer = StreamWriter::try_new(&mut bytes, schema)?;
+    for batch in batches {
+        writer.write(&compact(batch)?)?;
+    }
+    writer.finish()?;
+    drop(writer);
+    Ok(bytes)
+}
+
+/// The rows of a frame.
+pub(super) fn read(bytes: Vec<u8>) -> Result<(SchemaRef, Vec<RecordBatch>), Error> {
+    let reader = StreamReader::try_new(Cursor::new(bytes), None)?;
+    let schema = reader.schema();
+    Ok((schema, reader.collect::<Result<_, _>>()?))
+}
+
+/// A view that was handed over.
+#[derive(Debug)]
+struct HandedView {
+    schema: SchemaRef,
+    filed_by: Option<String>,
+    files: Vec<ToldFile>,
+    rest: Vec<RecordBatch>,
+}
+
+#[async_trait]
+impl TableProvider for HandedView {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(view_table::pushdown(self.filed_by.as_deref(), filters))
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let files = self.files.iter().map(|file| (file.range, file.path.as_path(), file.size));
+        view_table::scan(state, &self.schema, self.filed_by.as_deref(), files, self.rest.clone(), projection, filters)
+    }
+}
+
+/// A table that is only asked what its columns are.
+#[derive(Debug)]
+struct Columns {
+    schema: SchemaRef,
+    is_view: bool,
+}
+
+#[async_trait]
+impl TableProvider for Columns {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        if self.is_view { TableType::View } else { TableType::Base }
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        _: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        exec_err!("this table was not named when the tables were asked for; name it in FROM")
+    }
+}

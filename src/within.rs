@@ -1,0 +1,112 @@
+//! Which files belong to a data directory or to a process that writes it, told by device and inode: so through links and bind
+//! mounts, too. For commands that read folders or write files, which must not meet these.
+
+use std::{
+    collections::HashSet,
+    fs::{self, Metadata},
+    io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+/// Files and folders by device and inode.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Within {
+    known: HashSet<(u64, u64)>,
+}
+
+fn id(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+impl Within {
+    /// The data directory `data` with all that is in it; nothing where it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub(crate) fn of(data: &Path) -> io::Result<Self> {
+        let mut within = Self::default();
+        let mut folders = match fs::metadata(data) {
+            Ok(metadata) => {
+                within.known.insert(id(&metadata));
+                vec![data.to_owned()]
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                // It writes meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            for entry in entries {
+                let entry = entry?;
+                let Ok(metadata) = entry.metadata() else { continue };
+                within.known.insert(id(&metadata));
+                if metadata.is_dir() {
+                    folders.push(entry.path());
+                }
+            }
+        }
+        Ok(within)
+    }
+
+    /// Adds the files that process `pid` has open: its output, its log. Where the system does not show them, none.
+    pub(crate) fn and_open_in(mut self, pid: u32) -> Self {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(Result::ok);
+        let files = open.filter_map(|entry| fs::metadata(entry.path()).ok()).filter(Metadata::is_file);
+        self.known.extend(files.map(|metadata| id(&metadata)));
+        self
+    }
+
+    /// Whether `path` is one of them, or lies in a folder that is.
+    pub(crate) fn holds(&self, path: &Path) -> bool {
+        let whole = fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+        let whole = whole.as_deref().unwrap_or(path);
+        // Of what is not there yet the nearest folder that is.
+        whole.ancestors().filter_map(|path| fs::metadata(path).ok()).any(|metadata| self.known.contains(&id(&metadata)))
+    }
+
+    /// Whether this file is one of them.
+    pub(crate) fn has(&self, metadata: &Metadata) -> bool {
+        self.known.contains(&id(metadata))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_in_it_is_known_through_links_and_before_it_is_there() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (data, beside) = (dir.path().join("data"), dir.path().join("beside"));
+        fs::create_dir_all(data.join("streams/s")).expect("creates");
+        fs::create_dir(&beside).expect("creates");
+        fs::write(data.join("streams/s/1.jsonl"), "1").expect("writes");
+        fs::write(beside.join("2.jsonl"), "2").expect("writes");
+        std::os::unix::fs::symlink(&data, dir.path().join("link")).expect("links");
+        std::os::unix::fs::symlink(data.join("streams/s/1.jsonl"), beside.join("1.jsonl")).expect("links");
+        fs::hard_link(data.join("streams/s/1.jsonl"), beside.join("hard.jsonl")).expect("links");
+        let within = Within::of(&data).expect("lists");
+        for inside in [
+            "data",
+            "data/streams/s/1.jsonl",
+            "data/streams/new/3",
+            "link/streams",
+            "beside/1.jsonl",
+            "beside/hard.jsonl",
+        ] {
+            assert!(within.holds(&dir.path().join(inside)), "{inside}");
+        }
+        for outside in ["beside", "beside/2.jsonl", "beside/new"] {
+            assert!(!within.holds(&dir.path().join(outside)), "{outside}");
+        }
+        let open = Within::default().and_open_in(std::process::id());
+        let _held = fs::File::open(beside.join("2.jsonl")).expect("opens");
+        assert!(!open.holds(&beside.join("2.jsonl")));
+        assert!(Within::default().and_open_in(std::process::id()).holds(&beside.join("2.jsonl")));
+    }
+}
