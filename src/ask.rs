@@ -42,6 +42,13 @@ const POSITION: &str = "lakehead-position";
 /// How long to wait for a connection: the other process is on this machine.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a process may keep silent before it is asked whether it is there at all; again each time it has passed. A long
+/// query is silent too, so this alone says nothing.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// How long it may take to say that it is: its health is answered within a second, whatever else goes on.
+const HEALTH_WITHIN: Duration = Duration::from_secs(10);
+
 /// How often, and how many times, to look whether a process that has stopped answering has let go of its directory.
 const LETS_GO_EVERY: Duration = Duration::from_millis(100);
 const LETS_GO_LOOKS: u32 = 20;
@@ -159,7 +166,7 @@ impl Process {
     /// `/v1/status`.
     pub(crate) async fn status(&self) -> anyhow::Result<Value> {
         let response = self.send(self.client.get(format!("{}/v1/status", self.base))).await?;
-        response.json().await.context("reading the status")
+        self.json(response, "reading the status").await
     }
 
     /// Makes it read its pipeline file again. What is refused is wrong usage, with everything that is in the way.
@@ -169,31 +176,35 @@ impl Process {
             let body: Value = asked.json().await.context("reading why it is refused")?;
             return Err(Failure::Usage(body["error"].as_str().unwrap_or("it is refused").to_owned()));
         }
-        Ok(self.answered(asked).await?.json().await.context("reading what changed")?)
+        let answered = self.answered(asked).await?;
+        Ok(self.json(answered, "reading what changed").await?)
     }
 
     /// `/v1/retention`.
     pub(crate) async fn retention(&self) -> anyhow::Result<Value> {
         let response = self.send(self.client.get(format!("{}/v1/retention", self.base))).await?;
-        response.json().await.context("reading what retention would do")
+        self.json(response, "reading what retention would do").await
     }
 
     async fn verify(&self, scope: &Scope) -> anyhow::Result<Report> {
         let request = self.client.post(format!("{}/v1/verify", self.base)).body(serde_json::to_vec(scope)?);
-        self.send(request).await?.json().await.context("reading the report")
+        let response = self.send(request).await?;
+        self.json(response, "reading the report").await
     }
 
     async fn explain(&self, view: &Name, question: &Question) -> anyhow::Result<Explanation> {
         let url = format!("{}/v1/views/{view}/explain", self.base);
         let request = self.client.post(url).body(serde_json::to_vec(question)?);
-        let bytes = self.send(request).await?.bytes().await.context("reading the explanation")?;
+        let response = self.send(request).await?;
+        let bytes = self.alive(response.bytes()).await?.context("reading the explanation")?;
         serde_json::from_slice(&bytes).context("reading the explanation")
     }
 
     /// What the view that is built beside `view` changes.
     pub(crate) async fn difference(&self, view: &Name) -> anyhow::Result<ViewDifference> {
         let request = self.client.get(format!("{}/v1/views/{view}/diff", self.base));
-        self.send(request).await?.json().await.context("reading the difference")
+        let response = self.send(request).await?;
+        self.json(response, "reading the difference").await
     }
 
     /// Tells the process to do `what` with a view.
@@ -209,13 +220,14 @@ impl Process {
         let response = self.send(self.client.get(url)).await?;
         let position = response.headers().get(POSITION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let position = position.to_owned();
-        Ok((response.bytes().await.context("reading the changes")?.to_vec(), position))
+        Ok((self.alive(response.bytes()).await?.context("reading the changes")?.to_vec(), position))
     }
 
     /// Where the import `source` stands.
     pub(crate) async fn import_cursor(&self, stream: &Name, source: &Name) -> anyhow::Result<Option<Arc<str>>> {
         let url = self.import_url(stream, &[("source", source.as_str())])?;
-        let answer: Value = self.send(self.client.get(url)).await?.json().await.context("reading the cursor")?;
+        let response = self.send(self.client.get(url)).await?;
+        let answer: Value = self.json(response, "reading the cursor").await?;
         Ok(answer["cursor"].as_str().map(Into::into))
     }
 
@@ -237,7 +249,8 @@ impl Process {
         if let Some(expected) = expected {
             request = request.header("lakehead-cursor-expected", expected);
         }
-        self.send(request).await?.json().await.context("reading what became of the lines")
+        let response = self.send(request).await?;
+        self.json(response, "reading what became of the lines").await
     }
 
     fn import_url(&self, stream: &Name, asked: &[(&str, &str)]) -> anyhow::Result<reqwest::Url> {
@@ -271,11 +284,19 @@ impl Process {
         let warnings = response.headers().get_all(WARNING).iter().filter_map(|value| value.to_str().ok());
         let warnings: Vec<String> = warnings.map(str::to_owned).collect();
         warn(&warnings);
-        let bytes = response.bytes().await.context("reading the answer")?;
+        let bytes = self.alive(response.bytes()).await?.context("reading the answer")?;
         let reader = StreamReader::try_new(bytes.as_ref(), None).context("reading the answer")?;
         let schema = reader.schema();
         let batches = reader.collect::<Result<_, _>>().context("reading the answer")?;
         Ok(Answer { schema, batches, truncated, warnings })
+    }
+
+    async fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        response: reqwest::Response,
+        reading: &'static str,
+    ) -> anyhow::Result<T> {
+        self.alive(response.json()).await?.context(reading)
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
@@ -288,7 +309,46 @@ impl Process {
             Ok(token) => request.bearer_auth(token),
             Err(_) => request,
         };
-        request.send().await.with_context(|| format!("asking process {} at {}", self.pid, self.base))
+        let asking = || format!("asking process {} at {}", self.pid, self.base);
+        self.alive(request.send()).await?.with_context(asking)
+    }
+
+    /// Does `work` for as long as the process shows that it is there. One that is stopped takes connections, as the kernel
+    /// does that for it, and never answers.
+    async fn alive<T>(&self, work: impl Future<Output = T>) -> anyhow::Result<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            if let Ok(done) = tokio::time::timeout(SILENCE, work.as_mut()).await {
+                return Ok(done);
+            }
+            let health = self.client.get(format!("{}/healthz", self.base)).timeout(HEALTH_WITHIN).send();
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                // Whatever it answers, it is there; and when the connection fails, the work fails too, and says how.
+                health = health => if health.is_err_and(|error| error.is_timeout()) {
+                    bail!("{}", self.silent());
+                },
+            }
+        }
+    }
+
+    /// What to do about a process that does not answer.
+    fn silent(&self) -> String {
+        let (pid, base, data) = (self.pid, &self.base, self.data.display());
+        let goes_on = format!(
+            "end it with kill -KILL {pid} (nothing that was acknowledged is lost by that) and ask again: without a process \
+             the files in {data} are read"
+        );
+        if is_stopped(pid) {
+            format!(
+                "process {pid} at {base} is stopped and answers nobody; let it go on with kill -CONT {pid}, or {goes_on}"
+            )
+        } else {
+            let seconds = (SILENCE + HEALTH_WITHIN).as_secs();
+            format!(
+                "process {pid} at {base} has not answered for {seconds} s; wait if this machine is busy, or {goes_on}"
+            )
+        }
     }
 
     async fn answered(&self, response: reqwest::Response) -> anyhow::Result<reqwest::Response> {
@@ -305,6 +365,12 @@ impl Process {
             None => bail!("process {} answered {status}", self.pid),
         }
     }
+}
+
+/// Whether a process of this machine is stopped, as by SIGSTOP: the state after its name in proc(5)'s stat is `T`.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['T', 't']))
 }
 
 /// Says beside the answer what whoever reads it must know.

@@ -3,16 +3,27 @@
 //! It is read with what the command line said over it at the start, and with the environment of that start.
 
 use std::{
+    io::Read,
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow, bail};
 use lakehead_engine::{Engine, Error, Reloaded};
+use lakehead_model::ByteSize;
 use lakehead_serve::{NotReloaded, Reload, Reloading};
+use rustix::fs::{Mode, OFlags};
 use tokio::sync::Mutex;
 
 use crate::config::{self, Overrides};
+
+/// The largest pipeline file: 1 MiB, some ten thousand lines.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// How long a reload waits for its file.
+const READ_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Where a process has its pipeline from.
 #[derive(Clone, Debug)]
@@ -48,7 +59,14 @@ impl Reloader {
             Origin::BuiltIn(name) => return Err(self.refused(NotReloaded::NoFile(name))),
         };
         let (name, refused) = (file.display().to_string(), |what| self.refused(NotReloaded::File(what)));
-        let text = text(file).map_err(|error| refused(format!("{error:#}")))?;
+        let path = file.clone();
+        // A file on a network that is away must hold up neither those who serve nor the end.
+        let read = tokio::time::timeout(READ_TIME_MAX, tokio::task::spawn_blocking(move || text(&path)));
+        let text = match read.await {
+            Ok(Ok(text)) => text.map_err(|error| refused(format!("{error:#}")))?,
+            Ok(Err(error)) => return Err(refused(format!("reading {name}: {error}"))),
+            Err(_) => return Err(refused(format!("{name} could not be read within {} s", READ_TIME_MAX.as_secs()))),
+        };
         let sources = lakehead_connectors::SOURCES;
         let pipeline = config::read(&name, &text, sources, &environment, overrides).await;
         let pipeline = pipeline.map_err(|problems| refused(problems.to_string()))?;
@@ -74,12 +92,71 @@ impl Reload for Reloader {
     }
 }
 
-/// The text of a pipeline file.
+/// The text of a pipeline file: a regular file of at most [`FILE_BYTES_MAX`]. What else has that name is not waited for: a
+/// FIFO would never begin and a device never end.
 pub(crate) fn text(file: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
+    let name = file.display();
+    let reading = || format!("reading {name}");
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(file, flags, Mode::empty()).map_err(std::io::Error::from).with_context(reading)?;
+    let opened = std::fs::File::from(opened);
+    let is = opened.metadata().with_context(reading)?;
+    if !is.is_file() {
+        let kind = is.file_type();
+        let what = if kind.is_dir() {
+            "a folder"
+        } else if kind.is_fifo() {
+            "a pipe"
+        } else {
+            "a device"
+        };
+        bail!("{name} is {what}; a pipeline is a regular file, since a reload reads it again");
+    }
+    let limit = ByteSize(FILE_BYTES_MAX);
+    if is.len() > FILE_BYTES_MAX {
+        bail!("{name} has {} bytes; a pipeline file has at most {limit}, so this is hardly one", is.len());
+    }
+    let mut bytes = Vec::new();
+    opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).with_context(reading)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        bail!("{name} grows beyond {limit} while it is read, so this is hardly a pipeline file");
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        anyhow!("{name}:{line}: a byte here is no UTF-8; save the file as UTF-8")
+    })
 }
 
 /// The environment, as pipeline files see it.
 pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_of_a_sensible_size_is_read_and_nothing_is_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("good.toml"), "[stream.s]\n").expect("written");
+        assert_eq!(text(&path("good.toml")).expect("read"), "[stream.s]\n");
+        rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
+        let large = std::fs::File::create(path("large.toml")).expect("created");
+        large.set_len(10 << 30).expect("a sparse file");
+        std::fs::write(path("latin.toml"), b"# a\n# \xe9\n").expect("written");
+        for (file, wanted) in [
+            (path("pipe"), "is a pipe"),
+            (folder.path().to_owned(), "is a folder"),
+            (PathBuf::from("/dev/zero"), "is a device"),
+            (path("large.toml"), "at most 1 MiB"),
+            (path("latin.toml"), "latin.toml:2:"),
+            (path("none.toml"), "No such file"),
+        ] {
+            let error = format!("{:#}", text(&file).expect_err(wanted));
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
 }

@@ -15,6 +15,13 @@ pub(crate) struct Within {
     known: HashSet<(u64, u64)>,
 }
 
+/// Whether process `pid` has opened this for writing: the last two bits of its flags, as the kernel shows them in octal (proc(5)).
+fn writes(pid: u32, descriptor: &str) -> bool {
+    let shown = fs::read_to_string(format!("/proc/{pid}/fdinfo/{descriptor}")).unwrap_or_default();
+    let flags = shown.lines().find_map(|line| u32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & 3 != 0)
+}
+
 fn id(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
@@ -53,10 +60,11 @@ impl Within {
         Ok(within)
     }
 
-    /// Adds the files that process `pid` has open: its output, its log. Where the system does not show them, none.
-    pub(crate) fn and_open_in(mut self, pid: u32) -> Self {
+    /// Adds the files that process `pid` writes: its output, its log. Where the system does not show them, none.
+    pub(crate) fn and_written_by(mut self, pid: u32) -> Self {
         let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(Result::ok);
-        let files = open.filter_map(|entry| fs::metadata(entry.path()).ok()).filter(Metadata::is_file);
+        let written = open.filter(|entry| writes(pid, &entry.file_name().to_string_lossy()));
+        let files = written.filter_map(|entry| fs::metadata(entry.path()).ok()).filter(Metadata::is_file);
         self.known.extend(files.map(|metadata| id(&metadata)));
         self
     }
@@ -104,9 +112,9 @@ mod tests {
         for outside in ["beside", "beside/2.jsonl", "beside/new"] {
             assert!(!within.holds(&dir.path().join(outside)), "{outside}");
         }
-        let open = Within::default().and_open_in(std::process::id());
-        let _held = fs::File::open(beside.join("2.jsonl")).expect("opens");
-        assert!(!open.holds(&beside.join("2.jsonl")));
-        assert!(Within::default().and_open_in(std::process::id()).holds(&beside.join("2.jsonl")));
+        let _read = fs::File::open(beside.join("2.jsonl")).expect("opens");
+        assert!(!Within::default().and_written_by(std::process::id()).holds(&beside.join("2.jsonl")));
+        let _written = fs::File::options().append(true).open(beside.join("2.jsonl")).expect("opens");
+        assert!(Within::default().and_written_by(std::process::id()).holds(&beside.join("2.jsonl")));
     }
 }

@@ -285,10 +285,10 @@ fn input(paths: &[PathBuf], data: &Path) -> Result<Input, Failure> {
         return Ok(Input::StandardInput);
     }
     let written = match lakehead_store::holder(data) {
-        Ok(Some(running)) => Within::default().and_open_in(running.pid),
+        Ok(Some(running)) => Within::default().and_written_by(running.pid),
         _ => Within::default(),
     };
-    let written = written.and_open_in(std::process::id());
+    let written = written.and_written_by(std::process::id());
     if paths.iter().any(standard) {
         return Err(Failure::Usage("standard input (-) is imported by itself, without files beside it".into()));
     }

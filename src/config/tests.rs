@@ -57,6 +57,100 @@ const STREAM: &str = "[stream.s]\n";
 /// Line 2 to 5 of those about a source: a good one.
 const SOURCE: &str = "[source.a]\nkind = \"ticks\"\nstream = \"s\"\nurl = \"http://127.0.0.1/\"\n";
 
+/// A good pipeline with a view of each sort; 13 lines.
+const VIEWS: &str = r#"[stream.s]
+columns = { shop = "shop", n = { path = "n", type = "int64" } }
+[view.counted]
+sql = """SELECT tumble(event_time, INTERVAL '1 minute') AS minute, shop, count(*) AS orders, max(shop) AS last
+FROM s GROUP BY 1, 2"""
+[view.visits]
+sql = """SELECT session(event_time, INTERVAL '1 minute') AS began, shop, count(*) AS orders
+FROM s GROUP BY 1, 2"""
+[view.rows]
+sql = "SELECT event_time, shop, n FROM s"
+
+
+
+"#;
+
+#[tokio::test]
+async fn each_mistake_in_a_panel_is_told_with_its_line_and_what_would_be_valid() {
+    for (panel, expected) in [
+        ("", "panel.p: write what it shows: view = \"NAME\" or stream = \"NAME\""),
+        ("view = \"counted\"\nstream = \"s\"", "panel.p.stream: a panel shows a view or a stream, not both"),
+        (
+            "view = \"conted\"",
+            "panel.p.view: no view \"conted\" in this file; did you mean `counted`? valid: counted, visits, rows",
+        ),
+        ("stream = \"t\"", "panel.p.stream: no stream \"t\" in this file; valid: s"),
+        (
+            "view = \"counted\"\nkind = \"pie\"",
+            "panel.p.kind: \"pie\" is unknown; valid: bars, lines, points, ranks, table, events, rate, none",
+        ),
+        (
+            "view = \"counted\"\nvalues = [\"orders\", \"-last\"]",
+            "panel.p.values: the column \"last\" has no numbers to draw",
+        ),
+        (
+            "view = \"counted\"\nvalues = [\"order\"]",
+            "panel.p.values: no column \"order\"; did you mean `orders`? valid: minute, shop, orders, last",
+        ),
+        (
+            "view = \"counted\"\nvalues = [\"orders\", \"-orders\"]",
+            "panel.p.values: the column \"orders\" stands here twice",
+        ),
+        (
+            "view = \"counted\"\nkind = \"ranks\"",
+            "panel.p.kind: a ranking wants the column whose values it ranks: series = \"COLUMN\"",
+        ),
+        (
+            "view = \"visits\"\nkind = \"ranks\"\nseries = \"shop\"",
+            "panel.p.kind: sessions have no newest window to rank; choose points or table",
+        ),
+        (
+            "view = \"rows\"\nkind = \"bars\"",
+            "panel.p.kind: the view shows no window to draw over; kind = \"table\" shows its newest rows",
+        ),
+        ("view = \"counted\"\nwindows = 0", "panel.p.windows: 0 windows; write a number from 1 to 500"),
+        ("view = \"counted\"\nhide = \"shop\"", "panel.p.hide: this is for a list of a stream's events"),
+        (
+            "stream = \"s\"\nlink = \"javascript:{shop}\"",
+            "panel.p.link: write an address that begins with https://, with columns in braces, as in https://example.org/{id}",
+        ),
+        (
+            "stream = \"s\"\nlink = \"https://x.org/{shp}\"",
+            "panel.p.link: no column \"shp\"; did you mean `shop`? valid: shop, n, event_offset, event_time, received_time, data",
+        ),
+        ("stream = \"s\"\ncolour = \"red\"", "panel.p.colour: unknown key; "),
+    ] {
+        let said = said(&format!("{VIEWS}[panel.p]\n{panel}\n")).await;
+        let (line, rest) = said.strip_prefix("p.toml:").and_then(|rest| rest.split_once(": ")).unwrap_or(("", ""));
+        assert!(rest.starts_with(expected), "{panel}\n{said}");
+        assert!(line.parse::<usize>().is_ok_and(|line| line >= 14 && !rest.contains('\n')), "{panel}\n{said}");
+    }
+    for good in [
+        "view = \"counted\"\nkind = \"ranks\"\nseries = \"shop\"\nlink = \"https://x.org/{shop}\"",
+        "view = \"visits\"\ntitle = \"Visits\"\nwidth = \"two_thirds\"",
+        "view = \"rows\"\ncolumns = [\"n\"]",
+        "view = \"rows\"\nkind = \"none\"",
+        "stream = \"rejects\"\nkind = \"events\"",
+        "stream = \"s\"\nchange = [\"n\", \"n\"]\ncolumns = [\"data\"]",
+    ] {
+        assert_eq!(said(&format!("{VIEWS}[panel.p]\n{good}\n")).await, "", "{good}");
+    }
+}
+
+#[tokio::test]
+async fn panels_stand_in_the_order_of_the_file_and_every_view_of_the_default_pipeline_has_one() {
+    let text = format!("{VIEWS}[panel.z]\nview = \"rows\"\n[panel.a]\nview = \"rows\"\n");
+    let pipeline = read("p.toml", &text, SOURCES, &environment, Overrides::default()).await.expect("good");
+    let names: Vec<_> = pipeline.dashboard.panels.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["z", "a"]);
+    for view in DEFAULT.lines().filter_map(|line| line.strip_prefix("[view.")?.split_once(']')) {
+        assert!(DEFAULT.contains(&format!("\nview = \"{}\"", view.0)), "{}", view.0);
+    }
+}
+
 #[tokio::test]
 async fn each_broken_file_is_told_where_and_what_would_be_valid() {
     let cases: &[(&[&str], &str)] = &[
@@ -69,11 +163,11 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
         (&["data = \"./d\"\n"], "p.toml: there is no stream; add one, as in [stream.events]"),
         (
             &["[straem.s]\n"],
-            "p.toml: there is no stream; add one, as in [stream.events]\np.toml:1: straem: unknown key; did you mean `stream`? valid: data, listen, listen_anyone, token, store, verify, stream, source, view",
+            "p.toml: there is no stream; add one, as in [stream.events]\np.toml:1: straem: unknown key; did you mean `stream`? valid: data, listen, listen_anyone, token, store, verify, stream, source, view, panel",
         ),
         (
             &["dta = \"./d\"\n", STREAM],
-            "p.toml:1: dta: unknown key; did you mean `data`? valid: data, listen, listen_anyone, token, store, verify, stream, source, view",
+            "p.toml:1: dta: unknown key; did you mean `data`? valid: data, listen, listen_anyone, token, store, verify, stream, source, view, panel",
         ),
         (&["data = 5\n", STREAM], "p.toml:1: data: invalid type: integer `5`, expected a string"),
         (&["stream = \"s\"\n"], "p.toml:1: stream: write a table, [stream.NAME], not a text"),

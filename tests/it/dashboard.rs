@@ -69,7 +69,7 @@ fn open(browser: &Browser, lakehead: &Lakehead) {
     for chart in CHARTS {
         browser.until(&format!("the chart {chart}"), &format!("{}.data?.[0]?.y?.length", plot(chart)));
     }
-    browser.until("an event in the list", "document.querySelector('#events-list .title')?.innerText");
+    browser.until("an event in the list", "document.querySelector('#panel-latest .events .title')?.innerText");
 }
 
 fn plot(panel: &str) -> String {
@@ -145,6 +145,9 @@ fn a_demo_draws_every_panel_and_its_figures_move_within_about_a_second() {
     browser.until("ten changes of the figure", "window.changes.length >= 11");
     let mean = browser.value("(window.changes[10] - window.changes[0]) / 10").as_f64().expect("a time");
     assert!(mean < 1500.0, "the figure changes every {mean} ms only");
+    assert!(browser.text("#simulated").starts_with("Simulated."), "{}", browser.text("#simulated"));
+    browser.until("titles of pages", "document.querySelector('#panel-edits_per_page tbody .label')");
+    assert_eq!(browser.value("document.querySelectorAll('#panels a').length"), 0, "made-up titles lead nowhere");
     assert_quiet(&browser, &demo);
     assert!(demo.finish().success());
 }

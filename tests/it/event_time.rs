@@ -53,6 +53,8 @@ fn skipping_is_right(data: &Path, field: &str, days: &[&str]) {
         assert_eq!(query(data, &by_time), query(data, &by_text), "{field} from {day} on");
         let (by_text, by_time) = (by_text.replace(">=", "<"), by_time.replace(">=", "<"));
         assert_eq!(query(data, &by_time), query(data, &by_text), "{field} up to {day}");
+    }
+    for day in days {
         let out = run(&[
             "export",
             "--stream",
@@ -389,7 +391,7 @@ fn mistyped_values_are_counted_by_column_and_whole_numbers_are_integers() {
     assert_eq!(lakehead.push("s", body.as_bytes()).status, 201);
     assert_eq!(
         ask(&lakehead, "SELECT n, count(*) AS c FROM s GROUP BY 1 ORDER BY 2"),
-        [json!({ "n": 7, "c": 2 }), json!({ "c": 4 })]
+        [json!({ "n": 7, "c": 2 }), json!({ "n": null, "c": 4 })]
     );
     lakehead.until("two values that do not fit", |status| status["streams"]["s"]["columns"]["mistyped"]["n"] == 2);
     let metrics = http::get(&lakehead.address, "/metrics").expect("an answer").body;

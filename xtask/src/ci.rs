@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     command::{self, cargo},
-    features, setup, test, tidy, torture,
+    features, setup, siege, test, tidy, torture,
 };
 
 /// Runs the gate.
@@ -33,6 +33,7 @@ pub(crate) fn run() -> Result<()> {
     let count = step("tests", || test::counted(&[]))?;
     // The tests built the binary.
     step("torture", torture::short)?;
+    step("siege", siege::short)?;
     println!("\ngate passed in {}", minutes(begun.elapsed()));
     println!("{count}");
     Ok(())

@@ -1,7 +1,7 @@
 //! `cargo xtask`: what is done to the project rather than by it.
 //!
-//! `ci` is the whole gate, `test` the tests with their set-up, `tidy` the structure rules, `bench` the measurements, `torture` and
-//! `soak` the attacks on the running binary, `differential` the one on what views count.
+//! `ci` is the whole gate, `test` the tests with their set-up, `tidy` the structure rules, `bench` the measurements, `torture`, `siege`
+//! and `soak` the attacks on the running binary, `differential` the one on what views count.
 //! It shares the one build profile and names no crate of Lakehead, so it builds in seconds; it drives `cargo` and the
 //! built binary from outside, as a user would.
 
@@ -15,6 +15,7 @@ mod http;
 mod machine;
 mod process;
 mod setup;
+mod siege;
 mod soak;
 mod test;
 mod tidy;
@@ -45,6 +46,9 @@ usage: cargo xtask <command>
   soak    lets the binary run for an hour under load, and checks memory, files and exactness
           [--minutes M, default 60] [--rate N, default 20000] [--seed S, default 1] [--binary PATH]
           [--report: writes docs/evidence/soak.md and soak.svg]
+  siege   throws hostile HTTP and SQL at the running binary, and holds it to health, ingest, memory and honest answers
+          [--minutes M, default 5, or --seconds S] [--seed S, default 1] [--without-sql] [--binary PATH]
+          [--report: writes docs/evidence/siege.md]
   differential   runs random queries as views, as batch queries and in DuckDB, and compares
           [--seed S, default 1] [--minutes N, default 10] [--case NAME: only that one, as a failure names it]";
 
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Some("tidy") if rest.is_empty() => tidy::run(),
         Some("bench") => bench::run(rest),
         Some("torture") => torture::run(rest),
+        Some("siege") => siege::run(rest),
         Some("soak") => soak::run(rest),
         Some("differential") => differential::run(rest),
         _ => {

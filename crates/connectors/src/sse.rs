@@ -51,6 +51,36 @@ pub(crate) struct Parser {
     after_cr: bool,
     /// Nothing was given out yet, so there may be a byte order mark.
     at_start: bool,
+    /// Whether the open frame has data, once some of it was dropped.
+    fields: Fields,
+}
+
+/// Looks for data in a frame of which not everything is kept, so that one whose id alone passes the limit is not taken for one
+/// that has none.
+#[derive(Debug, Default)]
+struct Fields {
+    /// The beginning of the line, as far as a name that is looked for goes, and one byte more.
+    line: [u8; 5],
+    length: usize,
+    has_data: bool,
+}
+
+impl Fields {
+    fn read(&mut self, piece: &[u8]) {
+        let mut rest = piece;
+        while !rest.is_empty() && !self.has_data {
+            let end = memchr2(b'\n', b'\r', rest);
+            let line = &rest[..end.unwrap_or(rest.len())];
+            let more = line.len().min(self.line.len() - self.length);
+            self.line[self.length..self.length + more].copy_from_slice(&line[..more]);
+            self.length += more;
+            self.has_data = &self.line[..self.length] == b"data:";
+            let Some(end) = end else { return };
+            self.has_data |= &self.line[..self.length] == b"data";
+            self.length = 0;
+            rest = &rest[end + 1..];
+        }
+    }
 }
 
 impl Parser {
@@ -64,6 +94,7 @@ impl Parser {
             line_empty: true,
             after_cr: false,
             at_start: true,
+            fields: Fields::default(),
         }
     }
 
@@ -73,6 +104,7 @@ impl Parser {
             if self.spent {
                 self.open.clear();
                 self.dropped = 0;
+                self.fields = Fields::default();
                 self.spent = false;
             }
             // The LF of a CRLF whose CR ended the last frame.
@@ -94,19 +126,23 @@ impl Parser {
             } else if frame.len() > self.frame_bytes_max {
                 // Whole in one piece, yet too large.
                 let dropped = (frame.len() - HEAD_BYTES.min(frame.len())) as u64;
-                match parse(strip(&frame[..HEAD_BYTES.min(frame.len())], start), dropped) {
-                    Some(frame) => return Some(frame),
-                    None => continue,
+                if !has_data(strip(frame, start)) {
+                    continue;
                 }
+                return Some(parse_head(strip(&frame[..HEAD_BYTES.min(frame.len())], start), dropped));
             } else {
-                match parse(strip(frame, start), 0) {
+                match parse(strip(frame, start)) {
                     Some(frame) => return Some(frame),
                     None => continue,
                 }
             }
             // The open frame is whole now. The borrow checker wants to see first that it has data.
-            if has_data(strip(&self.open, start)) {
-                return parse(strip(&self.open, start), self.dropped);
+            if self.dropped > 0 {
+                if self.fields.has_data {
+                    return Some(parse_head(strip(&self.open, start), self.dropped));
+                }
+            } else if has_data(strip(&self.open, start)) {
+                return parse(strip(&self.open, start));
             }
         }
     }
@@ -141,6 +177,10 @@ impl Parser {
             self.open.extend_from_slice(piece);
             return;
         }
+        if self.dropped == 0 {
+            self.fields.read(strip(&self.open, self.at_start));
+        }
+        self.fields.read(if self.open.is_empty() { strip(piece, self.at_start) } else { piece });
         let before = self.open.len() as u64 + self.dropped + piece.len() as u64;
         let head = HEAD_BYTES.min(self.frame_bytes_max);
         let missing = head.saturating_sub(self.open.len()).min(piece.len());
@@ -160,9 +200,8 @@ fn has_data(frame: &[u8]) -> bool {
     Lines(frame).any(|line| matches!(field(line), (b"data", _)))
 }
 
-/// Reads the lines of one whole frame, or of the head of one of which `dropped` bytes were not kept. `None` when
-/// there is no data in it: a comment, or nothing to dispatch.
-fn parse(frame: &[u8], dropped: u64) -> Option<Frame<'_>> {
+/// Reads the lines of one whole frame. `None` when there is no data in it: a comment, or nothing to dispatch.
+fn parse(frame: &[u8]) -> Option<Frame<'_>> {
     let mut event: &[u8] = b"";
     let mut id = None;
     let mut data: Option<Cow<'_, [u8]>> = None;
@@ -181,13 +220,29 @@ fn parse(frame: &[u8], dropped: u64) -> Option<Frame<'_>> {
             _ => {}
         }
     }
-    let data = match data? {
-        data if dropped == 0 => Data::Whole(data),
-        // The first data line is enough to say what it was.
-        Cow::Borrowed(head) => Data::TooLarge { head, frame_bytes: frame.len() as u64 + dropped },
-        Cow::Owned(_) => Data::TooLarge { head: b"", frame_bytes: frame.len() as u64 + dropped },
+    Some(Frame { event, id, data: Data::Whole(data?) })
+}
+
+/// Reads the head of a frame that has data and of which `dropped` bytes were not kept: as much as says what it was. A field
+/// that the head does not hold whole is none.
+fn parse_head(head: &[u8], dropped: u64) -> Frame<'_> {
+    let whole = memchr::memrchr2(b'\n', b'\r', head).map_or(0, |end| end + 1);
+    let (mut event, mut id, mut data): (&[u8], _, _) = (b"", None, None);
+    for line in Lines(&head[..whole]) {
+        match field(line) {
+            (b"data", value) => data = data.or(Some(value)),
+            (b"event", value) => event = value,
+            (b"id", value) if !value.contains(&0) => id = Some(value),
+            _ => {}
+        }
+    }
+    let cut = match field(&head[whole..]) {
+        (b"data", value) => Some(value),
+        _ => None,
     };
-    Some(Frame { event, id, data })
+    // The first data line is enough to say what it was; without one, the frame itself.
+    let head_of_data = data.or(cut).unwrap_or(head);
+    Frame { event, id, data: Data::TooLarge { head: head_of_data, frame_bytes: head.len() as u64 + dropped } }
 }
 
 /// A line's name and value: one blank after the colon is not part of the value.

@@ -4,29 +4,40 @@
 //! raw newlines is compacted. One bad event refuses itself, not its neighbours.
 
 use bytes::Bytes;
-use lakehead_model::{ByteSize, EventBatch};
+use lakehead_model::{ByteSize, EventBatch, Reject};
+
+use crate::refusals::Refusals;
+
+/// UTF-8's; some programs on Windows write it before everything.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The largest event: 4 MiB, the limit of Wikimedia's event platform, whose largest events have about 4 MB.
 pub(crate) const EVENT_BYTES_MAX: usize = 4 << 20;
 
-/// What a body holds.
-#[derive(Debug, Default)]
-pub(crate) struct Body {
-    /// The events, in order, without event times.
-    pub(crate) events: EventBatch,
-    /// What is not one.
-    pub(crate) refused: Vec<Refused>,
+/// The most events that are appended at once: 262,144, so that what is kept beside each of them stays within the size of the
+/// largest body. A body of the largest size has as many only when they have less than 64 bytes each.
+pub(crate) const EVENTS_MAX: usize = 1 << 18;
+
+/// A body on its way through: which of its documents comes next.
+#[derive(Debug)]
+pub(crate) struct Documents {
+    body: Bytes,
+    /// Where the next one begins, or its white space.
+    at: usize,
+    /// How many came before.
+    index: u64,
+    shape: Shape,
+    /// The whole array is not JSON, and why.
+    broken: Option<String>,
 }
 
-/// One thing in a body that is not an event.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    /// Its place among all that the body holds, from 0.
-    pub(crate) index: usize,
-    /// Why.
-    pub(crate) reason: String,
-    /// It.
-    pub(crate) payload: Bytes,
+/// What one append takes of a body.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    /// The events, in order, without event times.
+    pub(crate) events: EventBatch,
+    /// The body goes on behind it.
+    pub(crate) more: bool,
 }
 
 /// How the body is to be read.
@@ -37,55 +48,144 @@ enum Shape {
     Lines,
 }
 
-impl Body {
-    /// Takes `body` apart. The content type decides only when it names JSON lines; else the body itself tells.
-    pub(crate) fn read(body: &Bytes, content_type: Option<&str>) -> Self {
-        let mut read = Self { events: EventBatch::with_capacity(16, body.len()), refused: Vec::new() };
-        if body.trim_ascii().is_empty() {
-            return read;
-        }
-        let mut index = 0;
-        let mut take = |document: &[u8]| {
-            read.take(index, body, document);
-            index += 1;
-        };
-        match shape(body, content_type) {
-            Shape::One => take(body.trim_ascii()),
-            Shape::Lines => lines(body).for_each(take),
-            Shape::Array => match lakehead_json::validate(body) {
-                Ok(()) => elements(body.trim_ascii(), &mut take),
-                Err(error) => {
-                    let reason = format!("this array is not JSON, so nothing of it was taken: {error}");
-                    read.refused.push(Refused { index: 0, reason, payload: body.clone() });
-                }
-            },
-        }
-        read
+impl Documents {
+    /// Looks how `body` is to be read. The content type decides only when it names JSON lines; else the body itself tells. A
+    /// byte order mark before it is passed over.
+    pub(crate) fn of(body: &Bytes, content_type: Option<&str>) -> Self {
+        let body = if body.starts_with(BYTE_ORDER_MARK) { body.slice(BYTE_ORDER_MARK.len()..) } else { body.clone() };
+        Self::read_as(shape(&body, content_type), body, 0)
     }
 
-    fn take(&mut self, index: usize, body: &Bytes, document: &[u8]) {
-        match judge(document) {
-            Ok(()) if document.contains(&b'\n') || document.contains(&b'\r') => {
-                self.events.push(&lakehead_json::compact(document), None);
-            }
-            Ok(()) => self.events.push(document, None),
-            Err(reason) => self.refused.push(Refused { index, reason, payload: body.slice_ref(document) }),
-        }
+    /// Whole lines of a body of which `index` documents came before.
+    pub(crate) fn lines(body: Bytes, index: u64) -> Self {
+        let mark = index == 0 && body.starts_with(BYTE_ORDER_MARK);
+        Self::read_as(Shape::Lines, if mark { body.slice(BYTE_ORDER_MARK.len()..) } else { body }, index)
     }
+
+    fn read_as(shape: Shape, body: Bytes, index: u64) -> Self {
+        let (mut at, mut broken) = (0, None);
+        if shape == Shape::Array {
+            match lakehead_json::validate(&body) {
+                Ok(()) => at = body.iter().position(|byte| *byte == b'[').map_or(0, |open| open + 1),
+                Err(error) => broken = Some(format!("this array is not JSON, so nothing of it was taken: {error}")),
+            }
+        }
+        Self { body, at, index, shape, broken }
+    }
+
+    /// How many documents there were so far.
+    pub(crate) fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// How many bytes are still to be read.
+    pub(crate) fn bytes_left(&self) -> usize {
+        self.body.len() - self.at
+    }
+
+    /// Takes the next events, at most [`EVENTS_MAX`]. What is none goes to `refusals`, and not its neighbours.
+    pub(crate) fn part(&mut self, refusals: &mut Refusals) -> Part {
+        if let Some(reason) = self.broken.take() {
+            refusals.add(0, || Reject { reason, position: place(0), payload: self.body.clone() });
+            self.index += 1;
+            self.at = self.body.len();
+            return Part::default();
+        }
+        let mut events = EventBatch::with_capacity(16, self.bytes_left().min(EVENTS_MAX * 64));
+        while events.len() < EVENTS_MAX {
+            let Some((start, end)) = self.next() else { return Part { events, more: false } };
+            let (document, index) = (&self.body[start..end], self.index);
+            self.index += 1;
+            match refused(document) {
+                None if document.contains(&b'\n') || document.contains(&b'\r') => {
+                    events.push(&lakehead_json::compact(document), None);
+                }
+                None => events.push(document, None),
+                Some(why) => refusals.add(index, || {
+                    let payload = self.body.slice(start..end);
+                    Reject { reason: why.reason(), position: place(index), payload }
+                }),
+            }
+        }
+        Part { events, more: self.bytes_left() > 0 }
+    }
+
+    /// Where the next document stands, without the white space around it.
+    fn next(&mut self) -> Option<(usize, usize)> {
+        while self.at < self.body.len() {
+            let start = self.at;
+            let rest = &self.body[start..];
+            let (length, used) = match self.shape {
+                Shape::One => (rest.len(), rest.len()),
+                Shape::Lines => memchr::memchr(b'\n', rest).map_or((rest.len(), rest.len()), |end| (end, end + 1)),
+                Shape::Array => element(rest),
+            };
+            self.at = start + used;
+            let document = rest[..length].trim_ascii();
+            if !document.is_empty() {
+                let before = length - rest[..length].trim_ascii_start().len();
+                return Some((start + before, start + before + document.len()));
+            }
+        }
+        None
+    }
+}
+
+/// The place of a document, for people.
+pub(crate) fn place(index: u64) -> String {
+    format!("event {index} of a push")
+}
+
+/// Whether a body that begins so, and goes on, is one of lines.
+#[must_use]
+pub fn is_lines(beginning: &[u8], content_type: Option<&str>) -> bool {
+    let beginning = beginning.strip_prefix(BYTE_ORDER_MARK).unwrap_or(beginning);
+    names_lines(content_type)
+        || first_line(beginning).is_some_and(|line| line.starts_with(b"{") && line.ends_with(b"}"))
+}
+
+/// The first line that holds anything, if its end has come.
+fn first_line(body: &[u8]) -> Option<&[u8]> {
+    let body = body.trim_ascii_start();
+    memchr::memchr(b'\n', body).map(|end| body[..end].trim_ascii())
+}
+
+fn names_lines(content_type: Option<&str>) -> bool {
+    let named = content_type.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    matches!(named.as_deref(), Some("application/x-ndjson" | "application/ndjson" | "application/jsonl"))
 }
 
 /// Whether `document` may enter a stream; else why not. Any JSON value may: what it means is the columns' affair.
 pub(crate) fn judge(document: &[u8]) -> Result<(), String> {
+    refused(document).map_or(Ok(()), |why| Err(why.reason()))
+}
+
+/// Why a document is no event. It is put into words only when it is told to somebody.
+enum Why {
+    TooLarge(usize),
+    NotJson(lakehead_json::Error),
+}
+
+fn refused(document: &[u8]) -> Option<Why> {
     if document.len() > EVENT_BYTES_MAX {
-        let limit = ByteSize(EVENT_BYTES_MAX as u64);
-        return Err(format!("the event has {} bytes; at most {limit} are taken", document.len()));
+        return Some(Why::TooLarge(document.len()));
     }
-    lakehead_json::validate(document).map_err(|error| format!("not JSON: {error}"))
+    lakehead_json::validate(document).err().map(Why::NotJson)
+}
+
+impl Why {
+    fn reason(&self) -> String {
+        match self {
+            Self::TooLarge(bytes) => {
+                format!("the event has {bytes} bytes; at most {} are taken", ByteSize(EVENT_BYTES_MAX as u64))
+            }
+            Self::NotJson(error) => format!("not JSON: {error}"),
+        }
+    }
 }
 
 fn shape(body: &[u8], content_type: Option<&str>) -> Shape {
-    let named = content_type.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    if matches!(named.as_deref(), Some("application/x-ndjson" | "application/ndjson" | "application/jsonl")) {
+    if names_lines(content_type) {
         return Shape::Lines;
     }
     let trimmed = body.trim_ascii();
@@ -107,10 +207,11 @@ fn lines(body: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
 }
 
-/// Calls `each` with every element of `array`, which must be a valid JSON array.
-fn elements<'a>(array: &'a [u8], each: &mut impl FnMut(&'a [u8])) {
-    let (mut depth, mut start, mut in_text, mut escaped) = (0_usize, 1, false, false);
-    for (at, byte) in array.iter().enumerate() {
+/// The length of the first of the elements that `rest` begins with, and how much of it is read with what ends it. `rest` is
+/// what is left of a valid array.
+fn element(rest: &[u8]) -> (usize, usize) {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for (at, byte) in rest.iter().enumerate() {
         if in_text {
             in_text = escaped || *byte != b'"';
             escaped = !escaped && *byte == b'\\';
@@ -119,32 +220,34 @@ fn elements<'a>(array: &'a [u8], each: &mut impl FnMut(&'a [u8])) {
         match byte {
             b'"' => in_text = true,
             b'{' | b'[' => depth += 1,
-            b'}' | b']' if depth > 1 => depth -= 1,
-            b',' if depth == 1 => {
-                each(array[start..at].trim_ascii());
-                start = at + 1;
-            }
-            b']' => {
-                let last = array[start..at].trim_ascii();
-                if !last.is_empty() {
-                    each(last);
-                }
-            }
+            b',' if depth == 0 => return (at, at + 1),
+            // Behind the array's end there is nothing but white space.
+            b']' if depth == 0 => return (at, rest.len()),
+            b'}' | b']' => depth -= 1,
             _ => {}
         }
     }
+    (rest.len(), rest.len())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(body: &[u8], content_type: Option<&str>) -> (Part, Vec<Reject>) {
+        let mut refusals = Refusals::default();
+        let part = Documents::of(&Bytes::copy_from_slice(body), content_type).part(&mut refusals);
+        (part, refusals.kept.into_iter().map(|(_, reject)| reject).collect())
+    }
+
     fn check(body: &str, content_type: Option<&str>, events: &[&str], refused: &[(usize, &str)]) {
-        let read = Body::read(&Bytes::copy_from_slice(body.as_bytes()), content_type);
+        let (read, found) = read(body.as_bytes(), content_type);
+        assert!(!read.more);
+        let refused: Vec<_> = refused.iter().map(|(index, reason)| (place(*index as u64), *reason)).collect();
+        let found: Vec<_> = found.iter().map(|reject| (reject.position.clone(), reject.reason.as_str())).collect();
+        assert_eq!(found, refused, "{body}");
         let found: Vec<_> = read.events.events().map(|event| String::from_utf8_lossy(event).into_owned()).collect();
         assert_eq!(found, events, "{body}");
-        let found: Vec<_> = read.refused.iter().map(|refused| (refused.index, refused.reason.as_str())).collect();
-        assert_eq!(found, refused, "{body}");
     }
 
     #[test]
@@ -172,19 +275,19 @@ mod tests {
 
     #[test]
     fn a_broken_array_is_refused_as_a_whole() {
-        let read = Body::read(&Bytes::from_static(b"[{\"a\":1},{\"b\":}]"), None);
+        let (read, refused) = read(b"[{\"a\":1},{\"b\":}]", None);
         assert!(read.events.is_empty());
-        assert_eq!(read.refused.len(), 1);
-        assert!(read.refused[0].reason.starts_with("this array is not JSON"), "{}", read.refused[0].reason);
+        assert_eq!(refused.len(), 1);
+        assert!(refused[0].reason.starts_with("this array is not JSON"), "{}", refused[0].reason);
     }
 
     #[test]
     fn a_bad_line_refuses_itself_and_not_its_neighbours() {
-        let read = Body::read(&Bytes::from_static(b"{\"a\":1}\n{\"a\":\n\n{\"a\":3}\r\n"), None);
+        let (read, refused) = read(b"{\"a\":1}\n{\"a\":\n\n{\"a\":3}\r\n", None);
         assert_eq!(read.events.events().collect::<Vec<_>>(), [b"{\"a\":1}", b"{\"a\":3}"]);
-        assert_eq!(read.refused.len(), 1);
-        assert_eq!(read.refused[0].index, 1);
-        assert_eq!(&read.refused[0].payload[..], b"{\"a\":");
+        assert_eq!(refused.len(), 1);
+        assert_eq!(refused[0].position, "event 1 of a push");
+        assert_eq!(&refused[0].payload[..], b"{\"a\":");
     }
 
     #[test]
@@ -196,13 +299,47 @@ mod tests {
     #[test]
     fn a_giant_event_is_refused_with_its_size() {
         let giant = format!("{{\"a\":\"{}\"}}", "x".repeat(EVENT_BYTES_MAX));
-        let read = Body::read(&Bytes::from(giant), None);
-        assert!(read.refused[0].reason.contains("at most 4 MiB"), "{}", read.refused[0].reason);
+        let (_, refused) = read(giant.as_bytes(), None);
+        assert!(refused[0].reason.contains("at most 4 MiB"), "{}", refused[0].reason);
     }
 
     #[test]
     fn an_empty_body_holds_nothing() {
         check("\n\n", Some("application/x-ndjson"), &[], &[]);
         check(" ", None, &[], &[]);
+    }
+    #[test]
+    fn a_byte_order_mark_before_the_body_is_passed_over() {
+        check("\u{feff}{\"a\":1}", None, &["{\"a\":1}"], &[]);
+        check("\u{feff}[1, 2]", None, &["1", "2"], &[]);
+        check("\u{feff}{\"a\":1}\n{\"a\":2}\n", None, &["{\"a\":1}", "{\"a\":2}"], &[]);
+    }
+
+    #[test]
+    fn tiny_events_come_in_parts_and_none_is_lost_at_a_seam() {
+        let count = EVENTS_MAX * 2 + 7;
+        for body in ["1\n".repeat(count), format!("[{}1]", "1,".repeat(count - 1))] {
+            let mut documents = Documents::of(&Bytes::from(body), None);
+            let (mut taken, mut parts, mut refusals) = (0, 0, Refusals::default());
+            loop {
+                let part = documents.part(&mut refusals);
+                assert!(part.events.events().all(|event| event == b"1"));
+                (taken, parts) = (taken + part.events.len(), parts + 1);
+                if !part.more {
+                    break;
+                }
+            }
+            assert_eq!((taken, parts, refusals.count), (count, 3, 0));
+            assert_eq!(documents.index(), count as u64);
+        }
+    }
+
+    #[test]
+    fn lines_are_known_by_their_type_or_by_a_first_line_that_is_an_object() {
+        assert!(is_lines(b"", Some("application/x-ndjson")));
+        assert!(is_lines(b"{\"a\":1}\n{\"a", None));
+        for other in [&b""[..], b"{\"a\":1}", b"{\n", b"[1,\n", b"1\n2\n"] {
+            assert!(!is_lines(other, Some("application/json")), "{other:?}");
+        }
     }
 }

@@ -20,7 +20,7 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tracing::warn;
 
 use crate::{
-    Error, Pipeline, Pushed, Status,
+    Error, Pipeline, Pushed, Pushing, Status,
     audit::{
         self, Auditor, Effort, Report, Scope, Throttle,
         watchman::{self, Watched},
@@ -261,6 +261,34 @@ impl Engine {
         match current.streams.get(stream).and_then(|kept| kept.gateway.as_ref()) {
             Some(gateway) => gateway.push(body, content_type, key).await,
             None => Err(current.unknown(stream)),
+        }
+    }
+
+    /// Takes whole lines of a body that goes on, as they come; what became of them is added to `pushing`. Returns when they are
+    /// on disk. In the end comes [`push_told`](Self::push_told).
+    ///
+    /// # Errors
+    /// As [`push`](Self::push): `pushing` counts what was kept before.
+    pub async fn push_lines(&self, stream: &str, lines: Bytes, pushing: &mut Pushing) -> Result<(), Error> {
+        if *self.stop.borrow() {
+            return Err(Error::Stopping);
+        }
+        let current = self.shared.current();
+        match current.streams.get(stream).and_then(|kept| kept.gateway.as_ref()) {
+            Some(gateway) => gateway.push_lines(lines, pushing).await,
+            None => Err(current.unknown(stream)),
+        }
+    }
+
+    /// A body whose lines were taken as they came is at its end.
+    ///
+    /// # Errors
+    /// When the store cannot write.
+    pub async fn push_told(&self, stream: &str, pushing: &mut Pushing) -> Result<(), Error> {
+        let current = self.shared.current();
+        match current.streams.get(stream).and_then(|kept| kept.gateway.as_ref()) {
+            Some(gateway) => gateway.told(pushing).await,
+            None => Ok(()),
         }
     }
 

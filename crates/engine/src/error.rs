@@ -48,6 +48,14 @@ pub enum Error {
         /// How large one may be.
         limit: ByteSize,
     },
+    /// A body has more events than are appended at once, and was to be kept at once.
+    #[error(
+        "the body has more than {limit} events; with an idempotency key it is kept at once or not, so send it in parts"
+    )]
+    TooManyEvents {
+        /// How many one may have.
+        limit: usize,
+    },
     /// There is no event in the body.
     #[error("the body holds no event: send one JSON document, an array of them, or one on each line")]
     EmptyBody,
@@ -107,6 +115,7 @@ impl Error {
             | Self::TakesRestart(_)
             | Self::UnknownStream { .. }
             | Self::BodyTooLarge { .. }
+            | Self::TooManyEvents { .. }
             | Self::EmptyBody
             | Self::BadKey { .. } => Kind::Invalid,
             Self::KeyInFlight

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error,
     body::{EVENT_BYTES_MAX, judge},
+    refusals::Refusals,
     rejects,
     untimed::Untimed,
 };
@@ -140,9 +141,8 @@ impl Importer {
     /// # Errors
     /// When the store cannot write.
     pub async fn hand_over(&self, run: Run) -> Result<UnderWay, Error> {
-        let (events, refused) = self.judge(&run);
-        let mut imported =
-            Imported { events: events.len() as u64, rejects: refused.len() as u64, ..Imported::default() };
+        let (events, mut refusals) = self.judge(&run);
+        let mut imported = Imported { events: events.len() as u64, rejects: refusals.count, ..Imported::default() };
         if !self.times.none_wanted() {
             let mut without = events.event_times().iter().zip(events.events()).filter(|(time, _)| time.is_none());
             let first = without.next();
@@ -150,6 +150,8 @@ impl Importer {
             imported.without_event_time = u64::from(first.is_some()) + without.count() as u64;
         }
         self.untimed.note(&self.times, &events);
+        let mut refused: Vec<Reject> = refusals.kept.drain(..).map(|(_, reject)| reject).collect();
+        refused.extend(refusals.rest(|line| format!("{} line {line}", run.from)));
         if !refused.is_empty() {
             rejects::commit(&self.rejects, &self.source, rejects::batch(&refused, &self.stream, &self.source)).await?;
         }
@@ -163,18 +165,19 @@ impl Importer {
         Ok(UnderWay { ticket: self.appender.append(append).await?, imported })
     }
 
-    fn judge(&self, run: &Run) -> (EventBatch, Vec<Reject>) {
+    fn judge(&self, run: &Run) -> (EventBatch, Refusals) {
+        let mut refusals = Refusals::default();
         let position = |line: u64| format!("{} line {line}", run.from);
         if let Some(bytes) = run.cut {
             let limit = ByteSize(EVENT_BYTES_MAX as u64);
             let reason = format!("the line has {bytes} bytes; at most {limit} are taken");
-            let reject = Reject { reason, position: position(run.first_line), payload: run.text.clone() };
-            return (EventBatch::default(), vec![reject]);
+            let payload = run.text.clone();
+            refusals.add(run.first_line, || Reject { reason, position: position(run.first_line), payload });
+            return (EventBatch::default(), refusals);
         }
         // Events of a hundred bytes are short ones; where they are longer, this is room for a while.
         let mut events = EventBatch::with_capacity(run.text.len() / 128, run.text.len());
         events.set_time_rule(self.times.rule());
-        let mut refused = Vec::new();
         let mut start = 0;
         for (index, end) in memchr::memchr_iter(b'\n', &run.text).chain([run.text.len()]).enumerate() {
             let line = run.text[start..end].trim_ascii();
@@ -189,14 +192,14 @@ impl Importer {
                     events.push(&line, self.times.of(&line));
                 }
                 Ok(()) => events.push(line, self.times.of(line)),
-                Err(reason) => refused.push(Reject {
-                    reason,
-                    position: position(run.first_line + index as u64),
-                    payload: run.text.slice_ref(line),
-                }),
+                Err(reason) => {
+                    let number = run.first_line + index as u64;
+                    let payload = run.text.slice_ref(line);
+                    refusals.add(number, || Reject { reason, position: position(number), payload });
+                }
             }
         }
-        (events, refused)
+        (events, refusals)
     }
 }
 

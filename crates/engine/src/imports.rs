@@ -72,7 +72,7 @@ impl Imports {
             Err(error) => Err(error),
         };
         let record = record.map_err(|source| match source.kind() {
-            io::ErrorKind::InvalidData => damaged(&path, &source),
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => damaged(&path, &source),
             _ => Error::Io { what: format!("reading {}", path.display()), source },
         })?;
         Ok(Self { path: Arc::new(path), record: Arc::new(Mutex::new(record)) })

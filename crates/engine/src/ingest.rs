@@ -64,12 +64,12 @@ enum Step {
 }
 
 impl Ingest {
-    /// Runs `source` until it ends, fails, or `stop` turns true. `worked` is called when a chunk came.
+    /// Runs `source` until it ends, fails, or `stop` turns true. `worked` is told how many events each chunk brings.
     pub(crate) async fn run(
         &self,
         source: &mut dyn Source,
         stop: &mut watch::Receiver<bool>,
-        worked: &mut (dyn FnMut() + Send),
+        worked: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Ending, Failure> {
         // A new appender for each opening: after a failed write the store refuses what an old one would still send.
         let appender = self.stream.appender();
@@ -88,7 +88,7 @@ impl Ingest {
         source: &mut dyn Source,
         appender: &Appender,
         stop: &mut watch::Receiver<bool>,
-        worked: &mut (dyn FnMut() + Send),
+        worked: &mut (dyn FnMut(u64) + Send),
         under_way: &mut VecDeque<UnderWay>,
     ) -> Result<Ending, Failure> {
         let mut bytes = 0;
@@ -112,7 +112,7 @@ impl Ingest {
                 Step::Chunk(Err(error)) => return Err(Failure::Source(error)),
                 Step::Chunk(Ok(None)) => return Ok(Ending::Ended),
                 Step::Chunk(Ok(Some(chunk))) => {
-                    worked();
+                    worked(chunk.events.len() as u64);
                     self.watch.active(chunk.activity.as_ref(), self.clock.now());
                     if let Some(appended) = self.append(appender, chunk).await.map_err(Failure::Store)? {
                         bytes += appended.bytes;

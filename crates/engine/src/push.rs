@@ -17,7 +17,13 @@ use lakehead_model::{ByteSize, EventBatch, Name, Offset, Reject, StreamSchema};
 use lakehead_store::{Append, Appender, Stream};
 use serde::Serialize;
 
-use crate::{Error, body::Body, rejects, untimed::Untimed};
+use crate::{
+    Error,
+    body::{Documents, EVENTS_MAX, place},
+    refusals::Refusals,
+    rejects,
+    untimed::Untimed,
+};
 
 /// The largest body: 16 MiB, a few times the largest event, so that memory stays bounded by the number of callers.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
@@ -28,15 +34,20 @@ const INLINE_BYTES_MAX: usize = 64 << 10;
 /// The longest idempotency key: room for a UUID and a prefix; keys stand in block footers.
 pub const KEY_BYTES_MAX: usize = 128;
 
+/// How many of the refused are told in the answer, with their reasons.
+pub const TOLD_MAX: usize = 100;
+
 /// What became of a push. All that it says is on disk.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pushed {
     /// How many events were committed.
     pub accepted: u64,
-    /// The offset of the first of them; the others follow without a gap.
+    /// The offset of the first of them; of a body that came at once the others follow without a gap.
     pub first_offset: Option<Offset>,
-    /// What was refused; it lies in the stream `rejects`.
-    pub rejected: Vec<Rejected>,
+    /// How many were refused.
+    pub rejected: u64,
+    /// The first [`TOLD_MAX`] of these; more of them lie in the stream `rejects`.
+    pub invalid: Vec<Rejected>,
     /// How many of the committed events have no event time, and so are in no window over it.
     pub without_event_time: u64,
     /// Why the first of them has none, and what to do.
@@ -46,11 +57,22 @@ pub struct Pushed {
     pub repeated: bool,
 }
 
+/// A push on its way: what became of it so far.
+#[derive(Debug, Default)]
+pub struct Pushing {
+    /// What became of it so far; all that it says is on disk.
+    pub pushed: Pushed,
+    /// What was refused, as far as it is to be kept.
+    refusals: Refusals,
+    /// How many documents came, whatever became of them.
+    documents: u64,
+}
+
 /// One refused event of a push.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rejected {
     /// Its place in the body, from 0.
-    pub index: usize,
+    pub index: u64,
     /// Why.
     pub reason: String,
 }
@@ -119,60 +141,93 @@ impl Gateway {
             let (accepted, first_offset) = (before.count.into(), Some(before.first_offset));
             return Ok(Pushed { accepted, first_offset, repeated: true, ..Pushed::default() });
         }
-        let times = Arc::clone(&self.times.read().unwrap_or_else(PoisonError::into_inner));
-        let body = self.read(body, content_type, &times).await?;
-        if body.events.is_empty() && body.refused.is_empty() {
+        let (content_type, mut pushing) = (content_type.map(str::to_owned), Pushing::default());
+        let documents =
+            blocking_if(body.len() > INLINE_BYTES_MAX, move || Documents::of(&body, content_type.as_deref()));
+        self.take(documents.await?, key, &mut pushing).await?;
+        if pushing.documents == 0 {
             return Err(Error::EmptyBody);
         }
-        self.keep_refused(&body).await?;
-        let rejected: Vec<_> =
-            body.refused.into_iter().map(|refused| Rejected { index: refused.index, reason: refused.reason }).collect();
-        self.refused.fetch_add(rejected.len() as u64, Ordering::Relaxed);
-        if body.events.is_empty() {
-            return Ok(Pushed { rejected, ..Pushed::default() });
+        self.told(&mut pushing).await?;
+        Ok(pushing.pushed)
+    }
+
+    /// Takes whole lines of a body that goes on.
+    pub(crate) async fn push_lines(&self, lines: Bytes, pushing: &mut Pushing) -> Result<(), Error> {
+        self.take(Documents::lines(lines, pushing.documents), None, pushing).await
+    }
+
+    /// The body is at its end: says in `rejects` how many were refused that are not kept there.
+    pub(crate) async fn told(&self, pushing: &mut Pushing) -> Result<(), Error> {
+        let rest: Vec<Reject> = pushing.refusals.rest(place).into_iter().collect();
+        self.keep_refused(&rest).await
+    }
+
+    /// Takes documents to their end, as many in one append as fit; all of them, when there is a key.
+    async fn take(&self, mut documents: Documents, key: Option<&str>, pushing: &mut Pushing) -> Result<(), Error> {
+        loop {
+            let times = Arc::clone(&self.times.read().unwrap_or_else(PoisonError::into_inner));
+            let mut refusals = std::mem::take(&mut pushing.refusals);
+            let reader = Arc::clone(&times);
+            let read = blocking_if(documents.bytes_left() > INLINE_BYTES_MAX, move || {
+                let mut part = documents.part(&mut refusals);
+                let event_times = part.events.events().map(|event| reader.of(event)).collect();
+                part.events.set_event_times(event_times, reader.rule());
+                (documents, refusals, part)
+            });
+            let part;
+            (documents, pushing.refusals, part) = read.await?;
+            if part.more && key.is_some() {
+                return Err(Error::TooManyEvents { limit: EVENTS_MAX });
+            }
+            pushing.documents = documents.index();
+            let (numbers, kept): (Vec<u64>, Vec<Reject>) = pushing.refusals.kept.drain(..).unzip();
+            self.keep_refused(&kept).await?;
+            let pushed = &mut pushing.pushed;
+            self.refused.fetch_add(pushing.refusals.count - pushed.rejected, Ordering::Relaxed);
+            pushed.rejected = pushing.refusals.count;
+            let room = TOLD_MAX.saturating_sub(pushed.invalid.len());
+            let told = numbers.into_iter().zip(kept).take(room);
+            pushed.invalid.extend(told.map(|(index, reject)| Rejected { index, reason: reject.reason }));
+            if !part.events.is_empty() {
+                self.append(part.events, &times, key, pushed).await?;
+            }
+            if !part.more {
+                return Ok(());
+            }
         }
-        let without_event_time = match times.none_wanted() {
-            true => 0,
-            false => body.events.event_times().iter().filter(|time| time.is_none()).count() as u64,
-        };
-        let first = body.events.event_times().iter().zip(body.events.events()).find(|(time, _)| time.is_none());
-        let why_without = first.filter(|_| without_event_time > 0).map(|(_, event)| times.why_none(event).to_string());
-        self.untimed.note(&times, &body.events);
+    }
+
+    async fn append(
+        &self,
+        events: EventBatch,
+        times: &EventTimes,
+        key: Option<&str>,
+        pushed: &mut Pushed,
+    ) -> Result<(), Error> {
+        if !times.none_wanted() {
+            let mut without = events.event_times().iter().zip(events.events()).filter(|(time, _)| time.is_none());
+            if let Some((_, event)) = without.next() {
+                pushed.without_event_time += 1 + without.count() as u64;
+                pushed.why_without.get_or_insert_with(|| times.why_none(event).to_string());
+            }
+        }
+        self.untimed.note(times, &events);
         let keys = key.map(str::to_owned).into_iter().collect();
-        let append = Append { source: self.name.clone(), events: body.events, cursor: None, keys, urgent: true };
+        let append = Append { source: self.name.clone(), events, cursor: None, keys, urgent: true };
         let appended = self.appender.append(append).await?.await?;
         let accepted = u64::from(appended.count);
         self.pushed.fetch_add(accepted, Ordering::Relaxed);
-        let first_offset = Some(appended.first_offset);
-        Ok(Pushed { accepted, first_offset, rejected, without_event_time, why_without, repeated: false })
+        pushed.accepted += accepted;
+        pushed.first_offset.get_or_insert(appended.first_offset);
+        Ok(())
     }
 
-    /// Takes the body apart and finds the event times.
-    async fn read(&self, body: Bytes, content_type: Option<&str>, times: &Arc<EventTimes>) -> Result<Body, Error> {
-        if body.len() <= INLINE_BYTES_MAX {
-            return Ok(read(&body, content_type, times));
-        }
-        let times = Arc::clone(times);
-        let content_type = content_type.map(str::to_owned);
-        tokio::task::spawn_blocking(move || read(&body, content_type.as_deref(), &times))
-            .await
-            .map_err(|error| Error::Internal(format!("taking a body apart: {error}")))
-    }
-
-    async fn keep_refused(&self, body: &Body) -> Result<(), Error> {
-        if body.refused.is_empty() {
+    async fn keep_refused(&self, refused: &[Reject]) -> Result<(), Error> {
+        if refused.is_empty() {
             return Ok(());
         }
-        let mut events = EventBatch::default();
-        for refused in &body.refused {
-            let reject = Reject {
-                reason: refused.reason.clone(),
-                position: format!("event {} of a push", refused.index),
-                payload: refused.payload.clone(),
-            };
-            events.push(&reject.to_json(self.stream.name().as_str(), Self::NAME), None);
-        }
-        rejects::commit(&self.rejects, &self.name, events).await
+        rejects::commit(&self.rejects, &self.name, rejects::batch(refused, self.stream.name(), &self.name)).await
     }
 
     /// Keeps `key` to this push until the guard drops.
@@ -185,11 +240,12 @@ impl Gateway {
     }
 }
 
-fn read(body: &Bytes, content_type: Option<&str>, times: &EventTimes) -> Body {
-    let mut read = Body::read(body, content_type);
-    let event_times = read.events.events().map(|event| times.of(event)).collect();
-    read.events.set_event_times(event_times, times.rule());
-    read
+/// Does `work`, away from the threads that serve everyone if it is `much`.
+async fn blocking_if<T: Send + 'static>(much: bool, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    if !much {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(format!("taking a body apart: {error}")))
 }
 
 struct Held<'a> {

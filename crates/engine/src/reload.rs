@@ -93,7 +93,13 @@ impl Engine {
         if !in_the_way.is_empty() {
             return Err(Error::TakesRestart(in_the_way));
         }
-        let plan = Plan::check(pipeline, &self.parts).await?;
+        // SQL may take long to plan and cannot be interrupted in it; a stop does not wait for that.
+        let (parts, mut stop) = (self.parts.clone(), self.stop.subscribe());
+        let checking = tokio::spawn(async move { Plan::check(pipeline, &parts).await });
+        let plan = tokio::select! {
+            plan = checking => plan.map_err(|error| Error::Internal(format!("checking: {error}")))??,
+            _ = stop.wait_for(|stop| *stop) => return Err(Error::Stopping),
+        };
         let reloaded = Reloaded::between(&before.plan.pipeline, &plan.pipeline);
         let standing = self.standing();
         if reloaded.is_empty() && standing.is_empty() {

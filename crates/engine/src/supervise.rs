@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use lakehead_connector_api::{Error as SourceError, Resume, Source, SourceSpec};
 use lakehead_model::{EventBatch, Kind};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     backoff::{Backoff, random},
@@ -25,6 +25,11 @@ use crate::{
 /// How often a source that waits for the store tries to write an empty block. Cheap, and soon enough for whoever freed
 /// the space; the upstream is left alone meanwhile.
 const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// A source that ran for so long, or brought so many events, has worked: the next failure is the first again. One that fails
+/// after each event or two is left alone ever longer.
+const WORKED_TIME: Duration = Duration::from_secs(10);
+const WORKED_EVENTS: u64 = 1_000;
 
 /// What follows from a failure.
 #[derive(Debug, PartialEq)]
@@ -142,7 +147,14 @@ async fn once(
         _ = stop.wait_for(|stop| *stop) => return Ok(Ending::Stopped),
         opened = (spec.open)(settings.clone(), resume) => opened.map_err(Failure::Source)?,
     };
-    ingest.run(source.as_mut(), stop, &mut || backoff.reset()).await
+    let (opened, mut brought) = (Instant::now(), 0);
+    let mut worked = |events: u64| {
+        brought += events;
+        if brought >= WORKED_EVENTS || opened.elapsed() >= WORKED_TIME {
+            backoff.reset();
+        }
+    };
+    ingest.run(source.as_mut(), stop, &mut worked).await
 }
 
 #[cfg(test)]

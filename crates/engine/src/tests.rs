@@ -237,7 +237,7 @@ async fn a_push_is_answered_when_it_is_kept_and_its_refusals_too() {
     let body = Bytes::from_static(b"{\"step\":0}\n{\"step\":\n{\"step\":1}\n");
     let pushed = engine.push("s", body, None, None).await.expect("it is kept");
     assert_eq!((pushed.accepted, pushed.first_offset), (2, Some(Offset(0))));
-    assert_eq!(pushed.rejected.iter().map(|rejected| rejected.index).collect::<Vec<_>>(), [1]);
+    assert_eq!(pushed.invalid.iter().map(|rejected| rejected.index).collect::<Vec<_>>(), [1]);
     assert_eq!(steps(&engine, 2).await, [0, 1]);
     assert_eq!(engine.stream("rejects").expect("built in").head().end, Offset(1));
     let status = engine.status();

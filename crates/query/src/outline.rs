@@ -139,3 +139,82 @@ fn values(of: &DataType) -> Values {
         _ => Values::Others,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use lakehead_model::{Name, StreamSchema};
+
+    use super::*;
+    use crate::check_views;
+
+    /// The outlines of views over Wikimedia's stream, by name.
+    async fn outlines(views: &[(&str, &str)]) -> BTreeMap<Name, Outline> {
+        let name = |text: &str| Name::new(text).expect("a name");
+        let schema = StreamSchema::builtin("mediawiki/recentchange").expect("built in");
+        let streams = [(name("recentchange"), schema)].into();
+        let views = views.iter().map(|(view, sql)| (name(view), (*sql).to_owned())).collect();
+        let mut outlines = BTreeMap::new();
+        for (view, plan) in check_views(&views, &streams).await.expect("an engine") {
+            let plan = plan.unwrap_or_else(|error| panic!("{view}: {error}"));
+            let outline = plan.outline(plan.reads().and_then(|above| outlines.get(above)));
+            outlines.insert(view, outline);
+        }
+        outlines
+    }
+
+    #[tokio::test]
+    async fn sums_and_counts_add_up_and_what_is_made_of_anything_else_does_not() {
+        let by_minute = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, wiki, count(*) AS n, \
+             sum(length_new) - coalesce(sum(length_old), 0) AS grown, sum(id) * 2 AS twice, avg(length_new) AS mean, \
+             max(id) AS most, count(DISTINCT title) AS titles, sum(length_new) / count(*) AS share, count(*) + 1 AS more \
+             FROM recentchange GROUP BY 1, 2";
+        let over =
+            "SELECT tumble(minute, INTERVAL '1 hour') AS hour, sum(n) AS n, max(n) AS most FROM by_minute GROUP BY 1";
+        let some = "SELECT minute, n, most, n * n AS square FROM by_minute WHERE n > 10";
+        let outlines = outlines(&[("by_minute", by_minute), ("over", over), ("some", some)]).await;
+        let adds_up = |view: &str| {
+            let columns = outlines[view].columns.iter().filter(|column| column.adds_up);
+            columns.map(|column| column.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(adds_up("by_minute"), ["n", "grown", "twice"]);
+        assert_eq!(adds_up("over"), ["n"]);
+        assert_eq!(adds_up("some"), ["n"]);
+        let keys = |view: &str| {
+            let columns = outlines[view].columns.iter().filter(|column| column.is_key);
+            columns.map(|column| column.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!((keys("by_minute"), keys("some")), (vec!["minute".into(), "wiki".into()], vec!["minute".into()]));
+    }
+
+    #[tokio::test]
+    async fn a_window_and_its_step_are_known_for_every_kind_and_through_a_view() {
+        let of = |window: &str| format!("SELECT {window} AS w, wiki, count(*) AS n FROM recentchange GROUP BY 1, 2");
+        let (hop, session, month, day) = (
+            of("hop(event_time, INTERVAL '1 minute', INTERVAL '5 minutes')"),
+            of("session(event_time, INTERVAL '30 seconds')"),
+            of("tumble(event_time, INTERVAL '1 month')"),
+            of("tumble(event_time, INTERVAL '1 day', 'Europe/Berlin')"),
+        );
+        let outlines = outlines(&[
+            ("hop", &hop),
+            ("session", &session),
+            ("month", &month),
+            ("day", &day),
+            ("through", "SELECT wiki, w AS at, n FROM hop"),
+            ("rows", "SELECT event_time, title, bot, data FROM recentchange"),
+        ])
+        .await;
+        let minute = Duration::from_secs(60);
+        let step = |view: &str| (outlines[view].window, outlines[view].step, outlines[view].overlap);
+        assert_eq!(step("hop"), (Some(0), Some(Step::Time(minute)), Some(minute * 5)));
+        assert_eq!(step("through"), (Some(1), Some(Step::Time(minute)), Some(minute * 5)));
+        assert_eq!(step("session"), (Some(0), Some(Step::Session(minute / 2)), None));
+        assert_eq!(step("month"), (Some(0), Some(Step::Months(1)), None));
+        assert_eq!(step("day"), (Some(0), Some(Step::Days(1)), None));
+        assert_eq!(step("rows"), (None, None, None));
+        let values: Vec<Values> = outlines["rows"].columns.iter().map(|column| column.values).collect();
+        assert_eq!(values, [Values::Times, Values::Texts, Values::Truths, Values::Texts]);
+    }
+}

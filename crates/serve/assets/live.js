@@ -51,7 +51,7 @@ export function connect(hear) {
     clearTimeout(saying);
     if (client == null) return;
     const body = JSON.stringify(sees);
-    saying = setTimeout(() => { fetch(`/v1/live/${client}`, { method: "POST", body }).catch(() => {}); }, SAY_AFTER_MS);
+    saying = setTimeout(() => { if (client != null) fetch(`/v1/live/${client}`, { method: "POST", body }).catch(() => {}); }, SAY_AFTER_MS);
   }
 
   setInterval(() => { if (source && Date.now() - heardAt > SILENCE_MS) again(); }, 1000);

@@ -26,8 +26,8 @@ use lakehead_engine::{Engine, pipeline::Token, sql::Workers, status::Status};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    assets, assets::Assets, guard, headers, health, import, live, live::Live, metrics, push, refusal::Refusal, reload,
-    reload::Reload, sign_in, sql, upkeep, verify, views,
+    assets, assets::Assets, bodies::Bodies, guard, headers, health, import, live, live::Live, metrics, places::Places,
+    push, refusal::Refusal, reload, reload::Reload, sign_in, sql, upkeep, verify, views,
 };
 
 /// What the routes share.
@@ -39,7 +39,8 @@ pub(crate) struct App {
     pub(crate) live: Arc<Live>,
     pub(crate) sql: Workers,
     pub(crate) queries: Semaphore,
-    pub(crate) pushes: Semaphore,
+    pub(crate) bodies: Arc<Bodies>,
+    pub(crate) places: Arc<Places>,
     pub(crate) audits: Semaphore,
     pub(crate) stopping: Stopping,
 }
@@ -54,7 +55,8 @@ impl App {
             live: Arc::new(Live::new()),
             sql,
             queries: Semaphore::new(views::QUERIES_MAX),
-            pushes: Semaphore::new(push::PUSHES_MAX),
+            bodies: Arc::default(),
+            places: Arc::default(),
             audits: Semaphore::new(1),
             stopping,
         }

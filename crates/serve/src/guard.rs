@@ -14,7 +14,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -94,6 +94,9 @@ pub(crate) async fn check(
     next: Next,
 ) -> Response {
     let headers = request.headers();
+    if let Some(refusal) = malformed(&request) {
+        return refusal.into_response();
+    }
     let facts = Facts {
         local: peer.ip().to_canonical().is_loopback() && !FORWARDED.iter().any(|name| headers.contains_key(name)),
         token: carried(app.token.as_ref(), headers),
@@ -120,6 +123,30 @@ pub(crate) async fn check(
             Refusal::new(StatusCode::FORBIDDEN, "a page of another origin may not ask this").into_response()
         }
     }
+}
+
+/// What no request may be. RFC 9112, section 3.2: one of HTTP/1.1 has one `Host`; two would be read one way here and another
+/// way by a proxy. And a body that is coded is undone only where events are taken: elsewhere it would be read as it is.
+fn malformed(request: &Request) -> Option<Refusal> {
+    let headers = request.headers();
+    let hosts = headers.get_all(header::HOST).iter().count();
+    if hosts > 1 || hosts == 0 && request.version() == Version::HTTP_11 {
+        return Some(Refusal::new(StatusCode::BAD_REQUEST, format!("a request has one Host header, not {hosts}")));
+    }
+    let coded = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
+    let path = request.uri().path();
+    if headers.get_all(header::CONTENT_ENCODING).iter().any(coded)
+        && !(path.ends_with("/events") || path.ends_with("/import"))
+    {
+        let error = "only the body of a push or an import may have a Content-Encoding; send this one as it is";
+        return Some(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
+    }
+    None
+}
+
+/// Whether a request carries the token of a pipeline that has one.
+pub(crate) fn carries_token(token: Option<&Token>, headers: &HeaderMap) -> bool {
+    carried(token, headers) == Carried::Yes
 }
 
 fn carried(token: Option<&Token>, headers: &HeaderMap) -> Carried {

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::App,
-    body::{self, BODY_TIME_MAX},
+    arriving::Arriving,
     push::{refused, text},
     refusal::Refusal,
 };
@@ -67,9 +67,9 @@ pub(crate) async fn post(
     let Some(cursor) = text(&headers, &CURSOR).filter(|cursor| serde_json::from_str::<Value>(cursor).is_ok()) else {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "lakehead-cursor is missing, or is not JSON"));
     };
-    let _turn = app.pushes.acquire().await;
+    let mut arriving = Arriving::new(&app.bodies, &headers, body, BODY_BYTES_MAX)?;
     let run = Run {
-        text: body::read(body, BODY_BYTES_MAX, BODY_TIME_MAX).await?,
+        text: arriving.whole().await?,
         from: asked.from.unwrap_or_else(|| asked.source.to_string()),
         first_line: asked.first_line.unwrap_or(1),
         cut: asked.cut,

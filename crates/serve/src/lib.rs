@@ -5,9 +5,12 @@
 //! outside. What the routes are stands in `app.rs`; what the dashboard asks of the lake, in `panels.rs`.
 
 mod app;
+mod arriving;
 mod assets;
+mod bodies;
 mod body;
 mod chart_library;
+mod coding;
 mod error;
 mod guard;
 mod headers;
@@ -17,6 +20,7 @@ mod listen;
 mod live;
 mod metrics;
 mod panels;
+mod places;
 mod push;
 mod refusal;
 mod reload;
@@ -57,7 +61,7 @@ pub async fn serve(
         std::future::pending().await
     };
     tokio::select! {
-        served = listen::serve(listener, app::router(Arc::clone(&app)), stopping) => {
+        served = listen::serve(listener, Arc::clone(&app), app::router(Arc::clone(&app)), stopping) => {
             served.map_err(|source| Error::Listen { address, source })
         }
         () = app.live.push_status(&engine) => Ok(()),

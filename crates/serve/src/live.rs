@@ -26,7 +26,7 @@ use std::{
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -443,7 +443,11 @@ pub(crate) struct Wanted {
 }
 
 /// `GET /v1/live`
-pub(crate) async fn get(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Result<Response, Refusal> {
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(wanted) = wanted.map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.body_text()))?;
     let sees = wanted.see.split(',').filter(|name| !name.is_empty()).take(PANELS_MAX).map(str::to_owned).collect();
     let Some(client) = app.live.listen(app.stopping.clone(), sees) else {
         return Err(Refusal::busy(format!("{CLIENTS_MAX} listen already; close a dashboard"), 10));
@@ -460,19 +464,18 @@ pub(crate) async fn get(State(app): State<Arc<App>>, Query(wanted): Query<Wanted
 /// `POST /v1/live/{client}`: the names of the panels that this page sees now, as a JSON array.
 pub(crate) async fn sees(
     State(app): State<Arc<App>>,
-    Path(client): Path<u64>,
+    Path(client): Path<String>,
     body: Body,
 ) -> Result<StatusCode, Refusal> {
     let body = body::read(body, SEEN_BYTES_MAX, BODY_TIME_MAX).await?;
     let seen: Seen = serde_json::from_slice(&body).map_err(|error| {
         Refusal::new(StatusCode::BAD_REQUEST, format!("write a JSON array of names of panels: {error}"))
     })?;
-    match app.live.notes(client, seen.into_iter().take(PANELS_MAX).collect()) {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => {
-            Err(Refusal::new(StatusCode::NOT_FOUND, format!("nobody listens as {client}; GET /v1/live says as whom")))
-        }
+    let seen = seen.into_iter().take(PANELS_MAX).collect();
+    if client.parse().is_ok_and(|client| app.live.notes(client, seen)) {
+        return Ok(StatusCode::NO_CONTENT);
     }
+    Err(Refusal::new(StatusCode::NOT_FOUND, format!("nobody listens as {client}; GET /v1/live says as whom")))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -21,6 +21,7 @@ pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
     page.status(&app.engine.status());
     page.family("lakehead_live_clients", "gauge", "Dashboards that are being pushed to.");
     page.value(&[], app.live.clients() as f64);
+    page.connections(&app);
     page.family("lakehead_panel_query_seconds", "gauge", "What a dashboard panel's last query took.");
     for (panel, took) in app.live.costs() {
         page.value(&[("panel", panel.as_str())], took.as_secs_f64());
@@ -92,6 +93,33 @@ impl Page {
         self.views(status);
         self.audit(status);
         self.reloads(status);
+    }
+
+    fn connections(&mut self, app: &App) {
+        let counts = app.places.counts();
+        self.family("lakehead_http_connections", "gauge", "Connections that are open.");
+        self.value(&[], counts.connections as f64);
+        self.family("lakehead_http_unsent_bytes", "gauge", "Bytes of answers that wait to be read.");
+        self.value(&[], counts.unsent_bytes as f64);
+        self.family(
+            "lakehead_http_connections_closed_total",
+            "counter",
+            "Connections closed by the server, by reason.",
+        );
+        for (reason, count) in counts.closed {
+            self.value(&[("reason", reason)], count as f64);
+        }
+        self.family(
+            "lakehead_http_turned_away_total",
+            "counter",
+            "Connections and requests for which there was no place.",
+        );
+        self.value(&[], counts.turned_away as f64);
+        let (bytes, bodies) = app.bodies.counts();
+        self.family("lakehead_http_bodies", "gauge", "Bodies that are being read or dealt with.");
+        self.value(&[], bodies as f64);
+        self.family("lakehead_http_bodies_bytes", "gauge", "What they hold.");
+        self.value(&[], bytes as f64);
     }
 
     fn streams(&mut self, status: &Status) {

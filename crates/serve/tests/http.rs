@@ -388,6 +388,8 @@ async fn only_what_is_seen_is_asked_and_the_list_of_panels_follows_a_reload() {
     assert_eq!(sees(client, b"[\"view:second\", \"no such\"]").await.status, 204);
     assert_eq!(sees(client + 7, b"[]").await.status, 404);
     assert_eq!(sees(client, b"{}").await.status, 400);
+    let nobody = served.ask("POST", "/v1/live/me", &[], b"[]").await;
+    assert_eq!((nobody.status, nobody.json()["error"].is_string()), (404, true));
     let mut line = async || loop {
         let line = lines.next_line().await.expect("a line").expect("it goes on");
         if line.contains("\"panel\":") && !line.contains("\"panels\":") {

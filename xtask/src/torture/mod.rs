@@ -15,7 +15,7 @@ mod pipeline;
 mod plant;
 mod points;
 mod pushes;
-mod random;
+pub(crate) mod random;
 mod recount;
 pub(crate) mod reference;
 mod report;

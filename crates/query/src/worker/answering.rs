@@ -7,11 +7,11 @@ use lakehead_store::Walks;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Ask, Channel, Failure, Frame, FrameKind, Head, Query,
+    Ask, Channel, Failure, Form, Frame, FrameKind, Head, Query,
     tables::Tables,
     written::{self, Pieces},
 };
-use crate::{Error, Limits, compact::compact, lake};
+use crate::{Error, Limits, compact::compact, lake, writable};
 
 /// Answers one query after another. It has nothing of the lake but what it is told for each of them.
 pub struct Worker {
@@ -90,6 +90,9 @@ impl Worker {
         while let Some(batch) = rows.next().await {
             // Without the events that its texts lie in, which are many times as large.
             let batch = compact(&batch?).map_err(Error::from)?;
+            if query.form != Form::Arrow {
+                writable::check(&batch)?;
+            }
             let room = query.rows - count;
             truncated = batch.num_rows() > room;
             count += batch.num_rows().min(room);

@@ -17,7 +17,7 @@ use super::{
     Ask, Frame, FrameKind,
     tables::{Tables, Told, ToldFile, rows},
 };
-use crate::{Error, Lake, Snapshot, ViewHandle, files, view_table};
+use crate::{Error, Lake, Snapshot, ViewHandle, files, snapshot::Listed, view_table};
 
 /// How long a statement over a stream and its views waits for the views: some times what a view needs for a round of
 /// events that have just come, and short enough for a page that a person waits for.

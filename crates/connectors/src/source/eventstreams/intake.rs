@@ -223,7 +223,7 @@ impl Intake {
             b"" | b"message" => {}
             b"error" => return Err(upstream_error(frame)),
             other => {
-                let reason = format!("expected event \"message\", found {:?}", String::from_utf8_lossy(other));
+                let reason = format!("expected event \"message\", found {:?}", shown(other));
                 self.reject(reason, frame, data_head(frame), None);
                 return Ok(Step::Next);
             }
@@ -378,11 +378,15 @@ impl Intake {
             }
             None => {
                 self.refused += 1;
-                frame.id.map_or_else(|| "no id".to_owned(), |id| String::from_utf8_lossy(id).into_owned())
+                frame.id.map_or_else(|| "no id".to_owned(), shown)
             }
         };
         // Asked for again, it comes again: it is refused once.
-        if !self.memory.recent.insert(Key::hash([b"refused".as_slice(), payload])) {
+        let bytes = match frame.data {
+            Data::Whole(_) => 0,
+            Data::TooLarge { frame_bytes, .. } => frame_bytes,
+        };
+        if !self.memory.recent.insert(Key::hash([b"refused".as_slice(), &bytes.to_le_bytes(), payload])) {
             return;
         }
         self.fruitful = true;
@@ -502,6 +506,16 @@ impl Intake {
         }
         Some(chunk)
     }
+}
+
+/// What a field says, as far as a person needs to see it.
+fn shown(field: &[u8]) -> String {
+    const SHOWN_MAX: usize = 1_000;
+    let mut shown = String::from_utf8_lossy(&field[..field.len().min(SHOWN_MAX)]).into_owned();
+    if field.len() > SHOWN_MAX {
+        shown.push_str(&format!("… ({} bytes)", field.len()));
+    }
+    shown
 }
 
 /// `event: error` says why the upstream is about to hang up.

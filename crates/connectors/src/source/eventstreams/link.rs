@@ -10,7 +10,11 @@ use futures::future::poll_immediate;
 use lakehead_connector_api::Error;
 use reqwest::{
     Client, Response,
-    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
+    header::{
+        ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+        RETRY_AFTER, USER_AGENT,
+    },
+    redirect::{Action, Attempt, Policy},
 };
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
@@ -24,6 +28,9 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// The longest wait for the head of an answer. EventStreams first connects to Kafka and looks up offsets.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
+/// The most redirects that are followed, one after another: of http to https, and of one path to another.
+const REDIRECTS_MAX: usize = 5;
+
 /// Room in a frame beside its data: the id names every partition, 80 bytes each.
 const FRAME_OVERHEAD_BYTES: usize = 64 << 10;
 
@@ -34,6 +41,8 @@ pub(super) struct Link {
     /// What came last, and how much of it was parsed.
     pub(super) piece: Bytes,
     pub(super) opened: Instant,
+    /// How many bytes have come.
+    pub(super) bytes: u64,
     /// When something came last.
     pub(super) heard: Instant,
 }
@@ -59,6 +68,7 @@ pub(super) fn client(user_agent: &str) -> Result<Client, Error> {
     Client::builder()
         .default_headers(headers)
         .connect_timeout(CONNECT_MAX)
+        .redirect(Policy::custom(follow))
         .tcp_nodelay(true)
         // Each connection is read to its end; a pool would only keep dead ones.
         .pool_max_idle_per_host(0)
@@ -93,12 +103,21 @@ impl Link {
         let header =
             |name| response.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok()).unwrap_or("").to_owned();
         let content_type = header(CONTENT_TYPE);
-        if response.status() != 200 || !content_type.starts_with("text/event-stream") {
+        let coding = header(CONTENT_ENCODING);
+        if response.status() == 200 && !coding.is_empty() && !coding.trim().eq_ignore_ascii_case("identity") {
+            return Err(Error::unavailable(format!(
+                "{address} answered with Content-Encoding {coding:?}, which was not asked for: something between here and \
+                 there compresses the stream; let it pass as it is"
+            )));
+        }
+        if response.status() != 200 || !is_event_stream(&content_type) {
             let (status, retry_after) = (response.status().as_u16(), header(RETRY_AFTER));
+            let location = header(LOCATION);
             let body = timeout(ANSWER_MAX, body(response)).await.unwrap_or_default();
             return Err(refusal(&Answer {
                 address: &address,
                 status,
+                location: &location,
                 content_type: &content_type,
                 retry_after: Some(&retry_after).filter(|text| !text.is_empty()).map(String::as_str),
                 body: &body,
@@ -106,7 +125,7 @@ impl Link {
         }
         let now = Instant::now();
         let parser = Parser::new(event_bytes_max.saturating_add(FRAME_OVERHEAD_BYTES));
-        Ok(Self { response, parser, piece: Bytes::new(), opened: now, heard: now })
+        Ok(Self { response, parser, piece: Bytes::new(), opened: now, bytes: 0, heard: now })
     }
 
     /// What is there to be read at once.
@@ -125,6 +144,7 @@ impl Link {
         match chunk {
             Ok(Some(piece)) => {
                 self.heard = Instant::now();
+                self.bytes += piece.len() as u64;
                 self.piece = piece;
                 Heard::Piece
             }
@@ -132,6 +152,20 @@ impl Link {
             Err(error) => Heard::End(reasons(&error)),
         }
     }
+}
+
+/// Media types are compared without case, and may have parameters: RFC 9110, section 8.3.1.
+fn is_event_stream(content_type: &str) -> bool {
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+}
+
+/// Whether a redirect is followed: to the same machine, not from https to http, and a few times at most. Elsewhere may be
+/// anything, such as the page that asks for a network's password.
+fn follow(attempt: Attempt<'_>) -> Action {
+    let Some(from) = attempt.previous().last() else { return attempt.stop() };
+    let to = attempt.url();
+    let is_safe = from.host_str() == to.host_str() && (from.scheme() == to.scheme() || to.scheme() == "https");
+    if is_safe && attempt.previous().len() <= REDIRECTS_MAX { attempt.follow() } else { attempt.stop() }
 }
 
 /// The head of an error's body.

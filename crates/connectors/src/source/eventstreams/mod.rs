@@ -63,17 +63,30 @@ struct Pace {
     proof: Duration,
     /// A connection that lived shorter than this and brought nothing is a failure, not the normal cut.
     short_life: Duration,
+    /// The first pause before a connection that follows on short ones. It doubles with each.
+    pause: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { proof: Duration::from_secs(10), short_life: Duration::from_secs(10) }
+        Self { proof: Duration::from_secs(10), short_life: Duration::from_secs(10), pause: Duration::from_millis(100) }
     }
 }
 
 /// Most connections in a row that were given up without a single new event, before the engine's backoff is asked for.
 /// Widening an overlap from two minutes to seven days takes 13.
 const FRUITLESS_MAX: u32 = 32;
+
+/// A connection that brought so many bytes was worth itself, however short it lived: 64 KiB, some forty events.
+const WORTH_BYTES: u64 = 64 << 10;
+
+/// So many short connections in a row are followed by the next at once: a cut or two is normal, and an upstream that is asked
+/// otherwise (another offset, a time further back) is asked 13 times at most.
+const SHORT_ENDED_MAX: u32 = 1;
+const SHORT_ASKED_MAX: u32 = 16;
+
+/// The longest pause between short connections that bring something.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 type Dialing = Pin<Box<dyn Future<Output = Result<Link, Error>> + Send>>;
 
@@ -93,6 +106,13 @@ struct Feed {
     yielded: bool,
     /// Connections in a row that brought nothing new.
     fruitless: u32,
+    /// Connections in a row that were short and not worth it: given up by the other side, and by us to ask otherwise.
+    short_ended: u32,
+    short_asked: u32,
+    /// Not connected again before this.
+    not_before: Option<Instant>,
+    /// What is to be returned once everything that came before it has been handed over.
+    failed: Option<Error>,
     /// Where to begin when there is no cursor.
     since: Option<Timestamp>,
 }
@@ -123,12 +143,20 @@ impl Feed {
             proof_at: None,
             yielded: false,
             fruitless: 0,
+            short_ended: 0,
+            short_asked: 0,
+            not_before: None,
+            failed: None,
             since,
         })
     }
 
     /// Connects. Cancel-safe: the next call goes on where this one was dropped.
     async fn connect(&mut self) -> Result<(), Error> {
+        if let Some(at) = self.not_before {
+            tokio::time::sleep_until(at).await;
+            self.not_before = None;
+        }
         if self.dialing.is_none() {
             self.dialing = Some(self.dial()?);
         }
@@ -183,9 +211,27 @@ impl Feed {
         Ok(Digest::Hungry)
     }
 
-    /// Gives up the connection, to be followed by another at once; unless that leads nowhere.
-    fn disconnect(&mut self, how: &str) -> Result<(), Error> {
-        self.link = None;
+    /// The connection is at its end: says when the next one may begin. Only one that lasted, or brought enough, lets the
+    /// pauses begin anew; else an upstream that hangs up after each event would be asked hundreds of times a second.
+    fn rest(&mut self, asked: bool) {
+        let Some(link) = self.link.take() else { return };
+        if link.opened.elapsed() >= self.pace.short_life || link.bytes >= WORTH_BYTES {
+            (self.short_ended, self.short_asked) = (0, 0);
+            return;
+        }
+        let (count, max) =
+            if asked { (&mut self.short_asked, SHORT_ASKED_MAX) } else { (&mut self.short_ended, SHORT_ENDED_MAX) };
+        *count = count.saturating_add(1);
+        if let Some(doublings) = count.checked_sub(max + 1) {
+            let pause = self.pace.pause.saturating_mul(1 << doublings.min(16)).min(PAUSE_MAX);
+            tracing::debug!(?pause, "short connections in a row; resting");
+            self.not_before = Some(Instant::now() + pause);
+        }
+    }
+
+    /// Gives up the connection, to be followed by another soon; unless that leads nowhere.
+    fn disconnect(&mut self, how: &str, asked: bool) -> Result<(), Error> {
+        self.rest(asked);
         self.fruitless = if self.intake.fruitful { 0 } else { self.fruitless + 1 };
         if self.fruitless > FRUITLESS_MAX {
             return Err(Error::unavailable(format!(
@@ -200,17 +246,17 @@ impl Feed {
     fn ended(&mut self, how: &str) -> Result<(), Error> {
         let short = self.link.as_ref().is_some_and(|link| link.opened.elapsed() < self.pace.short_life);
         if short && !self.intake.fruitful {
-            self.link = None;
+            self.rest(false);
             return Err(Error::unavailable(format!("{} hung up without an event: {how}", self.config.url)));
         }
         tracing::debug!(how, "the connection ended; connecting again");
         if !short {
             // A quiet stream, cut by the edge every few minutes, is no trouble.
             self.fruitless = 0;
-            self.link = None;
+            self.rest(false);
             return Ok(());
         }
-        self.disconnect(how)
+        self.disconnect(how, false)
     }
 
     /// Looks whether the held events are overdue. True when the connection is to be given up.
@@ -271,19 +317,19 @@ enum Digest {
     AskAgain,
 }
 
-#[async_trait]
-impl Source for Feed {
-    async fn next(&mut self) -> Result<Option<Chunk>, Error> {
+impl Feed {
+    /// The next chunk. What was taken before an error stays in the intake.
+    async fn chunk(&mut self) -> Result<Chunk, Error> {
         loop {
             if self.link.is_none() {
                 self.connect().await?;
             }
             match self.digest()? {
                 Digest::Full => {}
-                Digest::AskAgain => self.disconnect("it had to be asked again")?,
+                Digest::AskAgain => self.disconnect("it had to be asked again", true)?,
                 Digest::Hungry => {
                     if self.overdue() {
-                        self.disconnect("the last event held did not come")?;
+                        self.disconnect("the last event held did not come", true)?;
                     } else if let Some(link) = &mut self.link {
                         match link.poll().await {
                             Heard::Piece => {
@@ -304,9 +350,29 @@ impl Source for Feed {
             }
             self.yielded = false;
             if let Some(chunk) = self.intake.hand_over(std::time::Instant::now()) {
-                return Ok(Some(chunk));
+                return Ok(chunk);
             }
             self.listen().await?;
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Feed {
+    async fn next(&mut self) -> Result<Option<Chunk>, Error> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        match self.chunk().await {
+            Ok(chunk) => Ok(Some(chunk)),
+            // Events that came in one read with an error were taken all the same; without them there would be no progress.
+            Err(error) => match self.intake.hand_over(std::time::Instant::now()) {
+                Some(chunk) => {
+                    self.failed = Some(error);
+                    Ok(Some(chunk))
+                }
+                None => Err(error),
+            },
         }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Answer<'a> {
     pub(super) address: &'a str,
     pub(super) status: u16,
     pub(super) content_type: &'a str,
+    /// Where a redirect leads that was not followed.
+    pub(super) location: &'a str,
     pub(super) retry_after: Option<&'a str>,
     pub(super) body: &'a [u8],
 }
@@ -37,6 +39,14 @@ pub(super) fn refusal(answer: &Answer<'_>) -> Error {
             "{address} answered {status} with {}, expected text/event-stream: is this the address of a stream?{said}",
             if answer.content_type.is_empty() { "no content type" } else { answer.content_type }
         )),
+        // Not for good: a network's sign-in page redirects everything while it lasts.
+        300..=399 => {
+            let location: String = answer.location.chars().take(400).collect();
+            Error::unavailable(format!(
+                "{address} answered {status} and leads to {location:?}, which is not followed: another host, http in place of \
+                 https, or in a circle; set url to where the stream is"
+            ))
+        }
         403 => Error::Invalid(format!(
             "{address} answered 403 Forbidden{said}: Wikimedia refuses clients that do not say whom to turn to; set \
              contact to the address of a page or a mailbox (https://foundation.wikimedia.org/wiki/Policy:User-Agent_policy)"
@@ -72,7 +82,7 @@ mod tests {
 
     fn answer(status: u16, body: &str, retry_after: Option<&str>) -> Error {
         let (address, content_type) = ("http://u/s", "text/html");
-        refusal(&Answer { address, status, content_type, retry_after, body: body.as_bytes() })
+        refusal(&Answer { address, status, content_type, location: "", retry_after, body: body.as_bytes() })
     }
 
     #[test]

@@ -312,7 +312,7 @@ fn feed_with(settings: serde_json::Value, cursor: Option<Cursor>, log: &VecTail)
     let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START + 3600)));
     let event_time = StreamSchema::builtin("mediawiki/recentchange").expect("built in").event_time;
     let resume = Resume { name: "t".to_owned(), cursor, event_time, tail: Box::new(log.clone()), clock };
-    let pace = Pace { proof: Duration::from_millis(60), ..Pace::default() };
+    let pace = Pace { proof: Duration::from_millis(60), pause: Duration::from_millis(1), ..Pace::default() };
     Feed::new(config, resume, pace)
 }
 
@@ -503,6 +503,108 @@ fn an_error_frame_and_a_hang_up_without_an_event_and_silence_are_the_upstream_be
                 }
             };
             assert!(matches!(&error, Error::Unavailable { what, .. } if what.contains(wanted)), "{error}");
+        }
+    });
+}
+
+#[test]
+fn events_that_come_in_one_read_with_an_error_frame_are_kept_before_it_is_reported() {
+    run(async {
+        let kafka = Kafka { topics: topics(20), ..Kafka::default() };
+        let mut text = String::new();
+        (0..3).for_each(|place| kafka.frame(0, 0, place, &mut text));
+        text.push_str("event: error\ndata: {\"message\":\"broker down\"}\n\n");
+        let upstream = Upstream::start(move |_, _| vec![Act::stream(), Act::send(text.clone())]).await;
+        let mut feed = feed(&upstream.url("/t"), None, &VecTail::default()).expect("it opens");
+        let chunk = feed.next().await.expect("first what was taken").expect("no end");
+        assert_eq!((chunk.events.len(), chunk.cursor.is_some()), (3, true));
+        let error = feed.next().await.expect_err("then the error");
+        assert!(matches!(&error, Error::Unavailable { what, .. } if what.contains("broker down")), "{error}");
+    });
+}
+
+#[test]
+fn an_upstream_that_hangs_up_after_each_event_is_asked_ever_more_slowly() {
+    run(async {
+        let kafka = Kafka { topics: topics(1_000), ..Kafka::default() };
+        let one = move |n: usize, _: &str| {
+            let mut text = String::new();
+            kafka.frame(0, 0, n as u64, &mut text);
+            vec![Act::stream(), Act::send(text)]
+        };
+        let upstream = Upstream::start(one).await;
+        let mut feed = feed(&upstream.url("/t"), None, &VecTail::default()).expect("it opens");
+        let begun = std::time::Instant::now();
+        let mut events = 0;
+        while events < 9 {
+            events += feed.next().await.expect("it brings something each time").expect("no end").events.len();
+        }
+        // The first two follow at once; then 1, 2, 4 … 64 ms.
+        assert!(begun.elapsed() >= Duration::from_millis(127), "{:?}", begun.elapsed());
+        assert_eq!(feed.not_before.map(|at| at > tokio::time::Instant::now()), Some(true), "the next has to wait");
+    });
+}
+
+#[test]
+fn a_frame_whose_id_or_name_passes_the_limit_is_refused_and_the_rest_goes_on() {
+    run(async {
+        let kafka = Kafka { topics: topics(20), ..Kafka::default() };
+        let (mut before, mut after) = (String::new(), String::new());
+        kafka.frame(0, 0, 0, &mut before);
+        kafka.frame(0, 0, 3, &mut after);
+        let huge = "x".repeat(5 << 20);
+        let lines = [
+            format!("id: {huge}\ndata: {{\"a\":1}}\n\n"),
+            format!("event: {huge}\ndata: {{\"a\":2}}\n\n"),
+            format!(": {huge}\n\n"),
+        ];
+        let text = format!("{before}{}{after}", lines.concat());
+        let upstream = Upstream::start(move |_, _| vec![Act::stream(), Act::send(text.clone()), Act::Hang]).await;
+        let mut feed = feed(&upstream.url("/t"), None, &VecTail::default()).expect("it opens");
+        let (mut events, mut rejects) = (0, Vec::new());
+        while events < 2 {
+            let chunk = feed.next().await.expect("no error").expect("no end");
+            events += chunk.events.len();
+            rejects.extend(chunk.rejects);
+            assert!(chunk.gaps.is_empty(), "the refused account for what is missing: {:?}", chunk.gaps);
+        }
+        assert_eq!(rejects.len(), 2, "not the comment: {rejects:?}");
+        for reject in &rejects {
+            assert!(reject.reason.contains("event_bytes_max") && reject.reason.len() < 2_000, "{}", reject.reason);
+        }
+    });
+}
+
+#[test]
+fn the_media_type_is_compared_as_media_types_are() {
+    run(async {
+        let kafka = Kafka { topics: topics(20), ..Kafka::default() };
+        let mut text = String::new();
+        kafka.frame(0, 0, 0, &mut text);
+        for named in ["Text/Event-Stream", "text/event-stream;charset=UTF-8", "TEXT/EVENT-STREAM ; a=b"] {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {named}\r\n\r\n{text}");
+            let upstream = Upstream::start(move |_, _| vec![Act::send(head.clone()), Act::Hang]).await;
+            let mut feed = feed(&upstream.url("/t"), None, &VecTail::default()).expect("it opens");
+            assert_eq!(feed.next().await.expect(named).expect("no end").events.len(), 1);
+        }
+    });
+}
+
+#[test]
+fn what_only_looks_like_a_stream_is_said_and_tried_again() {
+    run(async {
+        let cases = [
+            ("200 OK", "Content-Type: text/event-stream-not\r\n", "expected text/event-stream"),
+            ("200 OK", "Content-Type: text/event-stream\r\nContent-Encoding: gzip\r\n", "Content-Encoding"),
+            ("204 No Content", "", "204"),
+            ("302 Found", "Location: http://127.0.0.2:9/t\r\n", "127.0.0.2"),
+            ("302 Found", "Location: /t\r\n", "in a circle"),
+        ];
+        for (status, headers, wanted) in cases {
+            let upstream = Upstream::start(move |_, _| vec![Act::answer(status, headers, "")]).await;
+            let error = feed(&upstream.url("/t"), None, &VecTail::default()).expect("it opens").next().await;
+            assert!(matches!(&error, Err(Error::Unavailable { what, .. }) if what.contains(wanted)), "{error:?}");
+            assert!(upstream.requests().len() < 10);
         }
     });
 }

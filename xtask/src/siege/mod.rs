@@ -1,0 +1,282 @@
+//! `cargo xtask siege`: hostile HTTP and SQL against the real binary while it ingests, and what it must hold meanwhile.
+//!
+//! ```text
+//! lakehead simulate ──events at a steady rate──▶ lakehead run ◀── slow heads and bodies, idle connections, clients that
+//! honest pushes, small SQL, health ───────────▶       ▲            never read, bad bodies, bombs; SQL that explodes
+//!                                                     └─ watched: same process, health, ingest, memory, what is acknowledged
+//! ```
+//! First it is quiet, and the rate of ingest is measured; then the siege begins. All load is bounded in count and time, and
+//! ends by itself. What must hold stands in `bounds.rs`; it knows Lakehead's command line, HTTP answers and files, and no
+//! line of its code.
+
+mod bounds;
+mod client;
+mod honest;
+mod hostile;
+mod report;
+mod sql;
+mod watch;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread::{JoinHandle, sleep},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use self::{bounds::Check, honest::Honest, hostile::Thrown, watch::Watched};
+use crate::{
+    command::{self, cargo, target},
+    http,
+    process::Process,
+    torture::upstream::Upstream,
+};
+
+/// Events a second of the simulated upstream: fifty times what Wikimedia's recentchange brings.
+const RATE: u64 = 2_000;
+
+/// The part of the time in which nothing hostile happens, so that there is something to compare with.
+const QUIET_PART: u32 = 4;
+
+/// How long it may take after the siege until health is well and everything is counted.
+const RECOVER_WITHIN: Duration = Duration::from_secs(60);
+
+/// Where honest pushes go, and where everything else that is pushed goes.
+const PUSHED: &str = "pushed";
+const RUBBISH: &str = "rubbish";
+
+/// The pipeline; `{url}` and `{since}` are filled in.
+const PIPELINE: &str = r#"
+[stream.recentchange]
+schema = "mediawiki/recentchange"
+
+[stream.pushed]
+schema = "json"
+columns = { id = { path = "id", type = "int64" } }
+
+[stream.rubbish]
+schema = "json"
+columns = { a = { path = "a", type = "int64" } }
+retention_bytes = "256 MiB"
+
+[source.upstream]
+kind = "eventstreams"
+url = "{url}"
+stream = "recentchange"
+since = "{since}"
+
+[view.edits]
+sql = """
+SELECT tumble(event_time, INTERVAL '10 seconds') AS opened, wiki AS name, count(*) AS events
+FROM recentchange WHERE NOT canary GROUP BY 1, 2"""
+
+[view.pushes]
+sql = """
+SELECT tumble(event_time, INTERVAL '1 second') AS opened, count(*) AS events, sum(id) AS total
+FROM pushed GROUP BY 1"""
+"#;
+
+/// What is asked for.
+struct Options {
+    time: Duration,
+    seed: u64,
+    sql: bool,
+    binary: Option<PathBuf>,
+    report: bool,
+}
+
+/// Besieges it, prints the report, and fails when something did not hold.
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    let options = options(words)?;
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => {
+            command::run(&mut cargo(&["build", "--release"]))?;
+            target().join("release/lakehead")
+        }
+    };
+    siege(&options, &binary)
+}
+
+/// The short run of the gate.
+pub(crate) fn short() -> Result<()> {
+    let options = Options { time: Duration::from_secs(28), seed: 1, sql: true, binary: None, report: false };
+    siege(&options, &target().join("release/lakehead"))
+}
+
+/// What was seen, for the report.
+pub(crate) struct Seen {
+    pub(crate) quiet: Duration,
+    pub(crate) besieged: Duration,
+    pub(crate) quiet_rate: f64,
+    pub(crate) besieged_rate: f64,
+    pub(crate) watched: Watched,
+    pub(crate) honest: Honest,
+    pub(crate) thrown: Thrown,
+    pub(crate) checks: Vec<Check>,
+}
+
+fn siege(options: &Options, binary: &Path) -> Result<()> {
+    let scratch = target().join("siege");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch).with_context(|| format!("clearing {}", scratch.display()))?;
+    }
+    fs::create_dir_all(&scratch).with_context(|| format!("making {}", scratch.display()))?;
+    let seen = besiege(options, binary, &scratch)?;
+    let version = Command::new(binary).arg("--version").output().context("asking for the version")?;
+    let text = report::text(options, String::from_utf8_lossy(&version.stdout).trim(), &seen);
+    println!("\n{text}");
+    if options.report {
+        let file = command::root().join("docs/evidence/siege.md");
+        fs::create_dir_all(file.parent().context("a folder")?)?;
+        fs::write(&file, &text).with_context(|| format!("writing {}", file.display()))?;
+    }
+    let broken: Vec<&str> = seen.checks.iter().filter(|check| !check.holds).map(|check| check.what).collect();
+    if !broken.is_empty() {
+        bail!("the siege broke: {}; its files are in {}", broken.join("; "), scratch.display());
+    }
+    fs::remove_dir_all(&scratch).with_context(|| format!("clearing {}", scratch.display()))
+}
+
+fn besiege(options: &Options, binary: &Path, scratch: &Path) -> Result<Seen> {
+    let now = Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]).output().context("asking for the time")?;
+    let start = String::from_utf8_lossy(&now.stdout).trim().to_owned();
+    let upstream = Upstream { seed: options.seed, rate: RATE, start: start.clone() }.without_faults(binary)?;
+    let (pipeline, data) = (scratch.join("pipeline.toml"), scratch.join("data"));
+    let url = format!("http://{}/v2/stream/recentchange", upstream.address);
+    fs::write(&pipeline, PIPELINE.replace("{url}", &url).replace("{since}", &start)).context("writing the pipeline")?;
+    let words = [
+        "run",
+        pipeline.to_str().context("the path is not UTF-8")?,
+        "--data",
+        data.to_str().context("the path is not UTF-8")?,
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let mut process = Process::start(binary, &words)?;
+    let address = process.address.clone();
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let watch = watch::begin(address.clone(), process.pid(), Arc::clone(&stop));
+    let honest = honest::begin(&address, options.seed, &stop);
+    let ended = AtomicBool::new(false);
+    let mut live = |time: Duration| -> Result<f64> {
+        let (begun, before) = (Instant::now(), events(&address)?);
+        while begun.elapsed() < time {
+            sleep(Duration::from_millis(100));
+            if !process.is_running() {
+                ended.store(true, Relaxed);
+                bail!("the process ended; it said:\n{}", process.said());
+            }
+        }
+        Ok((events(&address)? - before) as f64 / begun.elapsed().as_secs_f64())
+    };
+    // What the upstream had before is caught up with first.
+    live(Duration::from_secs(2))?;
+    let quiet = (options.time / QUIET_PART).max(Duration::from_secs(5));
+    let quiet_rate = live(quiet)?;
+    let besieged = options.time.saturating_sub(quiet).max(Duration::from_secs(10));
+    println!("quiet: {quiet_rate:.0} events a second; the siege begins and lasts {} s", besieged.as_secs());
+    let siege = hostile::begin(&address, options.seed, options.sql);
+    let besieged_rate = live(besieged)?;
+    let thrown = siege.end();
+    let recovered = recovers(&address);
+    stop.store(true, Relaxed);
+    let (watched, honest) = (joined(watch)?, honest.end()?);
+    let kept = bounds::kept(&address, &honest);
+    let same = process.is_running();
+    let finished = process.finish()?;
+    drop(upstream);
+    let checks = bounds::all(&bounds::Facts {
+        same_process: same && finished.success(),
+        quiet_rate,
+        besieged_rate,
+        watched: &watched,
+        honest: &honest,
+        kept,
+        recovered,
+        verified: bounds::verified(binary, &data),
+    });
+    Ok(Seen { quiet, besieged, quiet_rate, besieged_rate, watched, honest, thrown, checks })
+}
+
+fn joined<T>(thread: JoinHandle<T>) -> Result<T> {
+    thread.join().map_err(|_| anyhow::anyhow!("a thread of the siege panicked"))
+}
+
+/// The events that came from the upstream so far.
+fn events(address: &str) -> Result<u64> {
+    let status: Value = serde_json::from_str(&http::get(address, "/v1/status")?.body).context("reading the status")?;
+    status["streams"]["recentchange"]["end"].as_u64().context("no end of the stream in the status")
+}
+
+/// How long it took until everything that is kept is counted; an error when it never was.
+fn recovers(address: &str) -> Result<Duration> {
+    let begun = Instant::now();
+    loop {
+        let status: Value =
+            serde_json::from_str(&http::get(address, "/v1/status")?.body).context("reading the status")?;
+        let views = status["views"].as_object().context("no views in the status")?;
+        let behind: u64 = views.values().map(|view| view["behind"].as_u64().unwrap_or(u64::MAX)).max().unwrap_or(0);
+        if behind < 2 * RATE && http::get(address, "/healthz")?.status == 200 {
+            return Ok(begun.elapsed());
+        }
+        if begun.elapsed() > RECOVER_WITHIN {
+            bail!("{behind} events were not counted after {} s", RECOVER_WITHIN.as_secs());
+        }
+        sleep(Duration::from_millis(100));
+    }
+}
+
+fn options(words: &[String]) -> Result<Options> {
+    let mut options = Options { time: Duration::from_secs(300), seed: 1, sql: true, binary: None, report: false };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--report" => {
+                options.report = true;
+                continue;
+            }
+            "--without-sql" => {
+                options.sql = false;
+                continue;
+            }
+            _ => {}
+        }
+        let value = words.next().with_context(|| format!("{word} wants a value"))?;
+        let number =
+            || value.replace('_', "").parse::<u64>().with_context(|| format!("{word} wants a number, not {value:?}"));
+        match word.as_str() {
+            "--minutes" => options.time = Duration::from_secs(60 * number()?.max(1)),
+            "--seconds" => options.time = Duration::from_secs(number()?),
+            "--seed" => options.seed = number()?,
+            "--binary" => options.binary = Some(PathBuf::from(value)),
+            other => {
+                bail!("siege knows --minutes, --seconds, --seed, --without-sql, --binary and --report, not {other:?}")
+            }
+        }
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_option_is_named() {
+        let words = |words: &[&str]| options(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
+        let read = words(&["--minutes", "2", "--report"]).expect("they are known");
+        assert_eq!((read.time, read.report, read.sql), (Duration::from_secs(120), true, true));
+        assert!(words(&["--minute", "2"]).is_err_and(|e| e.to_string().contains("--minute\"")));
+        assert!(words(&["--seed"]).is_err_and(|e| e.to_string().contains("wants a value")));
+    }
+}
