@@ -517,7 +517,7 @@ impl View {
             let aside = aside::set_damaged_aside(&view.folder, name, &damaged, &view.checkpoint, log_start)?;
             let files = damaged.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
             let aside = aside.map(|aside| aside.display().to_string()).unwrap_or_default();
-            tracing::error!(view = %name, aside,
+            tracing::error!(view = %name, aside = %aside,
                 "files of it are damaged, and the log does not hold all that it was made of: it goes on without {files}");
         }
         folder.sweep(&view.kept())?;
