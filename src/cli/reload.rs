@@ -17,7 +17,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Streams, sources, views and [verify] can change while running; data, listen, token and [store] take a \
+    after_help = "Streams, sources, views, panels and [verify] can change while running; data, listen, token and [store] take a \
                   restart. SIGHUP does the same and says what came of it in the log. Exit code 2: the file is refused, \
                   with everything that is wrong, and the process goes on as it was."
 )]
