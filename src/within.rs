@@ -99,7 +99,14 @@ mod tests {
         std::os::unix::fs::symlink(data.join("streams/s/1.jsonl"), beside.join("1.jsonl")).expect("links");
         fs::hard_link(data.join("streams/s/1.jsonl"), beside.join("hard.jsonl")).expect("links");
         let within = Within::of(&data).expect("lists");
-        for inside in ["data", "data/streams/s/1.jsonl", "data/streams/new/3", "link/streams", "beside/1.jsonl", "beside/hard.jsonl"] {
+        for inside in [
+            "data",
+            "data/streams/s/1.jsonl",
+            "data/streams/new/3",
+            "link/streams",
+            "beside/1.jsonl",
+            "beside/hard.jsonl",
+        ] {
             assert!(within.holds(&dir.path().join(inside)), "{inside}");
         }
         for outside in ["beside", "beside/2.jsonl", "beside/new"] {

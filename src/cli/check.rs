@@ -45,7 +45,9 @@ fn look_at(pipeline: &Pipeline) {
         }
         for (column, count) in &looked.mistyped {
             let (count, events) = (grouped(*count), grouped(looked.events));
-            eprintln!("stream {name}: column {column} is NULL in {count} of its last {events} events, which have another type there");
+            eprintln!(
+                "stream {name}: column {column} is NULL in {count} of its last {events} events, which have another type there"
+            );
         }
     }
 }

@@ -55,7 +55,17 @@ fn skipping_is_right(data: &Path, field: &str, days: &[&str]) {
         assert_eq!(query(data, &by_time), query(data, &by_text), "{field} up to {day}");
     }
     for day in days {
-        let out = run(&["export", "--stream", "s", "--from", &format!("{day}T00:00:00Z"), "--to", "9999-12-31T00:00:00Z", "--data", text(data)]);
+        let out = run(&[
+            "export",
+            "--stream",
+            "s",
+            "--from",
+            &format!("{day}T00:00:00Z"),
+            "--to",
+            "9999-12-31T00:00:00Z",
+            "--data",
+            text(data),
+        ]);
         let lines = out.stdout.lines().filter(|line| line.contains("\"n\"")).count();
         let rows = query(data, &format!("SELECT count(*) AS n FROM s WHERE data ->> '{field}' >= '{day}'"));
         assert_eq!(json!(lines), rows[0]["n"], "export from {day} on: {}", out.stderr);
@@ -119,7 +129,11 @@ fn a_source_with_a_time_of_its_own_does_not_hide_events_from_the_stream_s() {
         "\n[source.w]\nkind = \"eventstreams\"\nurl = \"http://{}/v2/stream/recentchange\"\nstream = \"s\"\n",
         upstream.address
     );
-    let file = pipeline(folder.path(), "event_time = \"meta.dt\"\ncolumns = { n = { path = \"id\", type = \"int64\" } }", &source);
+    let file = pipeline(
+        folder.path(),
+        "event_time = \"meta.dt\"\ncolumns = { n = { path = \"id\", type = \"int64\" } }",
+        &source,
+    );
     let lakehead = Lakehead::run_pipeline(&file, &data);
     lakehead.until_counted("s", 400);
     for _ in 0..3 {
@@ -131,7 +145,9 @@ fn a_source_with_a_time_of_its_own_does_not_hide_events_from_the_stream_s() {
         assert!(found[0]["n"].as_u64() >= Some(1), "{newest}: {found:?}");
         let by_text = ask(
             &lakehead,
-            &format!("SELECT count(*) AS n FROM s WHERE event_time = CAST(data -> 'meta' ->> 'dt' AS TIMESTAMP) AND {pinned}"),
+            &format!(
+                "SELECT count(*) AS n FROM s WHERE event_time = CAST(data -> 'meta' ->> 'dt' AS TIMESTAMP) AND {pinned}"
+            ),
         );
         assert_eq!(by_text[0]["n"].as_u64(), Some(last + 1));
         lakehead.until_counted("s", last + 100);
@@ -172,7 +188,11 @@ fn times_outside_of_the_range_are_no_event_times_and_break_no_answer() {
     let data = folder.path().join("data");
     let columns = "columns = { n = { path = \"n\", type = \"int64\" }, at = { path = \"at\", type = \"timestamp\" } }";
     let more = "\n[view.centuries]\nsql = \"SELECT tumble(event_time, INTERVAL '36525 days') AS c, count(*) AS events FROM s GROUP BY 1\"\nlateness = \"3650000d\"\n";
-    let file = pipeline(folder.path(), &format!("event_time = {{ path = \"dt\", formats = [\"rfc3339\", \"unix_seconds\"] }}\n{columns}"), more);
+    let file = pipeline(
+        folder.path(),
+        &format!("event_time = {{ path = \"dt\", formats = [\"rfc3339\", \"unix_seconds\"] }}\n{columns}"),
+        more,
+    );
     let lakehead = Lakehead::run_pipeline(&file, &data);
     let outside = [
         json!("0001-01-01T00:00:00Z"),
@@ -184,21 +204,31 @@ fn times_outside_of_the_range_are_no_event_times_and_break_no_answer() {
         json!(-9_223_372_036_854_775_807_i64),
         json!(1e18),
     ];
-    let inside = [json!("1678-01-01T00:00:00Z"), json!("1700-02-28T01:00:00Z"), json!("2261-12-31T23:59:59.999999Z"), json!(1_795_865_400)];
-    let events: Vec<Value> = outside
-        .iter()
-        .chain(&inside)
-        .enumerate()
-        .map(|(n, dt)| json!({ "n": n, "dt": dt, "at": dt }))
-        .collect();
+    let inside = [
+        json!("1678-01-01T00:00:00Z"),
+        json!("1700-02-28T01:00:00Z"),
+        json!("2261-12-31T23:59:59.999999Z"),
+        json!(1_795_865_400),
+    ];
+    let events: Vec<Value> =
+        outside.iter().chain(&inside).enumerate().map(|(n, dt)| json!({ "n": n, "dt": dt, "at": dt })).collect();
     let answer = push(&lakehead, &events);
     assert_eq!(answer["without_event_time"]["count"], 8, "{answer}");
-    assert!(answer["without_event_time"]["reason"].as_str().expect("one").contains("outside of the years 1678 to 2261"), "{answer}");
+    assert!(
+        answer["without_event_time"]["reason"].as_str().expect("one").contains("outside of the years 1678 to 2261"),
+        "{answer}"
+    );
     let status = lakehead.until_counted("s", 12);
     assert_eq!(status["views"]["hours"]["without_time"], 8);
-    assert!(status["views"]["hours"]["failed"].is_null() && status["views"]["centuries"]["failed"].is_null(), "{status:#}");
+    assert!(
+        status["views"]["hours"]["failed"].is_null() && status["views"]["centuries"]["failed"].is_null(),
+        "{status:#}"
+    );
     let one = |sql: &str| ask(&lakehead, sql)[0].clone();
-    assert_eq!(one("SELECT count(*) AS n, count(event_time) AS t, count(at) AS a FROM s"), json!({ "n": 12, "t": 4, "a": 4 }));
+    assert_eq!(
+        one("SELECT count(*) AS n, count(event_time) AS t, count(at) AS a FROM s"),
+        json!({ "n": 12, "t": 4, "a": 4 })
+    );
     let always = "SELECT count(*) AS n FROM s WHERE event_time";
     for (condition, n) in [
         ("< TIMESTAMP '9999-12-31'", 4),
@@ -224,19 +254,35 @@ fn times_outside_of_the_range_are_no_event_times_and_break_no_answer() {
         assert_eq!(one(&format!("{always} {condition}")), json!({ "n": n }), "{condition}");
     }
     for unit in ["second", "minute", "hour", "day", "week", "month", "quarter", "year"] {
-        let rows = ask(&lakehead, &format!("SELECT date_trunc('{unit}', event_time) AS t, count(*) AS n FROM s GROUP BY 1"));
+        let rows =
+            ask(&lakehead, &format!("SELECT date_trunc('{unit}', event_time) AS t, count(*) AS n FROM s GROUP BY 1"));
         assert_eq!(rows.len(), 5, "{unit}: {rows:?}");
-        ask(&lakehead, &format!("SELECT date_trunc('{unit}', at) AS t, date_trunc('{unit}', c) AS c FROM s, centuries"));
+        ask(
+            &lakehead,
+            &format!("SELECT date_trunc('{unit}', at) AS t, date_trunc('{unit}', c) AS c FROM s, centuries"),
+        );
     }
-    let far = one("SELECT date_trunc('month', TIMESTAMP '9999-12-31T12:00:00') AS far, date_trunc('week', TIMESTAMP '0001-01-10') AS old");
+    let far = one(
+        "SELECT date_trunc('month', TIMESTAMP '9999-12-31T12:00:00') AS far, date_trunc('week', TIMESTAMP '0001-01-10') AS old",
+    );
     assert_eq!(far, json!({ "far": "9999-12-01T00:00:00", "old": "0001-01-08T00:00:00" }));
-    assert_eq!(one("SELECT CAST(1795865400 AS TIMESTAMP) AS t"), json!({ "t": "2026-11-28T11:30:00" }), "seconds, as ever");
+    assert_eq!(
+        one("SELECT CAST(1795865400 AS TIMESTAMP) AS t"),
+        json!({ "t": "2026-11-28T11:30:00" }),
+        "seconds, as ever"
+    );
     assert_eq!(one("SELECT sum(events) AS n FROM hours"), json!({ "n": 4 }));
-    assert_eq!(one("SELECT sum(events) AS n, count(date_trunc('day', c)) AS c FROM centuries"), json!({ "n": 4, "c": 4 }));
+    assert_eq!(
+        one("SELECT sum(events) AS n, count(date_trunc('day', c)) AS c FROM centuries"),
+        json!({ "n": 4, "c": 4 })
+    );
     ask(&lakehead, "SELECT date_trunc('day', hour) AS d, hour, events FROM hours");
     ask(&lakehead, "SELECT * FROM s");
     // A time that no text can hold is refused before a byte of the answer.
-    for sql in ["SELECT arrow_cast(9223372036854775807, 'Timestamp(Microsecond, None)') AS t", "SELECT event_time + INTERVAL '290000 years' AS t FROM s"] {
+    for sql in [
+        "SELECT arrow_cast(9223372036854775807, 'Timestamp(Microsecond, None)') AS t",
+        "SELECT event_time + INTERVAL '290000 years' AS t FROM s",
+    ] {
         let answer = http::request(&lakehead.address, "POST", "/v1/sql", &[], sql.as_bytes()).expect("an answer");
         assert_eq!(answer.status, 400, "{sql}: {}", answer.body);
         answer.json();
@@ -270,7 +316,10 @@ fn events_without_a_time_are_told_everywhere_with_what_would_give_them_one() {
     let told = json!(cure).to_string();
     assert!(health(&lakehead).contains(told.trim_matches('"')), "{}", health(&lakehead));
     let status = lakehead.status();
-    assert_eq!((&status["streams"]["s"]["event_times"]["without"], &status["streams"]["s"]["event_times"]["events"]), (&json!(9), &json!(10)));
+    assert_eq!(
+        (&status["streams"]["s"]["event_times"]["without"], &status["streams"]["s"]["event_times"]["events"]),
+        (&json!(9), &json!(10))
+    );
     let metrics = http::get(&lakehead.address, "/metrics").expect("an answer").body;
     assert!(metrics.contains("lakehead_stream_events_without_time_total{stream=\"s\"} 9"), "{metrics}");
     let said = run(&["streams", "--data", text(&data)]);
@@ -280,28 +329,53 @@ fn events_without_a_time_are_told_everywhere_with_what_would_give_them_one() {
     fs::write(&with_data, kept).expect("a file");
     let said = run(&["check", text(&with_data)]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
-    assert!(said.stderr.contains("9 of its last 10 events") && said.stderr.contains(cure), "{}{}", said.stdout, said.stderr);
+    assert!(
+        said.stderr.contains("9 of its last 10 events") && said.stderr.contains(cure),
+        "{}{}",
+        said.stdout,
+        said.stderr
+    );
     let said = run(&["streams", "s", "--data", text(&data)]);
     assert!(said.stdout.contains("9 of the last 10") && said.stderr.contains(cure), "{}{}", said.stdout, said.stderr);
 
     // The cure cures, of what is there as well.
-    pipeline(folder.path(), &format!("event_time = {{ path = \"ts\", formats = [\"rfc3339\", \"unix_ms\"] }}\n{N}"), "");
+    pipeline(
+        folder.path(),
+        &format!("event_time = {{ path = \"ts\", formats = [\"rfc3339\", \"unix_ms\"] }}\n{N}"),
+        "",
+    );
     let said = run(&["reload", "--data", text(&data)]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     assert!(!health(&lakehead).contains("no event time"), "{}", health(&lakehead));
     lakehead.until("the view that was counted again", |status| {
         status["views"]["hours"]["next"].is_null() && status["views"]["hours"]["without_time"] == 0
     });
-    assert_eq!(ask(&lakehead, "SELECT hour, events FROM hours"), [json!({ "hour": "2026-11-28T11:00:00Z", "events": 10 })]);
+    assert_eq!(
+        ask(&lakehead, "SELECT hour, events FROM hours"),
+        [json!({ "hour": "2026-11-28T11:00:00Z", "events": 10 })]
+    );
     // A list, and a guess.
-    pipeline(folder.path(), &format!("event_time = {{ path = \"ts\", format = \"auto\", zone = \"Europe/Berlin\" }}\n{N}"), "");
+    pipeline(
+        folder.path(),
+        &format!("event_time = {{ path = \"ts\", format = \"auto\", zone = \"Europe/Berlin\" }}\n{N}"),
+        "",
+    );
     assert_eq!(run(&["reload", "--data", text(&data)]).code, Some(0));
-    let forms = ["2026-11-28 12:30:00", "Sat, 28 Nov 2026 11:30:00 GMT", "1795865400", "1795865400000000", "2026-11-28T12:30:00+01:00"];
+    let forms = [
+        "2026-11-28 12:30:00",
+        "Sat, 28 Nov 2026 11:30:00 GMT",
+        "1795865400",
+        "1795865400000000",
+        "2026-11-28T12:30:00+01:00",
+    ];
     let answer = push(&lakehead, &forms.map(|ts| json!({ "n": 1, "ts": ts })));
     assert!(answer.get("without_event_time").is_none(), "{answer}");
     lakehead.until_counted("s", 15);
     lakehead.until("the view that was counted again", |status| status["views"]["hours"]["next"].is_null());
-    assert_eq!(ask(&lakehead, "SELECT hour, events FROM hours"), [json!({ "hour": "2026-11-28T11:00:00Z", "events": 15 })]);
+    assert_eq!(
+        ask(&lakehead, "SELECT hour, events FROM hours"),
+        [json!({ "hour": "2026-11-28T11:00:00Z", "events": 15 })]
+    );
     verified(&data);
     assert!(lakehead.finish().success());
 }
@@ -312,9 +386,13 @@ fn mistyped_values_are_counted_by_column_and_whole_numbers_are_integers() {
     let data = folder.path().join("data");
     let file = pipeline(folder.path(), &format!("event_time = \"ts\"\n{N}"), "");
     let lakehead = Lakehead::run_pipeline(&file, &data);
-    let body = "{\"n\":7.0,\"ts\":\"2026-11-28T11:30:00Z\"}\n{\"n\":70e-1}\n{\"n\":7.5}\n{\"n\":\"7\"}\n{\"n\":null}\n{}\n";
+    let body =
+        "{\"n\":7.0,\"ts\":\"2026-11-28T11:30:00Z\"}\n{\"n\":70e-1}\n{\"n\":7.5}\n{\"n\":\"7\"}\n{\"n\":null}\n{}\n";
     assert_eq!(lakehead.push("s", body.as_bytes()).status, 201);
-    assert_eq!(ask(&lakehead, "SELECT n, count(*) AS c FROM s GROUP BY 1 ORDER BY 2"), [json!({ "n": 7, "c": 2 }), json!({ "n": null, "c": 4 })]);
+    assert_eq!(
+        ask(&lakehead, "SELECT n, count(*) AS c FROM s GROUP BY 1 ORDER BY 2"),
+        [json!({ "n": 7, "c": 2 }), json!({ "n": null, "c": 4 })]
+    );
     lakehead.until("two values that do not fit", |status| status["streams"]["s"]["columns"]["mistyped"]["n"] == 2);
     let metrics = http::get(&lakehead.address, "/metrics").expect("an answer").body;
     assert!(metrics.contains("lakehead_stream_mistyped_values_total{stream=\"s\",column=\"n\"} 2"), "{metrics}");
@@ -337,6 +415,10 @@ fn event_times_that_cannot_be_are_refused_by_check_with_their_line() {
         let file = pipeline(folder.path(), &format!("event_time = {event_time}\n{N}"), "");
         let said = run(&["check", text(&file)]);
         assert_eq!(said.code, Some(2), "{event_time}: {}", said.stderr);
-        assert!(said.stderr.contains(says) && said.stderr.contains("pipeline.toml:2:"), "{event_time}: {}", said.stderr);
+        assert!(
+            said.stderr.contains(says) && said.stderr.contains("pipeline.toml:2:"),
+            "{event_time}: {}",
+            said.stderr
+        );
     }
 }

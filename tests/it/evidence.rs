@@ -20,7 +20,8 @@ fn lines(from: u64, to: u64) -> String {
 /// its own.
 fn imported(folder: &Path, files: u64) -> (std::path::PathBuf, std::path::PathBuf) {
     let (pipeline, data) = (pipeline(folder), folder.join("data"));
-    let small = fs::read_to_string(&pipeline).expect("a file") + "\n[store]\nsegment_bytes = \"4 KiB\"\nreserve_bytes = \"0 B\"\n";
+    let small = fs::read_to_string(&pipeline).expect("a file")
+        + "\n[store]\nsegment_bytes = \"4 KiB\"\nreserve_bytes = \"0 B\"\n";
     fs::write(&pipeline, small).expect("a file");
     for n in 0..files {
         let from = folder.join(format!("{n}.jsonl"));
@@ -47,7 +48,12 @@ fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Stri
 fn ends(said: &Ended, code: i32, words: &[&str]) {
     assert_eq!(said.code, Some(code), "{}{}", said.stdout, said.stderr);
     for word in words {
-        assert!(said.stdout.contains(word) || said.stderr.contains(word), "no {word:?} in {}{}", said.stdout, said.stderr);
+        assert!(
+            said.stdout.contains(word) || said.stderr.contains(word),
+            "no {word:?} in {}{}",
+            said.stdout,
+            said.stderr
+        );
     }
 }
 
@@ -167,7 +173,10 @@ fn the_same_file_under_another_name_and_an_import_that_kept_nothing_are_said() {
     let array = folder.path().join("array.json");
     fs::write(&array, "\u{feff}[\n  {\"name\": \"a\",\n   \"age\": 1},\n  {\"name\": \"b\"}\n]\n").expect("writes");
     ends(&on(&data, &["import", "people", text(&array)]), 0, &["2 events"]);
-    assert_eq!(query(&data, "SELECT data FROM people ORDER BY event_offset DESC LIMIT 1")[0]["data"], "{\"name\":\"b\"}");
+    assert_eq!(
+        query(&data, "SELECT data FROM people ORDER BY event_offset DESC LIMIT 1")[0]["data"],
+        "{\"name\":\"b\"}"
+    );
 }
 
 #[test]
@@ -188,7 +197,14 @@ fn a_streams_folder_that_is_taken_away_under_a_running_process_is_noticed() {
     let folder = tempfile::tempdir().expect("a folder");
     let (pipeline, data) = imported(folder.path(), 1);
     let lakehead = Lakehead::run_pipeline(&pipeline, &data);
-    let push = || post(&lakehead.address, "/v1/streams/people/events", &[("Content-Type", "application/json")], "{\"name\":\"a\",\"age\":1}");
+    let push = || {
+        post(
+            &lakehead.address,
+            "/v1/streams/people/events",
+            &[("Content-Type", "application/json")],
+            "{\"name\":\"a\",\"age\":1}",
+        )
+    };
     assert!(push().contains("offset"), "{}", push());
     fs::remove_dir_all(data.join("streams/people")).expect("removes");
     for _ in 0..3 {

@@ -154,7 +154,7 @@ fn hostile() -> Vec<(&'static str, String)> {
         ("a series of 10^12", "SELECT count(*) FROM generate_series(1, 1000000000000)".into()),
         ("a series of 10^9 kept", "SELECT array_agg(value) FROM generate_series(1, 1000000000)".into()),
         ("array_agg over a cross join", "SELECT array_agg(a.data) FROM people a, people b".into()),
-        ("string_agg of everything", "SELECT string_agg(a.data, b.data) FROM people a, people b".into()),
+        ("string_agg of everything", "SELECT string_agg(a.data, ',') FROM people a, people b".into()),
         ("a cross join", "SELECT count(*) FROM people a, people b, people c".into()),
         ("a cross join sorted", "SELECT a.data FROM people a, people b ORDER BY a.data || b.data".into()),
         ("a pattern", format!("SELECT count(*) FROM people WHERE regexp_like(data, '{}x$')", "(a?)".repeat(2_000))),

@@ -72,7 +72,10 @@ fn poison_events_are_left_out_of_one_view_counted_once_and_taken_in_when_its_sql
         let status = lakehead.until_counted("s", pushed);
         let view = &status["views"]["parts"];
         assert_eq!((view["state"].as_str(), view["failed_events"].as_u64()), (Some("live"), Some(poisoned(pushed))));
-        assert!(view["failure"].as_str().is_some_and(|why| why.contains("(700 / ") && why.contains("offset")), "{view}");
+        assert!(
+            view["failure"].as_str().is_some_and(|why| why.contains("(700 / ") && why.contains("offset")),
+            "{view}"
+        );
         assert_eq!(status["views"]["beside"]["failed_events"], 0);
         let health = http::get(&lakehead.address, "/healthz").expect("an answer");
         assert!(health.status == 200 && health.body.contains("view parts has left out"), "{}", health.body);

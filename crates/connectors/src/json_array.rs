@@ -62,7 +62,9 @@ impl<R: Read> Elements<R> {
             (Place::First, b']') => Place::Behind,
             (Place::First | Place::Next, b'"') => self.put(byte, Place::Text(0, false)),
             (Place::First | Place::Next, b'{' | b'[') => self.put(byte, Place::Element(1)),
-            (Place::First | Place::Next, b',' | b']' | b'}') => return Err(broken("a comma without an element before it")),
+            (Place::First | Place::Next, b',' | b']' | b'}') => {
+                return Err(broken("a comma without an element before it"));
+            }
             (Place::First | Place::Next, _) => self.put(byte, Place::Element(0)),
             (Place::Element(0), b',') => self.put(b'\n', Place::Next),
             (Place::Element(0), b']') => self.put(b'\n', Place::Behind),
@@ -153,8 +155,10 @@ mod tests {
             (" [ ] \n", ""),
             ("[1]", "1\n"),
             ("[{\"a\":1},{\"a\":2}]", "{\"a\":1}\n{\"a\":2}\n"),
-            ("[\n  {\n    \"a b\": [1, {\"c\": \"x, ]} \\\" y\"}]\n  },\r\n  null,\n  \"t\"\n]\n",
-             "{\"a b\":[1,{\"c\":\"x, ]} \\\" y\"}]}\nnull\n\"t\"\n"),
+            (
+                "[\n  {\n    \"a b\": [1, {\"c\": \"x, ]} \\\" y\"}]\n  },\r\n  null,\n  \"t\"\n]\n",
+                "{\"a b\":[1,{\"c\":\"x, ]} \\\" y\"}]}\nnull\n\"t\"\n",
+            ),
         ] {
             for at_once in [1, 3, 100] {
                 assert_eq!(lines(array, at_once), (expected.to_owned(), None), "{array}");
@@ -172,7 +176,10 @@ mod tests {
         ] {
             for at_once in [1, 100] {
                 let (given, error) = lines(array, at_once);
-                assert!(given == whole && error.as_ref().is_some_and(|error| error.contains(why)), "{array}: {given} {error:?}");
+                assert!(
+                    given == whole && error.as_ref().is_some_and(|error| error.contains(why)),
+                    "{array}: {given} {error:?}"
+                );
             }
         }
     }

@@ -77,7 +77,8 @@ impl<R: BufRead> Read for Zstd<R> {
                 self.between = false;
             }
             let bytes = self.input.fill_buf()?;
-            let (has_ended, mut from, mut to) = (bytes.is_empty(), InBuffer::around(bytes), OutBuffer::around(&mut *buffer));
+            let (has_ended, mut from, mut to) =
+                (bytes.is_empty(), InBuffer::around(bytes), OutBuffer::around(&mut *buffer));
             let hint = self.decoder.run(&mut from, &mut to)?;
             let (taken, given) = (from.pos(), to.pos());
             self.input.consume(taken);

@@ -192,7 +192,8 @@ mod tests {
     }
 
     fn schema() -> StreamSchema {
-        let columns = vec![column("n", ColumnType::Int64), column("t", ColumnType::Text), column("b", ColumnType::Bool)];
+        let columns =
+            vec![column("n", ColumnType::Int64), column("t", ColumnType::Text), column("b", ColumnType::Bool)];
         StreamSchema { columns, ..StreamSchema::builtin("json").expect("built in") }
     }
 

@@ -192,7 +192,10 @@ impl Imports {
     fn reads(&self, stream: &Name, is_it: impl Fn((u64, u64)) -> bool) -> Option<Name> {
         let record = lock(&self.record);
         let imports = record.imports.get(stream)?;
-        imports.iter().find(|(_, import)| import.contents.iter().any(|content| is_it(*content))).map(|(name, _)| name.clone())
+        imports
+            .iter()
+            .find(|(_, import)| import.contents.iter().any(|content| is_it(*content)))
+            .map(|(name, _)| name.clone())
     }
 
     /// The offsets between which imports ran into `stream`, each without end while it runs.

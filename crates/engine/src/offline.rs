@@ -143,7 +143,10 @@ async fn open_all(
 }
 
 /// The views of a catalog, compiled, each after those that it reads.
-pub(crate) async fn plans(catalog: &Catalog, schemas: &BTreeMap<Name, StreamSchema>) -> Result<Vec<(Name, Arc<ViewPlan>)>, Error> {
+pub(crate) async fn plans(
+    catalog: &Catalog,
+    schemas: &BTreeMap<Name, StreamSchema>,
+) -> Result<Vec<(Name, Arc<ViewPlan>)>, Error> {
     let texts = catalog.views.iter().map(|(name, view)| (name.clone(), view.sql.clone())).collect();
     let plans = lakehead_query::check_views(&texts, schemas).await?;
     plans

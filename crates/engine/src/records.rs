@@ -61,7 +61,8 @@ pub fn set_aside(data: &Path, record: &DamagedRecord) -> Result<PathBuf, Error> 
         fs::File::open(&folder)?.sync_all()?;
         fs::File::open(data)?.sync_all()
     };
-    moved().map_err(|source| Error::Io { what: format!("moving {} to the quarantine", record.path.display()), source })?;
+    moved()
+        .map_err(|source| Error::Io { what: format!("moving {} to the quarantine", record.path.display()), source })?;
     Ok(to)
 }
 

@@ -23,7 +23,8 @@ pub(crate) struct DateText {
 impl DateText {
     /// Microseconds since 1970 of a clock that stands `offset_seconds` east of Greenwich.
     pub(crate) fn micros_at(self, offset_seconds: i64) -> i64 {
-        let seconds = days(self.year, self.month, self.day) * 86_400 + self.hour * 3_600 + self.minute * 60 + self.second;
+        let seconds =
+            days(self.year, self.month, self.day) * 86_400 + self.hour * 3_600 + self.minute * 60 + self.second;
         (seconds - offset_seconds) * 1_000_000 + self.micros
     }
 
@@ -73,16 +74,8 @@ pub(crate) fn http_date(text: &[u8]) -> Option<DateText> {
     if is_weekday(word) {
         word = words.next()?;
     }
-    let mut read = DateText {
-        year: 0,
-        month: 0,
-        day: 0,
-        hour: 0,
-        minute: 0,
-        second: 0,
-        micros: 0,
-        offset_seconds: None,
-    };
+    let mut read =
+        DateText { year: 0, month: 0, day: 0, hour: 0, minute: 0, second: 0, micros: 0, offset_seconds: None };
     if let Some(month) = month(word) {
         read.month = month;
         read.day = number(words.next()?, 2)?;
@@ -181,7 +174,6 @@ fn month(word: &[u8]) -> Option<i64> {
 }
 
 fn is_weekday(word: &[u8]) -> bool {
-    const DAYS: [&[u8]; 7] =
-        [b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday"];
+    const DAYS: [&[u8]; 7] = [b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday"];
     DAYS.iter().any(|day| word.eq_ignore_ascii_case(day) || word.eq_ignore_ascii_case(&day[..3]))
 }

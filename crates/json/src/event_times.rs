@@ -94,8 +94,12 @@ impl EventTimes {
                 format!("{path} is {value}, which is outside of the years 1678 to 2261, and so no time here")
             }
             (_, None) => {
-                let formats: Vec<_> =
-                    self.rules.iter().filter(|other| other.path == rule.path).map(|other| other.format.name()).collect();
+                let formats: Vec<_> = self
+                    .rules
+                    .iter()
+                    .filter(|other| other.path == rule.path)
+                    .map(|other| other.format.name())
+                    .collect();
                 format!("{path} is {value}, which is no time as {} has it", formats.join(" or "))
             }
         })

@@ -63,7 +63,8 @@ impl TimeReader {
 
 /// The zone of this name.
 fn zone(name: &str) -> Result<TimeZone, String> {
-    let unknown = || format!("there is no time zone {name:?}; write one as in \"UTC\", \"+01:00\" or \"Europe/Berlin\"");
+    let unknown =
+        || format!("there is no time zone {name:?}; write one as in \"UTC\", \"+01:00\" or \"Europe/Berlin\"");
     if name.eq_ignore_ascii_case("utc") || name == "Z" {
         return Ok(TimeZone::UTC);
     }
@@ -216,7 +217,11 @@ impl fmt::Display for Shown<'_> {
         if bytes.len() <= SHOWN_BYTES_MAX {
             return f.write_str(&String::from_utf8_lossy(bytes));
         }
-        write!(f, "{}…", String::from_utf8_lossy(&bytes[..SHOWN_BYTES_MAX]).trim_end_matches(char::REPLACEMENT_CHARACTER))
+        write!(
+            f,
+            "{}…",
+            String::from_utf8_lossy(&bytes[..SHOWN_BYTES_MAX]).trim_end_matches(char::REPLACEMENT_CHARACTER)
+        )
     }
 }
 
@@ -275,10 +280,12 @@ mod tests {
             check(format, None, &format!("\"{text}\""), NOON);
             check(TimeFormat::Auto, None, &format!("\"{text}\""), NOON);
         }
-        for text in ["28 Foo 2026 11:30:00 GMT", "31 Feb 2026 11:30:00 GMT", "28 Nov 2026 11:30:00", "soon", "Sat", ""] {
+        for text in ["28 Foo 2026 11:30:00 GMT", "31 Feb 2026 11:30:00 GMT", "28 Nov 2026 11:30:00", "soon", "Sat", ""]
+        {
             assert_eq!(read(TimeFormat::HttpDate, None, &format!("\"{text}\"")), Err(NotATime::Form), "{text}");
         }
-        for text in ["2026-02-29", "2026-11-28T", "2026-11-28T11", "2026-11-28T11:30:", "2026-11-28x11:30", "26-11-28"] {
+        for text in ["2026-02-29", "2026-11-28T", "2026-11-28T11", "2026-11-28T11:30:", "2026-11-28x11:30", "26-11-28"]
+        {
             assert_eq!(read(TimeFormat::Iso, Some("UTC"), &format!("\"{text}\"")), Err(NotATime::Form), "{text}");
         }
     }

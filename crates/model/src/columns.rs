@@ -154,9 +154,9 @@ impl StreamSchema {
     pub fn time_rule(&self) -> TimeRule {
         let text = serde_json::to_string(&(READING, &self.event_time)).expect("text and numbers are always JSON");
         // FNV-1a with 64 bits: the Internet draft draft-eastlake-fnv, section 5.
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let hash = text
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         TimeRule(NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN))
     }
 

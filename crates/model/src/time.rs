@@ -151,7 +151,9 @@ mod tests {
         let last_of_9999: Timestamp = "9999-12-31T23:59:59.5Z".parse().expect("a time");
         assert_eq!(last_of_9999.0, 253_402_300_799_500_000);
         assert_eq!("9999-12-31T23:59:59.5+02:00".parse::<Timestamp>().expect("a time").0, 253_402_293_599_500_000);
-        assert!("9999-12-32T00:00:00Z".parse::<Timestamp>().is_err() && "9999-12-31T00:00:00".parse::<Timestamp>().is_err());
+        assert!(
+            "9999-12-32T00:00:00Z".parse::<Timestamp>().is_err() && "9999-12-31T00:00:00".parse::<Timestamp>().is_err()
+        );
         assert_eq!(Timestamp::FIRST.in_range(), Some(Timestamp::FIRST));
         assert_eq!(Timestamp::LAST.in_range(), Some(Timestamp::LAST));
         assert_eq!(Timestamp(Timestamp::FIRST.0 - 1).in_range(), None);

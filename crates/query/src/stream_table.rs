@@ -215,7 +215,10 @@ impl Bounds {
         let range =
             |bounds: TimeBounds| TimeRange { start: bounds.least, end: Timestamp(bounds.greatest.0.saturating_add(1)) };
         let bounded = |bounds: TimeBounds| (!bounds.everything()).then(|| range(bounds));
-        Only { received_time: bounded(self.received_time), event_time: bounded(self.event_time).map(|range| (rule, range)) }
+        Only {
+            received_time: bounded(self.received_time),
+            event_time: bounded(self.event_time).map(|range| (rule, range)),
+        }
     }
 }
 

@@ -7,10 +7,13 @@
 
 use datafusion::{
     arrow::datatypes::{DataType, TimeUnit},
-    common::{DFSchema, Result, tree_node::{Transformed, TreeNode}},
+    common::{
+        DFSchema, Result,
+        tree_node::{Transformed, TreeNode},
+    },
     logical_expr::{
-        Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, TryCast, Values, expr::InList, expr_rewriter::NamePreserver,
-        utils::merge_schema,
+        Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, TryCast, Values,
+        expr::InList, expr_rewriter::NamePreserver, utils::merge_schema,
     },
 };
 
@@ -27,7 +30,11 @@ pub(crate) fn in_microseconds(plan: LogicalPlan) -> Result<LogicalPlan> {
         let node = node.map_expressions(|expression| {
             let name = names.save(&expression);
             let rewritten = expression.transform_up(|part| Ok(rewritten(part, &schema)))?;
-            Ok(if rewritten.transformed { rewritten.update_data(|expression| name.restore(expression)) } else { rewritten })
+            Ok(if rewritten.transformed {
+                rewritten.update_data(|expression| name.restore(expression))
+            } else {
+                rewritten
+            })
         })?;
         changed |= node.transformed;
         match node.data {
@@ -52,15 +59,13 @@ fn rewritten(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
             Some(micros) => Transformed::yes(Expr::TryCast(TryCast::new(expr, micros))),
             None => Transformed::no(Expr::TryCast(TryCast { expr, field })),
         },
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
-            match common(&[&left, &right], schema) {
-                Some(time) => {
-                    let as_time = |side: Box<Expr>| Box::new(as_time(*side, &time, schema));
-                    Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(as_time(left), op, as_time(right))))
-                }
-                None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => match common(&[&left, &right], schema) {
+            Some(time) => {
+                let as_time = |side: Box<Expr>| Box::new(as_time(*side, &time, schema));
+                Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(as_time(left), op, as_time(right))))
             }
-        }
+            None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+        },
         Expr::Between(Between { expr, negated, low, high }) => match common(&[&expr, &low, &high], schema) {
             Some(time) => {
                 let as_time = |side: Box<Expr>| Box::new(as_time(*side, &time, schema));

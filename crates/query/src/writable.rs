@@ -76,7 +76,10 @@ mod tests {
     #[test]
     fn a_time_beyond_the_calendar_is_refused_with_its_column() {
         let micros = |times: Vec<Option<i64>>| Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"));
-        assert_eq!(checked(micros(vec![None, Some(0), Some(253_402_300_799_999_999), Some(-62_135_596_800_000_000)])), Ok(()));
+        assert_eq!(
+            checked(micros(vec![None, Some(0), Some(253_402_300_799_999_999), Some(-62_135_596_800_000_000)])),
+            Ok(())
+        );
         assert_eq!(checked(micros(vec![])), Ok(()));
         for far in [i64::MAX, i64::MIN] {
             let error = checked(micros(vec![Some(0), Some(far), Some(1)])).expect_err("too far");

@@ -212,9 +212,11 @@ impl Page {
         self.each(dropped, "view", all(), |v| Some(v.late_dropped as f64));
         let timeless = counter("lakehead_view_events_without_time_total", "Events without event time, not counted.");
         self.each(timeless, "view", all(), |v| Some(v.without_time as f64));
-        let poison = counter("lakehead_view_failed_events_total", "Events left out since the SQL of the view fails on them.");
+        let poison =
+            counter("lakehead_view_failed_events_total", "Events left out since the SQL of the view fails on them.");
         self.each(poison, "view", all(), |v| Some(v.failed_events as f64));
-        let nulls = gauge("lakehead_view_failed_values", "Values in its rows that are NULL since they cannot be computed.");
+        let nulls =
+            gauge("lakehead_view_failed_values", "Values in its rows that are NULL since they cannot be computed.");
         self.each(nulls, "view", all(), |v| Some(v.failed_values as f64));
         let failed = gauge("lakehead_view_failed", "1 while the view stands still.");
         self.each(failed, "view", all(), |v| Some(f64::from(u8::from(v.failed.is_some()))));

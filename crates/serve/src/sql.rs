@@ -30,6 +30,8 @@ const AGAIN_AFTER: u32 = 5;
 /// Set to `true` when the answer has more rows than the limit lets through.
 const TRUNCATED: HeaderName = HeaderName::from_static("lakehead-truncated");
 
+/// Characters of a warning in a header at most: clients bound the head of an answer, too.
+const WARNING_CHARS_MAX: usize = 1_000;
 /// What whoever reads the answer must know, a header for each.
 const WARNING: HeaderName = HeaderName::from_static("lakehead-warning");
 
@@ -59,7 +61,8 @@ pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: 
     }
     for warning in warnings {
         // What a header cannot hold is left out of it; the names in a warning are plain.
-        let plain: String = warning.chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).collect();
+        let line = warning.chars().map(|c| if c.is_control() { ' ' } else { c });
+        let plain: String = line.filter(char::is_ascii).take(WARNING_CHARS_MAX).collect();
         if let Ok(value) = HeaderValue::from_str(&plain) {
             response.headers_mut().append(WARNING, value);
         }

@@ -85,7 +85,8 @@ mod tests {
                     let mut bytes = sealed.clone().into_bytes();
                     bytes[at] ^= 1 << bit;
                     let damaged = String::from_utf8(bytes).expect("ASCII");
-                    let is_believed = open(&damaged).is_ok_and(|text| serde_json::from_str::<serde_json::Value>(text).is_ok());
+                    let is_believed =
+                        open(&damaged).is_ok_and(|text| serde_json::from_str::<serde_json::Value>(text).is_ok());
                     assert!(!is_believed || (name - 1..name + 6).contains(&at), "bit {bit} of byte {at}: {damaged}");
                 }
             }

@@ -1,6 +1,11 @@
 //! The real file system behind the seam.
 
-use std::{fs, io, os::unix::fs::{FileExt, MetadataExt}, path::Path, sync::Arc};
+use std::{
+    fs, io,
+    os::unix::fs::{FileExt, MetadataExt},
+    path::Path,
+    sync::Arc,
+};
 
 use crate::files::{Access, Entry, File, Files};
 

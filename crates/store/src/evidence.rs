@@ -69,7 +69,8 @@ pub(crate) fn lost(inventory: &Inventory, standing: &Standing, now: Timestamp) -
     if let (Some(begins), Some(start)) = (begins, standing.start)
         && start > begins
     {
-        let evidence = format!("the inventory says that the log begins with offset {begins}, and it begins with {start}");
+        let evidence =
+            format!("the inventory says that the log begins with offset {begins}, and it begins with {start}");
         found.push(loss(begins, start, evidence));
     }
     let Some(ends) = ends else { return found };
@@ -79,7 +80,10 @@ pub(crate) fn lost(inventory: &Inventory, standing: &Standing, now: Timestamp) -
     };
     if ends.offset > there.offset {
         let evidence = match standing.start {
-            Some(_) => format!("the inventory says that the log reached offset {}, and it ends at {}", ends.offset, there.offset),
+            Some(_) => format!(
+                "the inventory says that the log reached offset {}, and it ends at {}",
+                ends.offset, there.offset
+            ),
             None => format!("the inventory says that the log reached offset {}, and it has no segment", ends.offset),
         };
         found.push(loss(there.offset, ends.offset, evidence));

@@ -432,10 +432,17 @@ mod tests {
         let mut wrong = index();
         wrong.blocks.pop();
         let body = wrong.body();
-        assert!(body.is_none_or(|body| Index::read(&mut Fields(&body), 0, VERSION).is_err()), "a frame without a block");
+        assert!(
+            body.is_none_or(|body| Index::read(&mut Fields(&body), 0, VERSION).is_err()),
+            "a frame without a block"
+        );
         let body = index().body().expect("small");
         for len in 0..body.len() {
-            assert_eq!(Index::read(&mut Fields(body.get(..len).expect("within")), 0, VERSION), Err(Damaged), "{len} bytes");
+            assert_eq!(
+                Index::read(&mut Fields(body.get(..len).expect("within")), 0, VERSION),
+                Err(Damaged),
+                "{len} bytes"
+            );
         }
     }
 }

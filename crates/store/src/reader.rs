@@ -163,7 +163,11 @@ impl Reader {
                 Whereabouts::Memory(block) => {
                     self.walk = None;
                     let received = (block.received_time, block.received_time);
-                    if self.only.admits(received, block.event_time_least.zip(block.event_time_greatest), block.time_rule) {
+                    if self.only.admits(
+                        received,
+                        block.event_time_least.zip(block.event_time_greatest),
+                        block.time_rule,
+                    ) {
                         return self.check(Content::Memory(block)).map(Some);
                     }
                     self.skip(Border { number: block.number + 1, offset: block.end_offset() });

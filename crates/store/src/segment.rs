@@ -282,7 +282,9 @@ impl Segment {
             Err(error) => return Err(error),
         }
         let found = match self.first_footer()? {
-            Some((footer, place)) => Some((footer, place)).filter(|(_, place)| place.first_offset == self.at.first_offset),
+            Some((footer, place)) => {
+                Some((footer, place)).filter(|(_, place)| place.first_offset == self.at.first_offset)
+            }
             None => self.footer_ending_at(self.len()?)?,
         };
         Ok(found.map(|(footer, _)| footer.received_time.hour_folder()))

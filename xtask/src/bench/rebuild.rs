@@ -89,8 +89,7 @@ fn without_sources(text: &str, views: Views) -> String {
 mod tests {
     use super::*;
 
-    const PIPELINE: &str =
-        "data = \"x\"\n[stream.s]\n[source.a]\nkind = \"b\"\n[panel.p]\n[view.v] # one\nsql = 1\n[view.w] # two\nsql = 2\n";
+    const PIPELINE: &str = "data = \"x\"\n[stream.s]\n[source.a]\nkind = \"b\"\n[panel.p]\n[view.v] # one\nsql = 1\n[view.w] # two\nsql = 2\n";
 
     #[test]
     fn sources_are_left_out() {

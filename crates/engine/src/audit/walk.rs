@@ -505,7 +505,8 @@ impl Walk {
                 ));
             }
         } else {
-            let why = "because no source with a cursor feeds it: pushed and imported events may carry them in any order";
+            let why =
+                "because no source with a cursor feeds it: pushed and imported events may carry them in any order";
             what.push(format!("upstream offsets, {why}"));
         }
         if self.without_id > 0 {

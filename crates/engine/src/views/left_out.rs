@@ -110,7 +110,8 @@ pub(super) async fn unharmed<T>(
 
 /// A panic, as an error.
 pub(super) fn defect(panic: &(dyn Any + Send)) -> lakehead_query::Error {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
+    let text =
+        panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
     let text = text.unwrap_or_else(|| "no message".to_owned());
     lakehead_query::Error::Engine(format!("a defect ({text}); please report it with the view's SQL"))
 }

@@ -10,8 +10,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::{
     ast::{
-        BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr,
-        Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, UnaryOperator, visit_expressions_mut,
+        BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+        GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, UnaryOperator,
+        visit_expressions_mut,
     },
     dialect::GenericDialect,
     parser::Parser,

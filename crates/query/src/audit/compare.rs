@@ -113,7 +113,9 @@ impl Comparison {
     pub(crate) fn is_among(&self, view: &Side, log: &Side) -> bool {
         view.by_key.iter().all(|(key, in_view)| {
             let in_log = log.by_key.get(key).map_or(&[][..], Vec::as_slice);
-            in_view.iter().all(|a| in_log.iter().any(|b| self.is_same_in(&self.values, (view, *a), (log, *b), FLOAT_TOLERANCE)))
+            in_view
+                .iter()
+                .all(|a| in_log.iter().any(|b| self.is_same_in(&self.values, (view, *a), (log, *b), FLOAT_TOLERANCE)))
         })
     }
 
@@ -169,7 +171,8 @@ impl Comparison {
             if self.is_same_in(std::slice::from_ref(column), (view, a), (log, b), FLOAT_EXACT) {
                 continue;
             }
-            let value = |side: &Side, row| number(side.rows.column(*column).as_ref(), row).filter(|value| value.is_finite());
+            let value =
+                |side: &Side, row| number(side.rows.column(*column).as_ref(), row).filter(|value| value.is_finite());
             columns.push((*column, value(view, a)?, value(log, b)?));
         }
         Some(Floats { key: by.into(), columns })

@@ -57,7 +57,8 @@ impl Budget {
                 let pane = i64::try_from(hop.pane().size().as_micros()).unwrap_or(i64::MAX).max(1);
                 let end = hop.window(window).end;
                 let starts = (0..).map(|n: i64| Timestamp(window.0.saturating_add(n.saturating_mul(pane))));
-                let panes: Vec<Option<bool>> = starts.take_while(|start| *start < end).map(|pane| lacks(&pane)).collect();
+                let panes: Vec<Option<bool>> =
+                    starts.take_while(|start| *start < end).map(|pane| lacks(&pane)).collect();
                 if panes.contains(&Some(true)) {
                     return may;
                 }

@@ -34,9 +34,7 @@ impl OptimizerRule for WholeSums {
     }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let is_sum = |expression: &Expr| {
-            matches!(expression.clone().unalias(), Expr::AggregateFunction(call) if call.func.name() == "sum")
-        };
+        let is_sum = |expression: &Expr| matches!(expression.clone().unalias(), Expr::AggregateFunction(call) if call.func.name() == "sum");
         match &plan {
             LogicalPlan::Aggregate(aggregate) if aggregate.aggr_expr.iter().any(is_sum) => Ok(Transformed::no(plan)),
             _ => self.0.rewrite(plan, config),

@@ -9,18 +9,21 @@ use datafusion::{
     arrow::datatypes::DataType,
     common::{ExprSchema, Result, ScalarValue, tree_node::TreeNode},
     logical_expr::{
-        Aggregate, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-        Volatility, expr::Case, lit,
+        Aggregate, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+        Signature, Volatility, expr::Case, lit,
     },
 };
 
 use super::{arithmetic, plain};
+use crate::functions;
 
 /// Functions that have an answer for every value of every type that they take.
-const SURE: [&str; 62] = [
+const SURE: [&str; 64] = [
     plain::NAME,
     EVALUATES,
-    "tumble",
+    functions::HOP,
+    functions::SESSION,
+    functions::TUMBLE,
     "ascii",
     "bit_length",
     "btrim",
@@ -107,10 +110,9 @@ fn fails(part: &Expr, schema: &dyn ExprSchema) -> bool {
             Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo => {
                 !(plain::is_float(&kind(&binary.left)) && plain::is_float(&kind(&binary.right)))
             }
-            Operator::RegexMatch
-            | Operator::RegexIMatch
-            | Operator::RegexNotMatch
-            | Operator::RegexNotIMatch => !matches!(binary.right.as_ref(), Expr::Literal(..)),
+            Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch => {
+                !matches!(binary.right.as_ref(), Expr::Literal(..))
+            }
             _ => false,
         },
         Expr::Negative(one) => !plain::is_float(&kind(one)),
@@ -127,7 +129,10 @@ fn fails(part: &Expr, schema: &dyn ExprSchema) -> bool {
 
 /// Whether every value of the first type has one of the second.
 fn is_sure_cast(from: &DataType, to: &DataType) -> bool {
-    use DataType::{Binary, Boolean, Date32, Int8, Int16, Int32, Int64, LargeUtf8, Null, Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View};
+    use DataType::{
+        Binary, Boolean, Date32, Int8, Int16, Int32, Int64, LargeUtf8, Null, Timestamp, UInt8, UInt16, UInt32, UInt64,
+        Utf8, Utf8View,
+    };
     let is_text = |kind: &DataType| matches!(kind, Utf8 | LargeUtf8 | Utf8View);
     let is_number = from.is_numeric() || *from == Boolean;
     match (from, to) {
@@ -149,9 +154,8 @@ fn is_sure_cast(from: &DataType, to: &DataType) -> bool {
 /// The name of a function that is true when all of its arguments could be computed.
 pub(super) const EVALUATES: &str = "__evaluates";
 
-static FUNCTION: LazyLock<ScalarUDF> = LazyLock::new(|| {
-    ScalarUDF::new_from_impl(Evaluates { signature: Signature::variadic_any(Volatility::Immutable) })
-});
+static FUNCTION: LazyLock<ScalarUDF> =
+    LazyLock::new(|| ScalarUDF::new_from_impl(Evaluates { signature: Signature::variadic_any(Volatility::Immutable) }));
 
 /// The function itself.
 pub(super) fn function() -> ScalarUDF {

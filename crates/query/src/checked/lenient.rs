@@ -21,7 +21,8 @@ use datafusion::{
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     logical_expr::{
-        Aggregate, BinaryExpr, Expr, ExprSchemable, Filter, Join, LogicalPlan, LogicalPlanBuilder, Operator, Projection,
+        Aggregate, BinaryExpr, Expr, ExprSchemable, Filter, Join, LogicalPlan, LogicalPlanBuilder, Operator,
+        Projection,
         expr_rewriter::NamePreserver,
         logical_plan::{SubqueryAlias, TableScanBuilder},
         utils::{conjunction, merge_schema, split_conjunction_owned},
@@ -162,7 +163,8 @@ impl Guards {
             }
         } else {
             for (place, condition) in fallible.iter().enumerate() {
-                let others = fallible.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, one)| one.clone());
+                let others =
+                    fallible.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, one)| one.clone());
                 let excuses: Vec<Expr> = sure.iter().cloned().chain(others).collect();
                 let is_boolean = is_boolean(condition);
                 let expression = leaf(condition.clone())?;

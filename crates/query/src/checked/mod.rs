@@ -26,9 +26,7 @@ mod sum;
 
 use std::sync::Arc;
 
-use datafusion::{
-    error::Result, execution::SessionStateBuilder, optimizer::Optimizer, prelude::SessionContext,
-};
+use datafusion::{error::Result, execution::SessionStateBuilder, optimizer::Optimizer, prelude::SessionContext};
 
 pub(crate) use self::{
     lenient::{may_leave_out, without_failing},

@@ -167,7 +167,9 @@ fn filtered(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     if !call.params.args.iter().any(fails) {
         return Ok(Transformed::no(part));
     }
-    let Expr::AggregateFunction(AggregateFunction { func, mut params }) = part else { return Ok(Transformed::no(part)) };
+    let Expr::AggregateFunction(AggregateFunction { func, mut params }) = part else {
+        return Ok(Transformed::no(part));
+    };
     for argument in params.args.iter_mut().filter(|argument| fails(argument)) {
         *argument = fallible::within(Some(&filter), argument.clone());
     }
@@ -184,5 +186,4 @@ mod tests {
         assert_eq!(text(&(col("n") + lit(1_i64))), "(n + 1)");
         assert!(text(&(0..200).fold(col("n"), |sum, one| sum + lit(i64::from(one)))).chars().count() <= 201);
     }
-
 }

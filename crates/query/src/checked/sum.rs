@@ -17,8 +17,9 @@ use datafusion::{
         array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, ListArray, PrimitiveArray},
         buffer::{BooleanBuffer, NullBuffer, OffsetBuffer},
         datatypes::{
-            ArrowNativeType, ArrowNativeTypeOp, DataType, Decimal128Type, Decimal256Type, DurationMicrosecondType, DurationMillisecondType,
-            DurationNanosecondType, DurationSecondType, Field, FieldRef, Int64Type, TimeUnit, UInt64Type, i256,
+            ArrowNativeType, ArrowNativeTypeOp, DataType, Decimal128Type, Decimal256Type, DurationMicrosecondType,
+            DurationMillisecondType, DurationNanosecondType, DurationSecondType, Field, FieldRef, Int64Type, TimeUnit,
+            UInt64Type, i256,
         },
     },
     common::{Result, ScalarValue, exec_err},
@@ -121,7 +122,9 @@ macro_rules! by_type {
                 $make!(DurationNanosecondType, Decimal128Type, |wide| i64::try_from(wide).ok())
             }
             DataType::Decimal128(..) => {
-                $make!(Decimal128Type, Decimal256Type, |wide: i256| wide.to_i128().filter(|n| n.unsigned_abs() < TEN_TO_38))
+                $make!(Decimal128Type, Decimal256Type, |wide: i256| wide
+                    .to_i128()
+                    .filter(|n| n.unsigned_abs() < TEN_TO_38))
             }
             _ => $other,
         }
@@ -153,11 +156,9 @@ impl AggregateUDFImpl for Sum {
             return sum_udaf().state_fields(args);
         };
         let field = match args.is_distinct {
-            true => Field::new_list(
-                format_state_name(args.name, "sum distinct"),
-                Field::new_list_field(kind, true),
-                false,
-            ),
+            true => {
+                Field::new_list(format_state_name(args.name, "sum distinct"), Field::new_list_field(kind, true), false)
+            }
             false => Field::new(format_state_name(args.name, "sum"), wide.state(), true),
         };
         Ok(vec![Arc::new(field)])

@@ -77,8 +77,7 @@ const TEXT: [Option<&str>; 13] = [
     Some("https://example.org/a?b=c#d"),
 ];
 const YES_NO: [Option<bool>; 3] = [Some(true), None, Some(false)];
-const TIME: [Option<i64>; 5] =
-    [Some(MOMENT), None, Some(MOMENT - 60_000_000), Some(0), Some(4_102_444_800_000_000)];
+const TIME: [Option<i64>; 5] = [Some(MOMENT), None, Some(MOMENT - 60_000_000), Some(0), Some(4_102_444_800_000_000)];
 
 /// What one column holds; `column` makes the columns differ in where they hold what.
 fn values(kind: &DataType, column: usize) -> ArrayRef {
@@ -90,9 +89,9 @@ fn values(kind: &DataType, column: usize) -> ArrayRef {
         kind if kind.is_integer() => Arc::new(rows.map(|row| WHOLE[pick(row, WHOLE.len())]).collect::<Int64Array>()),
         kind if kind.is_floating() => Arc::new(rows.map(|row| FLOAT[pick(row, FLOAT.len())]).collect::<Float64Array>()),
         DataType::Boolean => Arc::new(rows.map(|row| YES_NO[pick(row, YES_NO.len())]).collect::<BooleanArray>()),
-        DataType::Timestamp(..) => {
-            Arc::new(rows.map(|row| TIME[pick(row, TIME.len())]).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
-        }
+        DataType::Timestamp(..) => Arc::new(
+            rows.map(|row| TIME[pick(row, TIME.len())]).collect::<TimestampMicrosecondArray>().with_timezone("UTC"),
+        ),
         DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => {
             Arc::new(rows.map(|row| TEXT[pick(row, TEXT.len())]).collect::<StringArray>())
         }
@@ -213,14 +212,23 @@ fn told(error: Error) -> Error {
     let why = error.to_string();
     let why = why.trim_start_matches("the query engine failed: ");
     let cure = [
-        ("approx_distinct", "it counts whole numbers, texts and times; write approx_distinct(CAST(… AS TEXT)) or count(DISTINCT …)"),
-        ("aggregate with distinct", "write the same expression twice, as in string_agg(DISTINCT CAST(n AS TEXT), ',' ORDER BY \
-          CAST(n AS TEXT))"),
+        (
+            "approx_distinct",
+            "it counts whole numbers, texts and times; write approx_distinct(CAST(… AS TEXT)) or count(DISTINCT …)",
+        ),
+        (
+            "aggregate with distinct",
+            "write the same expression twice, as in string_agg(DISTINCT CAST(n AS TEXT), ',' ORDER BY \
+          CAST(n AS TEXT))",
+        ),
         ("string_agg", "write string_agg(DISTINCT CAST(… AS TEXT), ',' ORDER BY CAST(… AS TEXT))"),
     ];
     let lower = why.to_lowercase();
     let why = why.trim_start_matches("Execution error: ");
     let cure = cure.iter().find(|(about, _)| lower.contains(about) || lower.contains(&about.replace('_', "")));
-    let cure = cure.map_or("it fails on every event; try it in a query over the stream, and CAST what it is given", |(_, cure)| cure);
+    let cure = cure.map_or(
+        "it fails on every event; try it in a query over the stream, and CAST what it is given",
+        |(_, cure)| cure,
+    );
     Error::Sql(format!("its SQL cannot run: {why}; {cure}"))
 }

@@ -1,7 +1,6 @@
 //! One case, three ways: as a view on its way, as a batch query, and in DuckDB; and what it takes to compare them.
 
 use crate::{
-    written::POISONED,
     batch::Batch,
     case::Case,
     compare::{Side, difference},
@@ -9,6 +8,7 @@ use crate::{
     incremental::{self, History, Plant, Told},
     random::Random,
     table::Table,
+    written::POISONED,
 };
 
 /// A table, ready to be asked in every way.

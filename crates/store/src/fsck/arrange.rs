@@ -65,7 +65,11 @@ pub(super) struct Arrangement {
 
 /// What a file turns out to be.
 enum Identity {
-    Segment { stream: Name, first_offset: Offset, hour: String },
+    Segment {
+        stream: Name,
+        first_offset: Offset,
+        hour: String,
+    },
     /// Nothing in it proves anything.
     Unknown,
 }

@@ -189,7 +189,8 @@ pub(crate) fn check(
             Error::Io { path, .. } => (path.clone(), 0),
             _ => (layout.stream(stream), 0),
         };
-        let repair = "what does not join is moved to the quarantine, and what is lost by that put in as null".to_owned();
+        let repair =
+            "what does not join is moved to the quarantine, and what is lost by that put in as null".to_owned();
         let (what, lost) = (format!("it does not open: {error}"), (Offset(0), Offset(0)));
         checked.findings.push(Finding { severity: Severity::Damage, path, at, what, lost, repair });
     }
@@ -251,7 +252,8 @@ fn about(path: &std::path::Path, loss: &Loss) -> Finding {
         lost: (loss.from, loss.to),
         repair: match loss.acknowledged {
             true => "none is needed".to_owned(),
-            false => "nothing brings them back but a copy of the files; the loss is taken note of, and the epoch rises".to_owned(),
+            false => "nothing brings them back but a copy of the files; the loss is taken note of, and the epoch rises"
+                .to_owned(),
         },
     }
 }
@@ -335,7 +337,8 @@ fn compare_inventory(
         findings.push(Finding { severity: Severity::Damage, path: path.clone(), at: 0, what, lost, repair });
     };
     if is_damaged {
-        let what = "the inventory is not as it was written: what it said of the log's beginning and end is not known any more";
+        let what =
+            "the inventory is not as it was written: what it said of the log's beginning and end is not known any more";
         disagrees(what.to_owned(), (Offset(0), Offset(0)));
     }
     let mut unsaid = Vec::new();
@@ -344,10 +347,11 @@ fn compare_inventory(
         match found.iter().find(|(other, _)| *other == at) {
             None => unsaid.push((at, line.summary.ends(line.first_offset).offset)),
             // Of event times each kind of file says what it can.
-            Some((_, summary))
-                if !is_alike(&line.summary, summary) =>
-            {
-                disagrees(format!("what it says of {} is not what is in there", at.path.display()), (Offset(0), Offset(0)));
+            Some((_, summary)) if !is_alike(&line.summary, summary) => {
+                disagrees(
+                    format!("what it says of {} is not what is in there", at.path.display()),
+                    (Offset(0), Offset(0)),
+                );
             }
             Some(_) => {}
         }
@@ -355,7 +359,9 @@ fn compare_inventory(
     for (at, end) in unsaid {
         let covers = |(from, to): (Offset, Offset)| from <= at.first_offset && end <= to;
         let is_said = lost.iter().any(|loss| covers((loss.from, loss.to)))
-            || findings.iter().any(|finding| finding.severity == Severity::Damage && (finding.path == at.path || covers(finding.lost)));
+            || findings.iter().any(|finding| {
+                finding.severity == Severity::Damage && (finding.path == at.path || covers(finding.lost))
+            });
         if !is_said && end > at.first_offset {
             let what = format!("it names {}, which is not there or not whole", at.path.display());
             let (path, repair) = (path.clone(), "it is made anew from the files".to_owned());

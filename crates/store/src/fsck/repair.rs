@@ -146,7 +146,8 @@ fn mend_all(
         let mending = Mending { files, layout, stream, segment: &segment, next };
         let begins = beginning(&contents);
         let is_recorded = recorded.segments.iter().any(|line| line.first_offset == at.first_offset);
-        let goes_on = prior.as_ref().map_or(Some(at.first_offset), |prior| Some(prior.border.offset)) == Some(at.first_offset);
+        let goes_on =
+            prior.as_ref().map_or(Some(at.first_offset), |prior| Some(prior.border.offset)) == Some(at.first_offset);
         let stray = match (&prior, begins, &contents) {
             // It claims events that the log has already, or blocks that come before them.
             (Some(before), Some((begins, _)), _) => {
@@ -484,7 +485,13 @@ impl Mending<'_> {
         }
         self.put(&at, |file, path| self.nulls_only(prior, until, raw_before, file, path))?;
         self.settle(&at)?;
-        Ok(Repaired { path: at.path, kept: None, nulls: until.offset.since(prior.border.offset), said: None, is_loss: true })
+        Ok(Repaired {
+            path: at.path,
+            kept: None,
+            nulls: until.offset.since(prior.border.offset),
+            said: None,
+            is_loss: true,
+        })
     }
 
     /// When the first events of this segment were received, by the hour that it lies in.

@@ -78,7 +78,8 @@ impl World {
 
     /// Repairs what is damaged, as `lakehead fsck --repair` does.
     fn repair(&self) -> Vec<String> {
-        let damaged: Vec<&str> = ["s", "other"].into_iter().filter(|stream| self.checked(stream).is_damaged()).collect();
+        let damaged: Vec<&str> =
+            ["s", "other"].into_iter().filter(|stream| self.checked(stream).is_damaged()).collect();
         let store = store(self.dir.path(), &self.clock);
         let mut done = store.put_back().expect("puts back");
         for stream in damaged {
@@ -139,95 +140,188 @@ const CASES: &[Case] = &[
     ("the first two are swapped", |_, at| swap(&at[0], &at[1]), Left::All),
     ("the last two are swapped", |_, at| swap(&at[at.len() - 1], &at[at.len() - 2]), Left::All),
     ("the first and the last are swapped", |_, at| swap(&at[0], &at[at.len() - 1]), Left::All),
-    ("three go round", |_, at| {
-        swap(&at[1], &at[2]);
-        swap(&at[2], &at[3]);
-    }, Left::All),
+    (
+        "three go round",
+        |_, at| {
+            swap(&at[1], &at[2]);
+            swap(&at[2], &at[3]);
+        },
+        Left::All,
+    ),
     ("a segment is renamed by one digit", |_, at| renamed(&at[2], "00000000000000000999.jsonl.zst"), Left::All),
     ("the first is renamed by one digit", |_, at| renamed(&at[0], "00000000000000000001.jsonl.zst"), Left::All),
-    ("the last is renamed by one digit", |_, at| renamed(&at[at.len() - 1], "00000000000000000999.jsonl.zst"), Left::All),
+    (
+        "the last is renamed by one digit",
+        |_, at| renamed(&at[at.len() - 1], "00000000000000000999.jsonl.zst"),
+        Left::All,
+    ),
     ("a segment lacks a digit of its name", |_, at| renamed(&at[2], "0000000000000000999.jsonl.zst"), Left::All),
     ("a segment is called .bak", |_, at| renamed(&at[1], "old.bak"), Left::All),
     ("the last is called .bak", |_, at| renamed(&at[at.len() - 1], "old.bak"), Left::All),
-    ("a segment lies in another hour", |world, at| {
-        let to = world.path("streams/s/2026/11/24/00").join(at[1].file_name().expect("a name"));
-        copy(&at[1], &to);
-        fs::remove_file(&at[1]).expect("removes");
-    }, Left::All),
-    ("a segment lies in the folder of the stream", |world, at| {
-        fs::rename(&at[1], world.path("streams/s").join("x.jsonl.zst")).expect("moves");
-    }, Left::All),
-    ("a segment lies in another stream", |world, at| {
-        let to = world.path("streams/other/2026/11/23/07/00000000000000000777.jsonl.zst");
-        fs::rename(&at[1], to).expect("moves");
-    }, Left::All),
-    ("a segment of another stream lies here", |world, at| {
-        copy(&world.segments("other")[1], &at[1].with_file_name("00000000000000000777.jsonl.zst"));
-    }, Left::All),
-    ("a segment of another stream lies in the place of one", |world, at| {
-        copy(&world.segments("other")[1], &at[1]);
-    }, Left::Nulls),
-    ("a segment is there twice", |_, at| copy(&at[1], &at[1].with_file_name("00000000000000000777.jsonl.zst")), Left::All),
-    ("the last is there twice", |_, at| {
-        let last = &at[at.len() - 1];
-        copy(last, &last.with_file_name("00000000000000000777.jsonl.zst"));
-    }, Left::All),
-    ("a segment is there twice, in two hours", |world, at| {
-        copy(&at[1], &world.path("streams/s/2026/11/25/00").join(at[1].file_name().expect("a name")));
-    }, Left::All),
+    (
+        "a segment lies in another hour",
+        |world, at| {
+            let to = world.path("streams/s/2026/11/24/00").join(at[1].file_name().expect("a name"));
+            copy(&at[1], &to);
+            fs::remove_file(&at[1]).expect("removes");
+        },
+        Left::All,
+    ),
+    (
+        "a segment lies in the folder of the stream",
+        |world, at| {
+            fs::rename(&at[1], world.path("streams/s").join("x.jsonl.zst")).expect("moves");
+        },
+        Left::All,
+    ),
+    (
+        "a segment lies in another stream",
+        |world, at| {
+            let to = world.path("streams/other/2026/11/23/07/00000000000000000777.jsonl.zst");
+            fs::rename(&at[1], to).expect("moves");
+        },
+        Left::All,
+    ),
+    (
+        "a segment of another stream lies here",
+        |world, at| {
+            copy(&world.segments("other")[1], &at[1].with_file_name("00000000000000000777.jsonl.zst"));
+        },
+        Left::All,
+    ),
+    (
+        "a segment of another stream lies in the place of one",
+        |world, at| {
+            copy(&world.segments("other")[1], &at[1]);
+        },
+        Left::Nulls,
+    ),
+    (
+        "a segment is there twice",
+        |_, at| copy(&at[1], &at[1].with_file_name("00000000000000000777.jsonl.zst")),
+        Left::All,
+    ),
+    (
+        "the last is there twice",
+        |_, at| {
+            let last = &at[at.len() - 1];
+            copy(last, &last.with_file_name("00000000000000000777.jsonl.zst"));
+        },
+        Left::All,
+    ),
+    (
+        "a segment is there twice, in two hours",
+        |world, at| {
+            copy(&at[1], &world.path("streams/s/2026/11/25/00").join(at[1].file_name().expect("a name")));
+        },
+        Left::All,
+    ),
     ("a segment was put over another", |_, at| copy(&at[1], &at[2]), Left::Nulls),
-    ("a plain .zst lies beyond the end", |_, at| {
-        let bytes = zstd::encode_all(&b"{\"n\":1}\n{\"n\":2}\n"[..], 3).expect("compresses");
-        fs::write(at[at.len() - 1].with_file_name("00000000000000000999.jsonl.zst"), bytes).expect("writes");
-    }, Left::All),
-    ("a plain .zst of two frames lies at the end", |_, at| {
-        let bytes = zstd::encode_all(&b"{\"n\":1}\n"[..], 3).expect("compresses");
-        let name = format!("{EVENTS:020}.jsonl.zst");
-        fs::write(at[at.len() - 1].with_file_name(name), [bytes.clone(), bytes].concat()).expect("writes");
-    }, Left::All),
-    ("a file of zeros lies beyond the end", |_, at| {
-        fs::write(at[at.len() - 1].with_file_name("00000000000000000999.jsonl.zst"), [0; 5_000]).expect("writes");
-    }, Left::All),
-    ("an empty file lies beyond the end", |_, at| {
-        fs::write(at[at.len() - 1].with_file_name("00000000000000000999.jsonl.zst"), []).expect("writes");
-    }, Left::All),
+    (
+        "a plain .zst lies beyond the end",
+        |_, at| {
+            let bytes = zstd::encode_all(&b"{\"n\":1}\n{\"n\":2}\n"[..], 3).expect("compresses");
+            fs::write(at[at.len() - 1].with_file_name("00000000000000000999.jsonl.zst"), bytes).expect("writes");
+        },
+        Left::All,
+    ),
+    (
+        "a plain .zst of two frames lies at the end",
+        |world, _| {
+            let bytes = zstd::encode_all(&b"{\"n\":1}\n"[..], 3).expect("compresses");
+            let to = world.path(&format!("streams/s/2026/11/23/23/{EVENTS:020}.jsonl.zst"));
+            fs::create_dir_all(to.parent().expect("a folder")).expect("creates");
+            fs::write(to, [bytes.clone(), bytes].concat()).expect("writes");
+        },
+        Left::All,
+    ),
+    (
+        "a file of zeros lies beyond the end",
+        |_, at| {
+            fs::write(at[at.len() - 1].with_file_name("00000000000000000999.jsonl.zst"), [0; 5_000]).expect("writes");
+        },
+        Left::All,
+    ),
+    (
+        "an empty file lies beyond the end",
+        |_, at| {
+            fs::write(at[at.len() - 1].with_file_name("00000000000000000999.jsonl.zst"), []).expect("writes");
+        },
+        Left::All,
+    ),
     ("the first is cut to nothing", |_, at| truncated(&at[0], 0), Left::End),
     ("one in the middle is cut to nothing", |_, at| truncated(&at[2], 0), Left::Nulls),
     ("the last is cut to nothing", |_, at| truncated(&at[at.len() - 1], 0), Left::Beginning),
-    ("the last is cut in half", |_, at| {
-        let last = &at[at.len() - 1];
-        truncated(last, fs::metadata(last).expect("there").len() / 2);
-    }, Left::Beginning),
+    (
+        "the last is cut in half",
+        |_, at| {
+            let last = &at[at.len() - 1];
+            truncated(last, fs::metadata(last).expect("there").len() / 2);
+        },
+        Left::Beginning,
+    ),
     ("the last is garbage", |_, at| fs::write(&at[at.len() - 1], [7; 900]).expect("writes"), Left::Beginning),
     ("the first is garbage", |_, at| fs::write(&at[0], [7; 900]).expect("writes"), Left::End),
-    ("a folder is in the place of one in the middle", |_, at| {
-        fs::remove_file(&at[2]).expect("removes");
-        fs::create_dir(&at[2]).expect("creates");
-    }, Left::Nulls),
-    ("a folder is in the place of the last", |_, at| {
-        fs::remove_file(&at[at.len() - 1]).expect("removes");
-        fs::create_dir(&at[at.len() - 1]).expect("creates");
-    }, Left::Beginning),
-    ("a link that leads nowhere is in the place of one", |_, at| {
-        fs::remove_file(&at[2]).expect("removes");
-        std::os::unix::fs::symlink("/nowhere/at/all", &at[2]).expect("links");
-    }, Left::Nulls),
-    ("a link that leads nowhere is in the place of the last", |_, at| {
-        fs::remove_file(&at[at.len() - 1]).expect("removes");
-        std::os::unix::fs::symlink("/nowhere/at/all", &at[at.len() - 1]).expect("links");
-    }, Left::Beginning),
+    (
+        "a folder is in the place of one in the middle",
+        |_, at| {
+            fs::remove_file(&at[2]).expect("removes");
+            fs::create_dir(&at[2]).expect("creates");
+        },
+        Left::Nulls,
+    ),
+    (
+        "a folder is in the place of the last",
+        |_, at| {
+            fs::remove_file(&at[at.len() - 1]).expect("removes");
+            fs::create_dir(&at[at.len() - 1]).expect("creates");
+        },
+        Left::Beginning,
+    ),
+    (
+        "a link that leads nowhere is in the place of one",
+        |_, at| {
+            fs::remove_file(&at[2]).expect("removes");
+            std::os::unix::fs::symlink("/nowhere/at/all", &at[2]).expect("links");
+        },
+        Left::Nulls,
+    ),
+    (
+        "a link that leads nowhere is in the place of the last",
+        |_, at| {
+            fs::remove_file(&at[at.len() - 1]).expect("removes");
+            std::os::unix::fs::symlink("/nowhere/at/all", &at[at.len() - 1]).expect("links");
+        },
+        Left::Beginning,
+    ),
     ("the oldest is deleted", |_, at| fs::remove_file(&at[0]).expect("removes"), Left::End),
-    ("the oldest two are deleted", |_, at| at[..2].iter().for_each(|at| fs::remove_file(at).expect("removes")), Left::End),
-    ("all but the last are deleted", |_, at| {
-        at[..at.len() - 1].iter().for_each(|at| fs::remove_file(at).expect("removes"));
-    }, Left::End),
+    (
+        "the oldest two are deleted",
+        |_, at| at[..2].iter().for_each(|at| fs::remove_file(at).expect("removes")),
+        Left::End,
+    ),
+    (
+        "all but the last are deleted",
+        |_, at| {
+            at[..at.len() - 1].iter().for_each(|at| fs::remove_file(at).expect("removes"));
+        },
+        Left::End,
+    ),
     ("one in the middle is deleted", |_, at| fs::remove_file(&at[2]).expect("removes"), Left::Nulls),
     ("the newest is deleted", |_, at| fs::remove_file(&at[at.len() - 1]).expect("removes"), Left::Beginning),
-    ("the two newest are deleted", |_, at| {
-        at[at.len() - 2..].iter().for_each(|at| fs::remove_file(at).expect("removes"));
-    }, Left::Beginning),
+    (
+        "the two newest are deleted",
+        |_, at| {
+            at[at.len() - 2..].iter().for_each(|at| fs::remove_file(at).expect("removes"));
+        },
+        Left::Beginning,
+    ),
     ("every segment is deleted", |_, at| at.iter().for_each(|at| fs::remove_file(at).expect("removes")), Left::Nothing),
-    ("the stream's folder is deleted", |world, _| fs::remove_dir_all(world.path("streams/s")).expect("removes"), Left::Nothing),
+    (
+        "the stream's folder is deleted",
+        |world, _| fs::remove_dir_all(world.path("streams/s")).expect("removes"),
+        Left::Nothing,
+    ),
 ];
 
 #[test]
@@ -262,7 +356,9 @@ fn whatever_was_done_to_the_files_is_named_and_after_a_repair_it_opens_and_nothi
             let (end, is_whole) = (start + events.len(), events.len() == EVENTS && nulls == 0);
             match left {
                 Left::All => assert!(is_whole, "{case}: {done:#?} {events:?}"),
-                Left::Nulls => assert!(events.len() == EVENTS && (1..30).contains(&nulls), "{case}: {nulls} {events:?}"),
+                Left::Nulls => {
+                    assert!(events.len() == EVENTS && (1..30).contains(&nulls), "{case}: {nulls} {events:?}")
+                }
                 Left::Beginning => assert!(start == 0 && (1..EVENTS).contains(&end), "{case}: {start} {end}"),
                 Left::End => assert!(end == EVENTS && (1..EVENTS).contains(&start), "{case}: {start} {end}"),
                 Left::Nothing => assert!(events.is_empty(), "{case}: {events:?}"),
@@ -350,7 +446,8 @@ fn a_view_that_has_seen_more_than_the_log_holds_is_evidence_without_an_inventory
     let at = world.segments("s");
     at[at.len() - 2..].iter().for_each(|at| fs::remove_file(at).expect("removes"));
     assert!(!world.checked("s").is_damaged(), "nothing here says so");
-    let witnesses = [Witness { by: "the checkpoint of view v".to_owned(), seen: lakehead_model::Offset(EVENTS as u64) }];
+    let witnesses =
+        [Witness { by: "the checkpoint of view v".to_owned(), seen: lakehead_model::Offset(EVENTS as u64) }];
     let store_read = Store::open_read_only(world.dir.path()).expect("opens");
     let found = store_read.fsck(&name("s"), &witnesses, &mut |_, _| {}).expect("reads");
     assert!(found.is_damaged() && found.findings[0].what.contains("the checkpoint of view v"), "{found:?}");

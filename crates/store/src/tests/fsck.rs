@@ -92,7 +92,12 @@ fn every_flipped_byte_is_found_named_and_repaired_and_all_other_events_stay() {
                 assert!(left.is_empty(), "byte {at} of {}: {left:?} after {:?}", path.display(), found.findings);
                 let stream = try_open(&damaged, small(), &clock).expect("opens");
                 let repaired = read(&stream, 0);
-                assert_eq!(repaired.len(), whole.len(), "byte {at} of {}: every event has its offset: {done:?}", path.display());
+                assert_eq!(
+                    repaired.len(),
+                    whole.len(),
+                    "byte {at} of {}: every event has its offset: {done:?}",
+                    path.display()
+                );
                 let nulls = repaired.iter().zip(&whole).filter(|(now, before)| now != before).count();
                 assert!(repaired.iter().zip(&whole).all(|(now, before)| now == before || now.trim_end() == "null"));
                 assert_eq!(nulls as u64, done.iter().map(|done| done.nulls).sum::<u64>(), "byte {at}");
