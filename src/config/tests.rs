@@ -209,11 +209,11 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
         ),
         (
             &[STREAM, "event_time = [\"dt\", { path = \"ts\", format = \"seconds\" }]\n"],
-            "p.toml:2: stream.s.event_time.1.format: \"seconds\" is unknown; valid: rfc3339, unix_seconds, unix_millis",
+            "p.toml:2: stream.s.event_time.1.format: \"seconds\" is unknown; valid: rfc3339, unix, unix_s, unix_seconds, unix_millis, unix_ms, unix_micros, unix_us, unix_nanos, unix_ns, iso, iso8601, http, http_date, rfc2822, auto",
         ),
         (
             &[STREAM, "event_time = true\n"],
-            "p.toml:2: stream.s.event_time: write a path as in \"meta.dt\", or { path = \"ts\", format = \"unix_seconds\" }, or an array of these, of which the first that is there wins",
+            "p.toml:2: stream.s.event_time: write a path as in \"meta.dt\", or { path = \"ts\", format = \"unix_ms\" }, or an array of these, of which the first that is there wins",
         ),
         (
             &[STREAM, "[source.a]\nkind = \"tick\"\nstream = \"s\"\n"],
