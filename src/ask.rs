@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use arrow::ipc::reader::StreamReader;
 use indicatif::ProgressBar;
 use lakehead_engine::{
@@ -25,10 +25,11 @@ use lakehead_query::{Answer, Explanation, Lake, Limits, Question, ViewDifference
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::{cli::sql_worker, outcome::Failure};
-
-/// The environment variable with the token of the running process.
-const TOKEN: &str = "LAKEHEAD_TOKEN";
+use crate::{
+    cli::sql_worker,
+    outcome::{Failure, Refused},
+    whom::TOKEN,
+};
 
 /// The header by which the server says that an answer was cut.
 const TRUNCATED: &str = "lakehead-truncated";
@@ -53,17 +54,6 @@ const HEALTH_WITHIN: Duration = Duration::from_secs(10);
 const LETS_GO_EVERY: Duration = Duration::from_millis(100);
 const LETS_GO_LOOKS: u32 = 20;
 
-/// Where the data is when nobody says: as in the default pipeline, else that of the demo.
-const USUAL: [&str; 2] = ["./data", super::cli::DEMO_DATA];
-
-/// The directory to ask: the one given, else the first of the usual ones that is there.
-pub(crate) fn directory(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
-    let usual = || USUAL.iter().map(PathBuf::from).find(|dir| dir.is_dir());
-    given.or_else(usual).ok_or_else(|| {
-        anyhow!("there is neither {} nor {} here; say where the data is with --data DIR", USUAL[0], USUAL[1])
-    })
-}
-
 /// Who answers.
 pub(crate) enum Source {
     /// A running process.
@@ -76,23 +66,23 @@ pub(crate) enum Source {
 pub(crate) struct Process {
     client: reqwest::Client,
     base: String,
-    pid: u32,
-    data: PathBuf,
+    token: Option<String>,
+    /// What is known of one that was found by its data directory: its id, and the directory.
+    here: Option<(u32, PathBuf)>,
 }
 
 impl Source {
     /// Finds who answers for `data`.
-    pub(crate) fn find(data: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn find(data: &Path, token: Option<String>) -> anyhow::Result<Self> {
         let Some(holder) = lakehead_store::holder(data)? else { return Ok(Self::Files(data.to_owned())) };
         let Some(address) = holder.address else {
             bail!("process {} has {} open and is still starting; try again in a moment", holder.pid, data.display());
         };
-        let client = reqwest::Client::builder().connect_timeout(CONNECT_WITHIN).no_proxy().build()?;
         Ok(Self::Process(Process {
-            client,
+            client: client()?,
             base: format!("http://{}", reachable(&address)),
-            pid: holder.pid,
-            data: data.to_owned(),
+            token,
+            here: Some((holder.pid, data.to_owned())),
         }))
     }
 
@@ -101,7 +91,7 @@ impl Source {
         let data = match self {
             Self::Files(data) => data,
             Self::Process(process) => match process.query(sql).await {
-                Err(error) if process.is_gone(&error).await => &process.data,
+                Err(error) => process.gone(error).await?,
                 answer => return answer,
             },
         };
@@ -121,7 +111,7 @@ impl Source {
         let data = match self {
             Self::Files(data) => data,
             Self::Process(process) => match process.verify(scope).await {
-                Err(error) if process.is_gone(&error).await => &process.data,
+                Err(error) => process.gone(error).await?,
                 report => return report,
             },
         };
@@ -145,7 +135,7 @@ impl Source {
         let data = match self {
             Self::Files(data) => data,
             Self::Process(process) => match process.explain(view, question).await {
-                Err(error) if process.is_gone(&error).await => &process.data,
+                Err(error) => process.gone(error).await?,
                 explanation => return explanation,
             },
         };
@@ -163,6 +153,24 @@ async fn lake(data: &Path, sql: &str, progress: &ProgressBar) -> anyhow::Result<
 }
 
 impl Process {
+    /// The one at the address `base`, which has no slash at its end.
+    pub(crate) fn elsewhere(base: &str, token: Option<String>) -> anyhow::Result<Self> {
+        Ok(Self { client: client()?, base: base.to_owned(), token, here: None })
+    }
+
+    /// As it is called in messages.
+    pub(crate) fn name(&self) -> String {
+        match &self.here {
+            Some((pid, _)) => format!("process {pid} at {}", self.base),
+            None => format!("the process at {}", self.base),
+        }
+    }
+
+    /// The data directory of one that was found by it.
+    pub(crate) fn data(&self) -> Option<&Path> {
+        self.here.as_ref().map(|(_, data)| data.as_path())
+    }
+
     /// `/v1/status`.
     pub(crate) async fn status(&self) -> anyhow::Result<Value> {
         let response = self.send(self.client.get(format!("{}/v1/status", self.base))).await?;
@@ -258,19 +266,21 @@ impl Process {
         reqwest::Url::parse_with_params(&base, asked).context("making an address")
     }
 
-    /// Whether `error` says that the connection was lost, and the process has let go of the directory.
-    async fn is_gone(&self, error: &anyhow::Error) -> bool {
+    /// The directory of a process that has let go of it, as its files can be read then; else `error` itself, which came
+    /// of asking the process.
+    async fn gone(&self, error: anyhow::Error) -> anyhow::Result<&PathBuf> {
+        let Some((_, data)) = &self.here else { return Err(error) };
         if !error.chain().any(|cause| cause.is::<reqwest::Error>()) {
-            return false;
+            return Err(error);
         }
         // A process that was killed answers no more before it has let go of everything.
         for _ in 0..LETS_GO_LOOKS {
-            if lakehead_store::holder(&self.data).is_ok_and(|holder| holder.is_none()) {
-                return true;
+            if lakehead_store::holder(data).is_ok_and(|holder| holder.is_none()) {
+                return Ok(data);
             }
             tokio::time::sleep(LETS_GO_EVERY).await;
         }
-        false
+        Err(error)
     }
 
     async fn query(&self, sql: &str) -> anyhow::Result<Answer> {
@@ -305,11 +315,11 @@ impl Process {
     }
 
     async fn request(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
-        let request = match std::env::var(TOKEN) {
-            Ok(token) => request.bearer_auth(token),
-            Err(_) => request,
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
         };
-        let asking = || format!("asking process {} at {}", self.pid, self.base);
+        let asking = || format!("asking {}", self.name());
         self.alive(request.send()).await?.with_context(asking)
     }
 
@@ -334,12 +344,17 @@ impl Process {
 
     /// What to do about a process that does not answer.
     fn silent(&self) -> String {
-        let (pid, base, data) = (self.pid, &self.base, self.data.display());
+        let base = &self.base;
+        let Some((pid, data)) = &self.here else {
+            let seconds = (SILENCE + HEALTH_WITHIN).as_secs();
+            return format!("the process at {base} has not answered for {seconds} s; look after it on its own machine");
+        };
+        let data = data.display();
         let goes_on = format!(
             "end it with kill -KILL {pid} (nothing that was acknowledged is lost by that) and ask again: without a process \
              the files in {data} are read"
         );
-        if is_stopped(pid) {
+        if is_stopped(*pid) {
             format!(
                 "process {pid} at {base} is stopped and answers nobody; let it go on with kill -CONT {pid}, or {goes_on}"
             )
@@ -359,12 +374,19 @@ impl Process {
         let body: Value = response.json().await.unwrap_or_default();
         match body["error"].as_str() {
             Some(error) if status == StatusCode::UNAUTHORIZED => {
-                bail!("{error}; set {TOKEN} to the pipeline's token")
+                bail!("{error}; set {TOKEN} to the pipeline's token, or name a file that has it with --token-file FILE")
+            }
+            Some(error) if matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) => {
+                Err(Refused(error.to_owned()).into())
             }
             Some(error) => bail!("{error}"),
-            None => bail!("process {} answered {status}", self.pid),
+            None => bail!("{} answered {status}", self.name()),
         }
     }
+}
+
+fn client() -> anyhow::Result<reqwest::Client> {
+    Ok(reqwest::Client::builder().connect_timeout(CONNECT_WITHIN).no_proxy().build()?)
 }
 
 /// Whether a process of this machine is stopped, as by SIGSTOP: the state after its name in proc(5)'s stat is `T`.

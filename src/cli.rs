@@ -2,12 +2,14 @@
 
 mod backup;
 mod check;
+mod completions;
 mod demo;
 mod explain;
 mod export;
 mod fsck;
 mod import;
 mod query;
+mod reference;
 mod reload;
 mod retention;
 mod run;
@@ -22,16 +24,18 @@ mod views;
 
 use clap::{Parser, Subcommand};
 
-use crate::outcome::Outcome;
+use crate::{outcome::Outcome, whom::Elsewhere};
 
 pub(crate) use self::demo::DATA as DEMO_DATA;
 
 /// Keeps a live stream of JSON events, counts it, and puts it to work.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true)]
+#[command(version = crate::VERSION_AND_COMMIT, propagate_version = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
 }
 
 #[derive(Debug, Subcommand)]
@@ -66,13 +70,17 @@ enum Command {
     Tail(tail::Arguments),
     /// Checks every byte of the log, says what is damaged and what a repair would do, and repairs. Exits 3 on damage.
     Fsck(fsck::Arguments),
-    /// What the retention rules would remove now, and who still needs what.
+    /// What the retention rules would remove now, and who still needs what; removes it only with --apply.
     Retention(retention::Arguments),
     /// Answers SQL for the process that starts it; of no use by itself.
     #[command(hide = true, name = sql_worker::NAME)]
     SqlWorker,
     /// Proves that upstream, log and views add up, or says where they do not.
     Verify(verify::Arguments),
+    /// Prints the completions of a shell, to be put where it looks for them.
+    Completions(completions::Arguments),
+    /// Prints a page of docs/reference, made of this very program.
+    Reference(reference::Arguments),
 }
 
 impl Cli {
@@ -83,26 +91,29 @@ impl Cli {
 
     /// Runs the subcommand.
     pub(crate) async fn run(self) -> Outcome {
+        let whom = &self.elsewhere;
         match self.command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Run(arguments) => run::run(arguments).await,
-            Command::Reload(arguments) => reload::run(arguments).await,
+            Command::Reload(arguments) => reload::run(arguments, whom).await,
             Command::Simulate(arguments) => simulate::run(arguments).await,
-            Command::Query(arguments) => query::run(arguments).await,
+            Command::Query(arguments) => query::run(arguments, whom).await,
             Command::Check(arguments) => check::run(arguments).await,
             Command::Explain(arguments) => explain::run(&arguments),
-            Command::Import(arguments) => import::run(arguments).await,
-            Command::Export(arguments) => export::run(arguments).await,
-            Command::Backup(arguments) => backup::run(arguments).await,
-            Command::Streams(arguments) => streams::run(arguments).await,
-            Command::Views(arguments) => views::run(arguments).await,
-            Command::View(arguments) => view::run(arguments).await,
-            Command::Tail(arguments) => tail::run(arguments).await,
-            Command::Fsck(arguments) => fsck::run(arguments).await,
-            Command::Retention(arguments) => retention::run(arguments).await,
+            Command::Import(arguments) => import::run(arguments, whom).await,
+            Command::Export(arguments) => export::run(arguments, whom).await,
+            Command::Backup(arguments) => backup::run(arguments, whom).await,
+            Command::Streams(arguments) => streams::run(arguments, whom).await,
+            Command::Views(arguments) => views::run(arguments, whom).await,
+            Command::View(arguments) => view::run(arguments, whom).await,
+            Command::Tail(arguments) => tail::run(arguments, whom).await,
+            Command::Fsck(arguments) => fsck::run(arguments, whom).await,
+            Command::Retention(arguments) => retention::run(arguments, whom).await,
+            Command::Verify(arguments) => verify::run(arguments, whom).await,
+            Command::Completions(arguments) => completions::run(&arguments),
+            Command::Reference(arguments) => reference::run(&arguments),
             // It has a runtime of its own, and limits to begin with: see main.
             Command::SqlWorker => Ok(()),
-            Command::Verify(arguments) => verify::run(arguments).await,
         }
     }
 }

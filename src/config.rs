@@ -6,9 +6,11 @@
 mod document;
 mod panel;
 mod problem;
+mod reference;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::{
     collections::BTreeMap,
@@ -25,14 +27,15 @@ use lakehead_engine::{
     pipeline::{SourceConfig, StreamConfig, Swap, Token, ViewConfig},
     schemas,
 };
-use lakehead_model::{ByteSize, Name, Span};
+use lakehead_model::{ByteSize, Name, Span, hint::instead};
 use lakehead_query::{Late, Outline};
 use lakehead_store::Options;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub(crate) use self::problem::{Problems, instead};
 use self::{document::Document, problem::Problem};
+pub(crate) use self::{problem::Problems, reference::page};
 
 /// The pipeline of `lakehead run` without a file.
 pub(crate) const DEFAULT: &str = include_str!("default_pipeline.toml");
@@ -83,8 +86,8 @@ pub(crate) async fn read(
         found.dedup();
         Problems { file: file.to_owned(), found }
     };
-    let document = Document::parse(text, environment).map_err(wrong)?;
-    let mut problems = Vec::new();
+    let mut document = Document::parse(text, environment).map_err(wrong)?;
+    let mut problems = std::mem::take(&mut document.twice);
     for key in document.keys(&[]) {
         if !TOP.contains(&key) {
             problems.push(document.problem(&[key], format!("unknown key; {}", instead(key, TOP))));
@@ -121,7 +124,7 @@ pub(crate) fn in_the_way(
         let path: Vec<&str> = key.split('.').collect();
         match &document {
             Some(document) => document.problem(&path, what),
-            None => Problem { line: 0, key, what },
+            None => Problem { key, what, ..Problem::default() },
         }
     };
     let mut found: Vec<Problem> = found.into_iter().map(place).collect();
@@ -141,6 +144,16 @@ fn optional<T: serde::de::DeserializeOwned>(
         Some(_) => document.read(path).map(Some),
         None => Ok(None),
     }
+}
+
+/// The table at `path`, if there is one and it is right; everything that is wrong with it is a problem.
+fn all<T: serde::de::DeserializeOwned>(
+    document: &Document,
+    path: document::Place<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
+    document.get(path)?;
+    document.read_all(path, problems)
 }
 
 /// The names of the tables `[kind.NAME]`; what is no name, or no table, is a problem.
@@ -191,12 +204,16 @@ fn streams(document: &Document, problems: &mut Vec<Problem>) -> BTreeMap<Name, O
     streams
 }
 
+/// A source's keys beside those of its kind.
+#[derive(Deserialize, JsonSchema)]
+struct SourceKeys {
+    /// What kind of source it is; each has its own keys, which stand below.
+    kind: String,
+    /// The stream that it feeds.
+    stream: String,
+}
+
 fn sources(document: &Document, specs: &[SourceSpec], problems: &mut Vec<Problem>) -> BTreeMap<Name, SourceConfig> {
-    #[derive(Deserialize)]
-    struct Common {
-        kind: String,
-        stream: String,
-    }
     let known = document.keys(&["stream"]);
     let mut sources = BTreeMap::new();
     for (name, key) in tables(document, "source", problems) {
@@ -204,7 +221,7 @@ fn sources(document: &Document, specs: &[SourceSpec], problems: &mut Vec<Problem
         if key == "push" {
             problems.push(document.problem(&path, "this name stands for what is pushed; choose another"));
         }
-        let Some(Common { kind, stream }) = keep(document.read(&path), problems) else { continue };
+        let Some(SourceKeys { kind, stream }) = document.read_all(&path, problems) else { continue };
         let spec = specs.iter().find(|spec| spec.name == kind);
         if spec.is_none() {
             let what = format!("no kind {kind:?}; {}", instead(&kind, specs.iter().map(|spec| spec.name)));
@@ -215,8 +232,8 @@ fn sources(document: &Document, specs: &[SourceSpec], problems: &mut Vec<Problem
             table.remove("kind");
             table.remove("stream");
         }
-        if let Some(Err(message)) = spec.map(|spec| (spec.check)(&settings)) {
-            problems.push(document.explain(path.map(str::to_owned).to_vec(), &message));
+        if let Some(spec) = spec {
+            document.check_all(&path, settings.clone(), spec.check, problems);
         }
         match Name::new(&stream) {
             Ok(stream) if known.contains(&stream.as_str()) => {
@@ -231,21 +248,30 @@ fn sources(document: &Document, specs: &[SourceSpec], problems: &mut Vec<Problem
     sources
 }
 
+/// A view's keys.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ViewKeys {
+    /// One SELECT over a stream or another view; each column needs a name.
+    sql: String,
+    /// How far the watermark stays behind the latest event time: a window is closed when it has passed its end. Default: 1m.
+    watermark_delay: Option<Span>,
+    /// How long after the end of a window late events still correct it. Default: 24h.
+    lateness: Option<Span>,
+    /// What becomes of an event whose window was closed already. Default: "correct".
+    late: Option<Late>,
+    /// Memory that the open windows may take; beyond it the view stands still and says so. Default: 1 GiB.
+    state_max: Option<ByteSize>,
+    /// When a view that was built anew takes the place of the old one. Default: "auto".
+    #[schemars(with = "Option<String>")]
+    swap: Option<Swap>,
+}
+
 async fn views(
     document: &Document,
     streams: &BTreeMap<Name, Option<StreamConfig>>,
     problems: &mut Vec<Problem>,
 ) -> (BTreeMap<Name, ViewConfig>, BTreeMap<Name, Outline>) {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Keys {
-        sql: String,
-        watermark_delay: Option<Span>,
-        lateness: Option<Span>,
-        late: Option<Late>,
-        state_max: Option<ByteSize>,
-        swap: Option<Swap>,
-    }
     let whole = whole(streams);
     let schemas = schemas(&whole);
     let (mut views, mut outlines) = (BTreeMap::new(), BTreeMap::new());
@@ -254,7 +280,12 @@ async fn views(
             let what = "a stream has this name; both are tables in SQL, so choose another";
             problems.push(document.problem(&["view", key], what));
         }
-        let Some(keys) = keep(document.read::<Keys>(&["view", key]), problems) else { continue };
+        let Some(keys) = document.read_all::<ViewKeys>(&["view", key], problems) else {
+            // Its SQL is looked at all the same.
+            let sql = document.get(&["view", key, "sql"]).and_then(Value::as_str).filter(|sql| !sql.is_empty());
+            views.extend(sql.map(|sql| (name, ViewConfig::new(sql.to_owned()))));
+            continue;
+        };
         let default = ViewConfig::new(keys.sql);
         let view = ViewConfig {
             watermark_delay: keys.watermark_delay.map_or(default.watermark_delay, |span| span.0),
@@ -266,25 +297,36 @@ async fn views(
         };
         views.insert(name, view);
     }
-    // With a broken stream the SQL cannot be judged: the stream's own problem comes first.
-    if whole.len() == streams.len() {
-        // One that has a stream's name was told so, and would only read itself.
-        let texts = views.iter().filter(|(name, _)| !schemas.contains_key(*name));
-        let texts = texts.map(|(name, view)| (name.clone(), view.sql.clone())).collect();
-        match lakehead_query::check_views(&texts, &schemas).await {
-            Ok(plans) => {
-                // Each stands after those that it reads.
-                for (name, plan) in plans.iter().filter_map(|(name, plan)| Some((name, plan.as_ref().ok()?))) {
-                    let outline = plan.outline(plan.reads().and_then(|above| outlines.get(above)));
-                    outlines.insert(name.clone(), outline);
-                }
-                problems.extend(plans.into_iter().filter_map(|(name, plan)| {
-                    let error = plan.err()?.to_string().replace('\n', " ");
-                    Some(document.problem(&["view", name.as_str(), "sql"], error))
-                }));
+    // Over a broken stream SQL cannot be judged, nor over a view of one; the stream's own problem comes first.
+    let mut unknown: Vec<Name> =
+        streams.iter().filter(|(_, stream)| stream.is_none()).map(|(n, _)| n.clone()).collect();
+    // One that has a stream's name was told so, and would only read itself.
+    let mut texts: BTreeMap<Name, String> = views.iter().map(|(name, view)| (name.clone(), view.sql.clone())).collect();
+    texts.retain(|name, _| !schemas.contains_key(name));
+    while let Some(name) = unknown.pop() {
+        let reads = texts.iter().filter(|(_, sql)| mentions(sql, &name));
+        let reads: Vec<Name> = reads.map(|(name, _)| name.clone()).collect();
+        texts.retain(|name, _| !reads.contains(name));
+        unknown.extend(reads);
+    }
+    match lakehead_query::check_views(&texts, &schemas).await {
+        Ok(plans) => {
+            // Each stands after those that it reads.
+            for (name, plan) in plans.iter().filter_map(|(name, plan)| Some((name, plan.as_ref().ok()?))) {
+                let outline = plan.outline(plan.reads().and_then(|above| outlines.get(above)));
+                outlines.insert(name.clone(), outline);
             }
-            Err(error) => problems.push(document.problem(&["view"], error.to_string())),
+            problems.extend(plans.into_iter().filter_map(|(name, plan)| {
+                let (error, path) = (plan.err()?, ["view", name.as_str(), "sql"]);
+                Some(match error.place() {
+                    Some(place) => {
+                        document.problem_in_text(&path, (place.line, place.column, place.length), error.what())
+                    }
+                    None => document.problem(&path, error.what()),
+                })
+            }));
         }
+        Err(error) => problems.push(document.problem(&["view"], error.to_string())),
     }
     (views, outlines)
 }
@@ -292,6 +334,11 @@ async fn views(
 /// The streams whose tables are good.
 fn whole(streams: &BTreeMap<Name, Option<StreamConfig>>) -> BTreeMap<Name, StreamConfig> {
     streams.iter().filter_map(|(name, stream)| Some((name.clone(), stream.clone()?))).collect()
+}
+
+/// Whether a word of `sql` is `name`.
+fn mentions(sql: &str, name: &Name) -> bool {
+    sql.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word.eq_ignore_ascii_case(name.as_str()))
 }
 
 fn token(document: &Document, problems: &mut Vec<Problem>) -> Option<Token> {
@@ -324,24 +371,30 @@ fn listen(document: &Document, overrides: &Overrides, token: bool, problems: &mu
              listen_anyone = true (--listen-anyone) if everyone who reaches it may read and push"
         );
         problems.push(match overrides.listen {
-            Some(_) => Problem { line: 0, key: "--listen".to_owned(), what },
+            Some(_) => Problem { key: "--listen".to_owned(), what, ..Problem::default() },
             None => document.problem(&["listen"], what),
         });
     }
     address
 }
 
+/// The standing audit's keys.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct VerifyKeys {
+    /// How often everything that is new is counted again: "off", or a span of time of at least a second. Default: 1h.
+    #[serde(rename = "every")]
+    _every: Option<String>,
+    /// How fast it reads, at most. Default: 64 MiB.
+    bytes_per_second: Option<ByteSize>,
+}
+
 /// `[verify]`: when the standing audit runs.
 fn verify(document: &Document, problems: &mut Vec<Problem>) -> AuditSettings {
-    #[derive(Default, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Keys {
-        every: Option<String>,
-        bytes_per_second: Option<ByteSize>,
-    }
     let default = AuditSettings::default();
-    let keys: Keys = keep(optional(document, &["verify"]), problems).flatten().unwrap_or_default();
-    let every = match keys.every.as_deref() {
+    let keys: VerifyKeys = all(document, &["verify"], problems).unwrap_or_default();
+    // Also where another key is wrong.
+    let every = match document.get(&["verify", "every"]).and_then(Value::as_str) {
         None => default.every,
         Some("off") => None,
         Some(text) => match text.parse::<Span>() {
@@ -357,9 +410,7 @@ fn verify(document: &Document, problems: &mut Vec<Problem>) -> AuditSettings {
 }
 
 fn store(document: &Document, problems: &mut Vec<Problem>) -> Options {
-    let Some(options) = keep(optional::<Options>(document, &["store"]), problems).flatten() else {
-        return Options::default();
-    };
+    let Some(options) = all::<Options>(document, &["store"], problems) else { return Options::default() };
     if let Err(error) = options.check() {
         problems.push(document.explain(vec!["store".to_owned()], &error.to_string()));
     }

@@ -11,7 +11,9 @@ mod outcome;
 mod output;
 mod patience;
 mod reload;
+mod schema_words;
 mod service;
+mod whom;
 mod within;
 
 use std::{process::ExitCode, time::Duration};
@@ -27,6 +29,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Lakehead's version, for people and for the status.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The version with the commit that it was built from, where that is known: `0.1.0 (ce3618b)`.
+const VERSION_AND_COMMIT: &str = concat!(env!("CARGO_PKG_VERSION"), env!("LAKEHEAD_COMMIT"));
 
 /// How long threads that are still at work may take when all is done.
 const END_WITHIN: Duration = Duration::from_secs(2);

@@ -1,13 +1,15 @@
-//! How a command ends: 0 done, 1 failed, 2 wrong usage or pipeline, 3 `verify` found a difference.
+//! How a command ends: 0 done, 1 failed, 2 wrong usage, pipeline or name, 3 what was looked at is not as it should be.
 
-use std::process::ExitCode;
+use std::{fmt, process::ExitCode};
+
+use lakehead_model::{Kind, hint::printable};
 
 use crate::config::Problems;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The command line or the pipeline is wrong: exit code 2.
+    /// The command line, the pipeline or the statement is wrong, or names what is not there: exit code 2.
     Usage(String),
     /// It was right, and failed: exit code 1.
     Failed(anyhow::Error),
@@ -21,30 +23,60 @@ pub(crate) type Outcome = Result<(), Failure>;
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
-        match error.downcast::<Problems>() {
-            Ok(problems) => Self::Usage(problems.to_string()),
-            Err(error) => Self::Failed(error),
+        if is_theirs(&error) {
+            return Self::Usage(told(&error));
         }
+        Self::Failed(error)
     }
 }
+
+/// Whether whoever asked must change something: the pipeline file, the statement, a name.
+fn is_theirs(error: &anyhow::Error) -> bool {
+    let is_wrong = |error: &lakehead_query::Error| {
+        error.kind() == Kind::Invalid && !matches!(error, lakehead_query::Error::Limit(_))
+    };
+    error.chain().any(|cause| {
+        cause.is::<Problems>()
+            || cause.is::<Refused>()
+            || cause.downcast_ref::<lakehead_query::Error>().is_some_and(is_wrong)
+            || matches!(cause.downcast_ref(), Some(lakehead_store::Error::NoStream { .. }))
+            || match cause.downcast_ref() {
+                Some(lakehead_engine::Error::Query(error) | lakehead_engine::Error::View { source: error, .. }) => {
+                    is_wrong(error)
+                }
+                _ => false,
+            }
+    })
+}
+
+/// What a process answers to a request that is wrong, in its words.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// Tells a person, and the shell.
 pub(crate) fn report(outcome: Outcome) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(what)) => {
-            eprintln!("{what}");
-            ExitCode::from(2)
-        }
-        Err(Failure::Failed(error)) => {
-            eprintln!("lakehead: {}", told(&error));
-            ExitCode::from(1)
-        }
-        Err(Failure::Differs(what)) => {
-            eprintln!("lakehead: {what}");
-            ExitCode::from(3)
-        }
+        Err(Failure::Usage(what)) => tell(&what, 2),
+        Err(Failure::Failed(error)) => tell(&told(&error), 1),
+        Err(Failure::Differs(what)) => tell(&what, 3),
     }
+}
+
+/// Every end that is none that was asked for is told in the same way.
+fn tell(what: &str, code: u8) -> ExitCode {
+    // A message may quote what came from outside; its own lines stay.
+    let lines: Vec<_> = what.lines().map(|line| printable(line)).collect();
+    eprintln!("{}", lines.join("\n"));
+    ExitCode::from(code)
 }
 
 /// An error with its causes, each said once: many messages carry their cause's words already.

@@ -122,9 +122,11 @@ pub(crate) fn text(file: &Path) -> anyhow::Result<String> {
         bail!("{name} grows beyond {limit} while it is read, so this is hardly a pipeline file");
     }
     String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        anyhow!("{name}:{line}: a byte here is no UTF-8; save the file as UTF-8")
+        let at = error.utf8_error().valid_up_to();
+        let (before, byte) = (String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned(), error.as_bytes()[at]);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+        anyhow!("{name}:{line}:{column}: the byte {byte:#04x} is no UTF-8; save the file as UTF-8")
     })
 }
 

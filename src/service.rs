@@ -205,9 +205,9 @@ impl Service {
                 SourceState::Opening => "connecting",
                 SourceState::CatchingUp => "catching up",
                 SourceState::Live => "live",
-                SourceState::Away { .. } => "away, trying again",
-                SourceState::Waiting { .. } => "waiting for the disk",
-                SourceState::Ended => "at its end",
+                SourceState::Away { .. } => "upstream away, trying again",
+                SourceState::Waiting { .. } => "waiting to write",
+                SourceState::Ended => "ended",
                 SourceState::Failed { .. } => "failed",
             };
             format!("{name} {state}")

@@ -18,7 +18,7 @@ use clap::Args;
 use lakehead_model::{ByteSize, Name};
 use lakehead_store::{SegmentFile, Store, holder};
 
-use crate::{ask::directory, outcome::Outcome, patience::with_progress, service::grouped, within::Within};
+use crate::{outcome::Outcome, patience::with_progress, service::grouped, whom::Elsewhere, within::Within};
 
 /// How often a folder that changes while it is copied is begun anew.
 const TRIES_MAX: usize = 20;
@@ -50,8 +50,8 @@ struct Copied {
     unchanged: u64,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
-    let data = directory(arguments.data)?;
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+    let data = whom.directory(arguments.data, "backup")?;
     let to = arguments.to;
     let begun = Instant::now();
     let copied = with_progress("copying", async |_| {
@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     println!(
         "{} files, {} copied, {} were there already, in {:.1} s; {} is a data directory like another",
         grouped(copied.files),
-        ByteSize(copied.bytes),
+        ByteSize(copied.bytes).rounded(),
         grouped(copied.unchanged),
         begun.elapsed().as_secs_f64(),
         to.display()

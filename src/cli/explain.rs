@@ -2,12 +2,13 @@
 
 use clap::{Args, Subcommand};
 use lakehead_connector_api::SourceSpec;
+use lakehead_model::hint::instead;
 use serde_json::Value;
 
 use crate::{
-    config::instead,
     outcome::{Failure, Outcome},
     output::say,
+    schema_words::kind,
 };
 
 #[derive(Debug, Args)]
@@ -63,41 +64,6 @@ fn settings(schema: &Value) -> String {
         text.push('\n');
     }
     text
-}
-
-/// What a value may be, in a word.
-fn kind(schema: &Value, value: &Value) -> String {
-    if let Some(name) = value["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-        return match name {
-            "Span" => "a span of time, as in \"30s\"".to_owned(),
-            "ByteSize" => "a size, as in \"64 MiB\"".to_owned(),
-            _ => kind(schema, &schema["$defs"][name]),
-        };
-    }
-    if let Some(options) = value["anyOf"].as_array().or(value["oneOf"].as_array()) {
-        let kinds: Vec<_> = options.iter().filter(|option| option["type"] != "null").map(|o| kind(schema, o)).collect();
-        return kinds.join(" or ");
-    }
-    let plain = |name: &str| {
-        match name {
-            "string" => "text",
-            "integer" => "whole number",
-            "boolean" => "true or false",
-            "object" => "table",
-            other => return other.to_owned(),
-        }
-        .to_owned()
-    };
-    match (&value["enum"], &value["type"]) {
-        (Value::Array(values), _) => values.iter().map(Value::to_string).collect::<Vec<_>>().join(" or "),
-        (_, Value::String(name)) if name == "array" => format!("array of {}", kind(schema, &value["items"])),
-        (_, Value::String(name)) => plain(name),
-        (_, Value::Array(names)) => {
-            let names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null").map(plain);
-            names.collect::<Vec<_>>().join(" or ")
-        }
-        _ => value["const"].as_str().map_or_else(|| "any".to_owned(), |text| format!("{text:?}")),
-    }
 }
 
 /// The manual's first paragraph on one line, without the kind's own name.

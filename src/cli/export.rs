@@ -21,11 +21,11 @@ use lakehead_query::{Lake, Limits, format::RowWriter};
 use lakehead_store::Store;
 
 use crate::{
-    ask::directory,
     outcome::{Failure, Outcome},
     output::output,
     patience::with_progress,
     service::grouped,
+    whom::Elsewhere,
     within::Within,
 };
 
@@ -71,6 +71,7 @@ enum Time {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
+    #[value(alias = "ndjson")]
     Jsonl,
     Parquet,
 }
@@ -82,12 +83,12 @@ enum Compress {
     Zstd,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     if arguments.format == Form::Parquet && arguments.compress != Compress::None {
         return Err(Failure::Usage("Parquet is compressed in itself: leave --compress out".into()));
     }
     let sql = sql(&arguments).map_err(Failure::Usage)?;
-    let data = directory(arguments.data.clone())?;
+    let data = whom.directory(arguments.data.clone(), "export")?;
     if arguments.output.as_os_str() != "-" {
         let own = Within::of(&data).with_context(|| format!("looking into {}", data.display()))?;
         if own.holds(&arguments.output) {
@@ -100,7 +101,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let begun = Instant::now();
     let (rows, bytes) = with_progress("exporting", async |bar| export(&arguments, &data, &sql, &bar).await).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    eprintln!("{} rows, {} written in {seconds:.1} s", grouped(rows), ByteSize(bytes));
+    eprintln!("{} rows, {} written in {seconds:.1} s", grouped(rows), ByteSize(bytes).rounded());
     Ok(())
 }
 
@@ -174,7 +175,10 @@ async fn write(
     out: Counted,
     bar: &ProgressBar,
 ) -> anyhow::Result<(u64, Counted)> {
-    let mut rows = lake.rows(sql).await?;
+    // The person wrote only the condition, which stands last, in parentheses.
+    let condition = arguments.filter.as_deref().unwrap_or(sql);
+    let written_at = sql.rfind(condition).map_or(0, |at| sql[..at].chars().count());
+    let mut rows = lake.rows(sql).await.map_err(|error| error.of_part(condition, written_at))?;
     let out = Packed::new(out, arguments.compress)?;
     let mut writer = match (arguments.format, arguments.stream.is_some()) {
         (Form::Jsonl, true) => RowWriter::verbatim(out),

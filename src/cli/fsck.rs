@@ -7,17 +7,18 @@ use std::{
 
 use clap::Args;
 use lakehead_engine::records;
-use lakehead_model::Name;
-use lakehead_store::{Checked, Severity, Store, Witness, holder, marker};
+use lakehead_model::{ByteSize, Name, hint::instead};
+use lakehead_store::{Checked, Finding, Severity, Store, Witness, holder, marker};
+use serde_json::{Value, json};
 
 use super::table::Table;
 use crate::{
-    ask::directory,
     clock::SystemClock,
     outcome::{Failure, Outcome},
     output::say,
     patience::with_progress,
     service::grouped,
+    whom::Elsewhere,
 };
 
 #[derive(Debug, Args)]
@@ -32,10 +33,13 @@ pub(crate) struct Arguments {
     /// file that is replaced is kept in the folder quarantine. Not while a process runs on the directory.
     #[arg(long)]
     repair: bool,
+    /// What was found as JSON: an array of streams.
+    #[arg(long, conflicts_with = "repair")]
+    json: bool,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
-    let data = directory(arguments.data)?;
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+    let data = whom.directory(arguments.data, "fsck")?;
     if arguments.repair
         && let Some(running) = holder(&data)?
     {
@@ -48,44 +52,39 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let store = Store::open_read_only(&data)?;
     let names = match arguments.stream {
         Some(name) if !store.names()?.contains(&name) => {
-            let known: Vec<_> = store.names()?.iter().map(ToString::to_string).collect();
-            return Err(Failure::Usage(format!("there is no stream {name}; there are: {}", known.join(", "))));
+            let known = store.names()?;
+            let known = instead(name.as_str(), known.iter().map(Name::as_str));
+            return Err(Failure::Usage(format!("there is no stream {:?}; {known}", name.as_str())));
         }
         Some(name) => vec![name],
         None => store.names()?,
     };
     let checked = check(store, names, witnesses.clone()).await?;
     let records = records::damaged(&data);
-    say(table(&checked))?;
-    for (stream, checked) in &checked {
-        for finding in &checked.findings {
-            let lost = match finding.lost {
-                (from, to) if from < to => {
-                    format!("; the events from offset {from} up to, and not with, {to} are lost")
-                }
-                _ => String::new(),
-            };
+    if arguments.json {
+        let mut found: Vec<Value> = checked.iter().map(document).collect();
+        found.extend(
+            records.iter().map(
+                |record| json!({ "record": record.path, "damaged": true, "what": record.what, "lost": record.lost }),
+            ),
+        );
+        say(format_args!("{:#}\n", Value::Array(found)))?;
+    } else {
+        tell(&checked)?;
+        for record in &records {
             println!(
-                "{}: {stream}: {} at byte {}: {}{lost}\n    repair: {}",
-                finding.severity,
-                finding.path.display(),
-                finding.at,
-                finding.what,
-                finding.repair
+                "damage: {}: {}\n    repair: it is moved to the quarantine; then {}",
+                record.path.display(),
+                record.what,
+                record.lost
             );
         }
     }
     let damaged: Vec<&Name> = checked.iter().filter(|(_, found)| found.is_damaged()).map(|(name, _)| name).collect();
-    for record in &records {
-        println!(
-            "damage: {}: {}\n    repair: it is moved to the quarantine; then {}",
-            record.path.display(),
-            record.what,
-            record.lost
-        );
-    }
     if damaged.is_empty() && records.is_empty() && !mark {
-        println!("no damage");
+        if !arguments.json {
+            println!("no damage");
+        }
         return Ok(());
     }
     if !arguments.repair {
@@ -116,6 +115,57 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     Err(Failure::Differs(
         "the damage above was repaired; views that counted the lost events differ from the log now".into(),
     ))
+}
+
+/// What was found, for people.
+fn tell(checked: &[(Name, Checked)]) -> std::io::Result<()> {
+    say(table(checked))?;
+    for (stream, checked) in checked {
+        for finding in &checked.findings {
+            let lost = match finding.lost {
+                (from, to) if from < to => {
+                    format!("; the events from offset {from} up to, and not with, {to} are lost")
+                }
+                _ => String::new(),
+            };
+            say(format_args!(
+                "{}: {stream}: {} at byte {}: {}{lost}\n    repair: {}\n",
+                finding.severity,
+                finding.path.display(),
+                finding.at,
+                finding.what,
+                finding.repair
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+/// What was found in one stream, as JSON.
+fn document((stream, found): &(Name, Checked)) -> Value {
+    let finding = |finding: &Finding| {
+        json!({
+            "severity": finding.severity.to_string(),
+            "path": finding.path,
+            "at_byte": finding.at,
+            "what": finding.what,
+            "lost_from": finding.lost.0,
+            "lost_before": finding.lost.1,
+            "repair": finding.repair,
+        })
+    };
+    json!({
+        "stream": stream,
+        "segments": found.segments,
+        "sealed": found.sealed,
+        "blocks": found.blocks,
+        "events": found.events,
+        "bytes": found.bytes,
+        "first_offset": found.offsets.0,
+        "end_offset": found.offsets.1,
+        "damaged": found.is_damaged(),
+        "findings": found.findings.iter().map(finding).collect::<Vec<_>>(),
+    })
 }
 
 /// Whether the mark of the data directory was damaged; with `repair` it is made anew, and without nothing more can be read.
@@ -156,7 +206,7 @@ async fn check(
 }
 
 fn table(checked: &[(Name, Checked)]) -> Table {
-    let mut table = Table::new(["stream", "segments", "sealed", "blocks", "events", "bytes", "offsets", "findings"]);
+    let mut table = Table::new(["stream", "segments", "sealed", "blocks", "events", "size", "offsets", "findings"]);
     for (name, found) in checked {
         let damage = found.findings.iter().filter(|finding| finding.severity == Severity::Damage).count();
         let notices = found.findings.len() - damage;
@@ -166,7 +216,7 @@ fn table(checked: &[(Name, Checked)]) -> Table {
             grouped(found.sealed),
             grouped(found.blocks),
             grouped(found.events),
-            grouped(found.bytes),
+            ByteSize(found.bytes).rounded(),
             format!("{} to {}", found.offsets.0, found.offsets.1),
             format!("{damage} damage, {notices} notices"),
         ]);

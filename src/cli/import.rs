@@ -29,19 +29,20 @@ use lakehead_engine::{
     imports::Imports,
     schemas,
 };
-use lakehead_model::{ByteSize, Name};
+use lakehead_model::{ByteSize, Name, hint::instead};
 use lakehead_store::{Options, Store, Stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::run::load;
 use crate::{
-    ask::{Process, Source, directory},
+    ask::{Process, Source},
     clock::SystemClock,
     config,
     outcome::{Failure, Outcome},
     patience::with_progress,
     service::{Signals, grouped},
+    whom::Elsewhere,
     within::Within,
 };
 
@@ -138,12 +139,12 @@ struct Own {
     under_way: VecDeque<(UnderWay, Arc<str>)>,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     let stream = Name::new(&arguments.stream).map_err(|error| Failure::Usage(error.to_string()))?;
-    let data = data(&arguments).await?;
+    let data = data(&arguments, whom).await?;
     let input = input(&arguments.paths, &data)?;
     let base = source_name(&input, &arguments)?;
-    let opened = Opened::find(&arguments, &stream).await?;
+    let opened = Opened::find(&arguments, &stream, data.clone(), whom).await?;
     let (source, cursor) = choose(&opened, &stream, &base, arguments.again).await?;
     let stand: Option<Stand> = match &cursor {
         None => None,
@@ -203,7 +204,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         "{} events and {} rejects into {stream}; {} passed in {seconds:.1} s ({} events/s)",
         grouped(imported.events),
         grouped(imported.rejects),
-        ByteSize(bytes),
+        ByteSize(bytes).rounded(),
         grouped(per_second(imported.events, seconds)),
     );
     if imported.rejects > 0 {
@@ -228,13 +229,13 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
 }
 
 /// The data directory that is imported into.
-async fn data(arguments: &Arguments) -> Result<PathBuf, Failure> {
+async fn data(arguments: &Arguments, whom: &Elsewhere) -> Result<PathBuf, Failure> {
     match &arguments.pipeline {
         Some(file) => {
             let overrides = config::Overrides { data: arguments.data.clone(), ..config::Overrides::default() };
             Ok(load(Some(file.clone()), None, overrides).await?.data)
         }
-        None => directory(arguments.data.clone()),
+        None => whom.directory(arguments.data.clone(), "import"),
     }
 }
 
@@ -269,8 +270,8 @@ fn show(bar: &ProgressBar, read: &AtomicU64, total: Option<u64>, imported: &Impo
     let bytes = read.load(Ordering::Relaxed);
     let rate = grouped(per_second(imported.events, begun.elapsed().as_secs_f64()));
     bar.set_position(bytes);
-    let of = total.map_or(String::new(), |total| format!(" of {}", ByteSize(total)));
-    bar.set_message(format!("importing, {}{of}, {rate} events/s", ByteSize(bytes)));
+    let of = total.map_or(String::new(), |total| format!(" of {}", ByteSize(total).rounded()));
+    bar.set_message(format!("importing, {}{of}, {rate} events/s", ByteSize(bytes).rounded()));
 }
 
 /// What the paths stand for; tells what is left out. Nothing of the data directory is ever read, nor what this process or the
@@ -480,7 +481,7 @@ enum Opened {
 }
 
 impl Opened {
-    async fn find(arguments: &Arguments, stream: &Name) -> Result<Self, Failure> {
+    async fn find(arguments: &Arguments, stream: &Name, data: PathBuf, whom: &Elsewhere) -> Result<Self, Failure> {
         let pipeline = match &arguments.pipeline {
             None => None,
             Some(file) => {
@@ -488,17 +489,15 @@ impl Opened {
                 Some(load(Some(file.clone()), None, overrides).await?)
             }
         };
-        let data = match &pipeline {
-            Some(pipeline) => pipeline.data.clone(),
-            None => directory(arguments.data.clone())?,
+        // Where the pipeline keeps its data may not be there yet: this is one of the commands that make it.
+        let source = match data.exists() {
+            true => Source::find(&data, whom.token()?)?,
+            false => Source::Files(data),
         };
-        let process = match data.exists() {
-            true => Source::find(&data)?,
-            false => Source::Files(data.clone()),
+        let data = match source {
+            Source::Process(process) => return Ok(Self::Process(process)),
+            Source::Files(data) => data,
         };
-        if let Source::Process(process) = process {
-            return Ok(Self::Process(process));
-        }
         let options = pipeline.as_ref().map_or_else(Options::default, |pipeline| pipeline.store.clone());
         let known = Catalog::load(&data).ok();
         let catalog = match (&known, &pipeline) {
@@ -513,9 +512,8 @@ impl Opened {
             }
         };
         if !catalog.streams.contains_key(stream) {
-            let names: Vec<_> = catalog.streams.keys().map(Name::as_str).collect();
-            let what = format!("there is no stream {stream} to import into; there are: {}", names.join(", "));
-            return Err(Failure::Usage(what));
+            let known = instead(stream.as_str(), catalog.streams.keys().map(Name::as_str));
+            return Err(Failure::Usage(format!("there is no stream {:?} to import into; {known}", stream.as_str())));
         }
         let store = Store::open(&data, options, Arc::new(SystemClock))?;
         if known.is_none() {

@@ -5,12 +5,7 @@ use std::{io::Write, path::PathBuf};
 use clap::Args;
 use lakehead_query::format::{self, Format};
 
-use crate::{
-    ask::{Source, directory},
-    outcome::Outcome,
-    output::output,
-    patience::with_progress,
-};
+use crate::{outcome::Outcome, output::output, patience::with_progress, whom::Elsewhere};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -19,17 +14,21 @@ pub(crate) struct Arguments {
     /// The data directory; without it ./data, or the demo's.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// How the answer is written: table, csv, json, ndjson, parquet or arrow.
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    /// How the answer is written: table, csv, json, jsonl, parquet or arrow.
+    #[arg(long, value_name = "FORMAT", default_value = "table", conflicts_with = "json")]
     format: Format,
+    /// As --format json.
+    #[arg(long)]
+    json: bool,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
-    let source = Source::find(&directory(arguments.data)?)?;
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+    let source = whom.source(arguments.data)?;
     let answer = with_progress("counting", async |progress| source.query(&arguments.sql, &progress).await).await?;
     let mut out = output();
-    format::write(&answer, arguments.format, &mut out)?;
-    if arguments.format == Format::Json {
+    let format = if arguments.json { Format::Json } else { arguments.format };
+    format::write(&answer, format, &mut out)?;
+    if format == Format::Json {
         writeln!(out)?;
     }
     if answer.truncated {

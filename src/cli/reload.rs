@@ -9,14 +9,15 @@ use anyhow::anyhow;
 use clap::Args;
 
 use crate::{
-    ask::{Source, directory},
+    ask::Source,
     outcome::{Failure, Outcome},
     output::say,
+    whom::Elsewhere,
 };
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Streams, sources, views and [verify] can change while running; data, listen, token and [store] take a \
+    after_help = "Streams, sources, views, panels and [verify] can change while running; data, listen, token and [store] take a \
                   restart. SIGHUP does the same and says what came of it in the log. Exit code 2: the file is refused, \
                   with everything that is wrong, and the process goes on as it was."
 )]
@@ -26,9 +27,8 @@ pub(crate) struct Arguments {
     data: Option<PathBuf>,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
-    let data = directory(arguments.data)?;
-    let process = match Source::find(&data)? {
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+    let process = match whom.source(arguments.data)? {
         Source::Process(process) => process,
         Source::Files(data) => {
             let what = "no process runs on it, and `lakehead run FILE` reads its file when it starts";

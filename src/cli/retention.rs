@@ -1,12 +1,13 @@
-//! `lakehead retention`: what the retention rules of a pipeline would remove now, and who holds what.
+//! `lakehead retention`: what the retention rules of a pipeline would remove now, and who holds what. It removes nothing
+//! unless it is told to apply them.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use clap::Args;
-use lakehead_engine::offline;
-use lakehead_model::{Clock, Name};
+use lakehead_engine::{Pipeline, offline};
+use lakehead_model::{ByteSize, Clock, Name};
 use lakehead_store::{Retention, RetentionPlan, Store};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{run::load, table::Table};
 use crate::{
@@ -16,87 +17,121 @@ use crate::{
     outcome::{Failure, Outcome},
     output::say,
     service::grouped,
+    whom::Elsewhere,
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The pipeline file whose rules count; with a running process, that process's own rules count.
+    /// The pipeline file whose rules count; where a process runs, that process's own rules count.
     pipeline: Option<PathBuf>,
-    /// The data directory, in place of the pipeline's `data`.
+    /// The data directory; without it the pipeline's, else ./data, or the demo's.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Says what would be removed, and removes nothing. Without it a running process is left to do so itself, which it
-    /// does every minute.
+    /// Removes what the rules say. A running process does so itself, every minute.
+    #[arg(long, conflicts_with = "dry_run")]
+    apply: bool,
+    /// Says what would be removed, and removes nothing; that is so without --apply, too.
     #[arg(long)]
     dry_run: bool,
+    /// As JSON: an object by stream, bytes as they are.
+    #[arg(long)]
+    json: bool,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
-    let overrides = Overrides { data: arguments.data, ..Overrides::default() };
-    let pipeline = load(arguments.pipeline, None, overrides).await?;
-    if let Source::Process(process) = Source::find(&pipeline.data)? {
-        if !arguments.dry_run {
-            return Err(Failure::Usage(
-                "a process runs on this directory and removes what its rules say every minute; \
-                 with --dry-run it says what that would be now"
-                    .to_owned(),
-            ));
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+    let Arguments { pipeline, data, apply, dry_run: _, json } = arguments;
+    let named = pipeline.is_some();
+    let pipeline = match pipeline {
+        Some(file) => Some(load(Some(file), None, Overrides { data: data.clone(), ..Overrides::default() }).await?),
+        None => None,
+    };
+    let source = whom.source(pipeline.as_ref().map(|pipeline| pipeline.data.clone()).or(data))?;
+    let data = match source {
+        Source::Process(process) if apply => {
+            return Err(Failure::Usage(format!(
+                "{} removes what its rules say every minute by itself; without --apply it says what that would be now",
+                process.name()
+            )));
         }
-        return Ok(say(asked(&process.retention().await?))?);
+        Source::Process(process) => {
+            if named {
+                eprintln!("{} answers: its own rules count", process.name());
+            }
+            return tell(&process.retention().await?, json);
+        }
+        Source::Files(data) => data,
+    };
+    let Some(pipeline) = pipeline else {
+        return Err(Failure::Usage(format!(
+            "no process runs on {}, and the rules stand in the pipeline file: lakehead retention FILE --data {}",
+            data.display(),
+            data.display()
+        )));
+    };
+    let plans = planned(&pipeline, &data, apply).await?;
+    tell(&shown(&plans), json)?;
+    if plans.is_empty() {
+        eprintln!("no stream of this pipeline has a rule (retention, retention_bytes): everything is kept");
     }
-    let rules: BTreeMap<Name, Retention> = pipeline
-        .streams
-        .iter()
-        .filter(|(_, stream)| stream.retention != Retention::default())
-        .map(|(name, stream)| (name.clone(), stream.retention))
-        .collect();
-    let store = if arguments.dry_run {
-        Store::open_read_only(&pipeline.data)?
-    } else {
-        Store::open(&pipeline.data, pipeline.store.clone(), std::sync::Arc::new(SystemClock))?
+    eprintln!("{}", if apply { "removed" } else { "nothing was removed; --apply removes it" });
+    Ok(())
+}
+
+/// What the rules of `pipeline` say of `data`, and, with `apply`, does it.
+async fn planned(
+    pipeline: &Pipeline,
+    data: &std::path::Path,
+    apply: bool,
+) -> anyhow::Result<BTreeMap<Name, RetentionPlan>> {
+    let rules = pipeline.streams.iter().map(|(name, stream)| (name, stream.retention));
+    let rules: BTreeMap<&Name, Retention> = rules.filter(|(_, rule)| *rule != Retention::default()).collect();
+    let store = match apply {
+        true => Store::open(data, pipeline.store.clone(), Arc::new(SystemClock))?,
+        false => Store::open_read_only(data)?,
     };
     let mut plans = BTreeMap::new();
     for name in store.names()? {
         let Some(rule) = rules.get(&name) else { continue };
         let stream = store.stream(&name)?;
-        let needs = offline::needs(&pipeline.data, &name, stream.head().end).await?;
+        let needs = offline::needs(data, &name, stream.head().end).await?;
         let plan = stream.plan_retention(rule, SystemClock.now(), &needs)?;
-        if !arguments.dry_run {
+        if apply {
             stream.retain(&plan)?;
         }
         plans.insert(name, plan);
     }
-    say(planned(&plans))?;
-    println!("{}", if arguments.dry_run { "nothing was removed" } else { "done" });
-    Ok(store.close()?)
+    store.close()?;
+    Ok(plans)
 }
 
-const HEADS: [&str; 6] = ["stream", "segments", "bytes", "events up to", "held bytes", "held by"];
-
-fn planned(plans: &BTreeMap<Name, RetentionPlan>) -> Table {
-    let mut table = Table::new(HEADS);
-    for (name, plan) in plans {
+/// The plans as a process answers them.
+fn shown(plans: &BTreeMap<Name, RetentionPlan>) -> Value {
+    let shown = plans.iter().map(|(name, plan)| {
         let held: u64 = plan.held.iter().map(|expired| expired.bytes).sum();
         let by: Vec<String> = plan.needs.iter().map(|need| format!("{} from {}", need.by, need.from)).collect();
-        table.row([
-            name.to_string(),
-            grouped(plan.remove.len() as u64),
-            grouped(plan.bytes()),
-            plan.remove.last().map_or("-".to_owned(), |last| last.end_offset.to_string()),
-            grouped(held),
-            by.join(", "),
-        ]);
-    }
-    table
+        let document = json!({
+            "segments": plan.remove.len(),
+            "bytes": plan.bytes(),
+            "until": plan.remove.last().map(|last| last.end_offset),
+            "held_bytes": held,
+            "held_by": by,
+        });
+        (name.to_string(), document)
+    });
+    Value::Object(shown.collect())
 }
 
-fn asked(answer: &Value) -> Table {
-    let mut table = Table::new(HEADS);
+fn tell(answer: &Value, json: bool) -> Outcome {
+    if json {
+        return Ok(say(format_args!("{answer:#}\n"))?);
+    }
+    let mut table = Table::new(["stream", "segments", "size", "events up to", "held", "held by"]);
     for (name, plan) in answer.as_object().into_iter().flatten() {
-        let number = |key: &str| grouped(plan[key].as_u64().unwrap_or(0));
+        let bytes = |key: &str| ByteSize(plan[key].as_u64().unwrap_or(0)).rounded();
         let by: Vec<&str> = plan["held_by"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let until = plan["until"].as_u64().map_or("-".to_owned(), |until| until.to_string());
-        table.row([name.clone(), number("segments"), number("bytes"), until, number("held_bytes"), by.join(", ")]);
+        let segments = grouped(plan["segments"].as_u64().unwrap_or(0));
+        table.row([name.clone(), segments, bytes("bytes"), until, bytes("held_bytes"), by.join(", ")]);
     }
-    table
+    Ok(say(table)?)
 }

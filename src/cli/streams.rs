@@ -2,23 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
 use clap::Args;
+use indicatif::ProgressBar;
 use lakehead_engine::{
     catalog::Catalog,
     offline::{Looked, look_back},
     schemas,
 };
-use lakehead_model::{ColumnType, EventTimeRule, Name, StreamSchema, TimeFormat};
+use lakehead_model::{ByteSize, ColumnType, EventTimeRule, Name, StreamSchema, TimeFormat, hint::instead};
 use lakehead_store::Store;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::table::Table;
 use crate::{
-    ask::{Source, directory},
-    outcome::Outcome,
+    ask::{Process, Source},
+    outcome::{Failure, Outcome},
     output::say,
     service::grouped,
+    whom::Elsewhere,
 };
 
 #[derive(Debug, Args)]
@@ -28,86 +29,148 @@ pub(crate) struct Arguments {
     /// The data directory; without it ./data, or the demo's.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// As JSON: an array of objects, numbers as they are.
+    #[arg(long)]
+    json: bool,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
-    let data = directory(arguments.data)?;
-    let table = match (arguments.stream, Source::find(&data)?) {
-        (Some(stream), _) => columns(&data, &stream)?,
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+    let source = whom.source(arguments.data)?;
+    let rows = match (&arguments.stream, &source) {
+        (Some(stream), Source::Process(process)) => match process.data() {
+            Some(data) => columns(data, stream)?,
+            None => columns_elsewhere(process, &source, stream).await?,
+        },
+        (Some(stream), Source::Files(data)) => columns(data, stream)?,
         (None, Source::Process(process)) => running(&process.status().await?),
-        (None, Source::Files(data)) => lying(&data)?,
+        (None, Source::Files(data)) => lying(data)?,
     };
-    Ok(say(table)?)
+    if arguments.json {
+        return Ok(say(format_args!("{:#}\n", Value::Array(rows)))?);
+    }
+    Ok(match arguments.stream {
+        Some(_) => say(shown_columns(&rows)),
+        None => say(shown_streams(&rows)),
+    }?)
 }
 
 /// How many of the last events are looked at for those that do not fit the columns.
 pub(crate) const LOOK_BACK_EVENTS: u64 = 10_000;
 
-const HEADS: [&str; 6] = ["stream", "events", "raw bytes", "on disk", "last received", "no event time"];
+fn running(status: &Value) -> Vec<Value> {
+    let streams = status["streams"].as_object().into_iter().flatten();
+    let row = |(name, stream): (&String, &Value)| {
+        json!({
+            "stream": name,
+            "events": stream["events"],
+            "raw_bytes": stream["raw_bytes"],
+            "stored_bytes": stream["stored_bytes"],
+            "last_received": stream["last_received"],
+            "event_times": stream["event_times"],
+        })
+    };
+    streams.map(row).collect()
+}
 
-fn running(status: &Value) -> Table {
-    let mut table = Table::new(HEADS);
-    for (name, stream) in status["streams"].as_object().into_iter().flatten() {
-        let number = |key: &str| grouped(stream[key].as_u64().unwrap_or(0));
-        let received = stream["last_received"].as_str().unwrap_or("-").to_owned();
-        let times = &stream["event_times"];
+fn lying(data: &Path) -> anyhow::Result<Vec<Value>> {
+    let store = Store::open_read_only(data)?;
+    let row = |name: Name| {
+        let stream = store.stream(&name)?;
+        let (head, stats) = (stream.head(), stream.stats());
+        Ok(json!({
+            "stream": name,
+            "events": head.end.since(head.start),
+            "raw_bytes": stats.raw_bytes,
+            "stored_bytes": stats.stored_bytes,
+            "last_received": head.received_time.map(|time| time.to_string()),
+        }))
+    };
+    store.names()?.into_iter().map(row).collect()
+}
+
+fn shown_streams(rows: &[Value]) -> Table {
+    let mut table = Table::new(["stream", "events", "raw bytes", "on disk", "last received", "no event time"]);
+    for row in rows {
+        let text = |key: &str| row[key].as_str().unwrap_or("-").to_owned();
+        let bytes = |key: &str| ByteSize(row[key].as_u64().unwrap_or(0)).rounded();
+        let events = grouped(row["events"].as_u64().unwrap_or(0));
+        let times = &row["event_times"];
         let count = |key: &str| grouped(times[key].as_u64().unwrap_or(0));
         let untimed = match times["without"].as_u64().unwrap_or(0) {
             0 => "-".to_owned(),
             _ => format!("{} of {} since the start", count("without"), count("events")),
         };
-        table.row([name.clone(), number("events"), number("raw_bytes"), number("stored_bytes"), received, untimed]);
+        table.row([text("stream"), events, bytes("raw_bytes"), bytes("stored_bytes"), text("last_received"), untimed]);
     }
     table
 }
 
-fn lying(data: &Path) -> anyhow::Result<Table> {
-    let store = Store::open_read_only(data)?;
-    let mut table = Table::new(HEADS);
-    for name in store.names()? {
-        let stream = store.stream(&name)?;
-        let (head, stats) = (stream.head(), stream.stats());
-        let received = head.received_time.map_or("-".to_owned(), |time| time.to_string());
-        let events = grouped(head.end.since(head.start));
-        let (raw, stored) = (grouped(stats.raw_bytes), grouped(stats.stored_bytes));
-        table.row([name.to_string(), events, raw, stored, received, "-".to_owned()]);
-    }
-    Ok(table)
+/// A column: its name, its type, and where it comes from.
+fn column(name: &str, column_type: &str, from: impl Into<String>) -> Value {
+    json!({ "column": name, "type": column_type, "from": from.into() })
 }
 
-fn columns(data: &Path, stream: &str) -> anyhow::Result<Table> {
+fn columns(data: &Path, stream: &str) -> Result<Vec<Value>, Failure> {
     let schemas = schemas(&Catalog::load(data)?.stream_configs());
-    let schema = schemas.get(stream).ok_or_else(|| {
-        let known: Vec<_> = schemas.keys().map(ToString::to_string).collect();
-        anyhow!("there is no stream {stream:?}; there are: {}", known.join(", "))
-    })?;
+    let schema = schemas.get(stream).ok_or_else(|| unknown(stream, schemas.keys().map(Name::as_str)))?;
     let looked = look_at(data, stream, schema)?;
-    let mut table = Table::new(["column", "type", "from", "do not fit"]);
-    let misfits = |count: u64| match count {
-        0 => "-".to_owned(),
-        count => format!("{} of the last {}", grouped(count), grouped(looked.events)),
-    };
-    let mut row = |name: &str, kind: &str, from: String| {
-        let count = match name {
+    let rules: Vec<_> = schema.event_time.iter().map(rule).collect();
+    let mut rows = vec![
+        column("event_offset", "int64", "its position in the stream"),
+        column("event_time", "timestamp", if rules.is_empty() { "-".into() } else { rules.join(", else ") }),
+        column("received_time", "timestamp", "when Lakehead first saw it"),
+    ];
+    for one in &schema.columns {
+        let path = one.path.join(".");
+        let from = one.equals.as_ref().map_or(path.clone(), |text| format!("{path} is {text:?}"));
+        rows.push(column(&one.name, type_name(one.column_type), from));
+    }
+    rows.push(column("data", "text", "the event itself"));
+    for row in &mut rows {
+        let count = match row["column"].as_str().unwrap_or_default() {
             "event_time" => looked.without_event_time,
             name => looked.mistyped.get(name).copied().unwrap_or(0),
         };
-        table.row([name.to_owned(), kind.to_owned(), from, misfits(count)]);
-    };
-    row("event_offset", "int64", "its position in the stream".into());
-    let rules: Vec<_> = schema.event_time.iter().map(rule).collect();
-    row("event_time", "timestamp", if rules.is_empty() { "-".into() } else { rules.join(", else ") });
-    row("received_time", "timestamp", "when Lakehead first saw it".into());
-    for column in &schema.columns {
-        let path = column.path.join(".");
-        let from = column.equals.as_ref().map_or(path.clone(), |text| format!("{path} is {text:?}"));
-        row(&column.name, type_name(column.column_type), from);
+        row["do_not_fit"] = count.into();
+        row["of_the_last"] = looked.events.into();
     }
-    row("data", "text", "the event itself".into());
     if let Some(why) = &looked.why {
-        eprintln!("{} have no event time: {why}", misfits(looked.without_event_time));
+        let (without, events) = (grouped(looked.without_event_time), grouped(looked.events));
+        eprintln!("{without} of the last {events} have no event time: {why}");
     }
-    Ok(table)
+    Ok(rows)
+}
+
+/// The columns of a stream of a process elsewhere: what SQL sees of them.
+async fn columns_elsewhere(process: &Process, source: &Source, stream: &str) -> Result<Vec<Value>, Failure> {
+    let status = process.status().await?;
+    let known: Vec<&str> = status["streams"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    if !known.contains(&stream) {
+        return Err(unknown(stream, known));
+    }
+    let answer = source.query(&format!("SELECT * FROM \"{stream}\" LIMIT 0"), &ProgressBar::hidden()).await?;
+    let row =
+        |field: &arrow::datatypes::FieldRef| column(field.name(), &lakehead_query::type_name(field.data_type()), "-");
+    Ok(answer.schema.fields().iter().map(row).collect())
+}
+
+fn unknown<'a>(stream: &str, known: impl IntoIterator<Item = &'a str>) -> Failure {
+    Failure::Usage(format!("there is no stream {stream:?}; {}", instead(stream, known)))
+}
+
+fn shown_columns(rows: &[Value]) -> Table {
+    let mut table = Table::new(["column", "type", "from", "do not fit"]);
+    for row in rows {
+        let text = |key: &str| row[key].as_str().unwrap_or("-").to_owned();
+        let misfits = match row["do_not_fit"].as_u64() {
+            None | Some(0) => "-".to_owned(),
+            Some(count) => {
+                format!("{} of the last {}", grouped(count), grouped(row["of_the_last"].as_u64().unwrap_or(0)))
+            }
+        };
+        table.row([text("column"), text("type"), text("from"), misfits]);
+    }
+    table
 }
 
 /// How the last events fit the columns; nothing where there are none yet.

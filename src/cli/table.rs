@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use lakehead_model::hint::printable;
+
 /// Rows under heads.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -15,7 +17,7 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.to_vec());
+        self.rows.push(cells.iter().map(|cell| printable(cell).into_owned()).collect());
     }
 }
 

@@ -6,17 +6,18 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
-use lakehead_model::{Name, Offset};
+use lakehead_model::{Name, Offset, hint::instead};
 use lakehead_query::format::{self, Format};
 use lakehead_store::Store;
 use serde::Deserialize;
 
 use crate::{
-    ask::{Process, Source, directory},
+    ask::{Process, Source},
     outcome::{Failure, Outcome},
+    whom::Elsewhere,
 };
 
 /// How often a running process is asked for more: four times a second is live to a person.
@@ -43,9 +44,9 @@ struct Row {
     data: String,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     let stream = Name::new(&arguments.stream).map_err(|error| Failure::Usage(error.to_string()))?;
-    let outcome = match Source::find(&directory(arguments.data)?)? {
+    let outcome = match whom.source(arguments.data)? {
         Source::Files(data) => {
             let outcome = from_files(&data, &stream, arguments.last);
             eprintln!("no process runs on {}, so nothing more will come", data.display());
@@ -54,9 +55,13 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         Source::Process(process) => follow(process, &stream, arguments.last).await,
     };
     match outcome {
-        Err(error) if seen_enough(&error) => Ok(()),
-        outcome => Ok(outcome?),
+        Err(Failure::Failed(error)) if seen_enough(&error) => Ok(()),
+        outcome => outcome,
     }
+}
+
+fn unknown<'a>(stream: &Name, known: impl IntoIterator<Item = &'a str>) -> Failure {
+    Failure::Usage(format!("there is no stream {:?}; {}", stream.as_str(), instead(stream.as_str(), known)))
 }
 
 /// Whether whoever reads our output has closed it.
@@ -64,13 +69,12 @@ fn seen_enough(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-async fn follow(process: Process, stream: &Name, last: u64) -> anyhow::Result<()> {
+async fn follow(process: Process, stream: &Name, last: u64) -> Outcome {
     let status = process.status().await?;
     let streams = &status["streams"];
-    let end = streams[stream.as_str()]["end"].as_u64().ok_or_else(|| {
-        let known: Vec<_> = streams.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-        anyhow!("there is no stream {stream}; there are: {}", known.join(", "))
-    })?;
+    let end = streams[stream.as_str()]["end"]
+        .as_u64()
+        .ok_or_else(|| unknown(stream, streams.as_object().into_iter().flatten().map(|(name, _)| name.as_str())))?;
     let source = Source::Process(process);
     let mut next = end.saturating_sub(last);
     loop {
@@ -95,12 +99,11 @@ async fn follow(process: Process, stream: &Name, last: u64) -> anyhow::Result<()
     }
 }
 
-fn from_files(data: &Path, name: &Name, last: u64) -> anyhow::Result<()> {
+fn from_files(data: &Path, name: &Name, last: u64) -> Outcome {
     let store = Store::open_read_only(data)?;
     let names = store.names()?;
     if !names.contains(name) {
-        let known: Vec<_> = names.iter().map(ToString::to_string).collect();
-        return Err(anyhow!("there is no stream {name}; there are: {}", known.join(", ")));
+        return Err(unknown(name, names.iter().map(Name::as_str)));
     }
     let stream = store.stream(name)?;
     let from = Offset(stream.head().end.0.saturating_sub(last));

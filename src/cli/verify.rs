@@ -15,16 +15,17 @@ use lakehead_engine::{
     catalog::Catalog,
     status::AuditStatus,
 };
-use lakehead_model::{Name, Timestamp};
+use lakehead_model::{Name, Timestamp, hint::instead};
 use lakehead_query::ViewAudit;
 
 use super::table::Table;
 use crate::{
-    ask::{Source, directory},
+    ask::Source,
     outcome::{Failure, Outcome},
     output::output,
     patience::with_progress,
     service::grouped,
+    whom::Elsewhere,
 };
 
 /// Streams that are always there.
@@ -51,28 +52,53 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["stream", "view", "since", "format"])]
     last: bool,
     /// How the report is written.
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    #[arg(long, value_name = "FORMAT", default_value = "table", conflicts_with = "json")]
     format: Form,
+    /// As --format json.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
     /// For people: what does not add up in full, the rest in sums.
+    #[value(alias = "text")]
     Table,
     /// Everything, each minute too.
     Json,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
-    let data = directory(arguments.data.clone())?;
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+    let source = whom.source(arguments.data.clone())?;
+    let data = match &source {
+        Source::Files(data) => Some(data.as_path()),
+        Source::Process(process) => process.data(),
+    };
     if arguments.last {
-        return last(&data);
+        let Some(data) = data else {
+            let what =
+                "--last reads the data directory, which is elsewhere; leave it out, or see `audit` in /v1/status";
+            return Err(Failure::Usage(what.to_owned()));
+        };
+        return last(data);
     }
-    let source = Source::find(&data)?;
-    let scope = scope(&arguments, &Catalog::load(&data)?)?;
+    let scope = match (data, &source) {
+        (None, Source::Process(process)) => {
+            let status = process.status().await?;
+            let names = |kind: &str| -> Vec<String> {
+                status[kind].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+            };
+            scope(&arguments, names("streams"), names("views"))?
+        }
+        (data, _) => {
+            let catalog = Catalog::load(data.unwrap_or(Path::new(".")))?;
+            let streams = catalog.streams.keys().map(Name::as_str).chain(BUILT_IN).map(str::to_owned).collect();
+            scope(&arguments, streams, catalog.views.keys().map(ToString::to_string).collect())?
+        }
+    };
     let report = with_progress("counting again", async |progress| source.verify(&scope, &progress).await).await?;
     let mut out = output();
-    match arguments.format {
+    match if arguments.json { Form::Json } else { arguments.format } {
         Form::Table => write!(out, "{}", told(&report))?,
         Form::Json => {
             serde_json::to_writer_pretty(&mut out, &report)?;
@@ -112,16 +138,14 @@ fn last(data: &Path) -> Outcome {
     }
 }
 
-fn scope(arguments: &Arguments, catalog: &Catalog) -> Result<Scope, Failure> {
-    let streams: Vec<&str> = catalog.streams.keys().map(Name::as_str).chain(BUILT_IN).collect();
-    let views: Vec<&str> = catalog.views.keys().map(Name::as_str).collect();
-    let known = |what: &str, asked: &Option<String>, there: &[&str]| match asked {
+fn scope(arguments: &Arguments, streams: Vec<String>, views: Vec<String>) -> Result<Scope, Failure> {
+    let known = |what: &str, asked: &Option<String>, there: &[String]| match asked {
         None => Ok(None),
-        Some(name) if there.contains(&name.as_str()) => Ok(Some(Name::new(name).map_err(|e| anyhow!(e))?)),
-        Some(name) => Err(Failure::Usage(format!(
-            "there is no {what} {name:?} in this directory; there are: {}",
-            there.join(", ")
-        ))),
+        Some(name) if there.contains(name) => Ok(Some(Name::new(name).map_err(|e| anyhow!(e))?)),
+        Some(name) => {
+            let known = instead(name, there.iter().map(String::as_str));
+            Err(Failure::Usage(format!("there is no {what} {name:?} in this directory; {known}")))
+        }
     };
     Ok(Scope {
         stream: known("stream", &arguments.stream, &streams)?,

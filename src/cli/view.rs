@@ -4,15 +4,16 @@ use std::{io::Write, path::PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
-use lakehead_model::Name;
+use lakehead_model::{Name, hint::printable};
 use lakehead_query::{ExplainedRow, Explanation, Question, ViewDifference};
 
 use crate::{
-    ask::{Process, Source, directory},
+    ask::{Process, Source},
     outcome::{Failure, Outcome},
     output::{output, say},
     patience::with_progress,
     service::grouped,
+    whom::Elsewhere,
 };
 
 #[derive(Debug, Args)]
@@ -58,8 +59,11 @@ struct Explain {
     #[arg(long, value_name = "N", default_value_t = 100)]
     events: usize,
     /// How it is written.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    #[arg(long, value_name = "FORMAT", default_value = "table", conflicts_with = "json")]
     format: Form,
+    /// As --format json.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -67,8 +71,11 @@ struct Diff {
     #[command(flatten)]
     named: Named,
     /// How it is written.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    #[arg(long, value_name = "FORMAT", default_value = "table", conflicts_with = "json")]
     format: Form,
+    /// As --format json.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -83,28 +90,29 @@ struct Changes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
     /// For people.
+    #[value(name = "table", alias = "text")]
     Text,
     /// Everything, as JSON.
     Json,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     match arguments.command {
-        Command::Explain(arguments) => explain(arguments).await,
-        Command::Diff(arguments) => diff(arguments).await,
+        Command::Explain(arguments) => explain(arguments, whom).await,
+        Command::Diff(arguments) => diff(arguments, whom).await,
         Command::Rebuild(Named { name, data }) => {
-            process(data, "rebuilds a view")?.act(&name, "rebuild").await?;
+            process(whom, data, "rebuilds a view")?.act(&name, "rebuild").await?;
             Ok(say(format_args!(
                 "{name} is built anew beside the one that answers; `lakehead views` tells how far it is\n"
             ))?)
         }
         Command::Swap(Named { name, data }) => {
-            process(data, "swaps a view")?.act(&name, "swap").await?;
+            process(whom, data, "swaps a view")?.act(&name, "swap").await?;
             Ok(say(format_args!("{name} answers with its new SQL\n"))?)
         }
         Command::Changes(Changes { named, after }) => {
             let (lines, position) =
-                process(named.data, "tells changes")?.changes(&named.name, after.as_deref()).await?;
+                process(whom, named.data, "tells changes")?.changes(&named.name, after.as_deref()).await?;
             let mut out = output();
             out.write_all(&lines)?;
             out.flush()?;
@@ -115,9 +123,8 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
 }
 
 /// The process on a data directory: what is asked for takes one.
-fn process(data: Option<PathBuf>, does: &str) -> Result<Process, Failure> {
-    let data = directory(data)?;
-    match Source::find(&data)? {
+fn process(whom: &Elsewhere, data: Option<PathBuf>, does: &str) -> Result<Process, Failure> {
+    match whom.source(data)? {
         Source::Process(process) => Ok(process),
         Source::Files(data) => {
             Err(Failure::Failed(anyhow!("no process runs on {}, and it is the process that {does}", data.display())))
@@ -125,9 +132,10 @@ fn process(data: Option<PathBuf>, does: &str) -> Result<Process, Failure> {
     }
 }
 
-async fn explain(arguments: Explain) -> Outcome {
-    let Explain { named, filter, rows, events, format } = arguments;
-    let source = Source::find(&directory(named.data)?)?;
+async fn explain(arguments: Explain, whom: &Elsewhere) -> Outcome {
+    let Explain { named, filter, rows, events, format, json } = arguments;
+    let format = if json { Form::Json } else { format };
+    let source = whom.source(named.data)?;
     let question = Question { filter, rows: Some(rows), events: Some(events) };
     let explanation =
         with_progress("counting", async |progress| source.explain(&named.name, &question, &progress).await).await?;
@@ -161,7 +169,7 @@ fn told(explanation: &Explanation) -> String {
 }
 
 fn told_row(row: &ExplainedRow) -> String {
-    let mut text = format!("\n{}\n", row.row);
+    let mut text = format!("\n{}\n", printable(&row.row.to_string()));
     let way = row.by_way_of.map(|rows| format!(" by way of {} rows", grouped(rows))).unwrap_or_default();
     let recount = match (&row.recount, row.agrees) {
         (_, true) => "counted again they give this row".to_owned(),
@@ -173,7 +181,7 @@ fn told_row(row: &ExplainedRow) -> String {
         text.push_str(&format!("  {note}\n"));
     }
     for event in &row.shown {
-        text.push_str(&format!("  {:>10}  {}\n", event.offset, event.event));
+        text.push_str(&format!("  {:>10}  {}\n", event.offset, printable(event.event.get())));
     }
     let hidden = row.events.saturating_sub(row.shown.len() as u64);
     if hidden > 0 {
@@ -182,9 +190,10 @@ fn told_row(row: &ExplainedRow) -> String {
     text
 }
 
-async fn diff(arguments: Diff) -> Outcome {
-    let Diff { named, format } = arguments;
-    let found = process(named.data, "holds both views")?.difference(&named.name).await?;
+async fn diff(arguments: Diff, whom: &Elsewhere) -> Outcome {
+    let Diff { named, format, json } = arguments;
+    let format = if json { Form::Json } else { format };
+    let found = process(whom, named.data, "holds both views")?.difference(&named.name).await?;
     let mut out = output();
     match format {
         Form::Json => {

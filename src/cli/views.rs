@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
 use clap::Args;
 use lakehead_engine::catalog::Catalog;
-use serde_json::Value;
+use lakehead_model::{Name, hint::instead};
+use serde_json::{Value, json};
 
 use super::table::Table;
 use crate::{
-    ask::{Source, directory},
-    outcome::Outcome,
+    ask::Source,
+    outcome::{Failure, Outcome},
     output::say,
     service::{build, grouped},
+    whom::Elsewhere,
 };
 
 #[derive(Debug, Args)]
@@ -22,18 +23,47 @@ pub(crate) struct Arguments {
     /// The data directory; without it ./data, or the demo's.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// As JSON: an array of objects, as /v1/status has them.
+    #[arg(long)]
+    json: bool,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Outcome {
-    let data = directory(arguments.data)?;
+pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+    let source = whom.source(arguments.data)?;
     if let Some(name) = arguments.view {
-        let catalog = Catalog::load(&data)?;
-        let known = || catalog.views.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let view = catalog.views.get(name.as_str());
-        let view = view.ok_or_else(|| anyhow!("there is no view {name:?}; there are: {}", known()))?;
-        return Ok(say(format_args!("{}\n", view.sql.trim()))?);
+        let data = match &source {
+            Source::Files(data) => data,
+            Source::Process(process) => process.data().ok_or_else(|| {
+                let what = "the SQL of a view is read from the data directory, which is elsewhere; leave the name out";
+                Failure::Usage(what.to_owned())
+            })?,
+        };
+        let catalog = Catalog::load(data)?;
+        let view = catalog.views.get(name.as_str()).ok_or_else(|| {
+            let known = instead(&name, catalog.views.keys().map(Name::as_str));
+            Failure::Usage(format!("there is no view {name:?}; {known}"))
+        })?;
+        let sql = view.sql.trim();
+        return Ok(match arguments.json {
+            true => say(format_args!("{:#}\n", json!({ "view": name, "sql": sql }))),
+            false => say(format_args!("{sql}\n")),
+        }?);
     }
-    match Source::find(&data)? {
+    match source {
+        Source::Process(process) if arguments.json => {
+            let status = process.status().await?;
+            let views = status["views"].as_object().into_iter().flatten().map(|(name, view)| {
+                let mut view = view.clone();
+                view["view"] = name.as_str().into();
+                view
+            });
+            say(format_args!("{:#}\n", Value::Array(views.collect())))?;
+        }
+        Source::Files(data) if arguments.json => {
+            let catalog = Catalog::load(&data)?;
+            let views = catalog.views.iter().map(|(name, view)| json!({ "view": name, "sql": view.sql.trim() }));
+            say(format_args!("{:#}\n", Value::Array(views.collect())))?;
+        }
         Source::Process(process) => {
             let status = process.status().await?;
             let mut table =
@@ -78,14 +108,14 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
 /// What a view is doing, and the one that is built to take its place.
 fn state(view: &Value) -> String {
     let own = match view["failed"].as_str() {
-        Some(failed) => failed.to_owned(),
-        None => building(view).unwrap_or_else(|| "good".to_owned()),
+        Some(failed) => format!("stands still: {failed}"),
+        None => building(view).unwrap_or_else(|| "live".to_owned()),
     };
     match &view["next"] {
         Value::Null => own,
         next if next["waits"] == true => format!("{own}; a new one is built: `lakehead view diff`, then `swap`"),
         next => match next["failed"].as_str() {
-            Some(failed) => format!("{own}; the new one: {failed}"),
+            Some(failed) => format!("{own}; the new one stands still: {failed}"),
             None => format!("{own}; the new one: {}", building(next).unwrap_or_else(|| "ready".to_owned())),
         },
     }
@@ -101,17 +131,15 @@ fn building(view: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn a_build_is_told_with_what_is_left() {
-        assert_eq!(state(&json!({"state": "live"})), "good");
+        assert_eq!(state(&json!({"state": "live"})), "live");
         let view = json!({"state": "building", "fraction": 0.429, "seconds_left": 170.0});
         assert_eq!(state(&view), "building 42 %, about 3 min left");
         let view = json!({"state": "live", "next": {"state": "building", "fraction": 0.0, "seconds_left": null}});
-        assert_eq!(state(&view), "good; the new one: building 0 %");
-        assert_eq!(state(&json!({"state": "failed", "failed": "no room"})), "no room");
+        assert_eq!(state(&view), "live; the new one: building 0 %");
+        assert_eq!(state(&json!({"state": "failed", "failed": "no room"})), "stands still: no room");
     }
 }

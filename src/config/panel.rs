@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 
 use lakehead_engine::dashboard::{PanelConfig, PanelKind, PanelOf, PanelValue, PanelWidth};
-use lakehead_model::{Name, StreamSchema};
+use lakehead_model::{Name, StreamSchema, hint::instead};
 use lakehead_query::{Outline, Step, Values};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{document::Document, problem::Problem, problem::instead, tables};
+use super::{document::Document, problem::Problem, tables};
 
 /// Panels that a pipeline may ask for: many screens full.
 const PANELS_MAX: usize = 200;
@@ -19,25 +20,43 @@ const WINDOWS_MAX: u32 = 500;
 /// The longest title and note, in characters.
 const WORDS_MAX: usize = 120;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+pub(super) struct Keys {
+    /// The view that it shows; this or `stream`.
     view: Option<String>,
+    /// The stream that it shows; this or `view`.
     stream: Option<String>,
+    /// Its heading, at most 120 characters. Default: the name, in words.
     title: Option<String>,
+    /// Words beside the heading, at most 120 characters.
     note: Option<String>,
+    /// How it shows what it shows: "bars", "lines", "points", "ranks" or "table" of a view, "events" or "rate" of a
+    /// stream, "none" for no panel. Default: by the columns; of a stream "events".
+    #[schemars(with = "Option<String>")]
     kind: Option<PanelKind>,
+    /// How much of a wide page it takes: "third", "half", "two_thirds" or "full". Default: "half".
+    #[schemars(with = "Option<String>")]
     width: Option<PanelWidth>,
+    /// The numbers to draw, "-column" downwards. Default: all, four at most.
     #[serde(default)]
     values: Vec<String>,
+    /// The column that tells series apart, or is ranked. Default: by the columns.
     series: Option<String>,
+    /// Names for values of `series`, as in { true = "bots", false = "people" }. Default: the values.
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    /// How many windows, from 1 to 500; of a ranking, over how many it counts. Default: 60, of a ranking 1.
     windows: Option<u32>,
+    /// Of a table its columns; of events the headline, then what stands below it; of a ranking what stands beside the name.
+    /// Default: as many as fit.
     #[serde(default)]
     columns: Vec<String>,
+    /// Of events two columns; by how much the second is more stands beside the headline.
     change: Option<(String, String)>,
+    /// Of events a column that is true where one is left out.
     hide: Option<String>,
+    /// Of events and rankings where the headline leads to, with columns in braces.
     link: Option<String>,
 }
 

@@ -2,24 +2,34 @@
 
 use lakehead_engine::pipeline::StreamConfig;
 use lakehead_json::TimeReader;
-use lakehead_model::{ByteSize, Column, ColumnType, EventTimeRule, Name, Span, StreamSchema, TimeFormat};
+use lakehead_model::{
+    ByteSize, Column, ColumnType, EventTimeRule, Name, Span, StreamSchema, TimeFormat, hint::instead,
+};
 use lakehead_store::Retention;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{document::Document, problem::Problem, problem::instead};
+use super::{document::Document, problem::Problem};
 
 /// Columns that every stream has, so that no schema may declare them.
 const EVERY_STREAM_HAS: [&str; 4] = ["event_offset", "event_time", "received_time", "data"];
 
 /// A stream's keys.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Keys {
-    schema: Option<String>,
+pub(super) struct Keys {
+    /// A built-in schema: "json", or "mediawiki/recentchange". Default: "json", which has no columns of its own.
+    #[serde(rename = "schema")]
+    _schema: Option<String>,
+    /// Columns of the stream's own: name = path, or name = { path, type, equals }, in this order.
     #[serde(default, rename = "columns")]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     _columns: serde_json::Map<String, Value>,
+    /// Where the event time stands: a path as in "meta.dt", { path, format }, or an array of these, of which the first that
+    /// is there wins. Default: as the schema says.
     #[serde(default, rename = "event_time")]
+    #[schemars(with = "Option<String>")]
     _event_time: Value,
     /// How long events are kept, by received time. Default: for ever.
     retention: Option<Span>,
@@ -27,18 +37,22 @@ struct Keys {
     retention_bytes: Option<ByteSize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ColumnKeys {
+pub(super) struct ColumnKeys {
+    /// Where the value stands: keys with dots between them, as in "length.new", or an array of keys.
     path: Keyed,
+    /// Its type; what is no such value is NULL. Default: "text".
     #[serde(rename = "type")]
     column_type: Option<ColumnType>,
+    /// Makes the column true or false: whether the text there is this one.
     equals: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct TimeKeys {
+pub(super) struct TimeKeys {
+    /// Where the time stands: keys with dots between them, as in "meta.dt", or an array of keys.
     path: Keyed,
     /// How it is written there. Default: RFC 3339; with a zone ISO 8601.
     format: Option<TimeFormat>,
@@ -48,7 +62,7 @@ struct TimeKeys {
     zone: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a path is text as in \"length.new\", or its keys as in [\"length\", \"new\"]")]
 enum Keyed {
     Dotted(String),
@@ -71,16 +85,12 @@ impl Keyed {
 /// Reads the stream `name`.
 pub(super) fn read(document: &Document, name: &str, problems: &mut Vec<Problem>) -> Option<StreamConfig> {
     let path = ["stream", name];
-    let keys: Keys = match document.read(&path) {
-        Ok(keys) => keys,
-        Err(problem) => {
-            problems.push(problem);
-            return None;
-        }
-    };
     let before = problems.len();
+    let keys: Keys = document.read_all(&path, problems).unwrap_or_default();
     let columns_path = ["stream", name, "columns"];
-    let mut schema = match keys.schema.as_deref() {
+    // Also where another key is wrong.
+    let asked = document.get(&["stream", name, "schema"]).and_then(Value::as_str);
+    let mut schema = match asked {
         Some(schema) if StreamSchema::BUILTIN.contains(&schema) => StreamSchema::builtin(schema).unwrap_or_default(),
         Some(schema) => {
             let what =

@@ -104,6 +104,13 @@ impl Lakehead {
         process
     }
 
+    /// The same in a folder of its own.
+    pub(crate) fn start_in(folder: &Path, words: &[&str]) -> Self {
+        let mut binary = binary();
+        binary.current_dir(folder);
+        Self::start_as(binary, words)
+    }
+
     /// Starts `run` on a simulated upstream.
     pub(crate) fn run_on(upstream: &Self, data: &Path) -> Self {
         let url = format!("http://{}/v2/stream/recentchange", upstream.address);

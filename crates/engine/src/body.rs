@@ -308,6 +308,7 @@ mod tests {
         check("\n\n", Some("application/x-ndjson"), &[], &[]);
         check(" ", None, &[], &[]);
     }
+
     #[test]
     fn a_byte_order_mark_before_the_body_is_passed_over() {
         check("\u{feff}{\"a\":1}", None, &["{\"a\":1}"], &[]);
@@ -318,8 +319,10 @@ mod tests {
     #[test]
     fn tiny_events_come_in_parts_and_none_is_lost_at_a_seam() {
         let count = EVENTS_MAX * 2 + 7;
-        for body in ["1\n".repeat(count), format!("[{}1]", "1,".repeat(count - 1))] {
-            let mut documents = Documents::of(&Bytes::from(body), None);
+        let lines = ("1\n".repeat(count), Some("application/x-ndjson"));
+        let array = (format!("[{}1]", "1,".repeat(count - 1)), None);
+        for (body, content_type) in [lines, array] {
+            let mut documents = Documents::of(&Bytes::from(body), content_type);
             let (mut taken, mut parts, mut refusals) = (0, 0, Refusals::default());
             loop {
                 let part = documents.part(&mut refusals);

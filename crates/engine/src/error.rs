@@ -56,6 +56,14 @@ pub enum Error {
         /// How many one may have.
         limit: usize,
     },
+    /// A body was kept in several writes, and one of them failed.
+    #[error("the first {accepted} events of the body are kept, and then: {source}; send the rest")]
+    PartlyPushed {
+        /// How many are kept.
+        accepted: u64,
+        /// Why not all.
+        source: Box<Error>,
+    },
     /// There is no event in the body.
     #[error("the body holds no event: send one JSON document, an array of them, or one on each line")]
     EmptyBody,
@@ -110,6 +118,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Store(error) => error.kind(),
+            Self::PartlyPushed { source, .. } => source.kind(),
             Self::Query(error) | Self::View { source: error, .. } => error.kind(),
             Self::Pipeline(_)
             | Self::TakesRestart(_)

@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, LazyLock, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -16,6 +16,7 @@ use lakehead_json::EventTimes;
 use lakehead_model::{ByteSize, EventBatch, Name, Offset, Reject, StreamSchema};
 use lakehead_store::{Append, Appender, Stream};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::{
     Error,
@@ -144,7 +145,12 @@ impl Gateway {
         let (content_type, mut pushing) = (content_type.map(str::to_owned), Pushing::default());
         let documents =
             blocking_if(body.len() > INLINE_BYTES_MAX, move || Documents::of(&body, content_type.as_deref()));
-        self.take(documents.await?, key, &mut pushing).await?;
+        if let Err(error) = self.take(documents.await?, key, &mut pushing).await {
+            return Err(match pushing.pushed.accepted {
+                0 => error,
+                accepted => Error::PartlyPushed { accepted, source: Box::new(error) },
+            });
+        }
         if pushing.documents == 0 {
             return Err(Error::EmptyBody);
         }
@@ -240,11 +246,17 @@ impl Gateway {
     }
 }
 
-/// Does `work`, away from the threads that serve everyone if it is `much`.
+/// How many large bodies are taken apart at once: on half of the cores, so that the rest goes on whatever is pushed.
+static TURNS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))));
+
+/// Does `work`, away from the threads that serve everyone and in its turn if it is `much`.
 async fn blocking_if<T: Send + 'static>(much: bool, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     if !much {
         return Ok(work());
     }
+    // It is never closed.
+    let _turn = TURNS.acquire().await;
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(format!("taking a body apart: {error}")))
 }
 

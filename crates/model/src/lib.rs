@@ -6,6 +6,7 @@
 mod batch;
 mod columns;
 mod cursor;
+pub mod hint;
 mod kind;
 mod name;
 mod offset;

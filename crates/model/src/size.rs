@@ -27,6 +27,24 @@ impl ByteSize {
     pub const fn mib(count: u64) -> Self {
         Self(count << 20)
     }
+
+    /// For people: three digits and a unit, as in `1.43 GiB`; exact below 1 KiB.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    pub fn rounded(self) -> String {
+        let Some((unit, bytes)) = UNITS.iter().take(4).rev().filter(|(_, bytes)| self.0 >= *bytes).next_back() else {
+            return self.to_string();
+        };
+        let number = self.0 as f64 / *bytes as f64;
+        let digits = if number >= 99.95 {
+            0
+        } else if number >= 9.995 {
+            1
+        } else {
+            2
+        };
+        format!("{number:.digits$} {unit}")
+    }
 }
 
 impl FromStr for ByteSize {
@@ -75,6 +93,21 @@ impl schemars::JsonSchema for ByteSize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn for_people_a_size_has_three_digits() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_536, "1.50 KiB"),
+            (12_345_678, "11.8 MiB"),
+            (1_047_500_000, "999 MiB"),
+            (1 << 30, "1.00 GiB"),
+            (u64::MAX, "16777216 TiB"),
+        ] {
+            assert_eq!(ByteSize(bytes).rounded(), text);
+        }
+    }
 
     #[test]
     fn sizes_read_back_as_written() {

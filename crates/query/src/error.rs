@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use datafusion::error::DataFusionError;
 use lakehead_model::Kind;
 
+use crate::mistake::{self, Mistake, Placed, plainly};
+
 /// Why a query or a view could not be answered or kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,6 +22,12 @@ pub enum Error {
         /// The nearest thing that can be done.
         instead: String,
     },
+    /// The SQL is wrong in the eyes of the engine beneath; where, whoever has its text can tell.
+    #[error("{0}")]
+    Wrong(Mistake),
+    /// What stands at a place of the SQL.
+    #[error("{0}")]
+    At(Box<Placed>),
     /// A limit on memory, time or rows was reached.
     #[error("{0}")]
     Limit(String),
@@ -57,7 +65,8 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Sql(_) | Self::NotIncremental { .. } | Self::Limit(_) => Kind::Invalid,
+            Self::Sql(_) | Self::Wrong(_) | Self::NotIncremental { .. } | Self::Limit(_) => Kind::Invalid,
+            Self::At(placed) => placed.error.kind(),
             Self::Store(e) => e.kind(),
             Self::File { .. } => Kind::Unavailable,
             Self::Damaged { .. } => Kind::Corrupt,
@@ -73,34 +82,43 @@ impl Error {
 
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
-        match error.find_root() {
+        let error = match error {
+            DataFusionError::External(inner) => match inner.downcast::<Self>() {
+                Ok(ours) => return *ours,
+                Err(other) => DataFusionError::External(other),
+            },
+            other => other,
+        };
+        let root = mistake::root(&error).0;
+        match root {
             DataFusionError::External(own) if let Some(Self::Damaged { path }) = own.downcast_ref() => {
                 Self::Damaged { path: path.clone() }
             }
-            DataFusionError::ResourcesExhausted(_) => {
-                Self::Limit(format!("the query needs more memory than it may use: {}", error.strip_backtrace()))
+            DataFusionError::ResourcesExhausted(_) => Self::Limit(
+                "the query needs more memory than queries may use; ask for a shorter time range, fewer groups or fewer \
+                 columns, or keep a view of it"
+                    .to_owned(),
+            ),
+            DataFusionError::IoError(_)
+            | DataFusionError::ParquetError(_)
+            | DataFusionError::ExecutionJoin(_) => Self::Engine(plainly(&root.strip_backtrace())),
+            // A regular expression that is none comes from its own crate.
+            DataFusionError::External(inner) if !inner.to_string().contains("regex") => {
+                Self::Engine(plainly(&root.strip_backtrace()))
             }
-            DataFusionError::SQL(..) | DataFusionError::Plan(_) | DataFusionError::SchemaError(..) => {
-                Self::Sql(error.strip_backtrace())
-            }
-            // What a function of SQL says of its arguments in words of its own, as of a pattern that is too large.
-            DataFusionError::External(others) if !others.is::<Self>() => Self::Sql(others.to_string()),
-            DataFusionError::NotImplemented(_) | DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => {
-                Self::Sql(error.strip_backtrace())
-            }
-            _ => Self::Engine(error.strip_backtrace()),
+            _ => Self::Wrong(Mistake::of(&error)),
         }
     }
 }
 
 impl From<datafusion::arrow::error::ArrowError> for Error {
     fn from(error: datafusion::arrow::error::ArrowError) -> Self {
-        Self::Engine(error.to_string())
+        Self::Engine(plainly(&error.to_string()))
     }
 }
 
 impl From<datafusion::parquet::errors::ParquetError> for Error {
     fn from(error: datafusion::parquet::errors::ParquetError) -> Self {
-        Self::Engine(error.to_string())
+        Self::Engine(plainly(&error.to_string()))
     }
 }

@@ -1,16 +1,22 @@
 //! Writes an answer in the formats that people and programs read.
 
-use std::{io::Write, str::FromStr};
+use std::{io::Write, str::FromStr, sync::Arc};
 
 use datafusion::{
     arrow::{
-        array::{AsArray, RecordBatch},
+        array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray},
         compute::cast,
         csv::WriterBuilder as CsvWriterBuilder,
-        datatypes::{DataType, SchemaRef},
+        datatypes::{DataType, Field, Schema, SchemaRef},
         ipc::writer::StreamWriter,
-        json::{ArrayWriter, LineDelimitedWriter},
-        util::pretty::pretty_format_batches,
+        json::{
+            Writer, WriterBuilder,
+            writer::{JsonArray, LineDelimited},
+        },
+        util::{
+            display::{ArrayFormatter, FormatOptions},
+            pretty::pretty_format_batches,
+        },
     },
     parquet::{
         arrow::ArrowWriter,
@@ -18,6 +24,8 @@ use datafusion::{
         file::properties::WriterProperties,
     },
 };
+
+use lakehead_model::hint::printable;
 
 use crate::{Answer, Error, plain_types, writable};
 
@@ -41,9 +49,9 @@ pub enum Format {
     Table,
     /// Comma-separated values with a header line (RFC 4180).
     Csv,
-    /// One JSON array of objects.
+    /// One JSON array of objects; NULL is `null`, so that every row has every column.
     Json,
-    /// One JSON object a line.
+    /// One JSON object a line; NULL is `null`.
     Ndjson,
     /// A Parquet file.
     Parquet,
@@ -55,13 +63,13 @@ impl FromStr for Format {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         Ok(match text {
-            "table" => Self::Table,
+            "table" | "text" => Self::Table,
             "csv" => Self::Csv,
             "json" => Self::Json,
-            "ndjson" => Self::Ndjson,
+            "jsonl" | "ndjson" => Self::Ndjson,
             "parquet" => Self::Parquet,
             "arrow" => Self::Arrow,
-            _ => return Err(format!("{text:?} is no format; valid are table, csv, json, ndjson, parquet, arrow")),
+            _ => return Err(format!("{text:?} is no format; valid are table, csv, json, jsonl, parquet, arrow")),
         })
     }
 }
@@ -70,8 +78,8 @@ impl FromStr for Format {
 pub enum RowWriter<W: Write + Send> {
     /// The first column, which is text, as it is, a line each.
     Verbatim(W),
-    /// One JSON object a line.
-    Lines(LineDelimitedWriter<W>),
+    /// One JSON object a line; NULL is `null`.
+    Lines(Writer<W, LineDelimited>),
     /// A Parquet file.
     Parquet(Box<ArrowWriter<W>>),
 }
@@ -84,7 +92,7 @@ impl<W: Write + Send> RowWriter<W> {
 
     /// Writes JSON lines.
     pub fn lines(out: W) -> Self {
-        Self::Lines(LineDelimitedWriter::new(out))
+        Self::Lines(with_nulls().build(out))
     }
 
     /// Writes Parquet, compressed by zstd.
@@ -138,6 +146,30 @@ impl<W: Write + Send> RowWriter<W> {
     }
 }
 
+fn with_nulls() -> WriterBuilder {
+    WriterBuilder::new().with_explicit_nulls(true)
+}
+
+/// The rows as texts that a terminal may be given: what would move its cursor, colour it or turn its writing around is
+/// shown, not done.
+fn printable_rows(rows: &RecordBatch) -> Result<RecordBatch, Error> {
+    let options = FormatOptions::default();
+    let column = |column: &ArrayRef| -> Result<ArrayRef, Error> {
+        let shown = ArrayFormatter::try_new(column, &options)?;
+        let cell = |row| match column.is_null(row) {
+            true => Ok(None),
+            false => Ok(Some(printable(&shown.value(row).try_to_string()?).into_owned())),
+        };
+        let cells = (0..column.len()).map(cell).collect::<Result<StringArray, Error>>()?;
+        Ok(Arc::new(cells))
+    };
+    let columns = rows.columns().iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let name = |field: &Arc<Field>| Field::new(printable(field.name()).into_owned(), DataType::Utf8, true);
+    let schema = Arc::new(Schema::new(rows.schema().fields().iter().map(name).collect::<Vec<_>>()));
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+}
+
 /// Writes `answer` to `out`.
 ///
 /// # Errors
@@ -148,11 +180,14 @@ pub fn write(answer: &Answer, format: Format, out: &mut (dyn Write + Send)) -> R
         answer.batches.iter().try_for_each(writable::check)?;
     }
     match format {
-        Format::Table if answer.batches.is_empty() => {
-            let empty = datafusion::arrow::array::RecordBatch::new_empty(answer.schema.clone());
-            writeln!(out, "{}", pretty_format_batches(&[empty])?).map_err(failed)?;
+        Format::Table => {
+            let rows = answer.batches.iter().map(printable_rows).collect::<Result<Vec<_>, _>>()?;
+            let rows = match rows.is_empty() {
+                true => vec![printable_rows(&RecordBatch::new_empty(Arc::clone(&answer.schema)))?],
+                false => rows,
+            };
+            writeln!(out, "{}", pretty_format_batches(&rows)?).map_err(failed)?;
         }
-        Format::Table => writeln!(out, "{}", pretty_format_batches(&answer.batches)?).map_err(failed)?,
         Format::Csv => {
             let mut writer = CsvWriterBuilder::new().with_header(true).build(&mut *out);
             for batch in &answer.batches {
@@ -160,12 +195,12 @@ pub fn write(answer: &Answer, format: Format, out: &mut (dyn Write + Send)) -> R
             }
         }
         Format::Json => {
-            let mut writer = ArrayWriter::new(&mut *out);
+            let mut writer = with_nulls().build::<_, JsonArray>(&mut *out);
             writer.write_batches(&answer.batches.iter().collect::<Vec<_>>())?;
             writer.finish()?;
         }
         Format::Ndjson => {
-            let mut writer = LineDelimitedWriter::new(&mut *out);
+            let mut writer = with_nulls().build::<_, LineDelimited>(&mut *out);
             writer.write_batches(&answer.batches.iter().collect::<Vec<_>>())?;
             writer.finish()?;
         }
@@ -185,4 +220,48 @@ pub fn write(answer: &Answer, format: Format, out: &mut (dyn Write + Send)) -> R
         }
     }
     out.flush().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer() -> Answer {
+        let texts = StringArray::from(vec![Some("a\u{1b}[2Jb\nc\u{9b}\u{202e}ä"), None]);
+        let schema = Arc::new(Schema::new(vec![Field::new("t\u{7}", DataType::Utf8, true)]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(texts)]).expect("rows");
+        Answer { schema, batches: vec![batch], truncated: false }
+    }
+
+    fn written(format: Format) -> String {
+        let mut out = Vec::new();
+        write(&answer(), format, &mut out).expect("written");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn a_table_shows_control_characters_and_does_none_of_them() {
+        let table = written(Format::Table);
+        assert!(table.contains(r"a\u{1b}[2Jb\nc\u{9b}\u{202e}ä") && table.contains(r"t\u{7}"), "{table}");
+        assert!(!table.contains(|c: char| c.is_control() && c != '\n'), "{table:?}");
+        assert_eq!(table.lines().count(), 6, "{table}");
+    }
+
+    #[test]
+    fn a_null_stays_in_json() {
+        assert!(written(Format::Json).ends_with(r#",{"t\u0007":null}]"#), "{}", written(Format::Json));
+        assert_eq!(written(Format::Ndjson).lines().last(), Some(r#"{"t\u0007":null}"#));
+        let mut lines = RowWriter::lines(Vec::new());
+        lines.write(&answer().batches[0]).expect("written");
+        let lines = String::from_utf8(lines.finish().expect("whole")).expect("text");
+        assert_eq!(lines.lines().last(), Some(r#"{"t\u0007":null}"#));
+    }
+
+    #[test]
+    fn both_names_of_a_format_are_taken() {
+        for (one, other) in [("table", "text"), ("jsonl", "ndjson")] {
+            assert_eq!(one.parse::<Format>(), other.parse());
+        }
+        assert!("xml".parse::<Format>().is_err_and(|what| what.contains("jsonl")));
+    }
 }

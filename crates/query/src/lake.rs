@@ -82,20 +82,26 @@ pub struct Rows {
     stream: SendableRecordBatchStream,
     /// It has the tables, which pin what the stream reads; the plan itself only has the files' names.
     tables: SessionState,
+    /// The statement, so that what fails on a value is told with its place.
+    sql: Arc<str>,
 }
 
 impl Rows {
     /// The next rows; `None` after the last.
     #[expect(clippy::should_implement_trait, reason = "it is awaited")]
     pub fn next(&mut self) -> BoxFuture<'_, Option<Result<RecordBatch, Error>>> {
-        Box::pin(async { self.stream.next().await.map(|batch| batch.map_err(Error::from)) })
+        Box::pin(async {
+            let batch = self.stream.next().await?;
+            Some(batch.map_err(|error| Error::from(error).in_text(&self.sql, &self.tables)))
+        })
     }
 
     /// The first `rows_max` of them, and whether there are more.
-    pub(crate) async fn first(self, rows_max: usize) -> Result<Answer, Error> {
-        let Self { schema, warnings, mut stream, tables: _pinned } = self;
+    pub(crate) async fn first(mut self, rows_max: usize) -> Result<Answer, Error> {
+        let schema = Arc::clone(&self.schema);
+        let warnings = std::mem::take(&mut self.warnings);
         let (mut batches, mut rows) = (Vec::new(), 0);
-        while let Some(batch) = stream.next().await {
+        while let Some(batch) = self.next().await {
             let batch = batch?;
             let room = rows_max - rows;
             if batch.num_rows() > room {
@@ -298,38 +304,19 @@ pub(crate) fn with_tables(
 
 /// Begins to answer `sql` over the tables of `state`; `known` are the names that a message may offer.
 pub(crate) async fn begin(state: SessionState, sql: &str, known: &[String]) -> Result<Rows, Error> {
+    match planned(&state, sql).await {
+        Ok((schema, stream)) => Ok(Rows { schema, warnings: Vec::new(), stream, tables: state, sql: sql.into() }),
+        Err(error) => Err(error.in_text_with(sql, &state, known)),
+    }
+}
+
+/// The rows of a statement that only reads.
+async fn planned(state: &SessionState, sql: &str) -> Result<(SchemaRef, SendableRecordBatchStream), Error> {
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let plan = state.create_logical_plan(sql).await.map_err(|error| explain(error.into(), known))?;
+    let plan = state.create_logical_plan(sql).await?;
     read_only.verify_plan(&plan)?;
     let plan = rewrite::executable(plan)?;
     let schema = Arc::new(plan.schema().as_arrow().clone());
     let plan = state.create_physical_plan(&plan).await?;
-    let stream = execute_stream(plan, state.task_ctx())?;
-    Ok(Rows { schema, warnings: Vec::new(), stream, tables: state })
-}
-
-/// Says what tables there are where one was asked for that is not.
-fn explain(error: Error, known: &[String]) -> Error {
-    let Error::Sql(what) = &error else { return error };
-    let Some(missing) = missing_table(what) else { return error };
-    Error::Sql(format!("there is no stream or view {missing:?}; there are: {}", known.join(", ")))
-}
-
-/// The name in DataFusion's "table 'lakehead.public.NAME' not found".
-fn missing_table(what: &str) -> Option<&str> {
-    let (_, rest) = what.split_once("table '")?;
-    let (name, _) = rest.split_once("' not found")?;
-    name.rsplit('.').next()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_missing_table_is_found_in_the_message() {
-        let message = "Error during planning: table 'lakehead.public.poeple' not found";
-        assert_eq!(missing_table(message), Some("poeple"));
-        assert_eq!(missing_table("Schema error: No field named cuont"), None);
-    }
+    Ok((schema, execute_stream(plan, state.task_ctx())?))
 }

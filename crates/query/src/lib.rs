@@ -22,6 +22,7 @@ mod functions;
 mod identity;
 mod lake;
 mod latest;
+mod mistake;
 mod outline;
 mod plain_types;
 mod plan;
@@ -46,6 +47,7 @@ pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question, Selection
 pub use files::Slot;
 pub use identity::Identity;
 pub use lake::{Answer, Lake, Limits, Rows};
+pub use mistake::{Mistake, Place, Placed, type_name};
 pub use outline::{Outline, OutlineColumn, Step, Values};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
 pub use seen::seen;

@@ -377,7 +377,7 @@ async fn a_condition_that_is_met_by_another_never_fails_in_whichever_order_it_is
     let sql = format!("SELECT {HOUR}, n, count(*) AS c FROM s GROUP BY 1, 2 HAVING sum(n) <> 0 AND 100 / sum(n) > 3");
     assert_eq!(world.both(&sql).await.len(), 2);
     for join in ["JOIN", "LEFT JOIN"] {
-        let sql = format!("SELECT a.n, b.n FROM s AS a {join} s AS b ON a.n <> 0 AND 100 / a.n = b.n");
+        let sql = format!("SELECT DISTINCT a.n, b.n FROM s AS a {join} s AS b ON a.n <> 0 AND 100 / a.n = b.n");
         let found = world.query(&sql).await.unwrap_or_else(|error| panic!("{join}: {error}"));
         assert!(found.contains("50|2") && found.contains("2|50"), "{join}: {found:?}");
     }
@@ -508,7 +508,7 @@ async fn what_check_takes_runs_over_the_rarest_of_events() {
         "var_samp",
     ];
     let mut calls: Vec<String> = Vec::new();
-    for column in ["n", "d", "t", "b", "event_time", "data", "event_offset", "received_time"] {
+    for column in ["n", "d", "t", "b", "event_time"] {
         calls.extend(one.iter().map(|call| match call.ends_with("DISTINCT") {
             true => format!("{call} {column})"),
             false => format!("{call}({column})"),

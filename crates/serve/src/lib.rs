@@ -24,6 +24,7 @@ mod places;
 mod push;
 mod refusal;
 mod reload;
+pub mod routes;
 mod sign_in;
 mod sql;
 mod upkeep;

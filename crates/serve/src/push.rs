@@ -183,6 +183,7 @@ pub(crate) fn refused(error: &Error) -> Refusal {
         Error::BodyTooLarge { .. } | Error::TooManyEvents { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::KeyInFlight | Error::CursorMoved { .. } => StatusCode::CONFLICT,
         Error::Store(error) if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
+        Error::PartlyPushed { source, .. } => refused(source).status,
         other => status_of(other.kind()),
     };
     Refusal::new(status, error.to_string())

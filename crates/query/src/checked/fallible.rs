@@ -15,12 +15,15 @@ use datafusion::{
 };
 
 use super::{arithmetic, plain};
+use crate::functions;
 
 /// Functions that have an answer for every value of every type that they take.
-const SURE: [&str; 62] = [
+const SURE: [&str; 64] = [
     plain::NAME,
     EVALUATES,
-    "tumble",
+    functions::HOP,
+    functions::SESSION,
+    functions::TUMBLE,
     "ascii",
     "bit_length",
     "btrim",

@@ -47,6 +47,8 @@ pub(crate) fn time_type() -> DataType {
 pub(crate) fn config() -> SessionConfig {
     let mut config = SessionConfig::new();
     config.options_mut().sql_parser.dialect = Dialect::PostgreSQL;
+    // So that an error can say where.
+    config.options_mut().sql_parser.collect_spans = true;
     config
 }
 

@@ -33,7 +33,9 @@ pub(crate) use self::shape::{Shape, find_aggregate, groups, is_window};
 use crate::{
     Error,
     checked::{self, Mode},
-    functions, identity, rewrite,
+    functions, identity,
+    mistake::{names_in_quotes, plainly},
+    rewrite,
     run::Piece,
     sieve::Condition,
     times,
@@ -220,6 +222,15 @@ async fn compile(
     views: &BTreeMap<Name, Arc<ViewPlan>>,
 ) -> Result<ViewPlan, Error> {
     let context = planning_context(streams, views)?;
+    compile_in(&context, sql, streams, views).await.map_err(|error| error.in_text(sql, &context.state()))
+}
+
+async fn compile_in(
+    context: &SessionContext,
+    sql: &str,
+    streams: &BTreeMap<Name, StreamSchema>,
+    views: &BTreeMap<Name, Arc<ViewPlan>>,
+) -> Result<ViewPlan, Error> {
     let state = context.state();
     let logical = times::in_microseconds(state.create_logical_plan(sql).await?)?;
     let tables =
@@ -231,7 +242,7 @@ async fn compile(
         shape.pass_on(&logical, upstream);
     }
     let logical = rewrite::break_ties(logical)?;
-    let names = views_in(&context, sql, |table| views.get_key_value(table).map(|(name, _)| name.clone()));
+    let names = views_in(context, sql, |table| views.get_key_value(table).map(|(name, _)| name.clone()));
     let joined = |of: fn(&ViewPlan) -> &str, own: &str| {
         names.iter().map(|name| of(&views[name])).chain([own]).collect::<Vec<_>>().join(";\n")
     };
@@ -254,7 +265,9 @@ async fn compile(
         false => None,
     };
     let output = Arc::new(Schema::new(physical.schema().fields().clone()));
-    check_names(&output)?;
+    let given = streams.values().flat_map(|schema| schema.columns.iter().map(|column| column.name.clone()));
+    let given = given.chain(views.values().flat_map(|view| names_of(&view.output))).chain(names_in_quotes(sql));
+    check_names(&output, &given.collect())?;
 
     let mut wanted: Vec<String> = Vec::new();
     let task = context.task_ctx();
@@ -357,15 +370,22 @@ fn inputs(pieces: [Option<&Piece>; 2]) -> Vec<String> {
     names
 }
 
-fn check_names(output: &SchemaRef) -> Result<(), Error> {
+fn names_of(schema: &SchemaRef) -> Vec<String> {
+    schema.fields().iter().map(|field| field.name().clone()).collect()
+}
+
+/// Two columns of one name are refused, and those without a name of their own: `given` are names that somebody wrote.
+fn check_names(output: &SchemaRef, given: &BTreeSet<String>) -> Result<(), Error> {
     let twice = |(i, field): (usize, &Arc<Field>)| {
         output.fields().iter().take(i).any(|other| other.name() == field.name()).then(|| field.name().clone())
     };
     if let Some(twice) = output.fields().iter().enumerate().find_map(twice) {
         return Err(Error::Sql(format!("two columns are named {twice:?}; name one of them with AS")));
     }
-    if let Some(unnamed) = output.fields().iter().find(|field| field.name().contains('(')) {
-        return Err(Error::Sql(format!("the column {} has no name of its own; name it with AS", unnamed.name())));
+    let is_unnamed = |name: &String| name.contains('(') && !given.contains(name);
+    if let Some(unnamed) = output.fields().iter().find(|field| is_unnamed(field.name())) {
+        let name = plainly(unnamed.name());
+        return Err(Error::Sql(format!("the column {name} has no name of its own; name it with AS")));
     }
     Ok(())
 }

@@ -1,0 +1,351 @@
+//! Every route for people: the page docs/reference/http.md is made of this, and a test holds it against the router.
+
+use std::fmt::Write;
+
+/// One route and method.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The method.
+    pub method: &'static str,
+    /// The path; what stands in braces is chosen by the caller.
+    pub path: &'static str,
+    /// What it does, in a sentence.
+    pub what: &'static str,
+    /// What may be given beside the body, and what it means: parts of the path, of the query, headers.
+    pub parameters: &'static [(&'static str, &'static str)],
+    /// What the body is; empty when there is none.
+    pub body: &'static str,
+    /// What the answer is when all is well, and the other statuses that are this route's own.
+    pub answers: &'static [(u16, &'static str)],
+    /// What is bounded.
+    pub limits: &'static str,
+}
+
+/// Statuses that every route may answer.
+const EVERYWHERE: &[(u16, &str)] = &[
+    (
+        401,
+        "the pipeline has a token, and none or another one was given: `Authorization: Bearer TOKEN`, or the cookie of the sign-in page",
+    ),
+    (403, "a page of another origin asks"),
+    (404, "nothing is served there, or there is no stream or view of this name; the answer names what there is"),
+    (405, "the path does not take this method"),
+    (408, "the body did not come in time"),
+    (413, "the body is too large"),
+    (421, "the Host header names no address of this process; only where no token is set"),
+    (503, "it stops, or has no room at this moment; `Retry-After` says when to ask again"),
+];
+
+/// The routes, in the order of the page.
+pub const ROUTES: &[Route] = &[
+    Route {
+        method: "POST",
+        path: "/v1/streams/{name}/events",
+        what: "Takes events into a stream; answers when they are on disk.",
+        parameters: &[
+            ("`{name}`", "the stream"),
+            (
+                "`Content-Type`",
+                "`application/json` for one document or an array of them; `application/x-ndjson` for one on each line. Without it the body tells",
+            ),
+            ("`Idempotency-Key`", "a push that is repeated with the same key is kept once"),
+        ],
+        body: "JSON: a document, an array of documents, or a document on each line",
+        answers: &[
+            (
+                201,
+                "every event is committed: `{\"accepted\": 2, \"first_offset\": 17}`; with `\"repeated\": true` it was so before",
+            ),
+            (
+                207,
+                "some are committed; `invalid` lists the others with their reasons, and they are in the stream `rejects`",
+            ),
+            (400, "none is committed, with the reasons"),
+            (409, "a push with this key is being written"),
+            (507, "the disk is full; nothing of the body was kept"),
+        ],
+        limits: "a body of at most 16 MiB; 16 pushes at once, more wait",
+    },
+    Route {
+        method: "POST",
+        path: "/v1/sql",
+        what: "Answers one SELECT over streams and views ([SQL](../sql.md)).",
+        parameters: &[(
+            "`Accept`",
+            "`application/json` (an array; the default), `application/x-ndjson` (a row on each line), `text/csv`, `application/vnd.apache.arrow.stream`. NULL is `null` in JSON",
+        )],
+        body: "the statement as text",
+        answers: &[
+            (200, "the rows; `Lakehead-Truncated: true` when there are more than are let through"),
+            (400, "the statement is wrong: `error` says what, with line and column, and what would be valid"),
+            (406, "no format of `Accept` is known"),
+        ],
+        limits: "64 KiB of text, 100,000 rows, 60 s, 256 MiB of memory for all queries; some at once, more wait",
+    },
+    Route {
+        method: "GET",
+        path: "/v1/status",
+        what: "All that goes on: streams, sources, views, disk, audit, reloads. It costs no I/O.",
+        parameters: &[],
+        body: "",
+        answers: &[(200, "one JSON object")],
+        limits: "",
+    },
+    Route {
+        method: "GET",
+        path: "/v1/live",
+        what: "The same, pushed once a second, with the rows of the dashboard's panels that somebody sees.",
+        parameters: &[("`?see=`", "panels, with commas between them, as in `view:orders,stream:events`")],
+        body: "",
+        answers: &[(200, "Server-Sent Events without an end")],
+        limits: "64 listeners",
+    },
+    Route {
+        method: "POST",
+        path: "/v1/live/{client}",
+        what: "Tells which panels a listener of `/v1/live` sees from now on ([the dashboard](../dashboard.md)).",
+        parameters: &[("`{client}`", "its number, which `hello` has told it")],
+        body: "a JSON array of panels' names",
+        answers: &[(204, "it is so now"), (404, "there is no such listener")],
+        limits: "",
+    },
+    Route {
+        method: "GET",
+        path: "/healthz",
+        what: "Whether it is well, for supervisors.",
+        parameters: &[],
+        body: "",
+        answers: &[(200, "it is; notes say what is worth a look"), (503, "it is not; `reasons` says why")],
+        limits: "",
+    },
+    Route {
+        method: "GET",
+        path: "/metrics",
+        what: "Counters and gauges for Prometheus.",
+        parameters: &[],
+        body: "",
+        answers: &[(200, "the text format 0.0.4")],
+        limits: "",
+    },
+    Route {
+        method: "POST",
+        path: "/v1/verify",
+        what: "Counts everything again, now ([the audit](../verify.md)).",
+        parameters: &[],
+        body: "a JSON object with `stream`, `view` or `since`, each of which narrows it; empty for everything",
+        answers: &[(200, "the report as JSON"), (503, "another one is under way")],
+        limits: "one at a time; 4 KiB of body",
+    },
+    Route {
+        method: "POST",
+        path: "/v1/reload",
+        what: "Reads the pipeline file again ([reload](../reload.md)).",
+        parameters: &[],
+        body: "",
+        answers: &[
+            (200, "what was `added`, `removed` and `changed`"),
+            (409, "there is no file: the default pipeline, or the demo"),
+            (422, "the file is refused; `error` has everything that is wrong, with line and key"),
+        ],
+        limits: "",
+    },
+    Route {
+        method: "POST",
+        path: "/v1/views/{name}/explain",
+        what: "The raw events behind rows of a view ([views](../views.md)).",
+        parameters: &[("`{name}`", "the view")],
+        body: "a JSON object: `where` is a condition in SQL, `rows` and `events` are how many are shown; empty for the first rows",
+        answers: &[
+            (200, "the rows, the events of each, and whether they give it again"),
+            (400, "the condition is wrong"),
+        ],
+        limits: "64 KiB of body; as a query in time and memory",
+    },
+    Route {
+        method: "GET",
+        path: "/v1/views/{name}/changes",
+        what: "What has changed in closed windows since a position.",
+        parameters: &[
+            ("`{name}`", "the view"),
+            (
+                "`?after=`",
+                "the position that the answer before told in `Lakehead-Position`; without it everything that there is",
+            ),
+        ],
+        body: "",
+        answers: &[
+            (200, "JSON lines; `Lakehead-Position` says where to go on, `Lakehead-Reset` that it begins anew"),
+            (400, "the position is none"),
+        ],
+        limits: "",
+    },
+    Route {
+        method: "GET",
+        path: "/v1/views/{name}/diff",
+        what: "What changes when the view that is built beside this one takes its place.",
+        parameters: &[("`{name}`", "the view")],
+        body: "",
+        answers: &[(200, "counts, and some of the rows, as JSON"), (400, "none is built beside it")],
+        limits: "",
+    },
+    Route {
+        method: "POST",
+        path: "/v1/views/{name}/{what}",
+        what: "Does something with a view.",
+        parameters: &[
+            ("`{name}`", "the view"),
+            (
+                "`{what}`",
+                "`rebuild` builds it anew beside the one that answers; `swap` lets the one that waits take its place",
+            ),
+        ],
+        body: "",
+        answers: &[(200, "`{\"view\": …, \"done\": …}`"), (400, "none waits to take its place")],
+        limits: "",
+    },
+    Route {
+        method: "GET",
+        path: "/v1/retention",
+        what: "What the retention rules would remove now, and who holds what ([the store](../store.md)).",
+        parameters: &[],
+        body: "",
+        answers: &[(200, "an object by stream: `segments`, `bytes`, `until`, `held_bytes`, `held_by`")],
+        limits: "",
+    },
+    Route {
+        method: "POST",
+        path: "/v1/sealing/{what}",
+        what: "Pauses sealing of finished segments, or lets it go on; a new start seals again.",
+        parameters: &[("`{what}`", "`pause` or `resume`")],
+        body: "",
+        answers: &[(200, "how it is now")],
+        limits: "",
+    },
+    Route {
+        method: "GET",
+        path: "/v1/streams/{name}/import",
+        what: "Where an import stands; for `lakehead import`.",
+        parameters: &[("`{name}`", "the stream"), ("`?source=`", "the import's name")],
+        body: "",
+        answers: &[(200, "`{\"cursor\": …}`, null when there is none")],
+        limits: "",
+    },
+    Route {
+        method: "POST",
+        path: "/v1/streams/{name}/import",
+        what: "Takes the next lines of an import; for `lakehead import`.",
+        parameters: &[
+            ("`{name}`", "the stream"),
+            ("`?source=`", "the import's name"),
+            ("`?from=`, `?first_line=`, `?cut=`", "where the lines come from, for what is refused"),
+            ("`?event_time=`", "the field with the event time, in place of the stream's"),
+            ("`Lakehead-Cursor`", "where the import stands behind these lines, as JSON"),
+            ("`Lakehead-Cursor-Expected`", "where it stands before them; without it at its beginning"),
+        ],
+        body: "whole lines of JSON",
+        answers: &[(200, "how many are `events` and `rejects`"), (409, "it stands elsewhere; `cursor` says where")],
+        limits: "a body of at most 16 MiB",
+    },
+    Route {
+        method: "GET",
+        path: "/",
+        what: "The dashboard.",
+        parameters: &[],
+        body: "",
+        answers: &[(200, "HTML"), (401, "the sign-in page, for browsers")],
+        limits: "",
+    },
+    Route {
+        method: "GET",
+        path: "/assets/{folder}/{name}",
+        what: "The dashboard's files; their addresses change with what is in them.",
+        parameters: &[],
+        body: "",
+        answers: &[(200, "a file that may be kept for a year")],
+        limits: "",
+    },
+    Route {
+        method: "POST",
+        path: "/sign-in",
+        what: "Takes the token of the sign-in page's form and keeps it in a cookie.",
+        parameters: &[],
+        body: "a form with `token`",
+        answers: &[(303, "to the dashboard"), (401, "another token, and the page again")],
+        limits: "4 KiB of body",
+    },
+];
+
+/// The page.
+#[must_use]
+pub fn page() -> String {
+    let mut text = String::from(
+        "# HTTP\n\nMade of the code by `lakehead reference http`; a test fails when it is stale or a route is missing.\n\n\
+         Lakehead listens on `listen` (127.0.0.1:8080). Where the pipeline has a token, every request but a page's files \
+         brings it: `Authorization: Bearer TOKEN`. Every refusal is a JSON object whose `error` says what to do. At most 256 \
+         connections are open at once; a head has 32 KiB and 15 s, a body 30 s.\n\n| status | anywhere |\n|---:|---|\n",
+    );
+    for (status, what) in EVERYWHERE {
+        let _ = writeln!(text, "| {status} | {what} |");
+    }
+    for route in ROUTES {
+        let _ = writeln!(text, "\n## `{} {}`\n\n{}", route.method, route.path, route.what);
+        if !route.parameters.is_empty() {
+            text.push_str("\n| parameter | |\n|---|---|\n");
+            for (name, what) in route.parameters {
+                let _ = writeln!(text, "| {name} | {what} |");
+            }
+        }
+        if !route.body.is_empty() {
+            let _ = writeln!(text, "\nBody: {}.", route.body);
+        }
+        text.push_str("\n| status | answer |\n|---:|---|\n");
+        for (status, what) in route.answers {
+            let _ = writeln!(text, "| {status} | {what} |");
+        }
+        if !route.limits.is_empty() {
+            let _ = writeln!(text, "\nLimits: {}.", route.limits);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The routes that the router is built from, read from its own text: `.route("PATH", get(…).post(…))`.
+    fn served() -> BTreeSet<(String, String)> {
+        let text = include_str!("app.rs");
+        let router =
+            text.split("pub(crate) fn router").nth(1).and_then(|rest| rest.split("\n}").next()).expect("a router");
+        let mut served = BTreeSet::new();
+        for call in router.split(".route(").skip(1) {
+            let (path, rest) = call.split_once(',').expect("a path and its methods");
+            let path = match path.trim() {
+                "sign_in::PATH" => crate::sign_in::PATH.to_owned(),
+                path => path.trim_matches('"').to_owned(),
+            };
+            // What comes behind the methods are other calls of the router.
+            let rest = rest.split("\n        .").next().unwrap_or(rest);
+            for method in ["get", "post", "put", "delete", "patch", "head", "options", "any"] {
+                let is_called = rest
+                    .match_indices(&format!("{method}("))
+                    .any(|(at, _)| !rest[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'));
+                if is_called {
+                    served.insert((method.to_uppercase(), path.clone()));
+                }
+            }
+        }
+        served
+    }
+
+    #[test]
+    fn every_route_has_an_entry_and_every_entry_a_route() {
+        let told = ROUTES.iter().map(|route| (route.method.to_owned(), route.path.to_owned())).collect();
+        let served = served();
+        assert!(served.len() > 15, "{served:?}");
+        assert_eq!(served, told);
+    }
+}

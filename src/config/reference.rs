@@ -1,0 +1,179 @@
+//! The page docs/reference/pipeline.md, made of what reads a pipeline file: every table and key with its type, default and
+//! meaning, and an example. A test fails when the page is not this, or a table of the file is not on it.
+
+use lakehead_connector_api::SourceSpec;
+use lakehead_store::Options;
+use schemars::{JsonSchema, Schema, schema_for};
+use serde_json::Value;
+
+use super::{SourceKeys, VerifyKeys, ViewKeys, panel, stream};
+use crate::schema_words::kind;
+
+/// The keys at the top of the file.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Top {
+    /// The data directory, from the folder in which Lakehead is started. Default: "./data".
+    data: Option<String>,
+    /// IP and port to listen on. Default: "127.0.0.1:8080".
+    listen: Option<String>,
+    /// Allows an address that other machines can reach without a token. Default: false.
+    listen_anyone: Option<bool>,
+    /// At least 16 characters that every request must bring; take it from the environment. Default: none.
+    token: Option<String>,
+}
+
+/// A table of the file: how it is written, what it is, its keys, an example.
+struct Table {
+    head: &'static str,
+    what: &'static str,
+    schema: fn() -> Schema,
+    example: &'static str,
+}
+
+const TABLES: &[Table] = &[
+    Table {
+        head: "At the top",
+        what: "Before the first table.",
+        schema: || schema_for!(Top),
+        example: "data = \"./mine\"\nlisten = \"127.0.0.1:8081\"\ntoken = \"${LAKEHEAD_TOKEN}\"",
+    },
+    Table {
+        head: "[stream.NAME]",
+        what: "A sequence of events, and a table in SQL. A pipeline has at least one. `rejects` and `gaps` are always there.",
+        schema: || schema_for!(stream::Keys),
+        example: "[stream.requests]\nevent_time = \"dt\"\ncolumns = { user = \"user.name\", ms = { path = \"ms\", type = \"float64\" } }\nretention = \"90d\"",
+    },
+    Table {
+        head: "[stream.NAME.columns]",
+        what: "Each key is a column; its value is a path, or a table with these keys.",
+        schema: || schema_for!(stream::ColumnKeys),
+        example: "[stream.requests.columns]\nuser = \"user.name\"\nms = { path = \"ms\", type = \"float64\" }\nis_post = { path = \"method\", equals = \"POST\" }",
+    },
+    Table {
+        head: "[stream.NAME].event_time",
+        what: "A path, or a table with these keys, or an array of such.",
+        schema: || schema_for!(stream::TimeKeys),
+        example: "[stream.requests]\nevent_time = { path = \"ts\", format = \"unix_seconds\" }",
+    },
+    Table {
+        head: "[view.NAME]",
+        what: "A standing query, and a table in SQL ([views](../views.md), [SQL](../sql.md)).",
+        schema: || schema_for!(ViewKeys),
+        example: "[view.requests_per_minute]\nsql = \"\"\"\nSELECT tumble(event_time, INTERVAL '1 minute') AS minute, count(*) AS requests\nFROM requests GROUP BY 1\"\"\"\nlateness = \"6h\"",
+    },
+    Table {
+        head: "[panel.NAME]",
+        what: "What the dashboard shows of a view or a stream ([the dashboard](../dashboard.md)); each has a panel without it.",
+        schema: || schema_for!(panel::Keys),
+        example: "[panel.requests_per_minute]\nkind = \"lines\"\ntitle = \"Requests\"",
+    },
+    Table {
+        head: "[source.NAME]",
+        what: "Brings events into a stream. Pushes need none.",
+        schema: || schema_for!(SourceKeys),
+        example: "",
+    },
+    Table {
+        head: "[store]",
+        what: "How the log is written ([the store](../store.md)).",
+        schema: || schema_for!(Options),
+        example: "[store]\nsync = \"1s\"\nreserve_bytes = \"1 GiB\"",
+    },
+    Table {
+        head: "[verify]",
+        what: "When the standing audit runs ([the audit](../verify.md)).",
+        schema: || schema_for!(VerifyKeys),
+        example: "[verify]\nevery = \"6h\"",
+    },
+];
+
+/// The page.
+pub(crate) fn page(sources: &[SourceSpec]) -> String {
+    let mut text = String::from(
+        "# The pipeline file\n\nMade of the code by `lakehead reference pipeline`; a test fails when it is stale.\n\n\
+         TOML. `lakehead check FILE` says everything that is wrong with one. Spans of time are a whole number and a unit (ms, s, \
+         m, h, d), sizes a whole number and a unit (B, KiB, MiB, GiB, TiB, or kB, MB, GB, TB of 1000). Names begin with a \
+         lower-case letter, then come lower-case letters, digits and underscores, at most 63 bytes. In every text `${NAME}` is \
+         the environment variable NAME, and `$${` stands for `${` itself.\n",
+    );
+    for table in TABLES {
+        let schema = serde_json::to_value((table.schema)()).unwrap_or_default();
+        let head = if table.head.starts_with('[') { format!("`{}`", table.head) } else { table.head.to_owned() };
+        text.push_str(&format!("\n## {head}\n\n{}\n\n", table.what));
+        keys(&schema, &schema, "", &mut text);
+        if !table.example.is_empty() {
+            text.push_str(&format!("\n```toml\n{}\n```\n", table.example));
+        }
+    }
+    for spec in sources {
+        let schema = serde_json::to_value((spec.schema)()).unwrap_or_default();
+        text.push_str(&format!("\n## `kind = \"{}\"`\n\n", spec.name));
+        text.push_str(&format!("What it does: `lakehead explain source {}`.\n\n", spec.name));
+        keys(&schema, &schema, "", &mut text);
+        text.push_str(&format!("\n```toml\n{}\n```\n", spec.example.trim()));
+    }
+    text
+}
+
+/// The keys of a table; those of a table in it stand behind its own name.
+fn keys(whole: &Value, table: &Value, before: &str, text: &mut String) {
+    if before.is_empty() {
+        text.push_str("| key | type | default | what it is |\n|---|---|---|---|\n");
+    }
+    let required = |key: &str| table["required"].as_array().is_some_and(|keys| keys.iter().any(|k| k == key));
+    for (key, value) in table["properties"].as_object().into_iter().flatten() {
+        let described = value["description"].as_str().unwrap_or_default();
+        let (what, told) = parted(described);
+        let default = match &value["default"] {
+            _ if required(key) => "required".to_owned(),
+            Value::Null => told.unwrap_or_else(|| "none".to_owned()),
+            Value::Object(_) | Value::Array(_) => told.unwrap_or_else(|| "as below".to_owned()),
+            default => format!("`{default}`"),
+        };
+        let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+        let key = format!("{before}{key}");
+        text.push_str(&format!("| `{key}` | {} | {} | {} |\n", cell(&kind(whole, value)), cell(&default), cell(&what)));
+        let below = value["$ref"].as_str().and_then(|path| path.rsplit('/').next()).map(|name| &whole["$defs"][name]);
+        if let Some(below) = below.filter(|below| below["properties"].is_object()) {
+            keys(whole, below, &format!("{key}."), text);
+        }
+    }
+}
+
+/// A description without its sentence on the default, and the default.
+fn parted(described: &str) -> (String, Option<String>) {
+    let described = described.replace('\n', " ");
+    let Some(at) = described.find("Default") else { return (described, None) };
+    let rest = described[at + "Default".len()..].trim_start_matches([':', ' ']);
+    let end = [". ", ": ", "; "].iter().filter_map(|stop| rest.find(stop)).min().unwrap_or(rest.len());
+    let default = rest[..end].trim_end_matches('.').to_owned();
+    let reason = rest[end..].trim_start_matches(['.', ':', ';', ' ']);
+    let what = described[..at].trim();
+    let what = if reason.is_empty() { what.to_owned() } else { format!("{what} ({})", reason.trim_end_matches('.')) };
+    (what, Some(default))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_and_key_of_the_file_is_on_the_page() {
+        let page = page(lakehead_connectors::SOURCES);
+        for word in super::super::TOP {
+            let there = [format!("\n| `{word}` |"), format!("\n## `[{word}]`"), format!("\n## `[{word}.NAME]`")];
+            assert!(there.iter().any(|way| page.contains(way)), "{word} is not on the page; add it to TABLES or Top");
+        }
+        assert!(page.contains("| `seal.level` |") && page.contains("| `retention_bytes` |"), "{page}");
+        assert!(!page.contains("| | "), "a key has no words: {page}");
+    }
+
+    #[test]
+    fn a_default_is_parted_from_what_a_key_is() {
+        let told = |text: &str| parted(text);
+        assert_eq!(told("A thing. Default: 1h."), ("A thing.".into(), Some("1h".into())));
+        assert_eq!(told("A thing. Default 1 MiB: it is so."), ("A thing. (it is so)".into(), Some("1 MiB".into())));
+        assert_eq!(told("A thing."), ("A thing.".into(), None));
+    }
+}
