@@ -220,6 +220,9 @@ pub struct ViewStatus {
     /// The one that is built to take its place, since its SQL was changed or a rebuild was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<NextView>,
+    /// Where in the data directory results of it lie that the log cannot give again, since it was changed or built anew.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<String>,
 }
 
 /// A view that is built to take another's place.

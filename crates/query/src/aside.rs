@@ -79,10 +79,34 @@ pub(crate) fn set_aside(
             }
         }
     }
-    let Some(data) = folder.shown().parent().and_then(Path::parent) else { return Ok(None) };
     if links.is_empty() {
         return Ok(None);
     }
+    links.push((folder.checkpoint(Slot::Current), "state/checkpoint.json".into()));
+    link(folder, view, links, checkpoint, why, log_began_at)
+}
+
+/// Links these damaged files into the quarantine.
+pub(crate) fn set_damaged_aside(
+    folder: &Folder,
+    view: &Name,
+    damaged: &[PathBuf],
+    checkpoint: &Checkpoint,
+    log_began_at: Offset,
+) -> Result<Option<PathBuf>, Error> {
+    let links = damaged.iter().filter_map(|file| Some((file.clone(), in_state(file)?))).collect();
+    link(folder, view, links, Some(checkpoint), "these files were damaged or not there", log_began_at)
+}
+
+fn link(
+    folder: &Folder,
+    view: &Name,
+    links: Vec<(PathBuf, String)>,
+    checkpoint: Option<&Checkpoint>,
+    why: &str,
+    log_began_at: Offset,
+) -> Result<Option<PathBuf>, Error> {
+    let Some(data) = folder.shown().parent().and_then(Path::parent) else { return Ok(None) };
     let quarantine = data.join("quarantine");
     let step = quarantine.join(format!("view-{view}.writing"));
     match fs::remove_dir_all(&step) {
@@ -91,7 +115,6 @@ pub(crate) fn set_aside(
     }
     let state = step.join("state");
     fs::create_dir_all(&state).map_err(Error::file(&state))?;
-    links.push((folder.checkpoint(Slot::Current), "state/checkpoint.json".into()));
     for (from, name) in links {
         let to = step.join(name);
         // What is named and not there is what the view is rebuilt for, perhaps.
@@ -117,6 +140,19 @@ pub(crate) fn set_aside(
     fs::rename(&step, &aside).map_err(Error::file(&aside))?;
     sync_folder(&quarantine)?;
     Ok(Some(aside))
+}
+
+/// What was set aside of the view `name` under `data`: paths in the data directory, oldest first.
+#[must_use]
+pub fn found_aside(data: &Path, name: &Name) -> Vec<String> {
+    let number = |entry: fs::DirEntry| {
+        let name_of = entry.file_name().to_string_lossy().into_owned();
+        name_of.strip_prefix(&format!("view-{name}."))?.parse::<u32>().ok()
+    };
+    let entries = fs::read_dir(data.join("quarantine")).into_iter().flatten().flatten();
+    let mut numbers: Vec<u32> = entries.filter_map(number).collect();
+    numbers.sort_unstable();
+    numbers.into_iter().map(|number| format!("quarantine/view-{name}.{number}")).collect()
 }
 
 fn in_state(file: &Path) -> Option<String> {

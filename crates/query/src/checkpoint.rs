@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Counts, Error, Identity, ViewPlan, ViewSettings,
     files::{self, Folder},
+    sealed,
     snapshot::FailedValues,
     state::RunFile,
 };
@@ -279,6 +280,49 @@ impl Checkpoint {
         files::expect(paths.iter(), &self.sums)
     }
 
+    /// Leaves out the files of results that are not what they were, and partial rows likewise, whose periods then can be corrected
+    /// no more. `last_end` is the end of the last window that starts in a period. Answers the files, and the periods that have no
+    /// results now.
+    pub(crate) fn leave_out_damaged(
+        &mut self,
+        folder: &Folder,
+        last_end: impl Fn(TimeRange) -> Timestamp,
+    ) -> (Vec<PathBuf>, Vec<TimeRange>) {
+        let (mut damaged, mut without) = (Vec::new(), Vec::new());
+        let (build, sums) = (self.build, &self.sums);
+        let mut is_good = |path: PathBuf| match files::expect(std::iter::once(&path), sums) {
+            Ok(()) => true,
+            Err(_) => {
+                damaged.push(path);
+                false
+            }
+        };
+        self.periods.retain(|start, period| {
+            let range = TimeRange { start: *start, end: period.end };
+            let keeps = is_good(folder.result(range, build, period.generation));
+            if !keeps {
+                without.push(range);
+            }
+            keeps
+        });
+        for (start, parts) in &mut self.parts {
+            let range = TimeRange { start: *start, end: parts.end };
+            parts.files.retain(|part| is_good(folder.part(range, build, part.generation)));
+        }
+        let settled_until = &mut self.settled_until;
+        self.partials.retain(|start, partials| {
+            let range = TimeRange { start: *start, end: partials.end };
+            let paths = partials.generations.iter().map(|generation| folder.partial(range, build, *generation));
+            let keeps = paths.map(&mut is_good).fold(true, |all, good| all && good);
+            *settled_until = if keeps { *settled_until } else { last_end(range).max(*settled_until) };
+            keeps
+        });
+        let settled = |range| last_end(range) <= *settled_until;
+        self.partials.retain(|start, partials| !settled(TimeRange { start: *start, end: partials.end }));
+        without.retain(|range| !settled(*range));
+        (damaged, without)
+    }
+
     /// Whether events that it has not seen are taken in however late they are.
     pub(crate) fn takes_all(&self) -> bool {
         self.next_offset < self.whole_until
@@ -327,54 +371,4 @@ pub(crate) enum Rebuild {
     New,
     /// There is one, but it cannot be used.
     Because(String),
-}
-
-/// A JSON object whose last entry is the checksum of all before it.
-mod sealed {
-    const KEY: &[u8] = b",\n  \"crc64nvme\": \"";
-    const END: &[u8] = b"\"\n}";
-    const DIGITS: usize = 16;
-
-    /// Adds the checksum to a pretty JSON object.
-    pub(super) fn seal(mut object: Vec<u8>) -> Vec<u8> {
-        // What `to_vec_pretty` ends an object with.
-        object.truncate(object.len().saturating_sub(b"\n}".len()));
-        let sum = crate::files::checksum(&object);
-        object.extend_from_slice(KEY);
-        object.extend_from_slice(format!("{sum:016x}").as_bytes());
-        object.extend_from_slice(END);
-        object
-    }
-
-    /// Whether a checksum seems to be there.
-    pub(super) fn is_sealed(bytes: &[u8]) -> bool {
-        bytes.windows(b"crc64nvme".len()).any(|window| window == b"crc64nvme")
-    }
-
-    /// Whether the checksum is there and right.
-    pub(super) fn holds(bytes: &[u8]) -> bool {
-        let Some(at) = bytes.len().checked_sub(KEY.len() + DIGITS + END.len()) else { return false };
-        let (object, seal) = bytes.split_at(at);
-        let expected = format!("{:016x}", crate::files::checksum(object));
-        seal.starts_with(KEY) && seal.ends_with(END) && &seal[KEY.len()..KEY.len() + DIGITS] == expected.as_bytes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::sealed::{holds, seal};
-
-    #[test]
-    fn a_byte_that_is_not_as_it_was_written_is_seen_wherever_it_is() {
-        let sealed = seal(b"{\n  \"format\": 3,\n  \"bytes\": 12345\n}".to_vec());
-        let object: serde_json::Value = serde_json::from_slice(&sealed).expect("it is JSON");
-        assert_eq!(object["bytes"], 12345);
-        assert!(holds(&sealed));
-        for at in 0..sealed.len() {
-            let mut damaged = sealed.clone();
-            damaged[at] ^= 1;
-            assert!(!holds(&damaged), "byte {at}");
-            assert!(!holds(&sealed[..at]), "cut at {at}");
-        }
-    }
 }

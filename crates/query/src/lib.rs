@@ -28,6 +28,7 @@ mod plain_types;
 mod plan;
 mod rewrite;
 mod run;
+mod sealed;
 mod seen;
 mod sieve;
 mod snapshot;
@@ -39,6 +40,7 @@ mod view_table;
 pub mod worker;
 mod writable;
 
+pub use aside::found_aside;
 pub use audit::{Balance, Difference, Extent, Pace, ViewAudit};
 pub use checkpoint::Kept;
 pub use difference::{ChangedRow, ViewDifference};

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! lakehead simulate ──SSE with cuts──▶ lakehead run ──▶ segments, views        (one data directory a round)
-//! pusher ──POST, with and without keys──▶    ▲  SIGKILL at random moments and at named points, SIGSTOP
-//!                                            └─ started again on what is left
+//! pusher ──POST, with and without keys──▶    ▲  SIGKILL at random moments and at named points, SIGSTOP, SIGHUP
+//!                                            └─ started again on what is left, now and then with other views
 //! ```
 //! What counts as right is in `oracle.rs`; at the end bugs are planted into copies, and the oracle must find each. It
 //! knows Lakehead's command line, its HTTP answers and its files, and no line of its code.
 
+mod changed;
 pub(crate) mod files;
 mod oracle;
 mod pipeline;

@@ -14,6 +14,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{
+    changed::{Definition, NAMES},
     files,
     pipeline::{CHANGES, PUSHED, VIEWS, View},
     pushes::{self, Pushes},
@@ -101,6 +102,8 @@ pub(crate) struct Oracle<'a> {
     /// The offset up to which changes were reported as committed.
     pub(crate) committed: u64,
     pub(crate) pushes: &'a Pushes,
+    /// What the views that are changed were last.
+    pub(crate) definition: &'a Definition,
 }
 
 /// What was looked at.
@@ -135,6 +138,15 @@ impl Oracle<'_> {
             |stream: &str| VIEWS.iter().filter(|view| view.stream == stream).map(|view| view.name).collect::<Vec<_>>();
         let changes = recount::rows(history, &of(CHANGES))?;
         let pushes = recount::rows(pushed.iter().map(Vec::as_slice), &of(PUSHED))?;
+        for (view, expected) in NAMES.iter().zip(self.definition.rows(pushed.iter().map(Vec::as_slice))?) {
+            match self.query(data, view) {
+                Ok(live) => {
+                    looked.rows += live.len() as u64;
+                    compare(view, &format!("rows, {:?}", self.definition), &expected, &live, findings);
+                }
+                Err(error) => findings.add(What::Broken, 1, || format!("{error:#}")),
+            }
+        }
         // In the order of VIEWS, which has those of the changes first.
         for (View { name: view, closes_in_order, .. }, expected) in VIEWS.iter().zip(changes.iter().chain(&pushes)) {
             match self.query(data, view) {
@@ -324,8 +336,9 @@ mod tests {
 
     fn look(log: &[(&str, u32)], start: u64, committed: u64) -> (BTreeMap<What, u64>, usize) {
         let issued = events(ISSUED);
-        let pushes = Pushes::new(1);
-        let oracle = Oracle { binary: Path::new("lakehead"), issued: &issued, start, committed, pushes: &pushes };
+        let (pushes, definition) = (Pushes::new(1), Definition::first());
+        let binary = Path::new("lakehead");
+        let oracle = Oracle { binary, issued: &issued, start, committed, pushes: &pushes, definition: &definition };
         let mut findings = Findings::default();
         let removed = oracle.changes(&events(log), &mut findings).len();
         (findings.counts, removed)
@@ -361,7 +374,9 @@ mod tests {
         pushes.acknowledged = vec![(batch(0, 2), 0)];
         pushes.open = vec![batch(2, 2)];
         let look = |log: &[Vec<u8>]| {
-            let oracle = Oracle { binary: Path::new("lakehead"), issued: &[], start: 0, committed: 0, pushes: &pushes };
+            let (binary, definition) = (Path::new("lakehead"), Definition::first());
+            let oracle =
+                Oracle { binary, issued: &[], start: 0, committed: 0, pushes: &pushes, definition: &definition };
             let mut findings = Findings::default();
             oracle.pushed(log, &mut findings);
             findings.counts

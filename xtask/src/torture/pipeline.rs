@@ -4,12 +4,14 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 
+use super::changed::Definition;
+
 /// The stream that reads the simulated upstream.
 pub(crate) const CHANGES: &str = "recentchange";
 /// The stream that takes pushes.
 pub(crate) const PUSHED: &str = "pushed";
 
-/// The pipeline file; `{url}` and `{since}` are filled in. To torture more of the store, switch it on here. Retention may
+/// The pipeline file; `{url}`, `{since}` and `{pushed}`, the stream of the pushes and what is over it, are filled in. To torture more of the store, switch it on here. Retention may
 /// stand on the changes alone: what it takes of them the oracle knows from the upstream.
 const PIPELINE: &str = r#"
 [store]
@@ -27,10 +29,7 @@ cpu_percent = 100
 schema = "mediawiki/recentchange"
 retention_bytes = "1 MiB"             # likewise, as far as the views' checkpoints let it
 
-[stream.pushed]
-schema = "json"
-columns = { id = { path = "id", type = "int64" } }
-
+{pushed}
 [source.upstream]
 kind = "eventstreams"
 url = "{url}"
@@ -102,10 +101,14 @@ pub(crate) const VIEWS: &[View] = &[
 ];
 
 /// Writes the pipeline for an upstream at `address` to `file`.
-pub(crate) fn write(file: &Path, address: &str, since: &str) -> Result<()> {
+pub(crate) fn write(file: &Path, address: &str, since: &str, definition: &Definition) -> Result<()> {
     let url = format!("http://{address}/v2/stream/{CHANGES}");
     let text = PIPELINE.replace("{url}", &url).replace("{since}", since);
-    fs::write(file, text).with_context(|| format!("writing {}", file.display()))
+    let text = text.replace("{pushed}", &definition.toml(PUSHED));
+    // As editors do it: nobody reads half of it.
+    let fresh = file.with_extension("new");
+    fs::write(&fresh, text).with_context(|| format!("writing {}", fresh.display()))?;
+    fs::rename(&fresh, file).with_context(|| format!("replacing {}", file.display()))
 }
 
 #[cfg(test)]
@@ -114,8 +117,9 @@ mod tests {
 
     #[test]
     fn every_view_and_stream_is_in_the_pipeline() {
+        let pipeline = PIPELINE.replace("{pushed}", &Definition::first().toml(PUSHED));
         for View { name, stream, .. } in VIEWS {
-            assert!(PIPELINE.contains(&format!("[view.{name}]")) && PIPELINE.contains(&format!("[stream.{stream}]")));
+            assert!(pipeline.contains(&format!("[view.{name}]")) && pipeline.contains(&format!("[stream.{stream}]")));
         }
     }
 }

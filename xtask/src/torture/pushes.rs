@@ -43,8 +43,12 @@ pub(crate) fn event(seed: u64, id: u64) -> Vec<u8> {
     let (day, hour, minute) = (1 + second / 86_400, second / 3600 % 24, second / 60 % 60);
     let check = mix(seed ^ mix(id));
     let text = "lake ".repeat((check % 40) as usize);
+    // Another time, an hour later, for a stream whose event time is changed.
+    let later = second + 3_600;
+    let at =
+        format!("2026-09-{:02}T{:02}:{:02}:{:02}Z", 1 + later / 86_400, later / 3600 % 24, later / 60 % 60, later % 60);
     format!(
-        r#"{{"id":{id},"dt":"2026-09-{day:02}T{hour:02}:{minute:02}:{:02}Z","second":{},"check":"{check:016x}","text":"{text}"}}"#,
+        r#"{{"id":{id},"dt":"2026-09-{day:02}T{hour:02}:{minute:02}:{:02}Z","at":"{at}","second":{},"check":"{check:016x}","text":"{text}"}}"#,
         second % 60,
         FIRST_SECOND + second,
     )

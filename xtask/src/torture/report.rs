@@ -31,6 +31,7 @@ pub(crate) fn text(
     row("rounds, each with a data directory of its own", tally.rounds.to_string());
     row("seeds", format!("{} to {}", options.seed, options.seed + tally.rounds.saturating_sub(1)));
     row("processes stopped for 1 to 3 s (SIGSTOP) and let go on", tally.stops.to_string());
+    row("changes of views, between kills and while it ran", tally.changes.to_string());
     row("second processes on a data directory, refused", tally.refused.to_string());
     row("events in the logs", tally.events.to_string());
     row("events that retention took before", tally.removed.to_string());

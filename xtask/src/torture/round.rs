@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::{
+    changed::Definition,
     files,
     oracle::{Findings, Looked, Oracle, What},
     pipeline::{self, CHANGES, PUSHED},
@@ -61,6 +62,8 @@ pub(crate) struct Tally {
     pub(crate) point_kills: u64,
     /// How often a process was stopped with SIGSTOP and went on.
     pub(crate) stops: u64,
+    /// How often views were changed.
+    pub(crate) changes: u64,
     /// How often a second process was refused.
     pub(crate) refused: u64,
     pub(crate) rounds: u64,
@@ -88,9 +91,14 @@ pub(crate) struct Round<'a> {
     pub(crate) folder: PathBuf,
     random: Random,
     upstream: Upstream,
+    /// Where the upstream is.
+    address: String,
     pushes: Arc<Mutex<Pushes>>,
     /// Changes that a process said were committed.
     committed: u64,
+    /// What the views that are changed are now, and were before.
+    definition: Definition,
+    before: Definition,
     findings: Findings,
 }
 
@@ -101,12 +109,13 @@ pub(crate) struct Finished {
     pub(crate) start: u64,
     pub(crate) committed: u64,
     pub(crate) pushes: Pushes,
+    pub(crate) definition: Definition,
 }
 
 impl Finished {
     pub(crate) fn oracle<'a>(&'a self, binary: &'a Path) -> Oracle<'a> {
-        let Self { issued, start, committed, pushes, .. } = self;
-        Oracle { binary, issued, start: *start, committed: *committed, pushes }
+        let Self { issued, start, committed, pushes, definition, .. } = self;
+        Oracle { binary, issued, start: *start, committed: *committed, pushes, definition }
     }
 }
 
@@ -128,8 +137,11 @@ impl<'a> Round<'a> {
             folder,
             random: Random::new(mix(seed)),
             upstream: Upstream { seed: seed % 1_000_000, rate: RATE, start },
+            address: String::new(),
             pushes: Arc::new(Mutex::new(Pushes::new(seed))),
             committed: 0,
+            definition: Definition::first(),
+            before: Definition::first(),
             findings: Findings::default(),
         })
     }
@@ -137,7 +149,8 @@ impl<'a> Round<'a> {
     /// Kills `kills` times, checks, and counts; the round's own findings are in the tally when it returns.
     pub(crate) fn run(mut self, kills: u64, points: &mut Points, tally: &mut Tally) -> Result<Finished> {
         let mut upstream = self.upstream.with_cuts(self.binary, CUT_AFTER)?;
-        pipeline::write(&self.pipeline(), &upstream.address, &self.upstream.start)?;
+        self.address.clone_from(&upstream.address);
+        self.write()?;
         let (stop_at, second_at) = (self.random.between(0, kills), self.random.between(0, kills));
         let before = tally.kills();
         // A point that is not met costs a turn and is no kill.
@@ -189,6 +202,10 @@ impl<'a> Round<'a> {
 
     /// Lets one process live until its death; whether it was killed.
     fn live(&mut self, death: &Death, armed: Option<&str>, faults: Faults, tally: &mut Tally) -> Result<bool> {
+        // Every other start finds other views.
+        if self.random.once_in(2) {
+            self.change(tally)?;
+        }
         // Before the next push: what is answered from here on, a status of a moment ago may not know.
         let pushed = pushes::lock(&self.pushes).end();
         let (mut process, pusher) = match self.launch(armed)? {
@@ -216,8 +233,16 @@ impl<'a> Round<'a> {
             Death::At(moment) => *moment,
             Death::Point { within, .. } => *within,
         };
+        // And in every other life they are changed: once, or again at once.
+        let mut changes = if self.random.once_in(2) { self.random.between(1, 3) } else { 0 };
+        let change_at = Duration::from_millis(self.random.between(0, longest.as_millis().min(700) as u64 + 1));
         let mut ended = None;
         while ended.is_none() && begun.elapsed() < longest {
+            while changes > 0 && begun.elapsed() >= change_at {
+                changes -= 1;
+                self.change(tally)?;
+                process.signal("HUP")?;
+            }
             sleep(LOOK_EVERY.min(longest.saturating_sub(begun.elapsed())));
             // It may be gone at any time; what it answered before counts.
             let _ = self.look(&process.address);
@@ -246,6 +271,18 @@ impl<'a> Round<'a> {
             self.findings.add(What::Broken, 1, || format!("{refused:#}"));
         }
         Ok(killed)
+    }
+
+    /// Changes the views that are changed: to what they were before, or to something else.
+    fn change(&mut self, tally: &mut Tally) -> Result<()> {
+        let to = if self.random.once_in(3) { self.before.clone() } else { self.definition.changed(&mut self.random) };
+        self.before = std::mem::replace(&mut self.definition, to);
+        tally.changes += 1;
+        self.write()
+    }
+
+    fn write(&self) -> Result<()> {
+        pipeline::write(&self.pipeline(), &self.address, &self.upstream.start, &self.definition)
     }
 
     fn pipeline(&self) -> PathBuf {
@@ -289,6 +326,11 @@ impl<'a> Round<'a> {
                     format!("{stream} ends at {end} after a start; {committed} were committed before")
                 });
             }
+        }
+        let refused = status["reloads"]["refused"].as_u64().unwrap_or(0);
+        if refused > 0 {
+            self.findings
+                .add(What::Broken, refused, || format!("a changed pipeline was refused: {}", status["reloads"]));
         }
         for stream in ["rejects", "gaps"] {
             let count = status["streams"][stream]["events"].as_u64().unwrap_or(0);
@@ -341,6 +383,13 @@ impl<'a> Round<'a> {
                         self.findings.add(What::Broken, 1, || format!("no fresh push is taken: {error:#}"));
                     }
                 }
+                // Once more, with everything there.
+                self.change(tally)?;
+                process.signal("HUP")?;
+                let told =
+                    |status: &Value| ["done", "refused"].iter().any(|end| status["reloads"][end].as_u64() > Some(0));
+                let status = self.until(&process.address, told)?;
+                self.check_cheaply(&status, pushed);
                 upstream.kill()?;
                 self.wait_until_still(&process.address)?;
                 let status = process.finish()?;
@@ -356,7 +405,8 @@ impl<'a> Round<'a> {
         let issued = reference::events(self.binary, &self.upstream, count)?;
         let (data, committed) = (self.data(), self.committed);
         let start = files::start(&data, CHANGES)?;
-        let finished = Finished { data, issued, start, committed, pushes };
+        let definition = self.definition.clone();
+        let finished = Finished { data, issued, start, committed, pushes, definition };
         let Looked { findings, events, rows, parquet_rows } = finished.oracle(self.binary).look(&finished.data);
         self.findings.merge(findings);
         tally.events += events;
@@ -379,7 +429,8 @@ impl<'a> Round<'a> {
                 last = (end, Instant::now());
             }
             let views = status["views"].as_object().into_iter().flatten();
-            last.1.elapsed() > STILL_AFTER && views.into_iter().all(|(_, view)| view["behind"] == 0)
+            let done = |view: &Value| view["behind"] == 0 && view["next"].is_null();
+            last.1.elapsed() > STILL_AFTER && views.into_iter().all(|(_, view)| done(view))
         })?;
         Ok(())
     }

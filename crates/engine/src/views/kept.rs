@@ -31,6 +31,8 @@ pub(crate) struct Note {
     pub(super) build: Option<Build>,
     /// It is built, and waits to be told to take the old one's place.
     pub(super) waits: bool,
+    /// What was set aside of it.
+    pub(super) set_aside: Vec<String>,
     /// Since when it stands still.
     pub(super) since: Option<Timestamp>,
     /// Why the last event that it has left out was.

@@ -227,6 +227,7 @@ impl Live {
         {
             let mut note = lock(&next.note);
             note.waits = false;
+            note.set_aside = lakehead_query::found_aside(&self.data, name);
             note.checkpoint = Some(next.view.next_offset());
         }
         let note = Arc::clone(&next.note);

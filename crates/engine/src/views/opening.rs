@@ -17,8 +17,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use lakehead_model::{Name, Offset, StreamSchema};
 use lakehead_query::{
-    Identity, Lake, Slot, View, ViewHandle, ViewPlan, ViewSettings, begin_next, check_views, forget_next, kept,
-    kept_next,
+    Identity, Lake, Slot, View, ViewHandle, ViewPlan, ViewSettings, begin_next, check_views, forget_next, found_aside,
+    kept, kept_next,
 };
 use lakehead_store::Stream;
 
@@ -95,6 +95,7 @@ impl Opening<'_> {
             self.lake.add_view(view.handle());
             handles.insert(name.clone(), view.handle());
             let note = noted(&view);
+            lock(&note).set_aside = found_aside(self.data, name);
             self.shown.add(view.handle(), Arc::clone(&note));
             opened.views.push(Kept::new(id, view, note, None));
         }

@@ -97,6 +97,7 @@ impl Shown {
                 failure: note.left_out.clone().or_else(|| values.told.into_iter().next()),
                 checkpoint: note.checkpoint,
                 failed: note.failed.clone(),
+                set_aside: note.set_aside.clone(),
                 failed_since: note.since,
                 next: entry.next.as_ref().map(|(handle, note)| {
                     let (snapshot, note) = (handle.snapshot(), lock(note));

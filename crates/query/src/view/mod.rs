@@ -404,6 +404,10 @@ pub struct View {
     body: Body,
     /// Result files that the next commit replaces; the checkpoint on disk still names them.
     replaced: Vec<Arc<ResultFile>>,
+    /// Files that were found to be damaged when it was opened, and are left out.
+    damaged: Vec<PathBuf>,
+    /// Periods whose results are to be made again of partial rows.
+    without: Vec<TimeRange>,
     handle: ViewHandle,
 }
 
@@ -466,7 +470,24 @@ impl View {
         upstream: Option<ViewHandle>,
     ) -> BoxFuture<'static, Result<(Self, Option<String>), Error>> {
         let folder = Folder::new(data, name.as_str());
-        Box::pin(async move { Self::open_in(folder, name, plan, settings, slot, upstream) })
+        Box::pin(async move {
+            let (mut view, rebuild) = Self::open_in(folder, name, plan, settings, slot, upstream)?;
+            view.mend().await?;
+            Ok((view, rebuild))
+        })
+    }
+
+    /// Makes the results of periods whose files were damaged again, of the partial rows that are kept.
+    async fn mend(&mut self) -> Result<(), Error> {
+        let plan = Arc::clone(&self.plan);
+        if let (Some(windowed), Body::Windowed(body)) = (plan.windowed(), &mut self.body) {
+            for range in std::mem::take(&mut self.without) {
+                body.reopen(windowed, range, None, &self.folder, self.checkpoint.build).await?;
+            }
+        }
+        self.list_results();
+        self.publish();
+        Ok(())
     }
 
     fn open_in(
@@ -489,6 +510,15 @@ impl View {
         }
         if let Some(why) = rebuild.as_deref().filter(|_| slot == Slot::Current) {
             view.spare(why)?;
+        }
+        let damaged = std::mem::take(&mut view.damaged);
+        if !damaged.is_empty() && view.log_start() > view.checkpoint.begins {
+            let (name, log_start) = (view.handle.name(), view.log_start());
+            let aside = aside::set_damaged_aside(&view.folder, name, &damaged, &view.checkpoint, log_start)?;
+            let files = damaged.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+            let aside = aside.map(|aside| aside.display().to_string()).unwrap_or_default();
+            tracing::error!(view = %name, aside = %aside,
+                "files of it are damaged, and the log does not hold all that it was made of: it goes on without {files}");
         }
         folder.sweep(&view.kept())?;
         if slot == Slot::Current {
@@ -522,8 +552,11 @@ impl View {
     ) -> BoxFuture<'static, Result<(Self, Option<String>), Error>> {
         let folder = Folder::new(data, name.as_str());
         Box::pin(async move {
-            let (view, rebuild) = Self::restore(&folder, name, plan, settings, Slot::Current, upstream)?;
-            Ok((view, rebuild.filter(|why| why.contains("cannot be read") || why.contains("is damaged"))))
+            let (mut view, rebuild) = Self::restore(&folder, name, plan, settings, Slot::Current, upstream)?;
+            view.mend().await?;
+            let rebuild = rebuild.filter(|why| why.contains("cannot be read") || why.contains("is damaged"));
+            let damaged = view.damaged.first().map(|path| format!("{} is damaged", path.display()));
+            Ok((view, rebuild.or(damaged)))
         })
     }
 
@@ -537,6 +570,7 @@ impl View {
     ) -> Result<(Self, Option<String>), Error> {
         let watermark = watermark_of(&plan, &settings);
         let empty = || Checkpoint::empty(&plan, &settings, watermark);
+        let log_start = upstream.as_ref().map_or(settings.log_start, |upstream| upstream.snapshot().begins);
         let (mut checkpoint, rebuild) = match Checkpoint::read(&folder.checkpoint(slot), &plan, &settings) {
             Ok(found) => (found, None),
             Err(Rebuild::New) => (empty(), None),
@@ -547,6 +581,13 @@ impl View {
             tracing::warn!(view = %name, "what it has changed before cannot be told any more: {error}");
             checkpoint.changes.clear();
             checkpoint.changes_after = checkpoint.generation;
+        }
+        // Where a rebuild would lose more than is damaged, it goes on without that. Files of a view over another are made anew.
+        let (mut damaged, mut without) = (Vec::new(), Vec::new());
+        if upstream.is_some() || log_start > checkpoint.begins {
+            let last_end =
+                |range: TimeRange| plan.windowed().map_or(range.end, |windowed| windowed::last_end(windowed, range));
+            (damaged, without) = checkpoint.leave_out_damaged(folder, last_end);
         }
         let read = |checkpoint: &Checkpoint| -> Result<_, Error> {
             files::expect(checkpoint.files(folder).iter(), &checkpoint.sums)?;
@@ -587,6 +628,8 @@ impl View {
             results: Arc::default(),
             body,
             replaced: Vec::new(),
+            damaged,
+            without,
             handle,
         };
         view.list_results();
@@ -636,14 +679,16 @@ impl View {
             return Ok(());
         }
         let old = Checkpoint::load(&path).ok();
-        let log_start = match self.handle.upstream() {
-            Some(upstream) => upstream.snapshot().begins,
-            None => self.settings.log_start,
-        };
+        let log_start = self.log_start();
         if log_start > old.as_ref().map_or(Offset(0), |old| old.begins) {
             self.set_aside(old.as_ref(), why, log_start)?;
         }
         Ok(())
+    }
+
+    /// The first event that it could be made of now.
+    fn log_start(&self) -> Offset {
+        self.handle.upstream().map_or(self.settings.log_start, |upstream| upstream.snapshot().begins)
     }
 
     /// Sets aside what `old` names, and says so.

@@ -227,10 +227,11 @@ const CASES: &[Case] = &[
     ),
     (
         "a plain .zst of two frames lies at the end",
-        |_, at| {
+        |world, _| {
             let bytes = zstd::encode_all(&b"{\"n\":1}\n"[..], 3).expect("compresses");
-            let name = format!("{EVENTS:020}.jsonl.zst");
-            fs::write(at[at.len() - 1].with_file_name(name), [bytes.clone(), bytes].concat()).expect("writes");
+            let to = world.path(&format!("streams/s/2026/11/23/23/{EVENTS:020}.jsonl.zst"));
+            fs::create_dir_all(to.parent().expect("a folder")).expect("creates");
+            fs::write(to, [bytes.clone(), bytes].concat()).expect("writes");
         },
         Left::All,
     ),
