@@ -65,7 +65,7 @@ impl Worker {
     }
 
     async fn answer(&self, query: Query, channel: &mut dyn Channel) -> Result<(), Stop> {
-        let ask = self.tables_of(&query.sql)?;
+        let ask = self.tables_of(&query.sql).map_err(|error| error.in_text(&query.sql, &self.base))?;
         channel.send(FrameKind::Ask, &serde_json::to_vec(&ask).map_err(io::Error::from)?)?;
         let frame = channel.receive()?.ok_or_else(gone)?;
         if frame.kind == FrameKind::Failed {
