@@ -50,7 +50,7 @@ fn event(n: u64, seconds: i64) -> String {
     let at = format!("2026-11-20T{:02}:{:02}:{:02}Z", 12 + seconds / 3600, seconds / 60 % 60, seconds % 60);
     let d = [1e16, 1.0, -1e16, 0.1, 3e15, -3e15][usize::try_from(n % 6).expect("small")];
     let n53 = 9_007_199_254_740_992_i64 - i64::try_from(n % 5).expect("small");
-    let sign = if n % 2 == 0 { "" } else { "-" };
+    let sign = if n.is_multiple_of(2) { "" } else { "-" };
     let t = ["a b c", "a", "", "c c"][usize::try_from(n % 4).expect("small")];
     format!("{{\"dt\":\"{at}\",\"k\":\"k{}\",\"t\":\"{t}\",\"d\":{d:e},\"n\":{sign}{n53}}}\n", n % 3)
 }

@@ -210,7 +210,7 @@ fn a_reload_changes_the_open_page_and_what_stays_is_not_built_anew() {
     browser.until("its heading", &format!("{}.innerText === 'Shops'", of("shops", "h2")));
     browser.until("the panel by itself to go", &format!("!{}", of("view:per_minute", "h2")));
     browser.until("the new view", &format!("{} === {orders}", sum("view:fresh")));
-    browser.until("the new stream", &format!("{}", of("stream:another", "h2")));
+    browser.until("the new stream", &of("stream:another", "h2").to_string());
     assert_eq!(browser.value(&format!("{}.dataset.kept", of("view:paid", ".chart"))), "yes", "it was built anew");
     rows(&SHOP.replace("[view.paid]", "[view.paid_or_not]"));
     browser.until("the old name to go", &format!("!{}", of("view:paid", "h2")));

@@ -164,14 +164,16 @@ fn the_commands_of_the_papers_run_as_they_stand() {
                 SPECIAL.iter().find(|(begins, _)| command.starts_with(begins)).map_or(&Here::Runs, |(_, here)| here);
             let told = match here {
                 Here::Runs => desk.run(command, 0),
-                Here::Ends(code, _) => desk.run(command, *code),
+                Here::Ends(code, why) => {
+                    desk.run(command, *code).map_err(|said| format!("{said} (expected since {why})"))
+                }
                 Here::Follows => desk.follow(command),
                 Here::Stays(words) => {
                     desk.start(words);
                     Ok(())
                 }
-                Here::Not(_) => {
-                    not.push(command);
+                Here::Not(why) => {
+                    not.push(format!("{command}: {why}"));
                     continue;
                 }
             };

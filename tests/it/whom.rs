@@ -74,7 +74,7 @@ fn no_command_that_reads_makes_a_directory() {
     let before = listed(folder.path());
     for words in READING {
         for (typo, says) in [("dta", "dta"), ("photos", "photos is not empty and not a Lakehead data directory")] {
-            let words = [words, &["--data", typo]].concat();
+            let words = [*words, &["--data", typo]].concat();
             let ended = run_in(folder.path(), &words);
             assert_eq!(listed(folder.path()), before, "`lakehead {}` left something", words.join(" "));
             assert_eq!(ended.code, Some(2), "`lakehead {}`: {}{}", words.join(" "), ended.stdout, ended.stderr);

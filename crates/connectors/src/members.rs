@@ -13,7 +13,7 @@ pub(crate) enum Gzip<R> {
     /// Between two members; the first is not there yet, or it is.
     Between(R, bool),
     /// In one.
-    In(GzDecoder<R>),
+    In(Box<GzDecoder<R>>),
     /// At the end.
     Ended,
 }
@@ -34,7 +34,7 @@ impl<R: BufRead> Read for Gzip<R> {
                 Self::Ended => return Ok(0),
                 Self::Between(mut input, behind_one) => match behind_one && is_over(&mut input)? {
                     true => return Ok(0),
-                    false => Self::In(GzDecoder::new(input)),
+                    false => Self::In(Box::new(GzDecoder::new(input))),
                 },
                 Self::In(mut member) => match member.read(buffer)? {
                     0 => Self::Between(member.into_inner(), true),

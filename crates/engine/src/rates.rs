@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn each_second_of_the_last_five_minutes_is_remembered() {
         let mut rate = Rate::default();
-        assert_eq!(rate.seconds(), []);
+        assert_eq!(rate.seconds(), Vec::<u64>::new());
         for quarter in 0..=12_u32 {
             rate.observe(SAMPLE_EVERY * quarter, u64::from(quarter) * 10);
         }

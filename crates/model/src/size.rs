@@ -32,7 +32,7 @@ impl ByteSize {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     pub fn rounded(self) -> String {
-        let Some((unit, bytes)) = UNITS.iter().take(4).rev().filter(|(_, bytes)| self.0 >= *bytes).next_back() else {
+        let Some((unit, bytes)) = UNITS.iter().take(4).find(|(_, bytes)| self.0 >= *bytes) else {
             return self.to_string();
         };
         let number = self.0 as f64 / *bytes as f64;

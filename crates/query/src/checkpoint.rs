@@ -313,7 +313,9 @@ impl Checkpoint {
         self.partials.retain(|start, partials| {
             let range = TimeRange { start: *start, end: partials.end };
             let paths = partials.generations.iter().map(|generation| folder.partial(range, build, *generation));
-            let keeps = paths.map(&mut is_good).fold(true, |all, good| all && good);
+            // Each is looked at, since looking sets aside what is damaged.
+            let damaged = paths.filter(|path| !is_good(path.clone())).count();
+            let keeps = damaged == 0;
             *settled_until = if keeps { *settled_until } else { last_end(range).max(*settled_until) };
             keeps
         });

@@ -230,7 +230,7 @@ mod tests {
         let texts = StringArray::from(vec![Some("a\u{1b}[2Jb\nc\u{9b}\u{202e}ä"), None]);
         let schema = Arc::new(Schema::new(vec![Field::new("t\u{7}", DataType::Utf8, true)]));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(texts)]).expect("rows");
-        Answer { schema, batches: vec![batch], truncated: false }
+        Answer { schema, batches: vec![batch], truncated: false, warnings: Vec::new() }
     }
 
     fn written(format: Format) -> String {

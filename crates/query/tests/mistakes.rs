@@ -98,7 +98,7 @@ fn schema() -> StreamSchema {
         equals: None,
     };
     StreamSchema {
-        event_time: vec![EventTimeRule { path: vec!["dt".to_owned()], format: TimeFormat::Rfc3339 }],
+        event_time: vec![EventTimeRule { path: vec!["dt".to_owned()], format: TimeFormat::Rfc3339, zone: None }],
         columns: vec![
             column("title", ColumnType::Text),
             column("n", ColumnType::Int64),
@@ -106,7 +106,6 @@ fn schema() -> StreamSchema {
             column("bot", ColumnType::Bool),
             column("at", ColumnType::Timestamp),
         ],
-        ..StreamSchema::default()
     }
 }
 

@@ -22,7 +22,7 @@ use lakehead_query::{
     Error, Extent, Lake, Limits, Pace, Question, Round, Sieve, Slot, View, ViewAudit, ViewSettings, check_view,
     check_views,
 };
-use lakehead_store::{Append, Options, Store, Stream};
+use lakehead_store::{Append, Options, Store};
 
 const HOUR: &str = "tumble(event_time, INTERVAL '1 hour') AS hour";
 
@@ -82,7 +82,6 @@ fn numbers(numbers: &[i64]) -> Vec<String> {
 /// A lake with the stream `s`, and its store.
 struct World {
     lake: Lake,
-    stream: Stream,
     events: Vec<String>,
     _store: Store,
     dir: tempfile::TempDir,
@@ -109,8 +108,8 @@ impl World {
             appender.append(append).await.expect("taken").await.expect("committed");
         }
         let lake = Lake::new(Limits { threads: 2, ..Limits::default() }).expect("a lake");
-        lake.add_stream(schema(), stream.clone());
-        Self { lake, stream, events: events.to_vec(), _store: store, dir }
+        lake.add_stream(schema(), stream);
+        Self { lake, events: events.to_vec(), _store: store, dir }
     }
 
     async fn query(&self, sql: &str) -> Result<BTreeSet<String>, Error> {

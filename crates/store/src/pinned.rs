@@ -59,11 +59,14 @@ pub struct Hold {
     _held: Arc<Held>,
 }
 
+/// A segment, and the blocks of it that were found.
+type Known = (SegmentPath, Vec<Place>);
+
 /// The blocks of the segments that were still being written when they were last read, by stream: what is known need not be
 /// found again. Cheap to clone; all clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct Walks {
-    known: Arc<Mutex<BTreeMap<Name, (SegmentPath, Vec<Place>)>>>,
+    known: Arc<Mutex<BTreeMap<Name, Known>>>,
 }
 
 impl Pinned {

@@ -275,7 +275,9 @@ mod tests {
             let mut entries = Entries::default();
             ledger.iter().for_each(|(from, to)| entries.add(*from, *to));
             let mut sequence = Sequence::default();
-            [100, 101].iter().for_each(|offset| drop(sequence.see(*offset, false, &mut entries, ())));
+            [100, 101].iter().for_each(|offset| {
+                let _ = sequence.see(*offset, false, &mut entries, ());
+            });
             among.iter().for_each(|offset| sequence.see_among_others(*offset, &mut entries, ()));
             for offset in behind {
                 assert_eq!(sequence.see(*offset, false, &mut entries, ()), Place::Fine, "{among:?} {behind:?}");

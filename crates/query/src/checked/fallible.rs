@@ -120,7 +120,7 @@ fn fails(part: &Expr, schema: &dyn ExprSchema) -> bool {
         Expr::ScalarFunction(call) => {
             let name = call.func.name();
             let with_constants = || call.args.iter().skip(1).all(|arg| matches!(arg, Expr::Literal(..)));
-            !SURE.contains(&name) && !(SURE_WITH_CONSTANTS.contains(&name) && with_constants())
+            !(SURE.contains(&name) || SURE_WITH_CONSTANTS.contains(&name) && with_constants())
         }
         Expr::ScalarSubquery(_) | Expr::HigherOrderFunction(_) => true,
         _ => false,

@@ -31,7 +31,7 @@ struct Rule {
 enum Of {
     Nothing,
     Call(usize),
-    CallOf(&'static str),
+    Named(&'static str),
     Word(usize),
     Constant(usize),
     Keyword(&'static [&'static str]),
@@ -206,7 +206,7 @@ const RULES: &[Rule] = &[
     Rule {
         says: "DATE_BIN stride does not support combination",
         means: "date_bin takes months, or days and less, not both; write one of them",
-        of: Of::CallOf("date_bin"),
+        of: Of::Named("date_bin"),
     },
     Rule {
         says: "Cannot access field at argument 1: type {} is not",
@@ -216,7 +216,7 @@ const RULES: &[Rule] = &[
     Rule {
         says: "unnest() can only be applied to",
         means: "unnest takes a list, as string_to_array(title, ' ') or json_get_array(data, 'tags') gives one",
-        of: Of::CallOf("unnest"),
+        of: Of::Named("unnest"),
     },
     Rule {
         says: "onflicting ordering requirements",
@@ -330,7 +330,7 @@ const RULES: &[Rule] = &[
     Rule {
         says: "Argument {} to grouping function is not in grouping columns",
         means: "grouping takes a column of GROUP BY, and {0} is none",
-        of: Of::CallOf("grouping"),
+        of: Of::Named("grouping"),
     },
     Rule {
         says: "Unsupported type '{}'. Must be a supported arrow type",
@@ -476,7 +476,7 @@ fn by_rule(text: &str) -> Option<Mistake> {
             Of::Nothing => Clue::Nowhere,
             Of::Call(index) => Clue::Call(found[index].trim().to_owned()),
             Of::Word(index) => Clue::Word(last_name(found[index])),
-            Of::CallOf(name) => Clue::Call(name.to_owned()),
+            Of::Named(name) => Clue::Call(name.to_owned()),
             Of::Constant(index) => Clue::Constant(found[index].trim().lines().next().unwrap_or_default().to_owned()),
             Of::Keyword(words) => Clue::Keyword(words),
             Of::Token(tokens) => Clue::Token(tokens.iter().map(|token| (*token).to_owned()).collect()),

@@ -345,14 +345,14 @@ async fn compile_in(
         inline,
         inlined,
     };
-    if let Some(over) = over {
-        if let Err(error) = trial::try_out(&plan, &over).await {
-            let culprit = trial::culprit(&queried, &state, &context.task_ctx()).await;
-            return Err(match culprit {
-                Some(culprit) => Error::Sql(format!("{culprit}: {error}")),
-                None => error,
-            });
-        }
+    if let Some(over) = over
+        && let Err(error) = trial::try_out(&plan, &over).await
+    {
+        let culprit = trial::culprit(&queried, &state, &context.task_ctx()).await;
+        return Err(match culprit {
+            Some(culprit) => Error::Sql(format!("{culprit}: {error}")),
+            None => error,
+        });
     }
     Ok(plan)
 }

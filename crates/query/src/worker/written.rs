@@ -61,7 +61,7 @@ impl Write for Pieces<'_> {
 enum Writing<W: Write> {
     Json(Writer<W, JsonArray>),
     Lines(Writer<W, LineDelimited>),
-    Csv(CsvWriter<W>),
+    Csv(Box<CsvWriter<W>>),
     Arrow(Box<StreamWriter<W>>),
 }
 
@@ -79,7 +79,7 @@ pub(super) fn write(
     let mut writing = match form {
         Form::Json => Writing::Json(builder().build(&mut *pieces)),
         Form::Ndjson => Writing::Lines(builder().build(&mut *pieces)),
-        Form::Csv => Writing::Csv(CsvWriterBuilder::new().with_header(true).build(&mut *pieces)),
+        Form::Csv => Writing::Csv(Box::new(CsvWriterBuilder::new().with_header(true).build(&mut *pieces))),
         Form::Arrow => Writing::Arrow(Box::new(StreamWriter::try_new(&mut *pieces, schema)?)),
     };
     if batches.is_empty()

@@ -66,7 +66,8 @@ impl Pipeline {
 
     fn schema(&self) -> StreamSchema {
         let mut schema = StreamSchema::builtin("json").expect("built in");
-        schema.event_time = vec![EventTimeRule { path: vec![self.time.into()], format: TimeFormat::Rfc3339, zone: None }];
+        schema.event_time =
+            vec![EventTimeRule { path: vec![self.time.into()], format: TimeFormat::Rfc3339, zone: None }];
         let path = vec![self.number.into()];
         schema.columns.push(Column { name: "n".into(), path, column_type: ColumnType::Int64, equals: None });
         schema
