@@ -59,7 +59,9 @@ impl Patience {
     /// After `waited`, so many bytes came.
     fn heard(&mut self, waited: Duration, bytes: usize) {
         let earned = Duration::from_secs(1).mul_f64(bytes as f64 / f64::from(BYTES_PER_SECOND_MIN));
-        self.left = self.left.saturating_sub(waited).saturating_add(earned).min(self.max);
+        // What is used up is not earned back: else a body that drips a little at the last moment would never end.
+        let rest = self.left.checked_sub(waited).filter(|rest| !rest.is_zero());
+        self.left = rest.map_or(Duration::ZERO, |rest| rest.saturating_add(earned).min(self.max));
     }
 }
 

@@ -104,7 +104,8 @@ impl ScalarUDFImpl for Arithmetic {
                 "{} is outside of {}: {}; compute with CAST(… AS DOUBLE), or exactly with CAST(… AS DECIMAL(38, 0))",
                 self.text,
                 named(&wanted),
-                why
+                // The expression and the type are named already.
+                why.trim_start_matches("Overflow happened on: ")
             ),
             other => exec_err!("{}: {other}", self.text),
         })

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use datafusion::{
     arrow::{
         array::{
-            ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-            new_null_array,
+            Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+            UInt64Array, new_null_array,
         },
-        compute::cast,
+        compute::{cast, take},
         datatypes::{DataType, Field, Schema, SchemaRef},
     },
     catalog::MemTable,
@@ -112,10 +112,22 @@ fn events(columns: &SchemaRef) -> Result<RecordBatch, Error> {
         }
         _ => values(field.data_type(), place),
     });
-    let nullable: Vec<Field> =
-        columns.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-    let made = made.zip(columns.fields()).map(|(column, field)| cast(&column, field.data_type()));
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(nullable)), made.collect::<Result<_, _>>()?)?)
+    let made = made.zip(columns.fields()).map(|(column, field)| {
+        let column = cast(&column, field.data_type())?;
+        let column = if field.is_nullable() { column } else { without_nulls(&column)? };
+        // Where nothing of a type can be made up, NULL stands in a column that never has it.
+        let nullable = field.is_nullable() || column.null_count() > 0;
+        Ok((field.as_ref().clone().with_nullable(nullable), column))
+    });
+    let (fields, made): (Vec<Field>, Vec<ArrayRef>) = made.collect::<Result<Vec<_>, Error>>()?.into_iter().unzip();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), made)?)
+}
+
+/// The column with its first value in place of each NULL.
+fn without_nulls(column: &ArrayRef) -> Result<ArrayRef, Error> {
+    let Some(first) = (0..column.len()).find(|row| column.is_valid(*row)) else { return Ok(Arc::clone(column)) };
+    let rows = (0..column.len()).map(|row| if column.is_valid(row) { row as u64 } else { first as u64 });
+    Ok(take(column, &rows.collect::<UInt64Array>(), None)?)
 }
 
 /// Tries `plan`; what it says names no expression yet. `read` is what it reads: the columns of the stream, or of the other view.

@@ -262,7 +262,7 @@ impl Aggregate {
                     (Direction::Descending, Dialect::Lakehead) => "event_time DESC",
                     // Ties go by offset, in Lakehead without being told.
                     (Direction::Ascending, Dialect::DuckDb) => "event_time NULLS LAST, event_offset",
-                    (Direction::Descending, Dialect::DuckDb) => "event_time DESC NULLS FIRST, event_offset DESC",
+                    (Direction::Descending, Dialect::DuckDb) => "event_time DESC NULLS FIRST, event_offset",
                 };
                 format!("{name}({arguments} ORDER BY {order}){filter}")
             }

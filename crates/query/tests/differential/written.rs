@@ -309,7 +309,7 @@ const POISON: &[(&str, &str)] = &[
     (
         "SELECT tumble(event_time, INTERVAL '1 hour') AS w, CAST(\"type\" AS BIGINT) AS what, count(*) AS n FROM recentchange GROUP BY 1, 2",
         "SELECT tumble(event_time, INTERVAL '1 hour') AS w, TRY_CAST(\"type\" AS BIGINT) AS what, count(*) AS n FROM recentchange \
-         WHERE \"type\" IS NULL OR \"type\" = '142' GROUP BY 1, 2",
+         WHERE \"type\" IS NULL OR regexp_full_match(\"type\", '[+-]?[0-9]+') GROUP BY 1, 2",
     ),
     (
         "SELECT tumble(event_time, INTERVAL '1 hour') AS w, namespace, count(*) AS n, 1000 % sum(namespace) AS rest \

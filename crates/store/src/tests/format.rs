@@ -33,6 +33,6 @@ fn a_file_begins_with_a_data_frame_that_tells_its_size() {
     assert_ne!(checksum_flag, 0, "RFC 8878, 3.1.1.1.1");
     let footer = zstd::zstd_safe::find_frame_compressed_size(&bytes).expect("a frame");
     assert_eq!(&bytes[footer..footer + 4], 0x184D_2A5B_u32.to_le_bytes());
-    assert_eq!(&bytes[footer + 8..footer + 16], b"LHBLOCK\x01");
+    assert_eq!(&bytes[footer + 8..footer + 16], b"LHBLOCK\x02");
     assert_eq!(&bytes[bytes.len() - 8..], b"LHBLKEND");
 }
