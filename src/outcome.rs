@@ -39,6 +39,7 @@ fn is_theirs(error: &anyhow::Error) -> bool {
         cause.is::<Problems>()
             || cause.is::<Refused>()
             || cause.downcast_ref::<lakehead_query::Error>().is_some_and(is_wrong)
+            || matches!(cause.downcast_ref(), Some(lakehead_engine::sql::Error::Sql(_)))
             || matches!(cause.downcast_ref(), Some(lakehead_store::Error::NoStream { .. }))
             || match cause.downcast_ref() {
                 Some(lakehead_engine::Error::Query(error) | lakehead_engine::Error::View { source: error, .. }) => {

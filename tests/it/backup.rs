@@ -76,7 +76,7 @@ fn a_copy_is_not_made_over_something_else() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let (data, other) = (folder.path().join("data"), folder.path().join("other"));
     let made = run(&["backup", "--data", text(&data), "--to", text(&other)]);
-    assert_eq!(made.code, Some(1), "there is no data: {}", made.stdout);
+    assert_eq!(made.code, Some(2), "there is no data: {}", made.stdout);
     assert!(!other.exists());
 
     let lakehead = Lakehead::run_pipeline(&pipeline(folder.path()), &data);

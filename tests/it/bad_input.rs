@@ -124,7 +124,7 @@ fn an_unknown_stream_is_named_with_those_that_there_are() {
     assert_eq!(answer.status, 404, "{}", answer.body);
     assert_says(&answer.body, &["poeple", "people"]);
     let sql = run(&["query", "SELECT * FROM poeple", "--data", text(&running.folder.path().join("data"))]);
-    assert_eq!(sql.code, Some(1));
+    assert_eq!(sql.code, Some(2));
     assert_says(&sql.stderr, &["poeple", "people"]);
 }
 

@@ -274,7 +274,8 @@ fn times_outside_of_the_range_are_no_event_times_and_break_no_answer() {
     assert_eq!(one("SELECT sum(events) AS n FROM hours"), json!({ "n": 4 }));
     assert_eq!(
         one("SELECT sum(events) AS n, count(date_trunc('day', c)) AS c FROM centuries"),
-        json!({ "n": 4, "c": 4 })
+        json!({ "n": 4, "c": 3 }),
+        "the first two share a window, whose start is before 1678"
     );
     ask(&lakehead, "SELECT date_trunc('day', hour) AS d, hour, events FROM hours");
     ask(&lakehead, "SELECT * FROM s");

@@ -188,11 +188,12 @@ impl Lakehead {
         self.until(&format!("{events} events in {stream}"), |status| stored(status, stream) >= events)
     }
 
-    /// Waits until `events` are stored in the stream and every view has counted what is stored.
+    /// Waits until `events` are stored in the stream and every view of it has counted what is stored.
     pub(crate) fn until_counted(&self, stream: &str, events: u64) -> Value {
         self.until(&format!("{events} events of {stream} in every view"), |status| {
             let views = status["views"].as_object().expect("views");
-            stored(status, stream) >= events && views.values().all(|view| view["offset"].as_u64() >= Some(events))
+            let mut views = views.values().filter(|view| view["stream"] == stream);
+            stored(status, stream) >= events && views.all(|view| view["offset"].as_u64() >= Some(events))
         })
     }
 

@@ -41,6 +41,11 @@ const SPECIAL: &[(&str, Here)] = &[
     ("cargo xtask test", Here::Not("it would run this test")),
     ("lakehead run mine.toml --data ./mine", Here::Stays(&["run", "mine.toml", "--data", "./mine"])),
     ("lakehead tail", Here::Follows),
+    ("lakehead verify --last", Here::Ends(1, "no audit has ended on this process yet")),
+    (
+        "lakehead reload --data ./data",
+        Here::Ends(2, "the process of the test runs the default pipeline, which has no file"),
+    ),
     ("lakehead view diff", Here::Ends(2, "no view is built beside it")),
     ("lakehead view swap", Here::Ends(2, "no view waits")),
     ("lakehead fsck --repair", Here::Ends(2, "a process runs on the directory")),

@@ -111,7 +111,12 @@ fn retention_removes_the_start_says_who_holds_what_and_the_rest_goes_on() {
 
     let dry = run(&["retention", text(&ruled), "--data", text(&data), "--dry-run"]);
     assert_eq!(dry.code, Some(0), "{}{}", dry.stdout, dry.stderr);
-    assert!(dry.stdout.contains("recentchange") && dry.stdout.contains("nothing was removed"), "{}", dry.stdout);
+    assert!(
+        dry.stdout.contains("recentchange") && dry.stderr.contains("nothing was removed"),
+        "{}{}",
+        dry.stdout,
+        dry.stderr
+    );
     assert_eq!(query(&data, "SELECT min(event_offset) AS first FROM recentchange")[0]["first"], 0);
 
     let lakehead = Lakehead::run_pipeline(&ruled, &data);

@@ -98,7 +98,7 @@ fn a_changed_view_is_built_beside_the_old_one_compared_and_put_in_its_place() {
     assert_eq!(lakehead.push("s", &events(0, 3_000)).status, 201);
     lakehead.until_counted("s", 3_000);
     let ended = view(&["diff", "by_minute"], &data);
-    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert_eq!(ended.code, Some(2), "{}", ended.stdout);
     assert!(ended.stderr.contains("no view is built beside by_minute"), "{}", ended.stderr);
 
     write(&file, "wiki <> 'b'", "swap = \"ask\"");
@@ -182,7 +182,7 @@ fn a_number_leads_to_the_events_behind_it() {
     assert_eq!((&clean["rows"][0]["shown"][0]["offset"], &clean["rows"][0]["row"]["wiki"]), (&json!(7), &json!("b")));
 
     let wrong = view(&["explain", "by_minute", "--where", "wikki = 'b'"], &data);
-    assert!(wrong.code == Some(1) && wrong.stderr.contains("wikki"), "{}", wrong.stderr);
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("wikki"), "{}", wrong.stderr);
     let body = format!("{{\"where\": \"{one}\"}}");
     let answer = http::request(&lakehead.address, "POST", "/v1/views/by_minute/explain", &[], body.as_bytes());
     assert_eq!(answer.expect("an answer").json()["rows"][0]["events"], json!(20));

@@ -126,7 +126,11 @@ async fn connection(
     let _ = socket.set_nodelay(true);
     let (watched, places) = (Arc::clone(&seat.connection), Arc::clone(&seat.places));
     let routes = TowerToHyperService::new(routes);
-    let service = service_fn(|request| answer(request, peer, &app, &watched, routes.clone()));
+    let service = service_fn(|request: Request<Incoming>| {
+        // At once, not when the answer is first worked on: in between the end of what the peer sends may be read.
+        watched.enter(if request.body().is_end_stream() { Phase::Work } else { Phase::Body });
+        answer(request, peer, &app, &watched, routes.clone())
+    });
     let socket = Watched { socket, connection: Arc::clone(&watched), places, left: None };
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -163,7 +167,6 @@ async fn answer(
         && matches!(*request.method(), Method::GET | Method::HEAD);
     let trusted = guard::carries_token(app.token.as_ref(), request.headers());
     let under_way = app.places.begin(connection, light, trusted);
-    connection.enter(if request.body().is_end_stream() { Phase::Work } else { Phase::Body });
     let response = if under_way.is_some() {
         let mut request = request.map(|body| Coming { body, connection: Arc::clone(connection) });
         request.extensions_mut().insert(ConnectInfo(peer));

@@ -95,6 +95,8 @@ async fn body_of(mut answering: Answering) -> Result<Body, sql::Error> {
 pub(crate) fn refused(error: sql::Error) -> Refusal {
     match error.kind() {
         Kind::Unavailable => Refusal::busy(error.to_string(), AGAIN_AFTER),
+        // The text is right, and what it asks for is too much.
+        _ if matches!(error, sql::Error::Limit(_)) => Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
         kind => Refusal::new(status_of(kind), error.to_string()),
     }
 }

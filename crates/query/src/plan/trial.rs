@@ -9,8 +9,8 @@ use std::sync::Arc;
 use datafusion::{
     arrow::{
         array::{
-            Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-            UInt64Array, new_null_array,
+            Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+            TimestampMicrosecondArray, UInt64Array, new_null_array,
         },
         compute::{cast, take},
         datatypes::{DataType, Field, Schema, SchemaRef},
