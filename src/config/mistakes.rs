@@ -25,7 +25,10 @@ const FILES: &[(&str, &[&str])] = &[
     ),
     (
         "[stream.s]\n[view.v]\nsql = \"x\"\nsql = \"y\"\n",
-        &["p.toml:4:1: view.v.sql: this stands twice in the file, first in line 3; keep one, or give one another name"],
+        &[
+            "p.toml:3:8: view.v.sql: a statement that begins with SELECT or WITH was expected here, not x",
+            "p.toml:4:1: view.v.sql: this stands twice in the file, first in line 3; keep one, or give one another name",
+        ],
     ),
     ("", &["p.toml: there is no stream; add one, as in [stream.events]"]),
     (
@@ -88,7 +91,7 @@ const FILES: &[(&str, &[&str])] = &[
     (
         "[stream.s]\nevent_time = 5\n",
         &[
-            "p.toml:2: stream.s.event_time: write a path as in \"meta.dt\", or { path = \"ts\", format = \"unix_seconds\" }, or an array of these, of which the first that is there wins",
+            "p.toml:2: stream.s.event_time: write a path as in \"meta.dt\", or { path = \"ts\", format = \"unix_ms\" }, or an array of these, of which the first that is there wins",
         ],
     ),
     (

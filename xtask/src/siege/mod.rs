@@ -91,6 +91,8 @@ struct Options {
     sql: bool,
     binary: Option<PathBuf>,
     report: bool,
+    /// Times and rates are judged, too.
+    measures: bool,
 }
 
 /// Besieges it, prints the report, and fails when something did not hold.
@@ -106,9 +108,11 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     siege(&options, &binary)
 }
 
-/// The short run of the gate.
+/// The short run of the gate. It tells times and rates, and is judged by the others: another machine, or another process
+/// beside it, changes those.
 pub(crate) fn short() -> Result<()> {
-    let options = Options { time: Duration::from_secs(28), seed: 1, sql: true, binary: None, report: false };
+    let time = Duration::from_secs(28);
+    let options = Options { time, seed: 1, sql: true, binary: None, report: false, measures: false };
     siege(&options, &target().join("release/lakehead"))
 }
 
@@ -139,7 +143,8 @@ fn siege(options: &Options, binary: &Path) -> Result<()> {
         fs::create_dir_all(file.parent().context("a folder")?)?;
         fs::write(&file, &text).with_context(|| format!("writing {}", file.display()))?;
     }
-    let broken: Vec<&str> = seen.checks.iter().filter(|check| !check.holds).map(|check| check.what).collect();
+    let judged = seen.checks.iter().filter(|check| options.measures || !check.is_measured);
+    let broken: Vec<&str> = judged.filter(|check| !check.holds).map(|check| check.what).collect();
     if !broken.is_empty() {
         bail!("the siege broke: {}; its files are in {}", broken.join("; "), scratch.display());
     }
@@ -237,7 +242,8 @@ fn recovers(address: &str) -> Result<Duration> {
 }
 
 fn options(words: &[String]) -> Result<Options> {
-    let mut options = Options { time: Duration::from_secs(300), seed: 1, sql: true, binary: None, report: false };
+    let mut options =
+        Options { time: Duration::from_secs(300), seed: 1, sql: true, binary: None, report: false, measures: true };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {

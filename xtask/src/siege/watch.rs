@@ -59,11 +59,11 @@ pub(crate) fn begin(address: String, pid: u32, stop: Arc<AtomicBool>) -> JoinHan
     })
 }
 
-/// The resident memory of a process and of its children, and how many these are.
+/// The memory of a process and of its children, without the pages of files, and how many children these are.
 fn memory(pid: u32) -> (u64, usize) {
     let children = children(pid);
     let all = std::iter::once(pid).chain(children.iter().copied());
-    (all.filter_map(resident).sum(), children.len())
+    (all.filter_map(anonymous).sum(), children.len())
 }
 
 fn children(pid: u32) -> Vec<u32> {
@@ -72,9 +72,9 @@ fn children(pid: u32) -> Vec<u32> {
     texts.flat_map(|text| text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()).collect()
 }
 
-fn resident(pid: u32) -> Option<u64> {
+fn anonymous(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 

@@ -92,6 +92,7 @@ async fn every_statement_of_the_page_about_sql_does_what_the_page_says() {
         bench.batch.lake.add_view(view.handle());
         opened.insert(name, view);
     }
+    let mut otherwise = Vec::new();
     for statement in &statements {
         match statement {
             Statement::View { .. } => {}
@@ -102,11 +103,15 @@ async fn every_statement_of_the_page_about_sql_does_what_the_page_says() {
             }
             Statement::Refused { says, sql } => {
                 let why = refusal(sql, &views, &schemas).await;
-                assert!(why.starts_with(says.as_str()), "{sql}\n  says: {why}\n  page: {says}");
+                // Before it stands the place, behind it the marked line.
+                if !why.contains(says.as_str()) {
+                    otherwise.push(format!("{sql}\n  says: {why}\n  page: {says}"));
+                }
                 refused += 1;
             }
         }
     }
+    assert!(otherwise.is_empty(), "{}", otherwise.join("\n"));
     assert!(kept >= 15 && asked >= 5 && refused >= 15, "{kept} views, {asked} queries, {refused} refusals were found");
 }
 
