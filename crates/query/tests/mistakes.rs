@@ -698,7 +698,7 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
         (
             "SELECT sum(n) FILTER (WHERE title) FROM edits",
             None,
-            "'abc' is no bool; write TRY_CAST(a AS …), which gives NULL there",
+            "'7' is no bool; write TRY_CAST(a AS …), which gives NULL there",
         ),
         (
             "SELECT json_get_int(n, 'a') FROM edits",

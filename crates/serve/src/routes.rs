@@ -81,7 +81,10 @@ pub const ROUTES: &[Route] = &[
             (200, "the rows; `Lakehead-Truncated: true` when there are more than are let through"),
             (400, "the statement is wrong: `error` says what, with line and column, and what would be valid"),
             (406, "no format of `Accept` is known"),
-            (422, "the statement is right and takes more than it may: memory, processor time, rows that views hold open"),
+            (
+                422,
+                "the statement is right and takes more than it may: memory, processor time, rows that views hold open",
+            ),
         ],
         limits: "64 KiB of text, 100,000 rows, 60 s, 512 MiB of memory for a statement and 1 GiB for all; some at once, more wait, then 503",
     },

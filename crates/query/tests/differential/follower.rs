@@ -20,8 +20,13 @@ impl Follower {
     /// Takes what has changed since the last time.
     pub(crate) async fn follow(&mut self, view: &ViewHandle) -> Result<(), String> {
         let changes = view.changes(self.position).await.map_err(|e| format!("the changes cannot be read: {e}"))?;
-        if changes.is_reset != self.position.is_none() {
+        // Before a view's first commit there is nothing to go on from, and a follower begins with all rows.
+        let begins = self.position.is_none_or(|position| changes.is_reset && position.to_string().ends_with(".0"));
+        if changes.is_reset != begins {
             return Err(format!("the changes begin anew after {:?}", self.position));
+        }
+        if changes.is_reset {
+            self.rows.clear();
         }
         self.position = Some(changes.position);
         let names = |column: &str| {

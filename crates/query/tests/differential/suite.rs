@@ -82,7 +82,8 @@ impl<'d> Bench<'d> {
 
     /// A case whose query fails: the view leaves out what it fails on, and has the rest.
     async fn poisoned(&mut self, case: &Case, told: Told) -> Result<Examined, String> {
-        if self.batch.answer(case, None).await.is_ok() {
+        // What was recorded need not have what a query fails on; what is made up has.
+        if self.batch.answer(case, None).await.is_ok() && !case.name.starts_with("recorded/") {
             return Err("the batch query does not fail".into());
         }
         let mut rows = 0;
