@@ -92,6 +92,12 @@ fn every_flipped_byte_is_found_named_and_repaired_and_all_other_events_stay() {
                 assert!(left.is_empty(), "byte {at} of {}: {left:?} after {:?}", path.display(), found.findings);
                 let stream = try_open(&damaged, small(), &clock).expect("opens");
                 let repaired = read(&stream, 0);
+                // A footer of the last segment may be damaged such that the whole file is set aside, told as a loss: nothing
+                // is deleted, and all that is before it stays.
+                if done.iter().any(|one| one.is_loss) && segments(&files).last() == Some(&path) {
+                    assert!(!quarantine(&damaged).is_empty() && repaired[..] == whole[..repaired.len()], "byte {at}");
+                    continue;
+                }
                 assert_eq!(
                     repaired.len(),
                     whole.len(),

@@ -13,7 +13,7 @@ use crate::{Append, Block, Error, Options, SealOptions, SealedSegment, Stream, S
 pub(super) fn small() -> Options {
     Options {
         block_bytes: ByteSize(24),
-        segment_bytes: ByteSize(900),
+        segment_bytes: ByteSize(1_000),
         tail_bytes: ByteSize(0),
         seal: SealOptions { block_bytes: ByteSize(60), ..SealOptions::default() },
         ..options()
