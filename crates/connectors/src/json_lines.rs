@@ -1,6 +1,6 @@
 //! JSON lines in files: plain, gzip, zstd or bzip2, told by their content, read in runs of whole lines. A byte order mark is
 //! skipped, zeros behind compressed data end a file, and a file that is one JSON array is its elements
-//! ([`Elements`](crate::json_array::Elements)).
+//! (`json_array.rs`).
 //!
 //! Bytes in, runs of lines out, each with the [`Position`] after it, from which reading goes on exactly. What a line
 //! means, and whether it is JSON at all, is for whoever takes the lines. Memory is bounded by the size of a run and by
