@@ -21,7 +21,7 @@ fn lines(from: u64, to: u64) -> String {
 fn imported(folder: &Path, files: u64) -> (std::path::PathBuf, std::path::PathBuf) {
     let (pipeline, data) = (pipeline(folder), folder.join("data"));
     let small = fs::read_to_string(&pipeline).expect("a file")
-        + "\n[store]\nblock_bytes = \"4 KiB\"\nsegment_bytes = \"4 KiB\"\nreserve_bytes = \"0 B\"\n";
+        + "\n[store]\nblock_bytes = \"1 KiB\"\nsegment_bytes = \"1 KiB\"\nreserve_bytes = \"0 B\"\n";
     fs::write(&pipeline, small).expect("a file");
     for n in 0..files {
         let from = folder.join(format!("{n}.jsonl"));

@@ -172,14 +172,20 @@ pub(super) fn contents(segment: &Segment, next: Next) -> Result<Contents, Error>
     // At the end of the last segment, what is not proven to have been synced is a torn tail when it is not good.
     let mut torn_from = None;
     if next == Next::Nothing {
+        let synced_to = blocks.iter().map(|((footer, _), _)| footer.synced_to).max();
         let mut good_end = 0;
         let mut keep = 0;
+        let mut kept_to: Option<u64> = None;
         for ((_, place), good) in &blocks {
             let proven = place.number < synced_blocks;
-            if !proven && (!*good || place.start != good_end) {
+            // What lies before this block and is not whole was synced, as a footer says: it is damage, and this block, which a
+            // clean stop may have left as that proof, is no part of a torn tail.
+            let is_damage = kept_to.map_or(synced_to > Some(segment.at.first_offset), |to| to < synced_blocks);
+            if !proven && (!*good || (place.start != good_end && !is_damage)) {
                 break;
             }
             good_end = place.end();
+            kept_to = Some(place.number + 1);
             keep += 1;
         }
         blocks.truncate(keep);
@@ -295,7 +301,8 @@ impl Examined {
         }
         let places: Vec<_> = blocks.iter().map(|((_, place), _)| *place).collect();
         let whole = self.findings.iter().all(|finding| finding.severity < Severity::Damage);
-        if let Some(raw_before) = self.raw_before.filter(|_| whole && next_begins.is_some()) {
+        // Of the last, too: the inventory names it where the file after it is gone or cannot be read, and it is whole for that.
+        if let Some(raw_before) = self.raw_before.filter(|_| whole) {
             self.summary = Summary::of_places(&places, raw_before);
         }
         Ok(())
