@@ -2,7 +2,7 @@
 
 use std::{fmt, process::ExitCode};
 
-use lakehead_model::{Kind, hint::printable};
+use lakehead_model::hint::printable;
 
 use crate::config::Problems;
 
@@ -32,9 +32,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 /// Whether whoever asked must change something: the pipeline file, the statement, a name.
 fn is_theirs(error: &anyhow::Error) -> bool {
-    let is_wrong = |error: &lakehead_query::Error| {
-        error.kind() == Kind::Invalid && !matches!(error, lakehead_query::Error::Limit(_))
-    };
+    let is_wrong = lakehead_query::Error::is_of_statement;
     error.chain().any(|cause| {
         cause.is::<Problems>()
             || cause.is::<Refused>()

@@ -58,7 +58,6 @@ fn ends(said: &Ended, code: i32, words: &[&str]) {
 }
 
 #[test]
-#[ignore = "it fails since several changes were brought together, and is to be mended first"]
 fn segments_deleted_at_either_end_of_a_stopped_directory_are_a_loss_in_fsck_verify_and_health() {
     for newest in [false, true] {
         let folder = tempfile::tempdir().expect("a folder");
@@ -84,7 +83,6 @@ fn segments_deleted_at_either_end_of_a_stopped_directory_are_a_loss_in_fsck_veri
 }
 
 #[test]
-#[ignore = "it fails since several changes were brought together, and is to be mended first"]
 fn two_segments_that_changed_names_are_put_back_and_every_event_is_at_its_offset() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, data) = imported(folder.path(), 5);
@@ -101,7 +99,6 @@ fn two_segments_that_changed_names_are_put_back_and_every_event_is_at_its_offset
 }
 
 #[test]
-#[ignore = "it fails since several changes were brought together, and is to be mended first"]
 fn a_flipped_byte_of_any_record_is_named_and_after_a_repair_everything_opens() {
     for record in ["lakehead.json", "catalog.json", "imports.json", "inventory/people.json"] {
         let folder = tempfile::tempdir().expect("a folder");
@@ -121,7 +118,6 @@ fn a_flipped_byte_of_any_record_is_named_and_after_a_repair_everything_opens() {
 }
 
 #[test]
-#[ignore = "it fails since several changes were brought together, and is to be mended first"]
 fn three_hundred_imports_leave_room_for_a_new_one_and_each_still_knows_that_it_is_done() {
     let folder = tempfile::tempdir().expect("a folder");
     let (pipeline, data) = imported(folder.path(), 1);
@@ -143,7 +139,6 @@ fn three_hundred_imports_leave_room_for_a_new_one_and_each_still_knows_that_it_i
 }
 
 #[test]
-#[ignore = "it fails since several changes were brought together, and is to be mended first"]
 fn an_import_of_the_folder_that_holds_the_data_directory_reads_nothing_of_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, data) = imported(folder.path(), 1);
@@ -165,7 +160,6 @@ fn an_import_of_the_folder_that_holds_the_data_directory_reads_nothing_of_it() {
 }
 
 #[test]
-#[ignore = "it fails since several changes were brought together, and is to be mended first"]
 fn the_same_file_under_another_name_and_an_import_that_kept_nothing_are_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, data) = imported(folder.path(), 1);
@@ -186,7 +180,6 @@ fn the_same_file_under_another_name_and_an_import_that_kept_nothing_are_said() {
 }
 
 #[test]
-#[ignore = "it fails since several changes were brought together, and is to be mended first"]
 fn events_with_an_id_that_were_imported_twice_are_seen_and_what_is_not_checked_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, data) = imported(folder.path(), 1);
@@ -200,7 +193,6 @@ fn events_with_an_id_that_were_imported_twice_are_seen_and_what_is_not_checked_i
 }
 
 #[test]
-#[ignore = "it fails since several changes were brought together, and is to be mended first"]
 fn a_streams_folder_that_is_taken_away_under_a_running_process_is_noticed() {
     let folder = tempfile::tempdir().expect("a folder");
     let (pipeline, data) = imported(folder.path(), 1);

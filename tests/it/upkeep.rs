@@ -59,7 +59,6 @@ fn edits(data: &Path) -> u64 {
 }
 
 #[test]
-#[ignore = "it fails since several changes were brought together, and is to be mended first"]
 fn damage_is_found_named_repaired_and_seen_by_verify() {
     let name = "upkeep::damage_is_found_named_repaired_and_seen_by_verify";
     if !segments::zstdcat_is_here() {

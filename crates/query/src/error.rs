@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use datafusion::error::DataFusionError;
+use datafusion::{arrow::error::ArrowError, error::DataFusionError};
 use lakehead_model::Kind;
 
 use crate::mistake::{self, Mistake, Placed, plainly};
@@ -55,6 +55,14 @@ pub enum Error {
         /// Which.
         path: PathBuf,
     },
+    /// What another of these errors said, after the engine beneath had handed it to several.
+    #[error("{what}")]
+    Carried {
+        /// What it said.
+        what: String,
+        /// What the caller does next.
+        kind: Kind,
+    },
     /// The engine beneath failed in a way that is no fault of the SQL.
     #[error("the query engine failed: {0}")]
     Engine(String),
@@ -69,10 +77,28 @@ impl Error {
             Self::Sql(_) | Self::Wrong(_) | Self::NotIncremental { .. } | Self::Limit(_) => Kind::Invalid,
             Self::At(placed) => placed.error.kind(),
             Self::Store(e) => e.kind(),
+            Self::Carried { kind, .. } => *kind,
             Self::File { .. } => Kind::Unavailable,
             Self::Damaged { .. } => Kind::Corrupt,
             Self::Decode(_) | Self::Engine(_) => Kind::Internal,
         }
+    }
+
+    /// Whether another statement is what helps.
+    #[must_use]
+    pub fn is_of_statement(&self) -> bool {
+        match self {
+            Self::Wrong(mistake) => !mistake.is_defect(),
+            Self::Sql(_) | Self::NotIncremental { .. } | Self::Store(lakehead_store::Error::NoStream { .. }) => true,
+            Self::At(placed) => placed.error.is_of_statement(),
+            _ => false,
+        }
+    }
+
+    /// Hands `error` through the engine beneath: what reads the log or a file fails with this, never with words alone,
+    /// which would be taken for words about the statement.
+    pub(crate) fn through(error: impl Into<Self>) -> DataFusionError {
+        DataFusionError::External(Box::new(error.into()))
     }
 
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
@@ -91,10 +117,14 @@ impl From<DataFusionError> for Error {
             other => other,
         };
         let root = mistake::root(&error).0;
+        match carried(root).and_then(|inner| inner.downcast_ref()) {
+            Some(Self::Damaged { path }) => return Self::Damaged { path: path.clone() },
+            Some(Self::Limit(what)) => return Self::Limit(what.clone()),
+            Some(Self::Sql(what)) => return Self::Sql(what.clone()),
+            Some(own) => return Self::Carried { what: own.to_string(), kind: own.kind() },
+            None => {}
+        }
         match root {
-            DataFusionError::External(own) if let Some(Self::Damaged { path }) = own.downcast_ref() => {
-                Self::Damaged { path: path.clone() }
-            }
             DataFusionError::ResourcesExhausted(_) => Self::Limit(
                 "the query needs more memory than queries may use; ask for a shorter time range, fewer groups or fewer \
                  columns, or keep a view of it"
@@ -103,8 +133,9 @@ impl From<DataFusionError> for Error {
             DataFusionError::IoError(_)
             | DataFusionError::ParquetError(_)
             | DataFusionError::ExecutionJoin(_) => Self::Engine(plainly(&root.strip_backtrace())),
+            DataFusionError::ArrowError(arrow, _) if is_of_files(arrow) => Self::Engine(plainly(&root.strip_backtrace())),
             // A regular expression that is none comes from its own crate.
-            DataFusionError::External(inner) if !inner.to_string().contains("regex") => {
+            root if carried(root).is_some_and(|inner| !inner.to_string().contains("regex")) => {
                 Self::Engine(plainly(&root.strip_backtrace()))
             }
             _ => Self::Wrong(Mistake::of(&error)),
@@ -112,8 +143,28 @@ impl From<DataFusionError> for Error {
     }
 }
 
-impl From<datafusion::arrow::error::ArrowError> for Error {
-    fn from(error: datafusion::arrow::error::ArrowError) -> Self {
+/// The error of another crate, or one of ours, that the engine only passes on.
+fn carried(root: &DataFusionError) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+    match root {
+        DataFusionError::External(inner) => Some(&**inner),
+        DataFusionError::ArrowError(arrow, _) => match &**arrow {
+            ArrowError::ExternalError(inner) => Some(&**inner),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether it is told of what a file holds, never of what a statement says.
+fn is_of_files(error: &ArrowError) -> bool {
+    matches!(
+        error,
+        ArrowError::IoError(..) | ArrowError::IpcError(_) | ArrowError::ParquetError(_) | ArrowError::MemoryError(_)
+    )
+}
+
+impl From<ArrowError> for Error {
+    fn from(error: ArrowError) -> Self {
         Self::Engine(plainly(&error.to_string()))
     }
 }

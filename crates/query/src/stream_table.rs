@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use datafusion::{
     arrow::{array::RecordBatch, datatypes::SchemaRef},
     catalog::{Session, TableProvider},
-    common::{Result, exec_datafusion_err},
+    common::Result,
     execution::{SendableRecordBatchStream, TaskContext},
     logical_expr::{Expr, TableProviderFilterPushDown, TableType},
     physical_plan::{
@@ -23,7 +23,7 @@ use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Offset, StreamSchema, TimeRange, TimeRule, Timestamp};
 use lakehead_store::{Block, Only, Stream};
 
-use crate::{audit::Pace, bounds::TimeBounds};
+use crate::{Error, audit::Pace, bounds::TimeBounds};
 
 /// Batches under way between the thread that reads and the query: enough to overlap, few enough to bound memory.
 const BATCHES_UNDER_WAY: usize = 2;
@@ -104,7 +104,7 @@ impl TableProvider for StreamTable {
             None => Arc::clone(&self.schema),
         };
         let wanted: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-        let decoder = Decoder::new(&self.stream_schema, &wanted).map_err(|e| exec_datafusion_err!("{e}"))?;
+        let decoder = Decoder::new(&self.stream_schema, &wanted).map_err(Error::through)?;
         let decoder = Arc::new(decoder);
         let mut bounds = Bounds::default();
         filters.iter().for_each(|filter| bounds.narrow(filter));
@@ -161,14 +161,14 @@ impl PartitionStream for Part {
         let (from, pace) = (self.from, self.pace.clone());
         builder.spawn_blocking(move || {
             while reader.position() < to {
-                let Some(block) = reader.next().map_err(|e| exec_datafusion_err!("{e}"))? else { break };
+                let Some(block) = reader.next().map_err(Error::through)? else { break };
                 if pace.as_ref().is_some_and(|pace| !pace.read(block.payload.len() as u64)) {
-                    return Err(exec_datafusion_err!("{}", crate::audit::STOPPED));
+                    return Err(Error::through(Error::Limit(crate::audit::STOPPED.to_owned())));
                 }
                 if block.first_offset >= to {
                     break;
                 }
-                let batch = decode(&decoder, &block).map_err(|e| exec_datafusion_err!("{e}"))?;
+                let batch = decode(&decoder, &block).map_err(Error::through)?;
                 let skip = from.since(block.first_offset);
                 let take = to.since(block.first_offset).min(block.len() as u64).saturating_sub(skip);
                 let batch = batch.slice(usize::try_from(skip).unwrap_or(0), usize::try_from(take).unwrap_or(0));

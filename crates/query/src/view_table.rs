@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use datafusion::{
     arrow::{array::RecordBatch, datatypes::SchemaRef},
     catalog::{Session, TableProvider, memory::MemorySourceConfig},
-    common::{DataFusionError, Result},
+    common::Result,
     datasource::{
         listing::PartitionedFile,
         object_store::ObjectStoreUrl,
@@ -19,7 +19,7 @@ use datafusion::{
 use lakehead_model::{TimeRange, Timestamp};
 
 use crate::{
-    ViewPlan,
+    Error, ViewPlan,
     bounds::TimeBounds,
     plan::Kind,
     snapshot::{Listed, Snapshot},
@@ -73,8 +73,8 @@ impl TableProvider for ViewTable {
         filters: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let external = |e: crate::Error| DataFusionError::External(Box::new(e));
-        let rest = if self.with_rest { self.snapshot.rest().await.map_err(external)?.to_vec() } else { Vec::new() };
+        let rest =
+            if self.with_rest { self.snapshot.rest().await.map_err(Error::through)?.to_vec() } else { Vec::new() };
         let files = self.files.iter().map(|listed| (listed.range, listed.file.path.as_path(), listed.file.size));
         scan(state, &self.schema(), self.filed_by(), files, rest, projection, filters)
     }
@@ -120,7 +120,7 @@ pub(crate) fn scan<'a>(
         return Ok(rest);
     }
     for (path, _) in &files {
-        crate::files::check(path).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        crate::files::check(path).map_err(Error::through)?;
     }
     let groups = state.config().target_partitions().max(1);
     let mut groups = vec![FileGroup::default(); groups.min(files.len())];

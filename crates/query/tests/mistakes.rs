@@ -696,9 +696,9 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
         ("SELECT grouping(n) FROM edits", Some((1, 8)), "grouping takes a column of GROUP BY, and edits.n is none"),
         ("SELECT lag(n) FROM edits", Some((1, 8)), "lag needs OVER, as in lag(…) OVER (ORDER BY event_time)"),
         (
-            "SELECT sum(n) FILTER (WHERE title) FROM edits",
+            "SELECT sum(n) FILTER (WHERE title) FROM edits WHERE title = 'abc'",
             None,
-            "'7' is no bool; write TRY_CAST(a AS …), which gives NULL there",
+            "'abc' is no bool; write TRY_CAST(a AS …), which gives NULL there",
         ),
         (
             "SELECT json_get_int(n, 'a') FROM edits",

@@ -29,7 +29,7 @@ use lakehead_model::{Offset, StreamSchema, TimeRange, Timestamp};
 use lakehead_store::Stream;
 use lakehead_window::Tumble;
 
-use super::{Comparison, Differing, Extent, Pass, STOPPED, Windows, amounts};
+use super::{Comparison, Differing, Extent, Pass, Windows, amounts};
 use crate::{
     Error, Snapshot, ViewPlan,
     checked::{self, Mode, Notes},
@@ -218,11 +218,7 @@ impl Recount {
     }
 
     async fn collect(&self, plan: LogicalPlan) -> Result<Vec<RecordBatch>, Error> {
-        let collected = self.context.execute_logical_plan(plan).await?.collect().await;
-        collected.map_err(|error| match error.to_string() {
-            text if text.contains(STOPPED) => Error::Limit(STOPPED.into()),
-            _ => error.into(),
-        })
+        Ok(self.context.execute_logical_plan(plan).await?.collect().await?)
     }
 }
 

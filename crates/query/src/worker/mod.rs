@@ -25,7 +25,6 @@ mod moment;
 mod tables;
 mod written;
 
-use lakehead_model::Kind;
 use serde::{Deserialize, Serialize};
 
 use crate::{Answer, Error};
@@ -120,7 +119,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let mends = match &error {
             Error::Limit(_) => Mends::Limit,
-            error if error.kind() == Kind::Invalid => Mends::Sql,
+            error if error.is_of_statement() => Mends::Sql,
             _ => Mends::Nobody,
         };
         let mut what = error.to_string();

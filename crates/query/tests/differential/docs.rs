@@ -40,7 +40,6 @@ fn statements(page: &str) -> Vec<Statement> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "it fails since several changes were brought together, and is to be mended first"]
 async fn every_statement_of_the_page_about_sql_does_what_the_page_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sql.md");
     let statements = statements(&std::fs::read_to_string(path).expect("the page"));

@@ -65,7 +65,6 @@ struct Failure {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "it fails since several changes were brought together, and is to be mended first"]
 async fn views_batch_queries_and_duckdb_agree() {
     let options = Options::from_environment();
     let mut duckdb = DuckDb::start();
