@@ -16,7 +16,11 @@ mod service;
 mod whom;
 mod within;
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -75,7 +79,7 @@ fn log() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_ansi(std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()) && io::stderr().is_terminal())
         .with_timer(SystemClock)
         // It would say so on the very channel that failed, and end the thread that logs.
         .log_internal_errors(false)

@@ -182,7 +182,8 @@ fn a_number_leads_to_the_events_behind_it() {
     assert_eq!((&clean["rows"][0]["shown"][0]["offset"], &clean["rows"][0]["row"]["wiki"]), (&json!(7), &json!("b")));
 
     let wrong = view(&["explain", "by_minute", "--where", "wikki = 'b'"], &data);
-    assert!(wrong.code == Some(2) && wrong.stderr.contains("wikki"), "{}", wrong.stderr);
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("line 1, column 1"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("wikki"), "{}", wrong.stderr);
     let body = format!("{{\"where\": \"{one}\"}}");
     let answer = http::request(&lakehead.address, "POST", "/v1/views/by_minute/explain", &[], body.as_bytes());
     assert_eq!(answer.expect("an answer").json()["rows"][0]["events"], json!(20));

@@ -32,6 +32,7 @@ use crate::{
     plan::{Kind, find_aggregate, groups},
     rewrite,
     view_table::ViewTable,
+    worker::Part,
 };
 
 /// Rows explained at once, when nobody says otherwise.
@@ -117,7 +118,9 @@ impl Lake {
     ) -> BoxFuture<'a, Result<Explanation, Error>> {
         Box::pin(async move {
             let selection = self.selection(name, question)?;
-            let rows = self.rows(&selection.sql).await?.first(selection.rows_max).await?;
+            let rows = async { self.rows(&selection.sql).await?.first(selection.rows_max).await };
+            let Part { text, start } = &selection.condition;
+            let rows = rows.await.map_err(|error: Error| error.of_part(text, *start))?;
             self.explain_rows(&selection, rows).await
         })
     }
@@ -139,10 +142,12 @@ impl Lake {
             )));
         }
         let filter = if question.filter.trim().is_empty() { "true" } else { question.filter.trim() };
-        // On lines of its own, so that a comment in it ends with it.
-        let sql = format!("SELECT * FROM \"{name}\" WHERE (\n{filter}\n) LIMIT {}", rows + 1);
+        // Its line ends with it, so that a comment in it does, too.
+        let before = format!("SELECT * FROM \"{name}\" WHERE (");
+        let condition = Part { text: filter.to_owned(), start: before.chars().count() };
+        let sql = format!("{before}{filter}\n) LIMIT {}", rows + 1);
         let snapshot = view.snapshot();
-        Ok(Selection { name: name.clone(), snapshot, sql, rows_max: rows + 1, events_max: events })
+        Ok(Selection { name: name.clone(), snapshot, sql, condition, rows_max: rows + 1, events_max: events })
     }
 
     /// Explains the rows that `selection` has selected. Nothing from outside is planned here.
@@ -176,6 +181,8 @@ pub struct Selection {
     pub snapshot: Arc<Snapshot>,
     /// What gives the rows.
     pub sql: String,
+    /// What of it is from outside.
+    pub condition: Part,
     /// How many of them are wanted: one more than are explained.
     pub rows_max: usize,
     events_max: usize,

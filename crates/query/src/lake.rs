@@ -26,7 +26,9 @@ use futures::{StreamExt, future::BoxFuture};
 use lakehead_model::{ByteSize, Name, StreamSchema};
 use lakehead_store::Stream;
 
-use crate::{Error, ViewHandle, checked, functions, rewrite, stream_table::StreamTable, view_table::ViewTable};
+use crate::{
+    Error, ViewHandle, checked, functions, mistake::parsed, rewrite, stream_table::StreamTable, view_table::ViewTable,
+};
 
 /// Where DataFusion finds a table that is named without more.
 const CATALOG: &str = "lakehead";
@@ -220,7 +222,7 @@ impl Lake {
         if stale.is_empty() {
             return Ok(Vec::new());
         }
-        let statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
+        let statement = parsed(state, sql)?;
         let tables = state.resolve_table_references(&statement)?;
         let mut warnings: Vec<String> = tables.iter().filter_map(|table| stale.get(table.table()).cloned()).collect();
         warnings.dedup();
@@ -313,7 +315,7 @@ pub(crate) async fn begin(state: SessionState, sql: &str, known: &[String]) -> R
 /// The rows of a statement that only reads.
 async fn planned(state: &SessionState, sql: &str) -> Result<(SchemaRef, SendableRecordBatchStream), Error> {
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let plan = state.create_logical_plan(sql).await?;
+    let plan = state.statement_to_plan(parsed(state, sql)?).await?;
     read_only.verify_plan(&plan)?;
     let plan = rewrite::executable(plan)?;
     let schema = Arc::new(plan.schema().as_arrow().clone());

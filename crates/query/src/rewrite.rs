@@ -28,7 +28,7 @@ use datafusion::{
 };
 use lakehead_window::{Hop, Session, Windows};
 
-use crate::{Error, functions, times};
+use crate::{Error, functions, mistake::parsed, times};
 
 /// Columns that are made on the way and that no query can name.
 const WINDOW: &str = "__window";
@@ -68,7 +68,7 @@ pub(crate) fn break_ties(plan: LogicalPlan) -> Result<LogicalPlan, Error> {
 /// [`Error::Sql`] when it cannot be read.
 pub(crate) fn tables_of(sql: &str, context: &SessionContext) -> Result<Vec<String>, Error> {
     let state = context.state();
-    let statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
+    let statement = parsed(&state, sql)?;
     let mut tables: Vec<String> =
         state.resolve_table_references(&statement)?.into_iter().map(|table| table.table().to_owned()).collect();
     tables.sort();

@@ -693,6 +693,32 @@ async fn each_wrong_query_is_told_where_what_and_what_would_be_valid() {
             Some((1, 14)),
             "count(DISTINCT …) takes one value; write count(DISTINCT concat(a, ' ', b))",
         ),
+        (
+            "SELECT count(*) FROM edits TABLESAMPLE BERNOULLI (10)",
+            Some((1, 28)),
+            "there is no TABLESAMPLE; write a condition as event_offset % 10 = 0, which takes every tenth event",
+        ),
+        (
+            "SELECT n FROM (SELECT n FROM edits FOR SHARE) AS e",
+            Some((1, 40)),
+            "a query locks nothing; leave FOR UPDATE or FOR SHARE away",
+        ),
+        (
+            "SELECT n FROM edits FOR JSON AUTO",
+            Some((1, 21)),
+            "how an answer is written is asked beside the statement, as with --format json; leave FOR away",
+        ),
+        (
+            "SELECT n FROM edits FETCH FIRST 1 ROW ONLY",
+            Some((1, 21)),
+            "there is no FETCH; write LIMIT n, or LIMIT n OFFSET m",
+        ),
+        (
+            "SELECT n FROM edits SORT BY n",
+            Some((1, 21)),
+            "there is no SORT BY, CLUSTER BY or DISTRIBUTE BY; write ORDER BY",
+        ),
+        ("SELECT n FROM edits WITH (NOLOCK)", Some((1, 21)), "a table takes no hints; leave them away"),
         ("SELECT grouping(n) FROM edits", Some((1, 8)), "grouping takes a column of GROUP BY, and edits.n is none"),
         ("SELECT lag(n) FROM edits", Some((1, 8)), "lag needs OVER, as in lag(…) OVER (ORDER BY event_time)"),
         (

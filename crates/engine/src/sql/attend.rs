@@ -22,12 +22,17 @@ use tokio::{
 use super::{
     ANSWER_BYTES_MAX, Ended, Error, HELD_FOR, Inner, SLICE_CPU, SLICE_SENDING, SLICE_WALL, TAKING_GRACE, TAKING_RATE,
     WARM_BYTES_MAX, WORKER_BYTES_MAX, WORKERS_BYTES_MAX,
+    familiar::Text,
     process::{Process, Running, Usage, Wire},
 };
 use crate::engine::lock;
 
 /// How often a worker is looked at: what it can take between two looks is bounded by its own limits.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What is said when there is no place for what takes long.
+pub(super) const BUSY_LONG: &str =
+    "this query takes long, and others that do so are running already; ask again in half a minute";
 
 /// Who is told what.
 pub(super) struct Told {
@@ -54,14 +59,20 @@ enum Outcome {
 pub(super) async fn attend(
     inner: Arc<Inner>,
     mut process: Process,
-    place: OwnedSemaphorePermit,
+    (mut place, text): (Place, Text),
     query: Query,
     given: Vec<(Name, Arc<Snapshot>)>,
     mut told: Told,
 ) {
     let sending = OnceLock::new();
     let pieces = told.pieces.clone();
-    let mut place = Place { permit: Some(place), is_long: false };
+    if let Some(running) = &process.child
+        && place.is_long
+    {
+        running.yield_to_all();
+    }
+    let (mut usage, begun) = (Usage::default(), Instant::now());
+    let before = process.child.as_ref().map(|running| running.usage().cpu).unwrap_or_default();
     let outcome = {
         let talk = Talk { lake: &inner.lake, query: &query, given: &given, told: &mut told, sending: &sending };
         tokio::select! {
@@ -70,10 +81,10 @@ pub(super) async fn attend(
             outcome = talk.converse(&mut process.wire) => outcome.unwrap_or_else(|error| {
                 Outcome::Kill(Error::Failed(format!("the worker of the query cannot be understood: {error}")))
             }),
-            why = watch(&inner, process.child.as_ref(), &mut place, &sending) => Outcome::Kill(why),
+            why = watch(&inner, process.child.as_ref(), (&mut place, text), &sending) => Outcome::Kill(why),
         }
     };
-    let (mut usage, mut error) = (Usage::default(), None);
+    let mut error = None;
     if let Some(running) = &mut process.child {
         usage = running.usage();
         lock(&inner.sizes).remove(&running.id());
@@ -82,6 +93,9 @@ pub(super) async fn attend(
         }
     }
     let is_well = matches!(outcome, Outcome::Whole | Outcome::Refused(_));
+    if is_well && usage.cpu.saturating_sub(before) < SLICE_CPU && begun.elapsed() < SLICE_WALL {
+        inner.familiar.was_quick(text);
+    }
     match outcome {
         Outcome::Whole => {
             inner.counts.answered.fetch_add(1, Ordering::Relaxed);
@@ -208,13 +222,24 @@ fn understood<T: DeserializeOwned>(content: &[u8]) -> io::Result<T> {
 }
 
 /// Which kind of place a query has.
-struct Place {
+pub(super) struct Place {
     permit: Option<OwnedSemaphorePermit>,
     is_long: bool,
 }
 
+impl Place {
+    pub(super) fn new(permit: OwnedSemaphorePermit, is_long: bool) -> Self {
+        Self { permit: Some(permit), is_long }
+    }
+}
+
 /// Looks at the worker again and again; returns why it has to be killed.
-async fn watch(inner: &Inner, running: Option<&Running>, place: &mut Place, sending: &OnceLock<Instant>) -> Error {
+async fn watch(
+    inner: &Inner,
+    running: Option<&Running>,
+    (place, text): (&mut Place, Text),
+    sending: &OnceLock<Instant>,
+) -> Error {
     let Some(running) = running else { return std::future::pending().await };
     let before = running.usage().cpu;
     let begun = Instant::now();
@@ -232,6 +257,9 @@ async fn watch(inner: &Inner, running: Option<&Running>, place: &mut Place, send
             return why;
         }
         let is_taken_slowly = sending.get().is_some_and(|since| since.elapsed() >= SLICE_SENDING);
+        if cpu >= SLICE_CPU && !inner.familiar.is_long(text) {
+            inner.familiar.took_long(text);
+        }
         if !place.is_long && (cpu >= SLICE_CPU || wall >= SLICE_WALL || is_taken_slowly) {
             match go_long(inner, running, place).await {
                 Ok(held) => held_still += held,
@@ -282,11 +310,7 @@ fn too_much_together(inner: &Inner, id: u32, bytes: u64) -> Option<Error> {
 
 /// Gives up the quick place for a long one; holds the query still until there is one. Answers for how long.
 async fn go_long(inner: &Inner, running: &Running, place: &mut Place) -> Result<Duration, Error> {
-    let busy = || {
-        Error::Busy(
-            "this query takes long, and others that do so are running already; ask again in half a minute".into(),
-        )
-    };
+    let busy = || Error::Busy(BUSY_LONG.to_owned());
     let mut held = Duration::ZERO;
     let permit = match Arc::clone(&inner.long).try_acquire_owned() {
         Ok(permit) => permit,

@@ -21,7 +21,13 @@ impl Workers {
     /// As [`Error`] says.
     pub async fn explain(&self, name: &Name, question: &Question) -> Result<Explanation, Error> {
         let selection = self.inner.lake.selection(name, question)?;
-        let query = Query { sql: selection.sql.clone(), form: Form::Arrow, rows: selection.rows_max, threads: 1 };
+        let query = Query {
+            sql: selection.sql.clone(),
+            form: Form::Arrow,
+            rows: selection.rows_max,
+            threads: 1,
+            part: Some(selection.condition.clone()),
+        };
         let mut answering = self.ask(query, vec![(name.clone(), selection.snapshot.clone())]).await?;
         let rows = answering.whole(SELECTED_BYTES_MAX).await?;
         let rows = worker::answer(rows, &answering.head)?;

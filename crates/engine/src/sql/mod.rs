@@ -7,13 +7,14 @@
 //!                 busy, come again                an error that says which limit, and what to do
 //! ```
 //!
-//! A worker is this program again. It begins with limits on itself ([`child`]), is started when first asked, kept warm, and
+//! What took long before waits for a long place at once ([`familiar`]). A worker is this program again. It begins with limits on itself ([`child`]), is started when first asked, kept warm, and
 //! killed when a query takes too much or its client leaves. What it reads is pinned by this side for as long as it
 //! reads. Why processes: [the decision](../../../../docs/decisions/0016-sql-from-outside-runs-in-a-worker-process.md).
 
 mod attend;
 pub mod child;
 mod explain;
+mod familiar;
 mod process;
 
 use std::{
@@ -38,7 +39,7 @@ use tokio::{
 
 pub use lakehead_query::worker::Form;
 
-use self::process::Process;
+use self::{attend::Place, familiar::Familiar, process::Process};
 use crate::engine::lock;
 
 /// The longest statement: a page of SQL has 4 KB, a list of some thousand values 64.
@@ -176,6 +177,9 @@ struct Inner {
     quick: Arc<Semaphore>,
     long: Arc<Semaphore>,
     held: Semaphore,
+    /// Those that wait for a long place without having begun.
+    waiting_long: Semaphore,
+    familiar: Familiar,
     /// Memory of each worker that is at work, by its process id.
     sizes: Mutex<std::collections::BTreeMap<u32, u64>>,
     counts: Counts,
@@ -267,6 +271,8 @@ impl Workers {
             quick: Arc::new(Semaphore::new(QUICK_MAX)),
             long: Arc::new(Semaphore::new(LONG_MAX)),
             held: Semaphore::new(HELD_MAX),
+            waiting_long: Semaphore::new(WAITING_MAX),
+            familiar: Familiar::default(),
             sizes: Mutex::default(),
             counts: Counts::default(),
         };
@@ -279,7 +285,8 @@ impl Workers {
     /// As [`Error`] says.
     pub async fn answer(&self, sql: &str, form: Form) -> Result<Answering, Error> {
         let limits = self.inner.limits;
-        self.ask(Query { sql: sql.to_owned(), form, rows: limits.rows, threads: limits.threads }, Vec::new()).await
+        let query = Query { sql: sql.to_owned(), form, rows: limits.rows, threads: limits.threads, part: None };
+        self.ask(query, Vec::new()).await
     }
 
     /// What became of the queries since the start.
@@ -312,16 +319,8 @@ impl Workers {
                 query.sql.len()
             )));
         }
-        let place = {
-            let full = || {
-                let what = "other queries have been waiting for too long; ask again in some seconds, or make a view of what \
-                            is asked often";
-                Error::Busy(what.to_owned())
-            };
-            let _waiting = self.inner.waiting.try_acquire().map_err(|_| full())?;
-            let place = timeout(WAITING_FOR, Arc::clone(&self.inner.quick).acquire_owned()).await;
-            place.ok().and_then(Result::ok).ok_or_else(full)?
-        };
+        let text = self.inner.familiar.text(&query.sql);
+        let place = self.inner.place(self.inner.familiar.is_long(text)).await?;
         let process = self.inner.worker().map_err(|error| {
             Error::Failed(format!(
                 "a worker for the query could not be started: {error}; ask again when the machine has room"
@@ -331,13 +330,34 @@ impl Workers {
         let (tell_pieces, pieces) = mpsc::channel(PIECES_AHEAD);
         let ended = Arc::new(Ended::default());
         let told = attend::Told { head: Some(tell_head), pieces: tell_pieces, ended: Arc::clone(&ended) };
-        tokio::spawn(attend::attend(Arc::clone(&self.inner), process, place, query, given, told));
+        tokio::spawn(attend::attend(Arc::clone(&self.inner), process, (place, text), query, given, told));
         let head = head.await.unwrap_or_else(|_| Err(Error::Failed("the query was given up".to_owned())))?;
         Ok(Answering { head, pieces, ended })
     }
 }
 
 impl Inner {
+    /// Waits for a place: a quick one, or a long one for what is known to take long.
+    async fn place(&self, is_long: bool) -> Result<Place, Error> {
+        let full = || {
+            Error::Busy(if is_long {
+                attend::BUSY_LONG.to_owned()
+            } else {
+                "other queries have been waiting for too long; ask again in some seconds, or make a view of what is asked \
+                 often"
+                    .to_owned()
+            })
+        };
+        let (waiting, places, time) = if is_long {
+            (&self.waiting_long, &self.long, HELD_FOR)
+        } else {
+            (&self.waiting, &self.quick, WAITING_FOR)
+        };
+        let _waiting = waiting.try_acquire().map_err(|_| full())?;
+        let permit = timeout(time, Arc::clone(places).acquire_owned()).await;
+        Ok(Place::new(permit.ok().and_then(Result::ok).ok_or_else(full)?, is_long))
+    }
+
     /// A worker: a warm one, or else a new one.
     fn worker(&self) -> std::io::Result<Process> {
         loop {

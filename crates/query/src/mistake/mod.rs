@@ -5,6 +5,7 @@
 //! has the text then tells line and column ([`Error::in_text`]). No other module words an error of the engine.
 
 mod engine_words;
+mod passed_over;
 mod place;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use datafusion::{
 use lakehead_model::hint::{instead, nearest};
 
 pub(crate) use self::engine_words::plainly;
+pub(crate) use self::passed_over::parsed;
 pub use self::place::Place;
 use self::place::{Clue, Tokens};
 use crate::Error;

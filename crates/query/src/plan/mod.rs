@@ -34,7 +34,7 @@ use crate::{
     Error,
     checked::{self, Mode},
     functions, identity,
-    mistake::{names_in_quotes, plainly},
+    mistake::{names_in_quotes, parsed, plainly},
     rewrite,
     run::Piece,
     sieve::Condition,
@@ -232,7 +232,7 @@ async fn compile_in(
     views: &BTreeMap<Name, Arc<ViewPlan>>,
 ) -> Result<ViewPlan, Error> {
     let state = context.state();
-    let logical = times::in_microseconds(state.create_logical_plan(sql).await?)?;
+    let logical = times::in_microseconds(state.statement_to_plan(parsed(&state, sql)?).await?)?;
     let tables =
         views.iter().filter(|(_, plan)| plan.inline.is_none()).map(|(name, plan)| (name.clone(), plan.as_ref()));
     let tables = tables.collect();

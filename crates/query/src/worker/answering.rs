@@ -11,7 +11,7 @@ use super::{
     tables::Tables,
     written::{self, Pieces},
 };
-use crate::{Error, Limits, compact::compact, lake, writable};
+use crate::{Error, Limits, compact::compact, lake, mistake::parsed, writable};
 
 /// Answers one query after another. It has nothing of the lake but what it is told for each of them.
 pub struct Worker {
@@ -21,7 +21,9 @@ pub struct Worker {
 
 /// Why a query was not answered.
 enum Stop {
-    /// The asker is told.
+    /// The asker is told what is wrong.
+    Wrong(Error),
+    /// The asker is told in its own words.
     Told(Failure),
     /// There is nobody to tell.
     Gone(io::Error),
@@ -29,7 +31,7 @@ enum Stop {
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        Self::Told(error.into())
+        Self::Wrong(error)
     }
 }
 
@@ -55,16 +57,24 @@ impl Worker {
     pub async fn serve(&self, channel: &mut dyn Channel) -> io::Result<()> {
         while let Some(frame) = channel.receive()? {
             let query: Query = expect(frame, FrameKind::Query)?;
-            match self.answer(query, channel).await {
-                Ok(()) => channel.send(FrameKind::Done, &[])?,
-                Err(Stop::Told(failure)) => channel.send(FrameKind::Failed, &serde_json::to_vec(&failure)?)?,
+            let failure = match self.answer(&query, channel).await {
+                Ok(()) => {
+                    channel.send(FrameKind::Done, &[])?;
+                    continue;
+                }
+                Err(Stop::Wrong(error)) => Failure::from(match &query.part {
+                    Some(part) => error.of_part(&part.text, part.start),
+                    None => error,
+                }),
+                Err(Stop::Told(failure)) => failure,
                 Err(Stop::Gone(error)) => return Err(error),
-            }
+            };
+            channel.send(FrameKind::Failed, &serde_json::to_vec(&failure)?)?;
         }
         Ok(())
     }
 
-    async fn answer(&self, query: Query, channel: &mut dyn Channel) -> Result<(), Stop> {
+    async fn answer(&self, query: &Query, channel: &mut dyn Channel) -> Result<(), Stop> {
         let ask = self.tables_of(&query.sql).map_err(|error| error.in_text(&query.sql, &self.base))?;
         channel.send(FrameKind::Ask, &serde_json::to_vec(&ask).map_err(io::Error::from)?)?;
         let frame = channel.receive()?.ok_or_else(gone)?;
@@ -109,7 +119,7 @@ impl Worker {
 
     /// The tables that `sql` names.
     fn tables_of(&self, sql: &str) -> Result<Ask, Error> {
-        let statement = self.base.sql_to_statement(sql, &self.base.config_options().sql_parser.dialect)?;
+        let statement = parsed(&self.base, sql)?;
         let mut ask = Ask::default();
         for table in self.base.resolve_table_references(&statement)? {
             match table.schema() {

@@ -63,6 +63,18 @@ pub struct Query {
     pub rows: usize,
     /// Threads of the query.
     pub threads: usize,
+    /// Which part of `sql` somebody wrote, when Lakehead wrote the rest.
+    #[serde(default)]
+    pub part: Option<Part>,
+}
+
+/// A text that stands in a longer one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The text.
+    pub text: String,
+    /// The character in the longer one's first line at which it begins.
+    pub start: usize,
 }
 
 /// The tables that a query names.
