@@ -17,7 +17,7 @@ use lakehead_engine::{
     status::{SourceState, ViewState},
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::JoinHandle,
@@ -36,9 +36,20 @@ const TELL_EVERY: Duration = Duration::from_secs(30);
 /// When first: soon enough to see that something happens.
 const TELL_FIRST: Duration = Duration::from_secs(3);
 
+/// Connections that the system holds until they are taken. Beyond it, it drops them, and who comes tries again after a
+/// second; some hundred come at once where somebody means ill. The system may hold fewer (`net.core.somaxconn`).
+const BACKLOG: u32 = 4_096;
+
 /// Binds `address`.
-pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // So that a restart finds it free; two processes still cannot have it.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().map_err(|error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => anyhow!(
             "{address} is in use by another program; choose another port with --listen {}:PORT (0 takes a free one)",
             address.ip()
@@ -325,9 +336,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_in_use_is_named_with_the_way_out() {
-        let taken = bind(([127, 0, 0, 1], 0).into()).await.expect("a free port");
+        let taken = bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let address = taken.local_addr().expect("its address");
-        let error = bind(address).await.expect_err("it is taken").to_string();
+        let error = bind(address).expect_err("it is taken").to_string();
         assert!(error.contains(&address.to_string()) && error.contains("--listen"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn hundreds_who_come_at_once_wait_here_and_not_a_second_elsewhere() {
+        let held = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok();
+        if held.and_then(|text| text.trim().parse::<u32>().ok()).is_none_or(|held| held < 1_024) {
+            println!("SKIPPED hundreds_who_come_at_once: the system holds fewer than 1,024 connections");
+            return;
+        }
+        let listener = bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let come = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(900));
+        // Nobody takes them.
+        let held: Vec<_> = (0..400).map_while(|_| come().ok()).collect();
+        assert_eq!(held.len(), 400);
     }
 }

@@ -76,7 +76,7 @@ struct Timeline {
 pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let path = arguments.data.join(FILE);
     let (timeline, begun_now) = timeline(&path, &arguments)?;
-    let upstream = bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
+    let upstream = bind((Ipv4Addr::LOCALHOST, 0).into())?;
     let address = upstream.local_addr().context("asking for the simulator's address")?;
     let overrides = Overrides {
         data: Some(arguments.data.clone()),
@@ -85,7 +85,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     };
     let mut pipeline = load(None, Some(format!("http://{address}/v2/stream/recentchange")), overrides).await?;
     pipeline.dashboard.simulated = true;
-    let listener = bind(pipeline.listen).await?;
+    let listener = bind(pipeline.listen)?;
     let signals = Signals::listen()?;
     let service = Service::start(pipeline, Origin::BuiltIn("the demo"), listener).await?;
     // Kept before the first event can arrive, so that no event is without its timeline.

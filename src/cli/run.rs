@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         None => Origin::BuiltIn(config::DEFAULT_NAME),
     };
     let pipeline = load(arguments.pipeline, arguments.upstream, overrides).await?;
-    let listener = bind(pipeline.listen).await?;
+    let listener = bind(pipeline.listen)?;
     let signals = Signals::listen()?;
     let data = pipeline.data.display().to_string();
     let service = Service::start(pipeline, origin, listener).await?;

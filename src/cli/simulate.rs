@@ -50,7 +50,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let simulator = Simulator::new(options(arguments)?, Arc::new(SystemClock))
         .map(Arc::new)
         .map_err(|error| Failure::Usage(format!("{:#}", anyhow::Error::from(error))))?;
-    let listener = bind(listen).await?;
+    let listener = bind(listen)?;
     let address = listener.local_addr().context("asking for the address that was bound")?;
     let mut stop = Signals::listen()?;
     println!("listening on http://{address}");

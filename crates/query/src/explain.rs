@@ -14,7 +14,7 @@ use datafusion::{
     },
     common::{
         Column, DFSchema, ScalarValue,
-        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+        tree_node::{Transformed, TreeNodeRecursion},
     },
     logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Projection, binary_expr, lit},
     prelude::SessionContext,
@@ -32,6 +32,7 @@ use crate::{
     plan::{Kind, find_aggregate, groups},
     rewrite,
     view_table::ViewTable,
+    walk::{Walk, WalkPlan},
     worker::Part,
 };
 
@@ -397,7 +398,7 @@ impl Explaining {
     async fn narrowed(&self, snapshot: &Snapshot, keys: &Keys) -> Result<LogicalPlan, Error> {
         let logical = self.planned(snapshot, keys).await?;
         let mut is_done = false;
-        let narrowed = logical.transform_down(|node| {
+        let narrowed = logical.down(&mut |node| {
             let LogicalPlan::Aggregate(aggregate) = node else { return Ok(Transformed::no(node)) };
             is_done = true;
             let filter = matching(&groups(&aggregate), keys);
@@ -432,7 +433,7 @@ impl Explaining {
         let logical = self.context.state().create_logical_plan(plan.sql()).await?;
         let bounds = window_of(plan, keys).and_then(|start| span(plan, start));
         let (stream, offset) = (plan.stream().as_str(), snapshot.next_offset);
-        let bounded = logical.transform_up_with_subqueries(|node| {
+        let bounded = logical.up_with_subqueries(&mut |node| {
             let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
             if scan.table_name.table() != stream || snapshot.upstream.is_some() {
                 return Ok(Transformed::no(node));
@@ -552,7 +553,7 @@ fn carrying(plan: LogicalPlan, columns: &[&str]) -> Result<LogicalPlan, Error> {
 
 /// The same under other names, in the order (new name, column).
 fn carrying_as(plan: LogicalPlan, columns: &[(&str, &str)]) -> Result<LogicalPlan, Error> {
-    let carried = plan.transform_up(|node| {
+    let carried = plan.up(&mut |node| {
         let node = node.recompute_schema()?;
         let LogicalPlan::Projection(projection) = &node else { return Ok(Transformed::yes(node)) };
         let mut expressions = projection.expr.clone();

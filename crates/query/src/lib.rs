@@ -37,6 +37,7 @@ mod stream_table;
 mod times;
 mod view;
 mod view_table;
+mod walk;
 pub mod worker;
 mod writable;
 

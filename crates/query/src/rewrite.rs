@@ -16,7 +16,7 @@ use std::sync::Arc;
 use datafusion::{
     common::{
         Column, DataFusionError,
-        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+        tree_node::{Transformed, TreeNodeRecursion},
     },
     functions_aggregate::min_max::max_udaf,
     functions_window::lead_lag::lag,
@@ -28,7 +28,12 @@ use datafusion::{
 };
 use lakehead_window::{Hop, Session, Windows};
 
-use crate::{Error, functions, mistake::parsed, times};
+use crate::{
+    Error, functions,
+    mistake::parsed,
+    times,
+    walk::{Walk, WalkPlan},
+};
 
 /// Columns that are made on the way and that no query can name.
 const WINDOW: &str = "__window";
@@ -82,7 +87,7 @@ fn each_aggregate(
     change: impl Fn(Aggregate) -> Result<LogicalPlan, Error>,
 ) -> Result<LogicalPlan, Error> {
     let mut refused = None;
-    let changed = plan.transform_up_with_subqueries(|node| match node {
+    let changed = plan.up_with_subqueries(&mut |node| match node {
         LogicalPlan::Aggregate(aggregate) => match change(aggregate) {
             Ok(plan) => Ok(Transformed::yes(plan)),
             Err(error) => {
@@ -231,9 +236,9 @@ fn columns_of(plan: &LogicalPlan) -> Vec<Expr> {
 /// `hop` and `session` have been replaced wherever they can stand.
 fn refuse_windows_elsewhere(plan: &LogicalPlan) -> Result<(), Error> {
     let mut found = None;
-    plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expression| {
-            expression.apply(|part| match part {
+    plan.each_with_subqueries(&mut |node| {
+        node.each_expression(&mut |expression| {
+            expression.each(&mut |part| match part {
                 Expr::ScalarFunction(call) if [functions::HOP, functions::SESSION].contains(&call.func.name()) => {
                     found = Some(call.func.name().to_owned());
                     Ok(TreeNodeRecursion::Stop)

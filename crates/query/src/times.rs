@@ -7,29 +7,28 @@
 
 use datafusion::{
     arrow::datatypes::{DataType, TimeUnit},
-    common::{
-        DFSchema, Result,
-        tree_node::{Transformed, TreeNode},
-    },
+    common::{DFSchema, Result, tree_node::Transformed},
     logical_expr::{
         Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, TryCast, Values,
         expr::InList, expr_rewriter::NamePreserver, utils::merge_schema,
     },
 };
 
+use crate::walk::{Walk, WalkPlan};
+
 /// `plan` with the times that it makes in microseconds.
 pub(crate) fn in_microseconds(plan: LogicalPlan) -> Result<LogicalPlan> {
     // What stands above a column of another type has another schema itself.
     let mut changed = false;
-    let plan = plan.transform_up_with_subqueries(|node| {
+    let plan = plan.up_with_subqueries(&mut |node| {
         let schema = match &node {
             LogicalPlan::TableScan(_) => node.schema().as_ref().clone(),
             _ => merge_schema(&node.inputs()),
         };
         let names = NamePreserver::new(&node);
-        let node = node.map_expressions(|expression| {
+        let node = node.change_expressions(&mut |expression| {
             let name = names.save(&expression);
-            let rewritten = expression.transform_up(|part| Ok(rewritten(part, &schema)))?;
+            let rewritten = expression.up(&mut |part| Ok(rewritten(part, &schema)))?;
             Ok(if rewritten.transformed {
                 rewritten.update_data(|expression| name.restore(expression))
             } else {

@@ -231,6 +231,10 @@ impl Place {
     pub(super) fn new(permit: OwnedSemaphorePermit, is_long: bool) -> Self {
         Self { permit: Some(permit), is_long }
     }
+
+    pub(super) fn is_long(&self) -> bool {
+        self.is_long
+    }
 }
 
 /// Looks at the worker again and again; returns why it has to be killed.

@@ -320,7 +320,12 @@ impl Workers {
             )));
         }
         let text = self.inner.familiar.text(&query.sql);
-        let place = self.inner.place(self.inner.familiar.is_long(text)).await?;
+        let mut place = self.inner.place(self.inner.familiar.is_long(text)).await?;
+        // Of twenty that came at once, the first has shown meanwhile what the others will take.
+        if !place.is_long() && self.inner.familiar.is_long(text) {
+            drop(place);
+            place = self.inner.place(true).await?;
+        }
         let process = self.inner.worker().map_err(|error| {
             Error::Failed(format!(
                 "a worker for the query could not be started: {error}; ask again when the machine has room"

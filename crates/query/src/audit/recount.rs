@@ -16,10 +16,7 @@ use datafusion::{
         compute::cast,
         datatypes::{DataType, Float64Type, Int64Type, IntervalMonthDayNano, TimestampMicrosecondType},
     },
-    common::{
-        Column, ScalarValue,
-        tree_node::{Transformed, TreeNode},
-    },
+    common::{Column, ScalarValue, tree_node::Transformed},
     execution::{SessionStateBuilder, memory_pool::GreedyMemoryPool, runtime_env::RuntimeEnvBuilder},
     functions_aggregate::expr_fn::count,
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit},
@@ -39,6 +36,7 @@ use crate::{
     stream_table::StreamTable,
     view::windowed::last_end,
     view_table::ViewTable,
+    walk::Walk,
 };
 
 /// Memory of one audit, as far as DataFusion accounts for it: four times what the rows of one pass are expected to take.
@@ -158,7 +156,7 @@ impl Recount {
     /// Whether `unnest` stands below the aggregation, so that what is counted there are rows and not events.
     pub(super) fn unnests(&self) -> Result<bool, Error> {
         let Some(aggregate) = find_aggregate(&self.logical)? else { return Ok(false) };
-        Ok(aggregate.input.exists(|node| Ok(matches!(node, LogicalPlan::Unnest(_))))?)
+        Ok(aggregate.input.any(&mut |node| Ok(matches!(node, LogicalPlan::Unnest(_))))?)
     }
 
     /// Of rows that differ, those that differ by more than the order of the events can make. Where only floats differ, sums of
@@ -208,7 +206,7 @@ impl Recount {
 
     /// `plan` over the events of `[start, end)` only.
     fn within(&self, plan: LogicalPlan, start: Timestamp, end: Timestamp) -> Result<LogicalPlan, Error> {
-        let narrowed = plan.transform_up(|node| {
+        let narrowed = plan.up(&mut |node| {
             let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
             let column = Expr::Column(Column::new(Some(scan.table_name.clone()), self.plan.time().name()));
             let bounds = column.clone().gt_eq(time(start)).and(column.lt(time(end)));
@@ -245,7 +243,7 @@ fn size_literal(size: Tumble) -> Expr {
 
 /// `plan` with only those windows that begin in `range`: a filter right above the aggregation.
 fn windows_in(plan: LogicalPlan, range: TimeRange) -> Result<LogicalPlan, Error> {
-    let narrowed = plan.transform_up(|node| {
+    let narrowed = plan.up(&mut |node| {
         let LogicalPlan::Aggregate(aggregate) = &node else { return Ok(Transformed::no(node)) };
         let Some(group) = groups(aggregate).iter().position(is_window) else { return Ok(Transformed::no(node)) };
         let (qualifier, field) = aggregate.schema.qualified_field(group);

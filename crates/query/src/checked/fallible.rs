@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use datafusion::{
     arrow::datatypes::DataType,
-    common::{ExprSchema, Result, ScalarValue, tree_node::TreeNode},
+    common::{ExprSchema, Result, ScalarValue},
     logical_expr::{
         Aggregate, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
         Signature, Volatility, expr::Case, lit,
@@ -15,7 +15,7 @@ use datafusion::{
 };
 
 use super::{arithmetic, plain};
-use crate::functions;
+use crate::{functions, walk::Walk};
 
 /// Functions that have an answer for every value of every type that they take.
 const SURE: [&str; 57] = [
@@ -93,7 +93,7 @@ const SURE_WITH_CONSTANTS: [&str; 8] = [
 /// Whether `expression`, over rows of `schema`, may fail on one.
 pub(super) fn is_fallible(expression: &Expr, schema: &dyn ExprSchema) -> bool {
     // What has no type here is not known, and may fail.
-    expression.exists(|part| Ok(fails(part, schema))).unwrap_or(true)
+    expression.any(&mut |part| Ok(fails(part, schema))).unwrap_or(true)
 }
 
 fn fails(part: &Expr, schema: &dyn ExprSchema) -> bool {

@@ -19,7 +19,7 @@ use datafusion::{
         error::ArrowError,
         util::display::array_value_to_string,
     },
-    common::{Column, DFSchema, DataFusionError, Result, exec_err, tree_node::TreeNode},
+    common::{Column, DFSchema, DataFusionError, Result, exec_err},
     execution::context::ExecutionProps,
     logical_expr::{
         ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
@@ -35,6 +35,7 @@ use super::{
     notes::{self, Notes},
     rule::text,
 };
+use crate::walk::Walk;
 
 /// Its name; no function of SQL has it.
 pub(super) const NAME: &str = "__guarded";
@@ -106,7 +107,7 @@ impl Hash for Guarded {
 /// computed apart from its plan.
 pub(super) fn guard(wanted: Wanted<'_>) -> Result<Expr> {
     let Wanted { expression, excuses, on_failure, row, offset, notes, schema } = wanted;
-    let is_bound = |part: &Expr| {
+    let mut is_bound = |part: &Expr| {
         Ok(matches!(
             part,
             Expr::ScalarSubquery(_)
@@ -119,10 +120,10 @@ pub(super) fn guard(wanted: Wanted<'_>) -> Result<Expr> {
                 | Expr::Unnest(_)
         ))
     };
-    if expression.exists(is_bound)? {
+    if expression.any(&mut is_bound)? {
         return Ok(expression);
     }
-    let excuses: Vec<Expr> = excuses.into_iter().filter(|excuse| !excuse.exists(is_bound).unwrap_or(true)).collect();
+    let excuses: Vec<Expr> = excuses.into_iter().filter(|excuse| !excuse.any(&mut is_bound).unwrap_or(true)).collect();
     let mut columns: BTreeSet<Column> = BTreeSet::new();
     for part in std::iter::once(&expression).chain(&excuses) {
         columns.extend(part.column_refs().into_iter().cloned());

@@ -37,6 +37,7 @@ use super::{
     rule::text,
     sum,
 };
+use crate::walk::{Walk, WalkPlan};
 
 /// The event's offset, passed through to where something may fail.
 const OFFSET: &str = "__offset";
@@ -46,28 +47,28 @@ pub(super) fn guarded(plan: LogicalPlan, mode: &Mode) -> Result<LogicalPlan> {
     let guards = match mode {
         Mode::Strict => {
             let strict = Guards { leaves_out: false, nulls: false, notes: None };
-            let plan = plan.transform_down_with_subqueries(|node| uncommon(node).map(Transformed::yes))?.data;
-            return Ok(plan.transform_up_with_subqueries(|node| strict.node(node, false).map(Transformed::yes))?.data);
+            let plan = plan.down_with_subqueries(&mut |node| uncommon(node).map(Transformed::yes))?.data;
+            return Ok(plan.up_with_subqueries(&mut |node| strict.node(node, false).map(Transformed::yes))?.data);
         }
         Mode::View => Guards { leaves_out: false, nulls: true, notes: None },
         Mode::Careful => Guards { leaves_out: true, nulls: true, notes: None },
         Mode::Lenient(notes) => Guards { leaves_out: true, nulls: true, notes: Some(Arc::clone(notes)) },
     };
     let plan = if matches!(mode, Mode::Careful) { with_offset(plan)? } else { plan };
-    let aggregates = plan.exists(|node| Ok(matches!(node, LogicalPlan::Aggregate(_))))?;
+    let aggregates = plan.any(&mut |node| Ok(matches!(node, LogicalPlan::Aggregate(_))))?;
     guards.chain(plan, aggregates)
 }
 
 /// Whether `plan`, optimized, has anything that may fail on a row below its topmost aggregation.
 pub(crate) fn may_leave_out(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
-    let is_below_nothing = !plan.exists(|node| Ok(matches!(node, LogicalPlan::Aggregate(_))))?;
+    let is_below_nothing = !plan.any(&mut |node| Ok(matches!(node, LogicalPlan::Aggregate(_))))?;
     let mut is_below = is_below_nothing;
-    plan.apply(|node| {
+    plan.each(&mut |node| {
         is_below |= matches!(node, LogicalPlan::Aggregate(_));
         let schema = merge_schema(&node.inputs());
         if is_below && !matches!(node, LogicalPlan::TableScan(_)) {
-            node.apply_expressions(|expression| {
+            node.each_expression(&mut |expression| {
                 found |= is_fallible(expression, &schema);
                 Ok(TreeNodeRecursion::Continue)
             })?;
@@ -124,7 +125,7 @@ impl Guards {
     /// The node with its AND and OR guarded.
     fn inner(&self, node: LogicalPlan, schema: &DFSchema) -> Result<LogicalPlan> {
         let names = NamePreserver::new(&node);
-        let changed = node.map_expressions(|expression| {
+        let changed = node.change_expressions(&mut |expression| {
             let name = names.save(&expression);
             let changed = booleans(expression, schema)?;
             Ok(changed.update_data(|expression| name.restore(expression)))
@@ -220,7 +221,7 @@ fn demanding(node: LogicalPlan) -> Result<LogicalPlan> {
     let [input] = inputs.as_slice() else { return Ok(node) };
     let schema = Arc::clone(input.schema());
     let mut wanted: Vec<Expr> = Vec::new();
-    node.apply_expressions(|expression| {
+    node.each_expression(&mut |expression| {
         parts(expression, &mut |part| {
             if is_fallible(&part, schema.as_ref()) && !wanted.contains(&part) {
                 wanted.push(part);
@@ -275,7 +276,7 @@ fn demanded(plan: LogicalPlan, wanted: Vec<Expr>) -> Result<LogicalPlan> {
 
 /// `expression` with columns as what they are further below.
 fn replaced(expression: Expr, below: &HashMap<Column, Expr>) -> Result<Expr> {
-    let replaced = expression.transform_up(|part| match &part {
+    let replaced = expression.up(&mut |part| match &part {
         Expr::Column(column) => Ok(match below.get(column) {
             Some(expression) => Transformed::yes(expression.clone()),
             None => Transformed::no(part),
@@ -319,7 +320,7 @@ fn parts(expression: &Expr, each: &mut impl FnMut(Expr)) {
 
 /// The expression with its AND and OR guarded, wherever they stand.
 fn booleans(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    expression.transform_down(|part| {
+    expression.down(&mut |part| {
         if !is_boolean(&part) || !is_fallible(&part, schema) {
             return Ok(Transformed::no(part));
         }
@@ -372,8 +373,8 @@ fn uncommon(node: LogicalPlan) -> Result<LogicalPlan> {
     }
     if !matches!(node, LogicalPlan::Filter(_)) {
         let mut in_conditions: HashSet<String> = HashSet::new();
-        node.apply_expressions(|expression| {
-            expression.apply(|part| {
+        node.each_expression(&mut |expression| {
+            expression.each(&mut |part| {
                 if is_boolean(part) {
                     in_conditions.extend(part.column_refs().into_iter().map(|column| column.name.clone()));
                 }
@@ -398,7 +399,7 @@ fn uncommon(node: LogicalPlan) -> Result<LogicalPlan> {
     let names = NamePreserver::new(&node);
     let expressions = node.expressions().into_iter().map(|expression| {
         let name = names.save(&expression);
-        let back = expression.transform_up(|part| match &part {
+        let back = expression.up(&mut |part| match &part {
             Expr::Column(column) => Ok(match common.get(&column.name) {
                 Some(expression) => Transformed::yes(expression.clone()),
                 None => Transformed::no(part),
@@ -413,7 +414,7 @@ fn uncommon(node: LogicalPlan) -> Result<LogicalPlan> {
 /// The groups of the aggregation below `plan`, as far as they can be seen from it.
 fn keys(plan: &LogicalPlan) -> Result<Vec<Column>> {
     let mut found = Vec::new();
-    plan.apply(|node| {
+    plan.each(&mut |node| {
         let LogicalPlan::Aggregate(aggregate) = node else { return Ok(TreeNodeRecursion::Continue) };
         let groups = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
         found = aggregate.schema.iter().take(groups).map(Column::from).collect();
@@ -482,7 +483,7 @@ fn unkeyed(mut join: Join) -> Result<Join> {
 
 /// `plan` with the events' offsets as its last column, as far as it can be passed through.
 fn with_offset(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let passed = plan.transform_up(|node| {
+    let passed = plan.up(&mut |node| {
         let node = match node {
             LogicalPlan::TableScan(scan) => {
                 let place = scan.source.schema().index_of(lakehead_decode::EVENT_OFFSET).ok();

@@ -3,10 +3,7 @@
 //! Only here is `9223372036854775807 + 1` still a sum: the optimizer would compute it, wrapped around. Columns keep their names.
 
 use datafusion::{
-    common::{
-        Column, DFSchema, Result,
-        tree_node::{Transformed, TreeNode},
-    },
+    common::{Column, DFSchema, Result, tree_node::Transformed},
     config::ConfigOptions,
     logical_expr::{
         Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, expr::AggregateFunction,
@@ -16,6 +13,7 @@ use datafusion::{
 };
 
 use super::{arithmetic, fallible, plain};
+use crate::walk::{Walk, WalkPlan};
 
 /// The rule.
 #[derive(Debug)]
@@ -29,7 +27,7 @@ const TEXT_CHARS_MAX: usize = 200;
 
 impl AnalyzerRule for Checked {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(node)?.data)
+        Ok(plan.up_with_subqueries(&mut node)?.data)
     }
 
     fn name(&self) -> &str {
@@ -43,7 +41,7 @@ fn node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         schema.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
     }
     let names = NamePreserver::new(&node);
-    let changed = node.map_expressions(|expression| {
+    let changed = node.change_expressions(&mut |expression| {
         let name = names.save(&expression);
         let changed = checked(expression, &schema)?;
         Ok(changed.update_data(|expression| name.restore(expression)))
@@ -88,11 +86,11 @@ impl PlainAbove for LogicalPlan {
 
 /// The expression with its numbers checked.
 fn checked(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let whole = expression.transform_down(|part| integers(part, schema))?;
+    let whole = expression.down(&mut |part| integers(part, schema))?;
     let was = whole.transformed;
-    let plain = whole.data.transform_up(|part| floats(part, schema))?;
+    let plain = whole.data.up(&mut |part| floats(part, schema))?;
     let is = was || plain.transformed;
-    let filtered = plain.data.transform_up(|part| filtered(part, schema))?;
+    let filtered = plain.data.up(&mut |part| filtered(part, schema))?;
     Ok(Transformed::new_transformed(filtered.data, is || filtered.transformed))
 }
 

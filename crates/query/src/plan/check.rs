@@ -4,17 +4,14 @@
 use std::collections::BTreeMap;
 
 use datafusion::{
-    common::{
-        Column,
-        tree_node::{TreeNode, TreeNodeRecursion},
-    },
+    common::{Column, tree_node::TreeNodeRecursion},
     logical_expr::{Aggregate, Expr, LogicalPlan, Volatility},
 };
 use lakehead_model::Name;
 use lakehead_window::Windows;
 
 use super::{TimeColumn, ViewPlan, shape::groups};
-use crate::{Error, functions, rewrite::ORDER_SENSITIVE};
+use crate::{Error, functions, rewrite::ORDER_SENSITIVE, walk::Walk};
 
 /// What a query is, as far as its text says.
 pub(super) struct Found {
@@ -39,7 +36,7 @@ type Verdict = Result<(), (&'static str, &'static str)>;
 /// Looks at `plan`; `views` are the views that can be read as tables.
 pub(super) fn look(plan: &LogicalPlan, views: &BTreeMap<Name, &ViewPlan>) -> Result<Found, Error> {
     let (mut table, mut aggregate, mut refused) = (None, None, None);
-    plan.apply(|node| {
+    plan.each(&mut |node| {
         let verdict = place(node, &mut table, &mut aggregate);
         let verdict = verdict.and_then(|()| node.expressions().iter().try_for_each(mergeable));
         if let Err((what, instead)) = verdict {
@@ -91,7 +88,7 @@ fn place(node: &LogicalPlan, table: &mut Option<String>, aggregate: &mut Option<
 
 fn mergeable(expression: &Expr) -> Verdict {
     let mut verdict = Ok(());
-    let walked = expression.apply(|part| {
+    let walked = expression.each(&mut |part| {
         verdict = match part {
             Expr::ScalarFunction(call) if call.func.signature().volatility == Volatility::Volatile => {
                 Err(("a function that gives another answer each time", "put it into the query over the view"))

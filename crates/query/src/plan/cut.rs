@@ -18,7 +18,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::IntervalMonthDayNano;
 use datafusion::{
     arrow::datatypes::SchemaRef,
-    common::tree_node::{Transformed, TreeNode},
+    common::tree_node::Transformed,
     execution::TaskContext,
     functions_aggregate::{count::count_udaf, min_max::max_udaf},
     logical_expr::{Aggregate, Expr, LogicalPlan, expr::ScalarFunction, lit},
@@ -38,7 +38,7 @@ use datafusion::{
 use lakehead_window::Windows;
 
 use super::{Rows, Windowed, shape};
-use crate::{Error, functions, run, run::Piece, sieve::Condition};
+use crate::{Error, functions, run, run::Piece, sieve::Condition, walk::Walk};
 
 /// The hidden count of events in a partial row.
 const EVENTS: &str = "__events";
@@ -48,7 +48,7 @@ const LAST: &str = "__last";
 
 /// Replaces the window among the groups of the aggregation by its cell, under the same name.
 pub(super) fn by_cell(plan: LogicalPlan, group: usize, windows: &Windows) -> Result<LogicalPlan, Error> {
-    let replaced = plan.transform_down(|node| {
+    let replaced = plan.down(&mut |node| {
         let LogicalPlan::Aggregate(aggregate) = node else { return Ok(Transformed::no(node)) };
         let mut groups = shape::groups(&aggregate);
         if let Some(expression) = groups.get_mut(group) {

@@ -3,15 +3,12 @@
 //! Read off the logical plan as the user wrote it. Sorting, comparing, explaining and publishing changes go by it.
 
 use datafusion::{
-    common::{
-        Column,
-        tree_node::{TreeNode, TreeNodeRecursion},
-    },
+    common::{Column, tree_node::TreeNodeRecursion},
     logical_expr::{Aggregate, Expr, LogicalPlan},
 };
 
 use super::{ViewPlan, additive::adds_up, check::origin};
-use crate::{Error, functions};
+use crate::{Error, functions, walk::Walk};
 
 /// Aggregates whose answer depends on how the events were split up: their digests are merged in another order.
 const APPROXIMATE: [&str; 3] = ["approx_percentile_cont", "approx_percentile_cont_with_weight", "approx_median"];
@@ -126,7 +123,7 @@ pub(crate) fn groups(aggregate: &Aggregate) -> Vec<Expr> {
 /// The topmost aggregation.
 pub(crate) fn find_aggregate(plan: &LogicalPlan) -> Result<Option<Aggregate>, Error> {
     let mut found = None;
-    plan.apply(|node| {
+    plan.each(&mut |node| {
         if let LogicalPlan::Aggregate(aggregate) = node {
             found = Some(aggregate.clone());
             return Ok(TreeNodeRecursion::Stop);
