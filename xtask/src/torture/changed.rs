@@ -137,13 +137,24 @@ impl Definition {
         toml
     }
 
+    /// By how much the pushes' event time is later than the second that they name.
+    fn seconds_later(&self) -> i64 {
+        if self.time == "at" { 3_600 } else { 0 }
+    }
+
+    /// Rows whose windows were found by the second that the pushes name, as their event time has them: a change of that
+    /// reaches every view over the stream, also those whose own text stays.
+    pub(crate) fn by_event_time(&self, rows: Rows) -> Rows {
+        rows.into_iter().map(|((opened, name), row)| ((opened + self.seconds_later(), name), row)).collect()
+    }
+
     /// The rows that these pushes make, by view, in the order of [`NAMES`].
     pub(crate) fn rows<'e>(&self, events: impl Iterator<Item = &'e [u8]>) -> Result<Vec<Rows>> {
         let mut read = Vec::new();
         for event in events {
             let event: Value = serde_json::from_slice(event).context("an event is not JSON")?;
             let second = event["second"].as_i64().context("a push without its second")?;
-            let time = if self.time == "at" { second + 3_600 } else { second };
+            let time = second + self.seconds_later();
             let id = event["id"].as_i64().context("a push without id")?;
             read.push((time, id, event[self.number].as_i64().context("a push without a number")?));
         }

@@ -138,6 +138,7 @@ impl Oracle<'_> {
             |stream: &str| VIEWS.iter().filter(|view| view.stream == stream).map(|view| view.name).collect::<Vec<_>>();
         let changes = recount::rows(history, &of(CHANGES))?;
         let pushes = recount::rows(pushed.iter().map(Vec::as_slice), &of(PUSHED))?;
+        let pushes: Vec<Rows> = pushes.into_iter().map(|rows| self.definition.by_event_time(rows)).collect();
         for (view, expected) in NAMES.iter().zip(self.definition.rows(pushed.iter().map(Vec::as_slice))?) {
             match self.query(data, view) {
                 Ok(live) => {
