@@ -33,13 +33,13 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::{MissedTickBehavior, Sleep, interval},
+    time::{Instant, MissedTickBehavior, Sleep, interval},
 };
 
 use crate::{
     app::{App, Stopping},
     guard,
-    places::{Connection, Phase, Places, Seat},
+    places::{ARRIVING, Connection, Full, Phase, Places, Seat},
     refusal::Refusal,
 };
 
@@ -85,8 +85,7 @@ pub(crate) async fn serve(
         match accepted {
             Ok((socket, peer)) => {
                 refusals = 0;
-                // Nobody gives way when all are being answered. Who comes then is let go at once, not left to wait.
-                if let Some(seat) = places.take(peer.ip()) {
+                if let Some(seat) = seat(&places, peer, &mut stopping).await {
                     connections.spawn(connection(
                         socket,
                         peer,
@@ -111,6 +110,25 @@ pub(crate) async fn serve(
         tracing::warn!("some requests did not finish within {GRACE:?} and are cut off");
     }
     Ok(())
+}
+
+/// A place for who has come. Nobody gives way when all are being answered: who comes then is let go at once, not left to
+/// wait. When others came a moment ago, it is worth waiting until they have asked or can give way.
+async fn seat(places: &Arc<Places>, peer: SocketAddr, stopping: &mut Stopping) -> Option<Seat> {
+    let since = Instant::now();
+    loop {
+        match places.take(peer.ip()) {
+            Ok(seat) => return Some(seat),
+            Err(Full::Soon) if since.elapsed() <= 2 * ARRIVING => tokio::select! {
+                () = stopping.wait() => return None,
+                () = tokio::time::sleep(ARRIVING / 10) => {}
+            },
+            Err(_) => {
+                places.turn_away();
+                return None;
+            }
+        }
+    }
 }
 
 /// Serves one connection to its end; when the server stops, to the end of the request that is under way.

@@ -46,6 +46,10 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(75);
 /// How long a peer may have nothing to read with, or nothing to send, before it gives way to one who waits for its place.
 const WAITED_MIN: Duration = Duration::from_secs(1);
 
+/// How long a connection is left alone before it gives way: the head of who has just come is on its way, and when hundreds
+/// come at once, those who ask must not go with those who only stand there. Who comes meanwhile waits as long.
+pub(crate) const ARRIVING: Duration = Duration::from_millis(250);
+
 /// The time for which a peer may not read at all. Reading earns time back, at [`READ_BYTES_PER_SECOND_MIN`].
 const BLOCKED_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -118,6 +122,15 @@ pub(crate) enum Waits {
     Reader,
 }
 
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// All are taken, some by connections that came a moment ago: within [`ARRIVING`] one of these asks or can give way.
+    Soon,
+    /// Everybody waits for us.
+    ForLong,
+}
+
 /// Who gives way when one more comes: the longest idle or the slowest head; else the body or the reader that has kept us
 /// waiting the longest; those who have shown the token last. `None` when everybody waits for us.
 pub(crate) fn gives_way(all: &[Facts]) -> Option<usize> {
@@ -126,7 +139,7 @@ pub(crate) fn gives_way(all: &[Facts]) -> Option<usize> {
         let candidates = candidates.filter_map(move |(at, facts)| {
             let (waits, waited) = facts.waits?;
             let is_busy = matches!(waits, Waits::Body | Waits::Reader);
-            (is_busy == busy && (!busy || waited >= WAITED_MIN)).then_some((at, waited))
+            (is_busy == busy && waited >= if busy { WAITED_MIN } else { ARRIVING }).then_some((at, waited))
         });
         candidates.max_by_key(|(_, waited)| *waited).map(|(at, _)| at)
     };
@@ -268,8 +281,11 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// A place for a connection from `peer`, for which another may have to give way; `None` when nobody can.
-    pub(crate) fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Seat> {
+    /// A place for a connection from `peer`, for which another may have to give way.
+    ///
+    /// # Errors
+    /// When nobody can, now or at all.
+    pub(crate) fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Seat, Full> {
         let mut all = self.lock();
         let same = |facts: &Facts| !facts.trusted && facts.peer == machine(peer);
         if !peer.to_canonical().is_loopback() {
@@ -277,24 +293,28 @@ impl Places {
             if facts.iter().filter(|facts| same(facts)).count() >= PEER_CONNECTIONS_MAX {
                 let own: Vec<usize> = (0..facts.len()).filter(|at| same(&facts[*at])).collect();
                 let facts: Vec<Facts> = own.iter().map(|at| facts[*at]).collect();
-                let Some(at) = gives_way(&facts) else {
-                    self.turned_away.fetch_add(1, Relaxed);
-                    return None;
-                };
+                // Nobody else waits for the place of one that has taken all that it may have.
+                let at = gives_way(&facts).ok_or(Full::ForLong)?;
                 self.close(&mut all, own[at], Cut::Place);
             }
         }
         if all.len() >= CONNECTIONS_MAX {
             let facts: Vec<Facts> = all.iter().map(|connection| connection.facts()).collect();
             let Some(at) = gives_way(&facts) else {
-                self.turned_away.fetch_add(1, Relaxed);
-                return None;
+                let arrives =
+                    |facts: &Facts| matches!(facts.waits, Some((Waits::First | Waits::Head | Waits::Next, _)));
+                return Err(if facts.iter().any(arrives) { Full::Soon } else { Full::ForLong });
             };
             self.close(&mut all, at, Cut::Place);
         }
         let connection = Arc::new(Connection::new(peer));
         all.push(Arc::clone(&connection));
-        Some(Seat { places: Arc::clone(self), connection })
+        Ok(Seat { places: Arc::clone(self), connection })
+    }
+
+    /// Counts one who came and got no place.
+    pub(crate) fn turn_away(&self) {
+        self.turned_away.fetch_add(1, Relaxed);
     }
 
     fn close(&self, all: &mut Vec<Arc<Connection>>, at: usize, why: Cut) {
@@ -316,7 +336,7 @@ impl Places {
         // Its place counts from here on, so that it is given back however this ends.
         let request = Request { places: Arc::clone(self), connection: Arc::clone(connection), ordinary };
         if under_way >= CONNECTIONS_MAX - RESERVED && !self.one_gives_way(connection) {
-            self.turned_away.fetch_add(1, Relaxed);
+            self.turn_away();
             return None;
         }
         Some(request)
@@ -488,6 +508,8 @@ mod tests {
         // The first has begun a request, which is under way: the others wait for their first head.
         let request = places.begin(&seats[0].connection, false, false).expect("room");
         seats[0].connection.enter(Phase::Work);
+        assert_eq!(places.take(HERE).err(), Some(Full::Soon), "who has just come is left alone");
+        std::thread::sleep(ARRIVING);
         let newcomer = places.take(HERE).expect("the longest idle gives way");
         assert_eq!(places.lock().len(), CONNECTIONS_MAX);
         assert_eq!(seats.iter().filter(|seat| seat.connection.cut.get() == Some(&Cut::Place)).count(), 1);
@@ -499,13 +521,20 @@ mod tests {
     #[test]
     fn one_address_of_another_machine_has_a_quarter_and_this_machine_all() {
         let places = Arc::new(Places::default());
-        let peers = (0..2 * PEER_CONNECTIONS_MAX).map(|n| format!("2001:db8::{n:x}").parse().expect("an address"));
-        let seats: Vec<_> = peers.map(|peer| places.take(peer).expect("one's own gives way")).collect();
+        let mut seats = Vec::new();
+        for n in 0..2 * PEER_CONNECTIONS_MAX {
+            if n == PEER_CONNECTIONS_MAX {
+                std::thread::sleep(ARRIVING);
+            }
+            let peer = format!("2001:db8::{n:x}").parse().expect("an address");
+            seats.push(places.take(peer).expect("one's own gives way"));
+        }
         assert_eq!(places.lock().len(), PEER_CONNECTIONS_MAX, "one /64 is one machine");
         let held = seats.iter().filter(|seat| seat.connection.cut.get().is_none());
         held.for_each(|seat| seat.connection.enter(Phase::Work));
-        assert!(places.take("2001:db8::ffff".parse().expect("an address")).is_none(), "all of its own work");
-        assert!(places.take("192.0.2.1".parse().expect("an address")).is_some(), "another address has its own");
+        let more = places.take("2001:db8::ffff".parse().expect("an address"));
+        assert_eq!(more.err(), Some(Full::ForLong), "all of its own work");
+        assert!(places.take("192.0.2.1".parse().expect("an address")).is_ok(), "another address has its own");
         let here: Vec<_> = (0..PEER_CONNECTIONS_MAX + 1).map(|_| places.take(HERE).expect("a place")).collect();
         assert!(here.iter().all(|seat| seat.connection.cut.get().is_none()));
     }
