@@ -64,10 +64,10 @@ fn rows(lakehead: &Lakehead, sql: &str) -> Vec<Value> {
 fn open(browser: &Browser, lakehead: &Lakehead) {
     browser.go(&format!("http://{}/", lakehead.address));
     for panel in PANELS {
-        browser.until(panel, &format!("!document.getElementById('panel-{panel}').hidden"));
+        browser.until(panel, &format!("document.getElementById('panel-{panel}')?.hidden === false"));
     }
     for chart in CHARTS {
-        browser.until(&format!("the chart {chart}"), &format!("{}.data?.[0]?.y?.length", plot(chart)));
+        browser.until(&format!("the chart {chart}"), &format!("{}?.data?.[0]?.y?.length", plot(chart)));
     }
     browser.until("an event in the list", "document.querySelector('#panel-latest .events .title')?.innerText");
 }
