@@ -37,21 +37,7 @@ pub(crate) trait Walk: Sized {
     }
 }
 
-impl Walk for LogicalPlan {
-    fn up(self, change: Change<'_, Self>) -> Result<Transformed<Self>> {
-        self.transform_up(change)
-    }
-
-    fn down(self, change: Change<'_, Self>) -> Result<Transformed<Self>> {
-        self.transform_down(change)
-    }
-
-    fn each<'n>(&'n self, look: Look<'_, 'n, Self>) -> Result<TreeNodeRecursion> {
-        self.apply(look)
-    }
-}
-
-impl Walk for Expr {
+impl<T: TreeNode> Walk for T {
     fn up(self, change: Change<'_, Self>) -> Result<Transformed<Self>> {
         self.transform_up(change)
     }

@@ -9,7 +9,7 @@ use std::{
 
 use crate::engine::lock;
 
-/// Statements that are remembered, by 16 bytes each; the one that has been known longest gives way.
+/// Statements that are remembered, by some 32 bytes each; the one that has been known longest gives way.
 const TEXTS_MAX: usize = 1_024;
 
 /// A statement as it is remembered. The hash is keyed anew in each process: nobody can make two that meet.

@@ -7,9 +7,9 @@
 //!                 busy, come again                an error that says which limit, and what to do
 //! ```
 //!
-//! What took long before waits for a long place at once (`familiar`). A worker is this program again. It begins with limits on itself ([`child`]), is started when first asked, kept warm, and
-//! killed when a query takes too much or its client leaves. What it reads is pinned by this side for as long as it
-//! reads. Why processes: [the decision](../../../../docs/decisions/0016-sql-from-outside-runs-in-a-worker-process.md).
+//! What took long before waits for a long place at once (`familiar`). A worker is this program again. It begins with limits
+//! on itself ([`child`]), is started when first asked, kept warm, and killed when a query takes too much or its client
+//! leaves. What it reads is pinned by this side for as long as it reads. Why processes: [the decision](../../../../docs/decisions/0016-sql-from-outside-runs-in-a-worker-process.md).
 
 mod attend;
 pub mod child;
