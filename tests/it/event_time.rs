@@ -423,3 +423,17 @@ fn event_times_that_cannot_be_are_refused_by_check_with_their_line() {
         );
     }
 }
+
+#[test]
+fn check_says_of_a_view_that_its_stream_has_no_event_time_to_read() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let received = "[view.received]\nsql = \"SELECT tumble(received_time, INTERVAL '1 hour') AS h, count(*) AS c FROM s GROUP BY 1\"";
+    for (event_time, is_told) in [("[]", true), ("\"dt\"", false)] {
+        let file = pipeline(folder.path(), &format!("event_time = {event_time}\n{N}"), received);
+        let said = run(&["check", text(&file)]);
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        let told = "view hours: it reads event_time, which no event of stream s has";
+        assert_eq!(said.stderr.contains(told), is_told, "{}", said.stderr);
+        assert!(!said.stderr.contains("view received"), "{}", said.stderr);
+    }
+}

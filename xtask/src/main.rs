@@ -32,7 +32,7 @@ usage: cargo xtask <command>
   tidy    the structure rules alone
   bench   measures the live path and the rebuild of a view, with DuckDB beside them
           [--events N, default 1000000] [--seed N, default 7]
-  bench compare   the same beside another build, in turns: --with BINARY [--rounds N, default 5] [--events N] [--seed N]
+  bench compare   the same beside another build, in turns: --with BINARY [--rounds N, default 9] [--events N] [--seed N]
   bench store   measures the store alone, from memory: append, scan, the cost per event as it grows, opening
           [--events N, default 2000000] [--flat N, default 50000000; 0 leaves it out]
           [--segments N, default 10000; 0 leaves it out] [--sync always|off|SPAN, default always]

@@ -334,8 +334,8 @@ pub(crate) async fn run(
     let context = SessionContext::new_with_state(state.build());
     functions::register(&context)?;
     context.register_table(upstream.as_str(), Arc::new(table))?;
-    let logical = rewrite::executable(context.state().create_logical_plan(plan.sql()).await?)?;
-    let rows = context.execute_logical_plan(logical).await?.collect().await?;
+    let logical = rewrite::executable(lakehead_planning::of_text(&context.state(), plan.sql()).await?)?;
+    let rows = lakehead_planning::collect(&context, logical).await?;
     let schema = plan.schema();
     Ok(rows.into_iter().map(|batch| batch.with_schema(Arc::clone(&schema))).collect::<Result<_, _>>()?)
 }

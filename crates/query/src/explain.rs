@@ -21,6 +21,7 @@ use datafusion::{
 };
 use futures::{StreamExt, future::BoxFuture};
 use lakehead_model::{Name, Offset, TimeRange, Timestamp};
+use lakehead_planning::{Walk, WalkPlan};
 use lakehead_window::Windows;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -32,7 +33,6 @@ use crate::{
     plan::{Kind, find_aggregate, groups},
     rewrite,
     view_table::ViewTable,
-    walk::{Walk, WalkPlan},
     worker::Part,
 };
 
@@ -248,7 +248,7 @@ impl Explaining {
     }
 
     async fn collect(&self, plan: LogicalPlan) -> Result<Vec<RecordBatch>, Error> {
-        Ok(self.context.execute_logical_plan(plan).await?.collect().await?)
+        Ok(lakehead_planning::collect(&self.context, plan).await?)
     }
 
     async fn explain_row(
@@ -381,7 +381,7 @@ impl Explaining {
         });
         let wanted = wanted.collect::<Result<Vec<_>, Error>>()?;
         let plan = LogicalPlanBuilder::from(input).project(wanted)?.build()?;
-        let mut stream = self.context.execute_logical_plan(plan).await?.execute_stream().await?;
+        let mut stream = lakehead_planning::stream(&self.context, plan).await?;
         let (mut batches, mut rows) = (Vec::new(), 0);
         while let Some(batch) = stream.next().await {
             let batch = batch?;
@@ -430,7 +430,7 @@ impl Explaining {
             self.context.register_table(name.as_str(), Arc::new(ViewTable::pinned(Arc::clone(upstream))))?;
         }
         plan.register_inlined(&self.context).await?;
-        let logical = self.context.state().create_logical_plan(plan.sql()).await?;
+        let logical = lakehead_planning::of_text(&self.context.state(), plan.sql()).await?;
         let bounds = window_of(plan, keys).and_then(|start| span(plan, start));
         let (stream, offset) = (plan.stream().as_str(), snapshot.next_offset);
         let bounded = logical.up_with_subqueries(&mut |node| {
@@ -465,7 +465,7 @@ impl Explaining {
         let carried = carrying_as(logical, &renamed)?;
         let like = alike(carried.schema(), selected, shown)?;
         let found = LogicalPlanBuilder::from(carried).filter(like)?.limit(0, Some(rows_max))?.build()?;
-        let found = self.context.execute_logical_plan(found).await?.collect().await?;
+        let found = lakehead_planning::collect(&self.context, found).await?;
         let mut rows = Vec::new();
         for row in single_rows(&found) {
             let own: Vec<usize> = (0..shown).collect();

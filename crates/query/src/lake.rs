@@ -315,10 +315,10 @@ pub(crate) async fn begin(state: SessionState, sql: &str, known: &[String]) -> R
 /// The rows of a statement that only reads.
 async fn planned(state: &SessionState, sql: &str) -> Result<(SchemaRef, SendableRecordBatchStream), Error> {
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let plan = state.statement_to_plan(parsed(state, sql)?).await?;
+    let plan = lakehead_planning::of_statement(state, parsed(state, sql)?).await?;
     read_only.verify_plan(&plan)?;
     let plan = rewrite::executable(plan)?;
     let schema = Arc::new(plan.schema().as_arrow().clone());
-    let plan = state.create_physical_plan(&plan).await?;
+    let plan = lakehead_planning::physical(state, &plan).await?;
     Ok((schema, execute_stream(plan, state.task_ctx())?))
 }

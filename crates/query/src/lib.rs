@@ -37,7 +37,6 @@ mod stream_table;
 mod times;
 mod view;
 mod view_table;
-mod walk;
 pub mod worker;
 mod writable;
 

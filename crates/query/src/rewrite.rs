@@ -26,14 +26,10 @@ use datafusion::{
     },
     prelude::{SessionContext, cast, col, lit},
 };
+use lakehead_planning::{Walk, WalkPlan};
 use lakehead_window::{Hop, Session, Windows};
 
-use crate::{
-    Error, functions,
-    mistake::parsed,
-    times,
-    walk::{Walk, WalkPlan},
-};
+use crate::{Error, functions, mistake::parsed, times};
 
 /// Columns that are made on the way and that no query can name.
 const WINDOW: &str = "__window";

@@ -13,8 +13,7 @@ use datafusion::{
         expr::InList, expr_rewriter::NamePreserver, utils::merge_schema,
     },
 };
-
-use crate::walk::{Walk, WalkPlan};
+use lakehead_planning::{Walk, WalkPlan};
 
 /// `plan` with the times that it makes in microseconds.
 pub(crate) fn in_microseconds(plan: LogicalPlan) -> Result<LogicalPlan> {

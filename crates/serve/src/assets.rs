@@ -1,12 +1,13 @@
 //! The page and its files, compiled into the binary.
 //!
 //! Every file but the page itself lies below a folder named after a hash of them all, so that a browser may keep it for
-//! ever and still sees each new version at once. The page is asked for anew each time.
+//! ever and still sees each new version at once. The page is asked for anew each time. What needs the chart library, which is
+//! large, is made when it is first asked for: a process that nobody looks at never reads it.
 
 use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use axum::{
@@ -27,10 +28,12 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000
 
 /// The page and what it loads.
 pub(crate) struct Assets {
-    page: Bytes,
+    /// The page, but for the chart library's address.
+    template: String,
+    page: OnceLock<Bytes>,
     folder: String,
     files: BTreeMap<String, Bytes>,
-    charts: ChartLibrary,
+    charts: OnceLock<ChartLibrary>,
 }
 
 impl Assets {
@@ -45,13 +48,21 @@ impl Assets {
             files.insert(name.into_owned(), data);
         }
         let folder = format!("{:016x}", hasher.finish());
-        let charts = ChartLibrary::new();
         let page = files.remove(PAGE).unwrap_or_default();
-        let page = String::from_utf8_lossy(&page)
+        let template = String::from_utf8_lossy(&page)
             .replace("{assets}", &format!("/assets/{folder}"))
-            .replace("{plotly}", &format!("/assets/{}/plotly.js", charts.hash()))
             .replace("{simulated}", if simulated { "" } else { "hidden" });
-        Self { page: Bytes::from(page), folder, files, charts }
+        Self { template, page: OnceLock::new(), folder, files, charts: OnceLock::new() }
+    }
+
+    fn charts(&self) -> &ChartLibrary {
+        self.charts.get_or_init(ChartLibrary::new)
+    }
+
+    fn page(&self) -> &Bytes {
+        self.page.get_or_init(|| {
+            Bytes::from(self.template.replace("{plotly}", &format!("/assets/{}/plotly.js", self.charts().hash())))
+        })
     }
 }
 
@@ -61,7 +72,7 @@ pub(crate) async fn page(State(app): State<Arc<App>>) -> Response {
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
-    (headers, app.assets.page.clone()).into_response()
+    (headers, app.assets.page().clone()).into_response()
 }
 
 /// `GET /assets/{hash}/{name}`
@@ -71,8 +82,8 @@ pub(crate) async fn file(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let assets = &app.assets;
-    if folder == assets.charts.hash() && name == "plotly.js" {
-        return Ok(with_headers(content_type(&name), assets.charts.answer(accepts_gzip(&headers)).await));
+    if name == "plotly.js" && folder == assets.charts().hash() {
+        return Ok(with_headers(content_type(&name), assets.charts().answer(accepts_gzip(&headers)).await));
     }
     match assets.files.get(&name).filter(|_| folder == assets.folder) {
         Some(file) => Ok(with_headers(content_type(&name), file.clone())),
@@ -112,7 +123,7 @@ mod tests {
     #[test]
     fn the_page_names_only_files_that_are_there_and_nothing_outside() {
         let assets = Assets::new(false);
-        let page = std::str::from_utf8(&assets.page).expect("a page in UTF-8");
+        let page = std::str::from_utf8(assets.page()).expect("a page in UTF-8");
         assert!(!page.contains("{assets}") && !page.contains("{plotly}") && !page.contains("{simulated}"));
         let prefix = format!("/assets/{}/", assets.folder);
         let named: Vec<_> =

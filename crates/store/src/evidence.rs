@@ -24,7 +24,7 @@ pub struct Loss {
     pub to: Offset,
     /// What names them, for people.
     pub evidence: String,
-    /// When it was noticed.
+    /// When it was noticed; zero by one who only reads, and has no clock.
     pub noticed: Timestamp,
     /// Whether a repair has taken note of it: then it is known, and no finding any more.
     #[serde(default)]

@@ -7,7 +7,8 @@
 //!   └─► simulator ─► json, model              testkit: for tests alone
 //! ```
 //!
-//! `unify` stands beside, without code (it says itself why), and is named by query alone.
+//! `unify` and `planning` stand beside, and are named by query alone: the one has no code, the other is what of DataFusion is
+//! compiled once (each says itself why).
 //!
 //! The engine names no connector, a connector sees neither engine nor store, the store does not know what a payload
 //! means: these are absences, and so they stand here as a list of what is allowed.
@@ -29,7 +30,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("decode", &["model", "json"]),
     ("connectors", &["model", "json", "connector-api"]),
     ("unify", &[]),
-    ("query", &["model", "json", "window", "store", "decode", "unify"]),
+    ("planning", &[]),
+    ("query", &["model", "json", "window", "store", "decode", "unify", "planning"]),
     ("engine", &["model", "json", "window", "store", "decode", "connector-api", "query"]),
     ("serve", &["model", "json", "store", "query", "engine"]),
     ("simulator", &["model", "json"]),

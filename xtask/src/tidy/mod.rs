@@ -26,7 +26,7 @@ type Rule = (&'static str, fn(&Tree) -> Vec<Finding>);
 const RULES: &[Rule] = &[
     ("imports go down the floors", floors::check),
     ("versions stand in the root manifest alone", versions::check),
-    ("only query names DataFusion", owners::check),
+    ("only query and planning name DataFusion", owners::check),
     ("nothing below the engine reads the clock, the nouns do no I/O", clocks::check),
     ("every file opens by saying what it is", heads::check),
     ("every connector is registered, tried and held to the suite", registration::check),

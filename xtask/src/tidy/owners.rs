@@ -1,6 +1,7 @@
 //! Owners of external crates: what only one of our crates may name, so that it can be replaced in one place.
 //!
-//! DataFusion belongs to query. Tests and comments count too: whoever names it links it, and linking it is slow.
+//! DataFusion belongs to query, and to what compiles its planning for query. Tests and comments count too: whoever names it
+//! links it, and linking it is slow.
 
 use toml::{Table, Value};
 
@@ -9,14 +10,16 @@ use super::{
     tree::{Finding, Tree},
 };
 
-/// An external crate (and every crate whose name it begins), and the one crate of ours that may name it.
-const OWNERS: &[(&str, &str)] = &[("datafusion", "crates/query/")];
+/// An external crate (and every crate whose name it begins), and the crates of ours that may name it.
+const OWNERS: &[(&str, &[&str])] = &[("datafusion", &["crates/planning/", "crates/query/"])];
 
 /// Finds the names elsewhere.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (external, owner) in OWNERS {
-        let others = || tree.files().filter(|(path, _)| !path.starts_with(owner) && !path.starts_with("xtask/"));
+    for (external, owners) in OWNERS {
+        let is_owned = |path: &str| owners.iter().any(|owner| path.starts_with(owner));
+        let others = || tree.files().filter(|(path, _)| !is_owned(path) && !path.starts_with("xtask/"));
+        let owner = owners.join(" and ");
         for (path, text) in others().filter(|(path, _)| path.ends_with("Cargo.toml")) {
             let Ok(manifest) = text.parse::<Table>() else { continue };
             for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
@@ -51,6 +54,7 @@ mod tests {
     #[test]
     fn the_owner_may_name_it() {
         assert_eq!(found("crates/query/src/lib.rs", "use datafusion::prelude::*;"), 0);
+        assert_eq!(found("crates/planning/src/lib.rs", "use datafusion::prelude::*;"), 0);
         assert_eq!(found("crates/query/Cargo.toml", "[dependencies]\ndatafusion.workspace = true"), 0);
     }
 

@@ -110,7 +110,7 @@ pub struct Minute {
 /// One thing that does not add up in a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
-    /// The minute of received time in which it was noticed.
+    /// The minute of received time in which it was noticed; `now` for what only this reading has noticed.
     pub minute: String,
     /// What it is.
     pub what: String,
@@ -477,7 +477,8 @@ impl Walk {
         let lost = self.lost.iter().filter(|loss| !loss.acknowledged);
         for loss in lost {
             report.differences += 1;
-            report.told.insert(0, Said { minute: loss.noticed.to_string(), what: loss.to_string() });
+            let minute = if loss.noticed == Timestamp(0) { "now".to_owned() } else { loss.noticed.to_string() };
+            report.told.insert(0, Said { minute, what: loss.to_string() });
         }
         report.not_checked = self.not_checked();
         report

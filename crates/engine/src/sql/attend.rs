@@ -81,7 +81,7 @@ pub(super) async fn attend(
             outcome = talk.converse(&mut process.wire) => outcome.unwrap_or_else(|error| {
                 Outcome::Kill(Error::Failed(format!("the worker of the query cannot be understood: {error}")))
             }),
-            why = watch(&inner, process.child.as_ref(), (&mut place, text), &sending) => Outcome::Kill(why),
+            why = watch(&inner, process.child.as_ref(), (&mut place, text), before, &sending) => Outcome::Kill(why),
         }
     };
     let mut error = None;
@@ -237,15 +237,16 @@ impl Place {
     }
 }
 
-/// Looks at the worker again and again; returns why it has to be killed.
+/// Looks at the worker again and again; returns why it has to be killed. `before` is the processor time that it had used when
+/// the query came.
 async fn watch(
     inner: &Inner,
     running: Option<&Running>,
     (place, text): (&mut Place, Text),
+    before: Duration,
     sending: &OnceLock<Instant>,
 ) -> Error {
     let Some(running) = running else { return std::future::pending().await };
-    let before = running.usage().cpu;
     let begun = Instant::now();
     let mut held_still = Duration::ZERO;
     let mut looks = interval(LOOK_EVERY);

@@ -137,6 +137,10 @@ impl Opening<'_> {
     /// Finds out what answers under each name meanwhile. The old SQL of a view may name others that have changed, too; so it is
     /// tried, and where it does not come out as its checkpoint has it, given up.
     async fn interim(&self, wanted: &[Wanted], schemas: &Schemas) -> Result<Interim, Error> {
+        if wanted.iter().all(Wanted::is_unchanged) {
+            let plans = wanted.iter().map(|one| (one.name.clone(), Arc::clone(&one.plan), one.settings));
+            return Ok(Interim { plans: plans.collect(), old: BTreeMap::new() });
+        }
         // As all of them were. What now cannot be compiled, or comes out otherwise, cannot be gone on with.
         let were = wanted.iter().map(|wanted| {
             let sql = wanted.found.as_ref().map_or(wanted.plan.sql(), |found| &found.sql);

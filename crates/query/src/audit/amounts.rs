@@ -6,7 +6,7 @@
 //!
 //! The same rows and columns, and one more with the number of events. Where the text has another shape there is none.
 
-use std::ops::ControlFlow;
+use std::{mem, ops::ControlFlow};
 
 use datafusion::sql::sqlparser::{
     ast::{
@@ -77,8 +77,8 @@ fn amount(expr: &mut Expr) {
         Expr::Function(function) if is_sum(function) => {
             if let FunctionArguments::List(FunctionArgumentList { args, .. }) = &mut function.args {
                 for arg in args {
-                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(inner)) = arg {
-                        let inner = FunctionArg::Unnamed(FunctionArgExpr::Expr(inner.clone()));
+                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(_)) = arg {
+                        let inner = mem::replace(arg, FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
                         *arg = FunctionArg::Unnamed(FunctionArgExpr::Expr(call("abs", inner)));
                     }
                 }

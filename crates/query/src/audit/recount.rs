@@ -23,6 +23,7 @@ use datafusion::{
     prelude::SessionContext,
 };
 use lakehead_model::{Offset, StreamSchema, TimeRange, Timestamp};
+use lakehead_planning::Walk;
 use lakehead_store::Stream;
 use lakehead_window::Tumble;
 
@@ -36,7 +37,6 @@ use crate::{
     stream_table::StreamTable,
     view::windowed::last_end,
     view_table::ViewTable,
-    walk::Walk,
 };
 
 /// Memory of one audit, as far as DataFusion accounts for it: four times what the rows of one pass are expected to take.
@@ -80,7 +80,7 @@ impl Recount {
             context.register_table(name.as_str(), Arc::new(ViewTable::pinned(Arc::clone(upstream))))?;
         }
         plan.register_inlined(&context).await?;
-        let logical = context.state().create_logical_plan(plan.sql()).await?;
+        let logical = lakehead_planning::of_text(&context.state(), plan.sql()).await?;
         Ok(Self { context, logical, plan: Arc::clone(plan), failed })
     }
 
@@ -175,7 +175,7 @@ impl Recount {
         let by_billionth = |differing: Vec<Differing>| differing.into_iter().filter(|one| !one.is_near()).collect();
         let Some(sql) = amounts::of(self.plan.sql()) else { return Ok(by_billionth(differing)) };
         let (Some(first), Some(last)) = (pass.periods.first(), pass.periods.last()) else { return Ok(differing) };
-        let Ok(logical) = self.context.state().create_logical_plan(&sql).await else {
+        let Ok(logical) = lakehead_planning::of_text(&self.context.state(), &sql).await else {
             return Ok(by_billionth(differing));
         };
         let range = TimeRange { start: first.start, end: last.end };
@@ -216,7 +216,7 @@ impl Recount {
     }
 
     async fn collect(&self, plan: LogicalPlan) -> Result<Vec<RecordBatch>, Error> {
-        Ok(self.context.execute_logical_plan(plan).await?.collect().await?)
+        Ok(lakehead_planning::collect(&self.context, plan).await?)
     }
 }
 

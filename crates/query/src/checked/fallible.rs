@@ -13,9 +13,10 @@ use datafusion::{
         Signature, Volatility, expr::Case, lit,
     },
 };
+use lakehead_planning::Walk;
 
 use super::{arithmetic, plain};
-use crate::{functions, walk::Walk};
+use crate::functions;
 
 /// Functions that have an answer for every value of every type that they take.
 const SURE: [&str; 57] = [

@@ -30,12 +30,12 @@ use datafusion::{
         expressions::{BinaryExpr, NotExpr},
     },
 };
+use lakehead_planning::Walk;
 
 use super::{
     notes::{self, Notes},
     rule::text,
 };
-use crate::walk::Walk;
 
 /// Its name; no function of SQL has it.
 pub(super) const NAME: &str = "__guarded";

@@ -28,6 +28,7 @@ use datafusion::{
         utils::{conjunction, merge_schema, split_conjunction_owned},
     },
 };
+use lakehead_planning::{Walk, WalkPlan};
 
 use super::{
     fallible::{self, EVALUATES, always, evaluates, is_fallible, within},
@@ -37,7 +38,6 @@ use super::{
     rule::text,
     sum,
 };
-use crate::walk::{Walk, WalkPlan};
 
 /// The event's offset, passed through to where something may fail.
 const OFFSET: &str = "__offset";

@@ -64,7 +64,7 @@ mod tests {
         let context = SessionContext::new_with_config(functions::config());
         functions::register(&context).expect("registered");
         let sql = format!("SELECT count(*) FROM (SELECT now() AS t, 'UTC' AS z) GROUP BY {call}");
-        let plan = context.state().create_logical_plan(&sql).await.expect(call);
+        let plan = lakehead_planning::of_text(&context.state(), &sql).await.expect(call);
         let LogicalPlan::Projection(projection) = plan else { panic!("{plan}") };
         let LogicalPlan::Aggregate(aggregate) = projection.input.as_ref() else { panic!("{}", projection.input) };
         window_call(&aggregate.group_expr[0])

@@ -8,10 +8,11 @@ use datafusion::{
     logical_expr::{Aggregate, Expr, LogicalPlan, Volatility},
 };
 use lakehead_model::Name;
+use lakehead_planning::Walk;
 use lakehead_window::Windows;
 
 use super::{TimeColumn, ViewPlan, shape::groups};
-use crate::{Error, functions, rewrite::ORDER_SENSITIVE, walk::Walk};
+use crate::{Error, functions, rewrite::ORDER_SENSITIVE};
 
 /// What a query is, as far as its text says.
 pub(super) struct Found {

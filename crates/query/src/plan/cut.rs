@@ -35,10 +35,11 @@ use datafusion::{
     },
     scalar::ScalarValue,
 };
+use lakehead_planning::Walk;
 use lakehead_window::Windows;
 
 use super::{Rows, Windowed, shape};
-use crate::{Error, functions, run, run::Piece, sieve::Condition, walk::Walk};
+use crate::{Error, functions, run, run::Piece, sieve::Condition};
 
 /// The hidden count of events in a partial row.
 const EVENTS: &str = "__events";

@@ -63,7 +63,8 @@ pub enum TimeColumn {
 
 impl TimeColumn {
     /// The stream's column of this time.
-    pub(crate) fn name(self) -> &'static str {
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::EventTime => lakehead_decode::EVENT_TIME,
             Self::ReceivedTime => lakehead_decode::RECEIVED_TIME,
@@ -232,7 +233,7 @@ async fn compile_in(
     views: &BTreeMap<Name, Arc<ViewPlan>>,
 ) -> Result<ViewPlan, Error> {
     let state = context.state();
-    let logical = times::in_microseconds(state.statement_to_plan(parsed(&state, sql)?).await?)?;
+    let logical = times::in_microseconds(lakehead_planning::of_statement(&state, parsed(&state, sql)?).await?)?;
     let tables =
         views.iter().filter(|(_, plan)| plan.inline.is_none()).map(|(name, plan)| (name.clone(), plan.as_ref()));
     let tables = tables.collect();
@@ -503,7 +504,7 @@ impl ViewPlan {
     /// Makes the projections that are planned into this view tables of `context`, over the streams that it has.
     pub(crate) async fn register_inlined(&self, context: &SessionContext) -> Result<(), Error> {
         for (name, sql) in &self.inlined {
-            let logical = context.state().create_logical_plan(sql).await?;
+            let logical = lakehead_planning::of_text(&context.state(), sql).await?;
             context.deregister_table(name.as_str())?;
             context.register_table(name.as_str(), Arc::new(ViewTable::new(logical, Some(sql.clone()))))?;
         }

@@ -6,9 +6,10 @@ use datafusion::{
     common::{Column, tree_node::TreeNodeRecursion},
     logical_expr::{Aggregate, Expr, LogicalPlan},
 };
+use lakehead_planning::Walk;
 
 use super::{ViewPlan, additive::adds_up, check::origin};
-use crate::{Error, functions, walk::Walk};
+use crate::{Error, functions};
 
 /// Aggregates whose answer depends on how the events were split up: their digests are merged in another order.
 const APPROXIMATE: [&str; 3] = ["approx_percentile_cont", "approx_percentile_cont_with_weight", "approx_median"];

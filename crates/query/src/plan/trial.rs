@@ -205,8 +205,8 @@ async fn derived(plan: &ViewPlan, read: &SchemaRef) -> Result<Vec<RecordBatch>, 
     let Some(name) = plan.reads() else { return Ok(Vec::new()) };
     let batch = events(read)?;
     context.register_table(name.as_str(), Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?))?;
-    let logical = rewrite::executable(context.state().create_logical_plan(plan.sql()).await?)?;
-    Ok(context.execute_logical_plan(logical).await?.collect().await?)
+    let logical = rewrite::executable(lakehead_planning::of_text(&context.state(), plan.sql()).await?)?;
+    Ok(lakehead_planning::collect(&context, logical).await?)
 }
 
 /// Files them, and compares them as a correction does.

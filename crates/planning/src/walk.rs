@@ -18,7 +18,7 @@ type Change<'a, T> = &'a mut dyn FnMut(T) -> Result<Transformed<T>>;
 type Look<'a, 'n, T> = &'a mut dyn FnMut(&'n T) -> Result<TreeNodeRecursion>;
 
 /// Walks over a tree.
-pub(crate) trait Walk: Sized {
+pub trait Walk: Sized {
     /// Changes each node, those below it first.
     fn up(self, change: Change<'_, Self>) -> Result<Transformed<Self>>;
     /// Changes each node, then those below what became of it.
@@ -52,7 +52,7 @@ impl<T: TreeNode> Walk for T {
 }
 
 /// Walks over a plan that go into the subqueries of its expressions, and to its expressions.
-pub(crate) trait WalkPlan: Sized {
+pub trait WalkPlan: Sized {
     /// As [`Walk::up`].
     fn up_with_subqueries(self, change: Change<'_, Self>) -> Result<Transformed<Self>>;
     /// As [`Walk::down`].
