@@ -3,13 +3,14 @@
 //! Machines differ, and one machine differs from hour to hour; only what ran in turns in one run can be held against each
 //! other. CPU time is what tells: it hardly depends on what else the machine does. Still one round differs from the next, by a
 //! tenth and more on a small virtual machine; so that nobody reads a difference out of one of them, each round is held against
-//! its own neighbour, and the median of these ratios stands with the interval in which it surely lies.
+//! its own neighbour, and the median of these ratios stands with the interval in which it surely lies. Where callgrind is on
+//! the machine the instructions of a rebuild are counted as well, which no neighbour changes.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Options, append, live, rebuild, report::thousands, scratch};
+use super::{Options, append, instructions, live, rebuild, report::thousands, scratch};
 use crate::{
     command::{self, cargo, target},
     machine,
@@ -90,7 +91,8 @@ pub(super) fn run(words: &[String]) -> Result<()> {
             measure(&binaries[which], &compared.options, &mut taken[which])?;
         }
     }
-    let section = section(&compared, &taken);
+    let mut section = section(&compared, &taken);
+    section.push_str(&counted(&binaries, compared.options.seed)?);
     println!("\n{section}");
     append(&command::root().join("bench/RESULTS.md"), &section)
 }
@@ -143,6 +145,23 @@ fn section(compared: &Compared, taken: &[[Taken; WORK.len()]; 2]) -> String {
         ));
     }
     text
+}
+
+/// What the times may not tell: how many instructions each build takes for the same rebuild.
+fn counted([other, this]: &[PathBuf; 2], seed: u64) -> Result<String> {
+    if !instructions::can_be_counted() {
+        return Ok("\nInstructions were not counted, since valgrind is missing.\n".to_owned());
+    }
+    println!("counting instructions");
+    let (other, this) = (instructions::of_rebuild(other, seed)? as f64, instructions::of_rebuild(this, seed)? as f64);
+    Ok(format!(
+        "\nInstructions for the rebuild of all eight views from {} events, the start included (callgrind): {:.0} million by the \
+         other, {:.0} million by this, {:+.1} %.\n",
+        thousands(instructions::EVENTS as f64),
+        other / 1e6,
+        this / 1e6,
+        (this / other - 1.0) * 100.0,
+    ))
 }
 
 fn compared(words: &[String]) -> Result<Compared> {

@@ -6,6 +6,7 @@
 
 mod compare;
 mod duckdb;
+mod instructions;
 mod live;
 mod peers;
 mod rebuild;

@@ -1,6 +1,11 @@
 //! The rebuild: the views' results are thrown away and made again from the log, with no source at work.
 
-use std::{fs, path::Path, process::Command, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -29,18 +34,29 @@ pub(super) struct Rebuild {
 
 /// Rebuilds views of the default pipeline.
 pub(super) fn measure(binary: &Path, scratch: &Path, data: &Path, views: Views, events: u64) -> Result<Rebuild> {
+    let pipeline = pipeline(scratch, views)?;
+    run(binary, &pipeline, data, events)
+}
+
+/// The default pipeline with these views and without a source.
+pub(super) fn pipeline(scratch: &Path, views: Views) -> Result<PathBuf> {
     let default = root().join("src/default_pipeline.toml");
     let standing = fs::read_to_string(&default).with_context(|| format!("reading {}", default.display()))?;
     let pipeline = scratch.join("rebuild.toml");
     fs::write(&pipeline, without_sources(&standing, views))
         .with_context(|| format!("writing {}", pipeline.display()))?;
-    run(binary, &pipeline, data, events)
+    Ok(pipeline)
+}
+
+/// Deletes the views' results.
+pub(super) fn forget(data: &Path) -> Result<()> {
+    let results = data.join("views");
+    fs::remove_dir_all(&results).with_context(|| format!("deleting {}", results.display()))
 }
 
 /// Deletes the views' results and starts a pipeline without a source on the same log.
 pub(super) fn run(binary: &Path, pipeline: &Path, data: &Path, events: u64) -> Result<Rebuild> {
-    let results = data.join("views");
-    fs::remove_dir_all(&results).with_context(|| format!("deleting {}", results.display()))?;
+    forget(data)?;
     let words = ["run", &text(pipeline)?, "--data", &text(data)?, "--listen", "127.0.0.1:0"];
     let begun = Instant::now();
     let mut lakehead = Process::start(binary, &words)?;
