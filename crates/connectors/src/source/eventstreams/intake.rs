@@ -66,6 +66,8 @@ pub(super) struct Intake {
     refused: i64,
     /// Something was taken since the last reconnect.
     pub(super) fruitful: bool,
+    /// Bytes of new events that were taken since then.
+    pub(super) new_bytes: u64,
     chunk: Chunk,
     /// The position moved without an event.
     moved: bool,
@@ -166,6 +168,7 @@ impl Intake {
             rule,
             refused: 0,
             fruitful: false,
+            new_bytes: 0,
             chunk: Chunk::default(),
             moved: false,
             activity: None,
@@ -298,6 +301,7 @@ impl Intake {
         match verdict {
             Verdict::Take(hole) => {
                 self.fruitful = true;
+                self.new_bytes += document.len() as u64;
                 if let Some(expected) = expected.filter(|expected| was_overlapping && *expected != offset) {
                     self.note_move(place, expected, offset, "the last event held is looked for, and this one is new");
                 }

@@ -41,8 +41,6 @@ pub(super) struct Link {
     /// What came last, and how much of it was parsed.
     pub(super) piece: Bytes,
     pub(super) opened: Instant,
-    /// How many bytes have come.
-    pub(super) bytes: u64,
     /// When something came last.
     pub(super) heard: Instant,
 }
@@ -125,7 +123,7 @@ impl Link {
         }
         let now = Instant::now();
         let parser = Parser::new(event_bytes_max.saturating_add(FRAME_OVERHEAD_BYTES));
-        Ok(Self { response, parser, piece: Bytes::new(), opened: now, bytes: 0, heard: now })
+        Ok(Self { response, parser, piece: Bytes::new(), opened: now, heard: now })
     }
 
     /// What is there to be read at once.
@@ -144,7 +142,6 @@ impl Link {
         match chunk {
             Ok(Some(piece)) => {
                 self.heard = Instant::now();
-                self.bytes += piece.len() as u64;
                 self.piece = piece;
                 Heard::Piece
             }

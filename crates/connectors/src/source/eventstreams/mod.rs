@@ -77,7 +77,7 @@ impl Default for Pace {
 /// Widening an overlap from two minutes to seven days takes 13.
 const FRUITLESS_MAX: u32 = 32;
 
-/// A connection that brought so many bytes was worth itself, however short it lived: 64 KiB, some forty events.
+/// A connection that brought so many bytes of new events was worth itself, however short it lived: 64 KiB, some forty events.
 const WORTH_BYTES: u64 = 64 << 10;
 
 /// So many short connections in a row are followed by the next at once: a cut or two is normal, and an upstream that is asked
@@ -165,7 +165,7 @@ impl Feed {
         self.dialing = None;
         let link = answer?;
         self.proof_at = self.intake.is_unproven().then(|| link.opened + self.pace.proof);
-        self.intake.fruitful = false;
+        (self.intake.fruitful, self.intake.new_bytes) = (false, 0);
         self.link = Some(link);
         Ok(())
     }
@@ -215,7 +215,7 @@ impl Feed {
     /// pauses begin anew; else an upstream that hangs up after each event would be asked hundreds of times a second.
     fn rest(&mut self, asked: bool) {
         let Some(link) = self.link.take() else { return };
-        if link.opened.elapsed() >= self.pace.short_life || link.bytes >= WORTH_BYTES {
+        if link.opened.elapsed() >= self.pace.short_life || self.intake.new_bytes >= WORTH_BYTES {
             (self.short_ended, self.short_asked) = (0, 0);
             return;
         }

@@ -525,24 +525,30 @@ fn events_that_come_in_one_read_with_an_error_frame_are_kept_before_it_is_report
 
 #[test]
 fn an_upstream_that_hangs_up_after_each_event_is_asked_ever_more_slowly() {
-    run(async {
-        let kafka = Kafka { topics: topics(1_000), ..Kafka::default() };
-        let one = move |n: usize, _: &str| {
-            let mut text = String::new();
-            kafka.frame(0, 0, n as u64, &mut text);
-            vec![Act::stream(), Act::send(text)]
-        };
-        let upstream = Upstream::start(one).await;
-        let mut feed = feed(&upstream.url("/t"), None, &VecTail::default()).expect("it opens");
-        let begun = std::time::Instant::now();
-        let mut events = 0;
-        while events < 9 {
-            events += feed.next().await.expect("it brings something each time").expect("no end").events.len();
-        }
-        // The first two follow at once; then 1, 2, 4 … 64 ms.
-        assert!(begun.elapsed() >= Duration::from_millis(127), "{:?}", begun.elapsed());
-        assert_eq!(feed.not_before.map(|at| at > tokio::time::Instant::now()), Some(true), "the next has to wait");
-    });
+    // Whatever else comes with it is not worth a connection: comments, frames that are refused.
+    let huge = "x".repeat(100 << 10);
+    let refused = format!("id: {}\ndata: {{\"a\":1}}\n\n", "x".repeat(5 << 20));
+    for beside in ["", format!(": {huge}\n\n").as_str(), refused.as_str()] {
+        run(async {
+            let kafka = Kafka { topics: topics(1_000), ..Kafka::default() };
+            let (beside, padding) = (beside.to_owned(), beside.len());
+            let one = move |n: usize, _: &str| {
+                let mut text = beside.clone();
+                kafka.frame(0, 0, n as u64, &mut text);
+                vec![Act::stream(), Act::send(text)]
+            };
+            let upstream = Upstream::start(one).await;
+            let mut feed = feed(&upstream.url("/t"), None, &VecTail::default()).expect("it opens");
+            let begun = std::time::Instant::now();
+            let mut events = 0;
+            while events < 9 {
+                events += feed.next().await.expect("it brings something each time").expect("no end").events.len();
+            }
+            // The first two follow at once; then 1, 2, 4 … 64 ms.
+            assert!(begun.elapsed() >= Duration::from_millis(127), "{padding} bytes beside: {:?}", begun.elapsed());
+            assert_eq!(feed.not_before.map(|at| at > tokio::time::Instant::now()), Some(true), "the next has to wait");
+        });
+    }
 }
 
 #[test]
