@@ -5,7 +5,7 @@
 
 use std::{env, fs, path::Path, process::Command};
 
-/// Addresses within the program that the loader has to add to where it lies, a hundred thousand of them, as a bitmap in place of
+/// Addresses within the program that the loader has to add to where it lies, three hundred thousand of them, as a bitmap in place of
 /// a list of 7 MB, all of which it reads at each start.
 const PACKED: &str = "-Wl,-z,pack-relative-relocs";
 
@@ -51,6 +51,9 @@ fn can_be_packed() -> Option<bool> {
     if let Some(linker) = var("RUSTC_LINKER") {
         rustc.arg("-C").arg(format!("linker={linker}"));
     }
+    // The flags that the program is linked with may name another linker.
+    let flags = var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    rustc.args(flags.split('\x1f').filter(|flag| !flag.is_empty()));
     let is_linked = rustc.output().ok()?.status.success();
     Some(is_linked && Command::new(&program).output().ok()?.status.success())
 }

@@ -3,7 +3,7 @@
 //! Machines differ, and one machine differs from hour to hour; only what ran in turns in one run can be held against each
 //! other. CPU time is what tells: it hardly depends on what else the machine does. Still one round differs from the next, by a
 //! tenth and more on a small virtual machine; so that nobody reads a difference out of one of them, each round is held against
-//! its own neighbour, and the median of these ratios stands with the interval in which it surely lies. Where callgrind is on
+//! its own neighbour, and the median of these ratios stands with the interval in which it lies with 95 %. Where callgrind is on
 //! the machine the instructions of a rebuild are counted as well, which no neighbour changes.
 
 use std::path::{Path, PathBuf};
