@@ -4,6 +4,7 @@
 //! answers as an Arrow stream; the token, where one is set, comes from the environment.
 
 use std::{
+    fmt, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -28,6 +29,7 @@ use serde_json::Value;
 use crate::{
     cli::sql_worker,
     outcome::{Failure, Refused},
+    output::note,
     whom::TOKEN,
 };
 
@@ -270,7 +272,7 @@ impl Process {
     /// of asking the process.
     async fn gone(&self, error: anyhow::Error) -> anyhow::Result<&PathBuf> {
         let Some((_, data)) = &self.here else { return Err(error) };
-        if !error.chain().any(|cause| cause.is::<reqwest::Error>()) {
+        if !error.chain().any(|cause| cause.is::<reqwest::Error>() || cause.is::<Unreachable>()) {
             return Err(error);
         }
         // A process that was killed answers no more before it has let go of everything.
@@ -319,8 +321,26 @@ impl Process {
             Some(token) => request.bearer_auth(token),
             None => request,
         };
-        let asking = || format!("asking {}", self.name());
-        self.alive(request.send()).await?.with_context(asking)
+        self.alive(request.send()).await?.map_err(|error| self.not_asked(error))
+    }
+
+    /// Why a request got no answer, and, where nobody was reached, what to look after.
+    fn not_asked(&self, error: reqwest::Error) -> anyhow::Error {
+        let asking = format!("asking {}", self.name());
+        if !error.is_connect() {
+            return anyhow::Error::from(error).context(asking);
+        }
+        let is_late = error.is_timeout();
+        let error = anyhow::Error::from(error);
+        let is_refused = |cause: &io::Error| cause.kind() == io::ErrorKind::ConnectionRefused;
+        let why = if error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_refused) {
+            "nothing listens there".to_owned()
+        } else if is_late {
+            format!("nobody answers there within {} s", CONNECT_WITHIN.as_secs())
+        } else {
+            error.root_cause().to_string()
+        };
+        Unreachable(format!("{asking}: {why}; is the process running, and are host and port right?")).into()
     }
 
     /// Does `work` for as long as the process shows that it is there. One that is stopped takes connections, as the kernel
@@ -385,6 +405,18 @@ impl Process {
     }
 }
 
+/// Nobody was reached, in words for a person: those of the client name four layers.
+#[derive(Debug)]
+struct Unreachable(String);
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unreachable {}
+
 fn client() -> anyhow::Result<reqwest::Client> {
     Ok(reqwest::Client::builder().connect_timeout(CONNECT_WITHIN).no_proxy().build()?)
 }
@@ -398,7 +430,7 @@ fn is_stopped(pid: u32) -> bool {
 /// Says beside the answer what whoever reads it must know.
 fn warn(warnings: &[String]) {
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        note(format_args!("warning: {warning}"));
     }
 }
 

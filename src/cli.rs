@@ -22,9 +22,16 @@ mod verify;
 mod view;
 mod views;
 
-use clap::{Parser, Subcommand};
+use std::net::SocketAddr;
 
-use crate::{outcome::Outcome, whom::Elsewhere};
+use clap::{Parser, Subcommand};
+use lakehead_model::{Name, Timestamp, hint::instead};
+
+use crate::{
+    outcome::{Failure, Outcome},
+    rehearsal,
+    whom::Elsewhere,
+};
 
 pub(crate) use self::demo::DATA as DEMO_DATA;
 
@@ -75,6 +82,9 @@ enum Command {
     /// Answers SQL for the process that starts it; of no use by itself.
     #[command(hide = true, name = sql_worker::NAME)]
     SqlWorker,
+    /// Reads a pipeline file within limits, for the process that starts it; of no use by itself.
+    #[command(hide = true, name = rehearsal::NAME)]
+    Rehearse { name: String },
     /// Proves that upstream, log and views add up, or says where they do not.
     Verify(verify::Arguments),
     /// Prints the completions of a shell, to be put where it looks for them.
@@ -84,14 +94,21 @@ enum Command {
 }
 
 impl Cli {
-    /// Whether this is to be a worker: then nothing else is set up before it.
-    pub(crate) fn is_worker(&self) -> bool {
-        matches!(self.command, Command::SqlWorker)
+    /// What a process does that another one of this program started: nothing else is set up before it.
+    pub(crate) fn for_another(&self) -> Option<Outcome> {
+        match &self.command {
+            Command::SqlWorker => Some(sql_worker::run()),
+            Command::Rehearse { name } => Some(rehearsal::run(name)),
+            _ => None,
+        }
     }
 
     /// Runs the subcommand.
     pub(crate) async fn run(self) -> Outcome {
         let whom = &self.elsewhere;
+        if let Some(command) = self.command.that_asks_nobody() {
+            whom.is_nobody(command)?;
+        }
         match self.command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Run(arguments) => run::run(arguments).await,
@@ -112,10 +129,41 @@ impl Cli {
             Command::Verify(arguments) => verify::run(arguments, whom).await,
             Command::Completions(arguments) => completions::run(&arguments),
             Command::Reference(arguments) => reference::run(&arguments),
-            // It has a runtime of its own, and limits to begin with: see main.
-            Command::SqlWorker => Ok(()),
+            // They have a runtime of their own, and limits to begin with: see main.
+            Command::SqlWorker | Command::Rehearse { .. } => Ok(()),
         }
     }
+}
+
+impl Command {
+    /// Its name, where it neither asks a process nor reads a data directory in its place.
+    fn that_asks_nobody(&self) -> Option<&'static str> {
+        match self {
+            Self::Demo(_) => Some("demo"),
+            Self::Run(_) => Some("run"),
+            Self::Simulate(_) => Some("simulate"),
+            Self::Check(_) => Some("check"),
+            Self::Explain(_) => Some("explain"),
+            Self::Completions(_) => Some("completions"),
+            Self::Reference(_) => Some("reference"),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a moment of the command line.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "write a moment with its zone (RFC 3339), as in 2026-11-24T10:00:00Z".to_owned())
+}
+
+/// Reads an address to listen on.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write IP and port, as in 127.0.0.1:8080".to_owned())
+}
+
+/// A stream was named that is not there; `known` are those that are.
+fn unknown_stream<'a>(stream: &str, known: impl IntoIterator<Item = &'a Name>) -> Failure {
+    Failure::Usage(format!("there is no stream {stream:?}; {}", instead(stream, known.into_iter().map(Name::as_str))))
 }
 
 #[cfg(test)]

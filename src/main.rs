@@ -3,6 +3,9 @@
 //! The binary joins what knows nothing of each other: the pipeline file, the kinds of source, the engine, the HTTP
 //! server, the simulator. Each subcommand is one file under `cli/`.
 
+// Both panic where the channel is closed, and whoever closes it means no harm: `say` and `note` are for people.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
 mod ask;
 mod cli;
 mod clock;
@@ -10,6 +13,7 @@ mod config;
 mod outcome;
 mod output;
 mod patience;
+mod rehearsal;
 mod reload;
 mod schema_words;
 mod service;
@@ -23,6 +27,7 @@ use std::{
 };
 
 use clap::Parser;
+use lakehead_query::STACK_BYTES;
 use tracing_subscriber::EnvFilter;
 
 use crate::{cli::Cli, clock::SystemClock, outcome::report};
@@ -43,8 +48,8 @@ const END_WITHIN: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log();
-    if cli.is_worker() {
-        return report(cli::sql_worker::run());
+    if let Some(outcome) = cli.for_another() {
+        return report(outcome);
     }
     if let Err(what) = crash_point() {
         return report(Err(outcome::Failure::Usage(what)));
@@ -53,7 +58,16 @@ fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed already");
     }
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // The first thread's stack is what the shell's limits say; SQL is compiled on this one.
+    let working = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || work(cli));
+    match working {
+        Ok(working) => working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        Err(error) => report(Err(anyhow::Error::from(error).context("starting a thread").into())),
+    }
+}
+
+fn work(cli: Cli) -> ExitCode {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build() {
         Ok(runtime) => {
             let code = report(runtime.block_on(cli.run()));
             // Whatever was to be finished is. A thread that still waits for a file must not hold up the end.

@@ -4,7 +4,7 @@ use std::{fmt, process::ExitCode};
 
 use lakehead_model::hint::printable;
 
-use crate::config::Problems;
+use crate::{config::Problems, output::note};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ pub(crate) fn report(outcome: Outcome) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(what)) => tell(&what, 2),
-        Err(Failure::Failed(error)) => tell(&told(&error), 1),
+        Err(Failure::Failed(error)) => tell(&with_cure(told(&error)), 1),
         Err(Failure::Differs(what)) => tell(&what, 3),
     }
 }
@@ -74,8 +74,20 @@ pub(crate) fn report(outcome: Outcome) -> ExitCode {
 fn tell(what: &str, code: u8) -> ExitCode {
     // A message may quote what came from outside; its own lines stay.
     let lines: Vec<_> = what.lines().map(|line| printable(line)).collect();
-    eprintln!("{}", lines.join("\n"));
+    note(lines.join("\n"));
     ExitCode::from(code)
+}
+
+/// What every message of the store about a damaged file says.
+const DAMAGED: &str = "keep a copy before any repair";
+
+/// Names the command that looks after a damaged file. By words, since a worker or a process that was asked hands over nothing
+/// else.
+fn with_cure(what: String) -> String {
+    if what.contains(DAMAGED) && !what.contains("lakehead fsck") {
+        return format!("{what}; `lakehead fsck` finds everything that is damaged and says what a repair would do");
+    }
+    what
 }
 
 /// An error with its causes, each said once: many messages carry their cause's words already.
@@ -106,5 +118,13 @@ mod tests {
         assert_eq!(told(&once.expect_err("no file")).matches("No such file").count(), 1);
         let repeated = anyhow::Error::from(io::Error::other("the disk is away")).context("opening: the disk is away");
         assert_eq!(told(&repeated), "opening: the disk is away");
+    }
+
+    #[test]
+    fn a_damaged_file_names_the_command_that_looks_after_it() {
+        let (path, what) = (Path::new("/d/1.jsonl.zst").to_owned(), "its bytes fail their checksum".to_owned());
+        let damaged = lakehead_store::Error::Corrupt { path, at: 7, what }.to_string();
+        assert!(with_cure(damaged.clone()).ends_with("says what a repair would do"), "{damaged}");
+        assert_eq!(with_cure("the disk is away".to_owned()), "the disk is away");
     }
 }

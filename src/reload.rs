@@ -15,9 +15,12 @@ use lakehead_engine::{Engine, Error, Reloaded};
 use lakehead_model::ByteSize;
 use lakehead_serve::{NotReloaded, Reload, Reloading};
 use rustix::fs::{Mode, OFlags};
-use tokio::sync::Mutex;
+use tokio::{runtime::Handle, sync::Mutex};
 
-use crate::config::{self, Overrides};
+use crate::{
+    config::{self, Overrides},
+    rehearsal::rehearse,
+};
 
 /// The largest pipeline file: 1 MiB, some ten thousand lines.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -39,12 +42,12 @@ pub(crate) struct Reloader {
     engine: Arc<Engine>,
     origin: Origin,
     /// One at a time from the reading on: of two that overlap the older text must not be applied last.
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Reloader {
     pub(crate) fn new(engine: Arc<Engine>, origin: Origin) -> Self {
-        Self { engine, origin, turn: Mutex::default() }
+        Self { engine, origin, turn: Arc::default() }
     }
 
     /// For a signal, which nobody answers: what comes of it stands in the log and in the status.
@@ -53,7 +56,7 @@ impl Reloader {
     }
 
     async fn read_and_replace(&self) -> Result<Reloaded, NotReloaded> {
-        let _turn = self.turn.lock().await;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let (file, overrides) = match &self.origin {
             Origin::File(file, overrides) => (file, overrides.clone()),
             Origin::BuiltIn(name) => return Err(self.refused(NotReloaded::NoFile(name))),
@@ -67,16 +70,19 @@ impl Reloader {
             Ok(Err(error)) => return Err(refused(format!("reading {name}: {error}"))),
             Err(_) => return Err(refused(format!("{name} could not be read within {} s", READ_TIME_MAX.as_secs()))),
         };
-        let sources = lakehead_connectors::SOURCES;
-        let pipeline = config::read(&name, &text, sources, &environment, overrides).await;
-        let pipeline = pipeline.map_err(|problems| refused(problems.to_string()))?;
-        self.engine.reload(pipeline).await.map_err(|error| match error {
-            Error::TakesRestart(fixed) => {
-                let found = fixed.into_iter().map(|fixed| (fixed.key, fixed.what));
-                NotReloaded::File(config::in_the_way(&name, &text, &environment, found).to_string())
-            }
-            error => error.into(),
-        })
+        rehearse(&name, &text).await.map_err(refused)?;
+        // SQL is compiled without a pause, which may take seconds: not on a thread that serves. Nor does it end with whoever asked.
+        let (runtime, engine) = (Handle::current(), Arc::clone(&self.engine));
+        let replacing = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            runtime.block_on(replace(&engine, &name, &text, overrides))
+        });
+        match replacing.await {
+            Ok(Err(Refused::File(what))) => Err(self.refused(NotReloaded::File(what))),
+            Ok(Err(Refused::Engine(why))) => Err(why),
+            Ok(Ok(reloaded)) => Ok(reloaded),
+            Err(error) => Err(self.refused(NotReloaded::File(format!("the reload broke off: {error}")))),
+        }
     }
 
     /// The engine tells what it refuses itself; this it has not seen.
@@ -84,6 +90,26 @@ impl Reloader {
         self.engine.reload_refused(why.to_string());
         why
     }
+}
+
+/// Why a file did not take the place of the one that runs: by itself, or by what the engine says, who then has told it.
+enum Refused {
+    File(String),
+    Engine(NotReloaded),
+}
+
+async fn replace(engine: &Arc<Engine>, name: &str, text: &str, overrides: Overrides) -> Result<Reloaded, Refused> {
+    let sources = lakehead_connectors::SOURCES;
+    let pipeline = config::read(name, text, sources, &environment, overrides).await;
+    let pipeline = pipeline.map_err(|problems| Refused::File(problems.to_string()))?;
+    let reloaded = engine.reload(pipeline).await.map_err(|error| match error {
+        Error::TakesRestart(fixed) => {
+            let found = fixed.into_iter().map(|fixed| (fixed.key, fixed.what));
+            NotReloaded::File(config::in_the_way(name, text, &environment, found).to_string())
+        }
+        error => error.into(),
+    });
+    reloaded.map_err(Refused::Engine)
 }
 
 impl Reload for Reloader {

@@ -4,8 +4,7 @@
 //! server stops before the engine, so whoever is being answered gets the answer.
 
 use std::{
-    fmt::Display,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::Arc,
     time::Duration,
@@ -27,6 +26,7 @@ use crate::{
     VERSION,
     cli::sql_worker,
     clock::SystemClock,
+    output::note,
     reload::{Origin, Reloader},
 };
 
@@ -172,11 +172,11 @@ impl Service {
                     Ok(Err(error)) => error.into(),
                     Err(error) => anyhow!("the server was stopped by a defect: {error}"),
                 }),
-                _ = telling.tick(), if terminal => tell(self.line()),
+                _ = telling.tick(), if terminal => note(self.line()),
             }
         };
         if failed.is_none() {
-            tell("stopping; what has arrived is being kept (Ctrl-C again stops at once, and loses nothing either)");
+            note("stopping; what has arrived is being kept (Ctrl-C again stops at once, and loses nothing either)");
         }
         tokio::select! {
             finished = self.finish(failed.is_some()) => {
@@ -200,7 +200,7 @@ impl Service {
         let status = self.engine.status();
         let kept: u64 = status.streams.values().map(|stream| stream.events).sum();
         let pipeline = self.engine.pipeline();
-        tell(format_args!("stopped cleanly: {} events in {}", grouped(kept), pipeline.data.display()));
+        note(format_args!("stopped cleanly: {} in {}", counted(kept, "event"), pipeline.data.display()));
         Ok(())
     }
 
@@ -209,7 +209,7 @@ impl Service {
         let status = self.engine.status();
         let streams = status.streams.iter().filter(|(_, stream)| stream.events > 0);
         let streams: Vec<_> = streams
-            .map(|(name, stream)| format!("{name} {} events, {:.0}/s", grouped(stream.events), stream.rate_10s))
+            .map(|(name, stream)| format!("{name} {}, {:.0}/s", counted(stream.events, "event"), stream.rate_10s))
             .collect();
         let sources = status.sources.iter().map(|(name, source)| {
             let state = match &source.state {
@@ -275,11 +275,6 @@ pub(crate) fn build(fraction: f64, seconds_left: Option<f64>) -> String {
     format!("building {percent} %{left}")
 }
 
-/// Tells whoever is at the terminal; one that was closed is no reason to end in disorder.
-fn tell(what: impl Display) {
-    let _ = writeln!(io::stderr(), "{what}");
-}
-
 /// `1234567` as `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -293,6 +288,11 @@ pub(crate) fn grouped(number: u64) -> String {
     grouped
 }
 
+/// `1 event`, `1,234 events`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,6 +301,9 @@ mod tests {
     fn numbers_are_grouped_by_thousands() {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(number), text);
+        }
+        for (number, text) in [(0, "0 rows"), (1, "1 row"), (1_000, "1,000 rows")] {
+            assert_eq!(counted(number, "row"), text);
         }
     }
 

@@ -11,6 +11,7 @@ use lakehead_store::{Store, holder};
 use crate::{
     ask::{Process, Source},
     outcome::Failure,
+    output::note,
 };
 
 /// Where the data is when nobody says: as in the default pipeline, else that of the demo.
@@ -66,13 +67,45 @@ impl Elsewhere {
     /// The directory to read, for a command that reads files; `command` cannot ask a process elsewhere.
     pub(crate) fn directory(&self, data: Option<PathBuf>, command: &str) -> Result<PathBuf, Failure> {
         match self.address(data.as_deref())? {
-            Some((_, by)) => Err(Failure::Usage(format!(
-                "`lakehead {command}` works on files, which a process elsewhere ({by}) does not hand over: run it on that \
-                 machine, or name a directory here with --data DIR"
-            ))),
+            Some((_, by)) => Err(works_on_files(command, by)),
             None => choose(data),
         }
     }
+
+    /// Refuses --url for a command that works on a directory which something else names.
+    pub(crate) fn is_here(&self, command: &str) -> Result<(), Failure> {
+        match &self.url {
+            Some(_) => Err(works_on_files(command, "--url")),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses --token-file for a command that asks no process. What stands in the environment is for those that do.
+    pub(crate) fn needs_no_token(&self, command: &str) -> Result<(), Failure> {
+        match &self.token_file {
+            Some(_) => Err(of_no_use(command, "--token-file")),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses both options for a command that asks no process and reads no data directory.
+    pub(crate) fn is_nobody(&self, command: &str) -> Result<(), Failure> {
+        match &self.url {
+            Some(_) => Err(of_no_use(command, "--url")),
+            None => self.needs_no_token(command),
+        }
+    }
+}
+
+fn works_on_files(command: &str, by: &str) -> Failure {
+    Failure::Usage(format!(
+        "`lakehead {command}` works on files, which a process elsewhere ({by}) does not hand over: run it on that machine, or \
+         name a directory here with --data DIR"
+    ))
+}
+
+fn of_no_use(command: &str, option: &str) -> Failure {
+    Failure::Usage(format!("`lakehead {command}` asks no process, so {option} would do nothing: leave it out"))
 }
 
 /// `http://host:port`, without a slash at its end.
@@ -126,7 +159,7 @@ fn choose(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
                 None => format!("the files of {} answer", chosen.display()),
             };
             let other = ours.iter().find(|dir| *dir != chosen).map(|dir| dir.display().to_string()).unwrap_or_default();
-            eprintln!("{who}; there is {other}, too: --data {other} asks that");
+            note(format_args!("{who}; there is {other}, too: --data {other} asks that"));
             Ok(chosen.clone())
         }
     }
@@ -157,5 +190,16 @@ mod tests {
         assert_eq!(named.address(None).expect("named").map(|(_, by)| by), Some("--url"));
         let nobody = Elsewhere::default();
         assert_eq!(nobody.address(Some(Path::new("./d"))).expect("a directory"), None);
+    }
+
+    #[test]
+    fn a_command_that_asks_nobody_refuses_either_option() {
+        for named in [
+            Elsewhere { url: Some("http://127.0.0.1:1/".into()), token_file: None },
+            Elsewhere { url: None, token_file: Some("token".into()) },
+        ] {
+            assert!(matches!(named.is_nobody("run"), Err(Failure::Usage(_))), "{named:?}");
+        }
+        assert!(Elsewhere::default().is_nobody("run").is_ok());
     }
 }

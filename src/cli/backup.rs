@@ -18,7 +18,14 @@ use clap::Args;
 use lakehead_model::{ByteSize, Name};
 use lakehead_store::{SegmentFile, Store, holder};
 
-use crate::{outcome::Outcome, patience::with_progress, service::grouped, whom::Elsewhere, within::Within};
+use crate::{
+    outcome::Outcome,
+    output::{note, say},
+    patience::with_progress,
+    service::{counted, grouped},
+    whom::Elsewhere,
+    within::Within,
+};
 
 /// How often a folder that changes while it is copied is begun anew.
 const TRIES_MAX: usize = 20;
@@ -51,6 +58,7 @@ struct Copied {
 }
 
 pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+    whom.needs_no_token("backup")?;
     let data = whom.directory(arguments.data, "backup")?;
     let to = arguments.to;
     let begun = Instant::now();
@@ -59,15 +67,14 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
         tokio::task::spawn_blocking(move || backup(&data, &to)).await.context("copying")?
     })
     .await?;
-    println!(
-        "{} files, {} copied, {} were there already, in {:.1} s; {} is a data directory like another",
-        grouped(copied.files),
+    Ok(say(format_args!(
+        "{}, {} copied, {} there already, in {:.1} s; {} is a data directory like another\n",
+        counted(copied.files, "file"),
         ByteSize(copied.bytes).rounded(),
         grouped(copied.unchanged),
         begun.elapsed().as_secs_f64(),
         to.display()
-    );
-    Ok(())
+    ))?)
 }
 
 fn backup(data: &Path, to: &Path) -> anyhow::Result<Copied> {
@@ -127,10 +134,10 @@ fn copy_views(data: &Path, to: &Path, copied: &mut Copied) -> anyhow::Result<()>
             fs::remove_dir_all(&target).or_else(missing_is_fine)?;
         }
         if !whole {
-            eprintln!(
+            note(format_args!(
                 "view {} changes too often to be copied; it is left out and will be counted anew",
                 view.display()
-            );
+            ));
         }
     }
     Ok(())

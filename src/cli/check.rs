@@ -1,28 +1,38 @@
-//! `lakehead check`: a pipeline file, read and judged; nothing is opened, nothing is connected to.
+//! `lakehead check`: a pipeline file, read and judged, and held against the last events of the log, where there is one; nothing
+//! is made, nothing is connected to.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use lakehead_engine::{Pipeline, offline::look_back};
+use lakehead_engine::{Pipeline, offline::look_back, pipeline::StreamConfig};
 use lakehead_query::{TimeColumn, check_views};
 use lakehead_store::Store;
 
 use super::{run::load, streams::LOOK_BACK_EVENTS};
-use crate::{config, outcome::Outcome, output::say, service::grouped};
+use crate::{
+    config,
+    outcome::Outcome,
+    output::{note, say},
+    service::{counted, grouped},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The pipeline file; without one, the default pipeline.
     pipeline: Option<PathBuf>,
+    /// The data directory whose last events are looked at, in place of the pipeline's `data`.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let name = arguments.pipeline.as_ref().map_or(config::DEFAULT_NAME.to_owned(), |file| file.display().to_string());
-    let pipeline = load(arguments.pipeline, None, config::Overrides::default()).await?;
+    let overrides = config::Overrides { data: arguments.data, ..config::Overrides::default() };
+    let pipeline = load(arguments.pipeline, None, overrides).await?;
     look_at(&pipeline);
     look_at_views(&pipeline).await;
-    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let count = |number: usize, what| counted(number as u64, what);
     Ok(say(format_args!(
         "{name} is good: {}, {}, {}; data in {}, listening on {}\n",
         count(pipeline.streams.len(), "stream"),
@@ -42,31 +52,47 @@ async fn look_at_views(pipeline: &Pipeline) {
         let stream = plan.stream();
         let is_without = schemas.get(stream).is_some_and(|schema| schema.event_time.is_empty());
         if is_without && plan.wanted().iter().any(|column| column == TimeColumn::EventTime.name()) {
-            eprintln!(
+            note(format_args!(
                 "view {name}: it reads event_time, which no event of stream {stream} has, since its event_time is []; name \
                  the field that holds it, or read received_time"
-            );
+            ));
         }
     }
 }
 
-/// Says of each stream whose log is there already how its last events fit the pipeline. What cannot be read says so when it
-/// runs; here nothing is opened that is not there.
+/// Says of each stream whose log is there already how its last events fit the pipeline, and where there is none, that they were
+/// not looked at. Nothing is opened that is not there.
 fn look_at(pipeline: &Pipeline) {
-    let Ok(store) = Store::open_read_only(&pipeline.data) else { return };
-    let there = store.names().unwrap_or_default();
+    let asks = |stream: &StreamConfig| !stream.schema.event_time.is_empty() || !stream.schema.columns.is_empty();
+    if !pipeline.streams.values().any(asks) {
+        return;
+    }
+    let data = pipeline.data.display();
+    let opened = Store::open_read_only(&pipeline.data).and_then(|store| Ok((store.names()?, store)));
+    let (there, store) = match opened {
+        Ok((there, store)) if pipeline.streams.keys().any(|name| there.contains(name)) => (there, store),
+        Err(error) if pipeline.data.exists() => {
+            return note(format_args!("the log at {data} was not looked at: {error}"));
+        }
+        _ => {
+            return note(format_args!(
+                "no log at {data}, so its events were not looked at; --data DIR names another place"
+            ));
+        }
+    };
     for (name, stream) in pipeline.streams.iter().filter(|(name, _)| there.contains(name)) {
         let log = store.stream(name).ok();
         let looked = log.and_then(|log| look_back(&log, &stream.schema, LOOK_BACK_EVENTS).ok()).unwrap_or_default();
+        let events = counted(looked.events, "event");
         if let Some(why) = &looked.why {
-            let (count, events) = (grouped(looked.without_event_time), grouped(looked.events));
-            eprintln!("stream {name}: {count} of its last {events} events have no event time: {why}");
+            let count = grouped(looked.without_event_time);
+            note(format_args!("stream {name}: no event time in {count} of its last {events}: {why}"));
         }
         for (column, count) in &looked.mistyped {
-            let (count, events) = (grouped(*count), grouped(looked.events));
-            eprintln!(
-                "stream {name}: column {column} is NULL in {count} of its last {events} events, which have another type there"
-            );
+            let count = grouped(*count);
+            note(format_args!(
+                "stream {name}: column {column} is NULL in {count} of its last {events}, which have another type there"
+            ));
         }
     }
 }

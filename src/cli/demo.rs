@@ -23,6 +23,7 @@ use crate::{
     clock::SystemClock,
     config::Overrides,
     outcome::{Failure, Outcome},
+    output::say,
     reload::Origin,
     service::{Service, Signals, bind},
 };
@@ -51,7 +52,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR", default_value = DATA)]
     data: PathBuf,
     /// Where to listen; 127.0.0.1:8080 unless said otherwise.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
     listen: Option<SocketAddr>,
     /// Allows an address that other machines can reach without a token: everyone who reaches it may read and push.
     #[arg(long)]
@@ -93,12 +94,14 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
         keep(&path, &timeline).with_context(|| format!("writing {}", path.display()))?;
     }
     simulate(timeline, upstream);
-    println!("Lakehead {VERSION} demo: open {}", service.url());
-    println!(
-        "{} simulated events a second, kept in {}; Ctrl-C stops, the same command goes on where it stopped",
+    // That nobody reads it is no reason not to run.
+    let _ = say(format_args!(
+        "Lakehead {VERSION} demo: open {}\n{} simulated events a second, kept in {}; Ctrl-C stops, the same command goes on where it \
+         stopped\n",
+        service.url(),
         timeline.rate,
         arguments.data.display()
-    );
+    ));
     Ok(service.until(signals).await?)
 }
 

@@ -8,31 +8,34 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
 
 use anyhow::{Context, anyhow};
 use arrow::{array::AsArray, datatypes::Int64Type};
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use indicatif::ProgressBar;
-use lakehead_engine::offline;
+use lakehead_engine::{catalog::Catalog, offline};
 use lakehead_model::{ByteSize, Name, Timestamp};
 use lakehead_query::{Lake, Limits, format::RowWriter};
 use lakehead_store::Store;
 
+use super::{moment, unknown_stream};
 use crate::{
     outcome::{Failure, Outcome},
-    output::output,
+    output::{note, output},
     patience::with_progress,
-    service::grouped,
+    service::counted,
     whom::Elsewhere,
     within::Within,
 };
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["stream", "sql"])))]
 pub(crate) struct Arguments {
     /// The stream.
-    #[arg(long, value_name = "NAME", required_unless_present = "sql", conflicts_with = "sql")]
+    #[arg(long, value_name = "NAME")]
     stream: Option<String>,
     /// One SELECT over streams and views, in place of a stream; its rows come in no certain order without ORDER BY.
     #[arg(long, value_name = "SELECT", conflicts_with_all = ["from", "to", "filter"])]
@@ -87,8 +90,12 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     if arguments.format == Form::Parquet && arguments.compress != Compress::None {
         return Err(Failure::Usage("Parquet is compressed in itself: leave --compress out".into()));
     }
+    whom.needs_no_token("export")?;
     let sql = sql(&arguments).map_err(Failure::Usage)?;
     let data = whom.directory(arguments.data.clone(), "export")?;
+    if let Some(stream) = &arguments.stream {
+        is_there(&data, stream)?;
+    }
     if arguments.output.as_os_str() != "-" {
         let own = Within::of(&data).with_context(|| format!("looking into {}", data.display()))?;
         if own.holds(&arguments.output) {
@@ -99,10 +106,46 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
         }
     }
     let begun = Instant::now();
-    let (rows, bytes) = with_progress("exporting", async |bar| export(&arguments, &data, &sql, &bar).await).await?;
-    let seconds = begun.elapsed().as_secs_f64();
-    eprintln!("{} rows, {} written in {seconds:.1} s", grouped(rows), ByteSize(bytes).rounded());
+    let written = with_progress("exporting", async |bar| export(&arguments, &data, &sql, &bar).await).await?;
+    if let Some((rows, bytes)) = written {
+        let seconds = begun.elapsed().as_secs_f64();
+        note(format_args!("{}, {} written in {seconds:.1} s", counted(rows, "row"), ByteSize(bytes).rounded()));
+    }
     Ok(())
+}
+
+/// Refuses a stream that is not there, and says of a view how its rows are written.
+fn is_there(data: &Path, stream: &str) -> Result<(), Failure> {
+    let streams = Store::open_read_only(data)?.names()?;
+    if streams.iter().any(|name| name.as_str() == stream) {
+        return Ok(());
+    }
+    if Catalog::load(data).is_ok_and(|catalog| catalog.views.contains_key(stream)) {
+        return Err(Failure::Usage(format!(
+            "{stream} is a view, and --stream takes a stream; its rows are written by --sql \"SELECT * FROM {stream}\""
+        )));
+    }
+    Err(unknown_stream(stream, &streams))
+}
+
+/// Where a range begins or ends.
+enum Bound {
+    Offset(u64),
+    Moment(Timestamp),
+}
+
+impl Bound {
+    /// The one after `--word`.
+    fn read(word: &str, text: &Option<String>) -> Result<Option<Self>, String> {
+        let Some(text) = text else { return Ok(None) };
+        if let Ok(offset) = text.parse() {
+            return Ok(Some(Self::Offset(offset)));
+        }
+        match moment(text) {
+            Ok(at) => Ok(Some(Self::Moment(at))),
+            Err(_) => Err(format!("--{word} {text:?} is neither an offset nor a time as in 2026-09-01T12:00:00Z")),
+        }
+    }
 }
 
 /// The query that the words stand for. Half-open: `--from 5 --to 8` are the offsets 5, 6 and 7.
@@ -113,27 +156,36 @@ fn sql(arguments: &Arguments) -> Result<String, String> {
         Time::Event => "event_time",
         Time::Received => "received_time",
     };
-    let bound = |word: &str, operator: &str, text: &Option<String>| {
-        let Some(text) = text else { return Ok(None) };
-        if let Ok(offset) = text.parse::<u64>() {
-            return Ok(Some(format!("event_offset {operator} {offset}")));
-        }
-        match text.parse::<Timestamp>() {
-            Ok(at) => Ok(Some(format!("{time} {operator} '{at}'"))),
-            Err(_) => Err(format!("--{word} {text:?} is neither an offset nor a time as in 2026-09-01T12:00:00Z")),
-        }
+    let (from, to) = (Bound::read("from", &arguments.from)?, Bound::read("to", &arguments.to)?);
+    let is_backwards = match (&from, &to) {
+        (Some(Bound::Offset(from)), Some(Bound::Offset(to))) => from > to,
+        (Some(Bound::Moment(from)), Some(Bound::Moment(to))) => from > to,
+        _ => false,
+    };
+    if is_backwards {
+        let what = "--from lies behind --to, so nothing is between them: --from is the first that is in, --to the first that \
+                    is not";
+        return Err(what.to_owned());
+    }
+    let condition = |operator: &str, bound: Bound| match bound {
+        Bound::Offset(offset) => format!("event_offset {operator} {offset}"),
+        Bound::Moment(at) => format!("{time} {operator} '{at}'"),
     };
     let filter = arguments.filter.as_ref().map(|filter| format!("({filter})"));
-    let conditions: Vec<String> = [bound("from", ">=", &arguments.from)?, bound("to", "<", &arguments.to)?, filter]
-        .into_iter()
-        .flatten()
-        .collect();
+    let conditions = [from.map(|from| condition(">=", from)), to.map(|to| condition("<", to)), filter];
+    let conditions: Vec<String> = conditions.into_iter().flatten().collect();
     let columns = if arguments.format == Form::Jsonl { "data, event_offset" } else { "*" };
     let condition = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
     Ok(format!("SELECT {columns} FROM {stream}{condition}"))
 }
 
-async fn export(arguments: &Arguments, data: &Path, sql: &str, bar: &ProgressBar) -> anyhow::Result<(u64, u64)> {
+/// The rows and bytes that were written; none where the reader of standard output has seen enough before the end.
+async fn export(
+    arguments: &Arguments,
+    data: &Path,
+    sql: &str,
+    bar: &ProgressBar,
+) -> anyhow::Result<Option<(u64, u64)>> {
     // One thread reads a stream in its order; a query may use them all.
     let threads = if arguments.stream.is_some() { 1 } else { Limits::default().threads };
     let limits = Limits { threads, ..Limits::default() };
@@ -146,15 +198,18 @@ async fn export(arguments: &Arguments, data: &Path, sql: &str, bar: &ProgressBar
         bar.set_length(bound(&arguments.to).unwrap_or(head.end.0).saturating_sub(start));
     }
     if arguments.output.as_os_str() == "-" {
-        let (rows, out) = write(arguments, &lake, (sql, start), Counted::new(Box::new(output())), bar).await?;
-        return Ok((rows, out.bytes));
+        let out = output();
+        let closed = out.closed();
+        let (rows, out) = write(arguments, &lake, (sql, start), Counted::new(Box::new(out)), &closed, bar).await?;
+        return Ok((!closed.load(Ordering::Relaxed)).then_some((rows, out.bytes)));
     }
     let name = arguments.output.file_name().ok_or_else(|| anyhow!("--output names no file"))?;
     let partial = arguments.output.with_file_name(format!(".{}.partial", name.to_string_lossy()));
     let shown = partial.display();
     let file = File::create(&partial).with_context(|| format!("creating {shown}"))?;
     let to_sync = file.try_clone().with_context(|| format!("creating {shown}"))?;
-    let written = write(arguments, &lake, (sql, start), Counted::new(Box::new(file)), bar).await;
+    let never = AtomicBool::new(false);
+    let written = write(arguments, &lake, (sql, start), Counted::new(Box::new(file)), &never, bar).await;
     let (rows, out) = match written {
         Ok(written) => written,
         Err(error) => {
@@ -165,14 +220,16 @@ async fn export(arguments: &Arguments, data: &Path, sql: &str, bar: &ProgressBar
     };
     to_sync.sync_all().with_context(|| format!("writing {shown}"))?;
     fs::rename(&partial, &arguments.output).with_context(|| format!("naming {}", arguments.output.display()))?;
-    Ok((rows, out.bytes))
+    Ok(Some((rows, out.bytes)))
 }
 
+/// Writes all rows, unless `out` is `closed` before.
 async fn write(
     arguments: &Arguments,
     lake: &Lake,
     (sql, start): (&str, u64),
     out: Counted,
+    closed: &AtomicBool,
     bar: &ProgressBar,
 ) -> anyhow::Result<(u64, Counted)> {
     // The person wrote only the condition, which stands last, in parentheses.
@@ -194,7 +251,10 @@ async fn write(
         if let Some(offset) = offsets.and_then(|offsets| offsets.values().last()) {
             bar.set_position(offset.unsigned_abs().saturating_sub(start));
         }
-        bar.set_message(format!("exporting, {} rows", grouped(count)));
+        bar.set_message(format!("exporting, {}", counted(count, "row")));
+        if closed.load(Ordering::Relaxed) {
+            break;
+        }
     }
     let out = writer.finish()?.finish().context("writing the end")?;
     Ok((count, out))

@@ -7,17 +7,17 @@ use std::{
 
 use clap::Args;
 use lakehead_engine::records;
-use lakehead_model::{ByteSize, Name, hint::instead};
+use lakehead_model::{ByteSize, Name};
 use lakehead_store::{Checked, Finding, Severity, Store, Witness, holder, marker};
 use serde_json::{Value, json};
 
-use super::table::Table;
+use super::{table::Table, unknown_stream};
 use crate::{
     clock::SystemClock,
     outcome::{Failure, Outcome},
     output::say,
     patience::with_progress,
-    service::grouped,
+    service::{counted, grouped},
     whom::Elsewhere,
 };
 
@@ -39,6 +39,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+    whom.needs_no_token("fsck")?;
     let data = whom.directory(arguments.data, "fsck")?;
     if arguments.repair
         && let Some(running) = holder(&data)?
@@ -52,9 +53,7 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     let store = Store::open_read_only(&data)?;
     let names = match arguments.stream {
         Some(name) if !store.names()?.contains(&name) => {
-            let known = store.names()?;
-            let known = instead(name.as_str(), known.iter().map(Name::as_str));
-            return Err(Failure::Usage(format!("there is no stream {:?}; {known}", name.as_str())));
+            return Err(unknown_stream(name.as_str(), &store.names()?));
         }
         Some(name) => vec![name],
         None => store.names()?,
@@ -72,18 +71,18 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     } else {
         tell(&checked)?;
         for record in &records {
-            println!(
-                "damage: {}: {}\n    repair: it is moved to the quarantine; then {}",
+            say(format_args!(
+                "damage: {}: {}\n    repair: it is moved to the quarantine; then {}\n",
                 record.path.display(),
                 record.what,
                 record.lost
-            );
+            ))?;
         }
     }
     let damaged: Vec<&Name> = checked.iter().filter(|(_, found)| found.is_damaged()).map(|(name, _)| name).collect();
     if damaged.is_empty() && records.is_empty() && !mark {
         if !arguments.json {
-            println!("no damage");
+            say("no damage\n")?;
         }
         return Ok(());
     }
@@ -100,15 +99,15 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     let store = Store::open(&data, lakehead_store::Options::default(), std::sync::Arc::new(SystemClock))?;
     for record in &records {
         let kept = records::set_aside(&data, record).map_err(anyhow::Error::from)?;
-        println!("repaired: {} is moved to {}", record.path.display(), kept.display());
+        say(format_args!("repaired: {} is moved to {}\n", record.path.display(), kept.display()))?;
     }
     for done in store.put_back()? {
-        println!("repaired: {done}");
+        say(format_args!("repaired: {done}\n"))?;
     }
     for name in damaged {
         let witnesses = witnesses.get(name).map_or(&[][..], Vec::as_slice);
         for done in store.repair(name, witnesses).await? {
-            println!("repaired: {name}: {done}");
+            say(format_args!("repaired: {name}: {done}\n"))?;
         }
     }
     store.close()?;
@@ -171,13 +170,13 @@ fn document((stream, found): &(Name, Checked)) -> Value {
 /// Whether the mark of the data directory was damaged; with `repair` it is made anew, and without nothing more can be read.
 fn mark(data: &Path, repair: bool) -> Result<bool, Failure> {
     let Some(error) = marker::damage(data)? else { return Ok(false) };
-    println!("damage: {error}\n    repair: it is made anew");
+    say(format_args!("damage: {error}\n    repair: it is made anew\n"))?;
     if !repair {
         let what = format!("the mark of {} is damaged; `lakehead fsck --repair` makes it anew", data.display());
         return Err(Failure::Differs(what));
     }
     marker::renew(data)?;
-    println!("repaired: the mark of {} is made anew", data.display());
+    say(format_args!("repaired: the mark of {} is made anew\n", data.display()))?;
     Ok(true)
 }
 
@@ -218,7 +217,7 @@ fn table(checked: &[(Name, Checked)]) -> Table {
             grouped(found.events),
             ByteSize(found.bytes).rounded(),
             format!("{} to {}", found.offsets.0, found.offsets.1),
-            format!("{damage} damage, {notices} notices"),
+            format!("{damage} damage, {}", counted(notices as u64, "notice")),
         ]);
     }
     table

@@ -40,8 +40,9 @@ use crate::{
     clock::SystemClock,
     config,
     outcome::{Failure, Outcome},
+    output::{note, say},
     patience::with_progress,
-    service::{Signals, grouped},
+    service::{Signals, counted, grouped},
     whom::Elsewhere,
     within::Within,
 };
@@ -154,13 +155,15 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
         (Some(stand), Input::Files(files)) => {
             let left = check(&stand, files)?;
             if left == 0 {
-                eprintln!("already imported ({source} in {stream}); --again imports it once more");
+                note(format_args!("already imported ({source} in {stream}); --again imports it once more"));
                 return Ok(());
             }
             stand
         }
         (Some(stand), Input::StandardInput) if stand.done => {
-            eprintln!("already imported ({source} in {stream}); another --name, or --again, imports it once more");
+            note(format_args!(
+                "already imported ({source} in {stream}); another --name, or --again, imports it once more"
+            ));
             return Ok(());
         }
         (stand, _) => stand.unwrap_or_default(),
@@ -170,7 +173,8 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     }
     let is_new = stand == Stand::default();
     if !is_new {
-        eprintln!("going on with {source} behind {} files and line {}", stand.files, grouped(stand.at.lines));
+        let files = counted(stand.files, "file");
+        note(format_args!("going on with {source} behind {files} and line {}", grouped(stand.at.lines)));
     }
     let request = matches!(opened, Opened::Process(_));
     let mut target = opened.into_target(&stream, source.clone(), &arguments, cursor).await?;
@@ -200,20 +204,20 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     let whole = target.finish(outcome, &mut imported).await?;
     let seconds = begun.elapsed().as_secs_f64();
     let bytes = read.load(Ordering::Relaxed);
-    println!(
-        "{} events and {} rejects into {stream}; {} passed in {seconds:.1} s ({} events/s)",
-        grouped(imported.events),
-        grouped(imported.rejects),
+    say(format_args!(
+        "{} and {} into {stream}; {} passed in {seconds:.1} s ({} events/s)\n",
+        counted(imported.events, "event"),
+        counted(imported.rejects, "reject"),
         ByteSize(bytes).rounded(),
         grouped(per_second(imported.events, seconds)),
-    );
+    ))?;
     if imported.rejects > 0 {
-        eprintln!("what was refused lies in the stream rejects: SELECT position, reason FROM rejects");
+        note("what was refused lies in the stream rejects: SELECT position, reason FROM rejects");
     }
     if imported.without_event_time > 0 {
-        let count = grouped(imported.without_event_time);
+        let events = counted(imported.without_event_time, "event");
         let why = imported.why_without.as_deref().unwrap_or_default();
-        eprintln!("{count} of the events have no event time, and are in no window over it: {why}");
+        note(format_args!("{events} without an event time, and so in no window over it: {why}"));
     }
     if !whole {
         return Err(anyhow!("interrupted; the same command goes on from here").into());
@@ -221,7 +225,7 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     if is_new && imported.events == 0 {
         let why = match imported.rejects {
             0 => "there is no event in it".to_owned(),
-            rejects => format!("all of it, {} lines, was refused", grouped(rejects)),
+            rejects => format!("all of it, {}, was refused", counted(rejects, "line")),
         };
         return Err(anyhow!("nothing was imported into {stream}: {why}").into());
     }
@@ -233,6 +237,7 @@ async fn data(arguments: &Arguments, whom: &Elsewhere) -> Result<PathBuf, Failur
     match &arguments.pipeline {
         Some(file) => {
             let overrides = config::Overrides { data: arguments.data.clone(), ..config::Overrides::default() };
+            whom.is_here("import")?;
             Ok(load(Some(file.clone()), None, overrides).await?.data)
         }
         None => whom.directory(arguments.data.clone(), "import"),
@@ -306,13 +311,13 @@ fn input(paths: &[PathBuf], data: &Path) -> Result<Input, Failure> {
                 true => "it is a link to a folder",
                 false => "its name does not end as JSON lines do",
             };
-            eprintln!("left out, {why}: {}", path.display());
+            note(format_args!("left out, {why}: {}", path.display()));
         }
         for path in taken {
             if own.holds(&path) {
-                eprintln!("left out, it belongs to the data directory: {}", path.display());
+                note(format_args!("left out, it belongs to the data directory: {}", path.display()));
             } else if written.holds(&path) {
-                eprintln!("left out, Lakehead itself writes it: {}", path.display());
+                note(format_args!("left out, Lakehead itself writes it: {}", path.display()));
             } else {
                 files.push(FileId::of(&path).with_context(|| format!("reading {}", path.display()))?);
             }
@@ -353,7 +358,7 @@ fn source_name(input: &Input, arguments: &Arguments) -> Result<Name, Failure> {
         }
     };
     if arguments.name.is_none() && matches!(input, Input::StandardInput) {
-        eprintln!("standard input without --name: a broken import could not be told from a new one, so it begins anew");
+        note("standard input without --name: a broken import could not be told from a new one, so it begins anew");
     }
     Name::new(&name).map_err(|error| Failure::Usage(format!("--name: {error}")))
 }
@@ -365,8 +370,9 @@ fn check(stand: &Stand, files: &[FileId]) -> anyhow::Result<usize> {
         files.get(..done).is_some_and(|read| read.iter().fold(0, |chain, file| file.chained(chain)) == stand.chain);
     if !same {
         bail!(
-            "the first {done} files by path are not those that this import has read: one was added between them, removed \
-             or changed; import what is new by its own path, or everything once more with --again"
+            "what this import has read, {}, is not what comes first by path any more: a file was added before its last one, \
+             removed or changed; import what is new by its own path, or everything once more with --again",
+            counted(stand.files, "file")
         );
     }
     match files.get(done) {
@@ -495,7 +501,13 @@ impl Opened {
             false => Source::Files(data),
         };
         let data = match source {
-            Source::Process(process) => return Ok(Self::Process(process)),
+            Source::Process(process) => {
+                // What it knows is what lies in its directory; a stream that is not there it refuses itself.
+                if let Some(Ok(catalog)) = process.data().map(Catalog::load) {
+                    judge_event_time(arguments, stream, &catalog)?;
+                }
+                return Ok(Self::Process(process));
+            }
             Source::Files(data) => data,
         };
         let options = pipeline.as_ref().map_or_else(Options::default, |pipeline| pipeline.store.clone());
@@ -515,6 +527,7 @@ impl Opened {
             let known = instead(stream.as_str(), catalog.streams.keys().map(Name::as_str));
             return Err(Failure::Usage(format!("there is no stream {:?} to import into; {known}", stream.as_str())));
         }
+        judge_event_time(arguments, stream, &catalog)?;
         let store = Store::open(&data, options, Arc::new(SystemClock))?;
         if known.is_none() {
             catalog.save(&data)?;
@@ -546,7 +559,6 @@ impl Opened {
                 let schemas = schemas(&catalog.stream_configs());
                 let rejects = store.stream(&Name::new("rejects")?)?.appender();
                 let schema = schemas.get(stream).context("the stream was found before")?;
-                check_event_time(stream, schema, event_time.as_deref())?;
                 let stream = store.stream(stream)?;
                 imports.begin(&stream, &source).await?;
                 let importer = Importer::new(&stream, rejects, schema, source.clone());
@@ -555,6 +567,13 @@ impl Opened {
             }
         }
     }
+}
+
+/// Refuses an event time that is not the stream's own, before anything is said of what was imported or anything is made.
+fn judge_event_time(arguments: &Arguments, stream: &Name, catalog: &Catalog) -> Result<(), Failure> {
+    let Some(schema) = catalog.streams.get(stream) else { return Ok(()) };
+    let judged = check_event_time(stream, schema, arguments.event_time.as_deref());
+    judged.map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// The import's name and its cursor. With `again` the first of NAME, NAME_2, NAME_3 … that is not done, after the first.

@@ -5,7 +5,12 @@ use std::{io::Write, path::PathBuf};
 use clap::Args;
 use lakehead_query::format::{self, Format};
 
-use crate::{outcome::Outcome, output::output, patience::with_progress, whom::Elsewhere};
+use crate::{
+    outcome::Outcome,
+    output::{note, output},
+    patience::with_progress,
+    whom::Elsewhere,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -32,7 +37,7 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
         writeln!(out)?;
     }
     if answer.truncated {
-        eprintln!("there are more rows than the limit of {}; these are the first", answer.rows());
+        note(format_args!("there are more rows than the limit of {}; these are the first", answer.rows()));
     }
     Ok(())
 }

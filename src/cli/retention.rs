@@ -15,8 +15,8 @@ use crate::{
     clock::SystemClock,
     config::Overrides,
     outcome::{Failure, Outcome},
-    output::say,
-    service::grouped,
+    output::{note, say},
+    service::{counted, grouped},
     whom::Elsewhere,
 };
 
@@ -55,7 +55,7 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
         }
         Source::Process(process) => {
             if named {
-                eprintln!("{} answers: its own rules count", process.name());
+                note(format_args!("{} answers: its own rules count", process.name()));
             }
             return tell(&process.retention().await?, json);
         }
@@ -70,10 +70,15 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     };
     let plans = planned(&pipeline, &data, apply).await?;
     tell(&shown(&plans), json)?;
-    if plans.is_empty() {
-        eprintln!("no stream of this pipeline has a rule (retention, retention_bytes): everything is kept");
+    let segments: usize = plans.values().map(|plan| plan.remove.len()).sum();
+    let bytes = ByteSize(plans.values().map(RetentionPlan::bytes).sum()).rounded();
+    match segments as u64 {
+        // Said already.
+        _ if plans.is_empty() => {}
+        0 => note("nothing to remove"),
+        segments if apply => note(format_args!("removed: {}, {bytes}", counted(segments, "segment"))),
+        _ => note("nothing was removed; --apply removes it"),
     }
-    eprintln!("{}", if apply { "removed" } else { "nothing was removed; --apply removes it" });
     Ok(())
 }
 
@@ -90,15 +95,19 @@ async fn planned(
         false => Store::open_read_only(data)?,
     };
     let mut plans = BTreeMap::new();
-    for name in store.names()? {
-        let Some(rule) = rules.get(&name) else { continue };
-        let stream = store.stream(&name)?;
-        let needs = offline::needs(data, &name, stream.head().end).await?;
-        let plan = stream.plan_retention(rule, SystemClock.now(), &needs)?;
+    let there = store.names()?;
+    for (name, rule) in rules {
+        if !there.contains(name) {
+            plans.insert(name.clone(), RetentionPlan::default());
+            continue;
+        }
+        let stream = store.stream(name)?;
+        let needs = offline::needs(data, name, stream.head().end).await?;
+        let plan = stream.plan_retention(&rule, SystemClock.now(), &needs)?;
         if apply {
             stream.retain(&plan)?;
         }
-        plans.insert(name, plan);
+        plans.insert(name.clone(), plan);
     }
     store.close()?;
     Ok(plans)
@@ -124,6 +133,10 @@ fn shown(plans: &BTreeMap<Name, RetentionPlan>) -> Value {
 fn tell(answer: &Value, json: bool) -> Outcome {
     if json {
         return Ok(say(format_args!("{answer:#}\n"))?);
+    }
+    if answer.as_object().is_some_and(serde_json::Map::is_empty) {
+        note("no stream has a rule (retention, retention_bytes): everything is kept");
+        return Ok(());
     }
     let mut table = Table::new(["stream", "segments", "size", "events up to", "held", "held by"]);
     for (name, plan) in answer.as_object().into_iter().flatten() {

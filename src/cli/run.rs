@@ -8,6 +8,7 @@ use lakehead_engine::Pipeline;
 use crate::{
     VERSION, config,
     outcome::{Failure, Outcome},
+    output::say,
     reload::{Origin, environment, text},
     service::{Service, Signals, bind},
 };
@@ -23,7 +24,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Where to listen, in place of the pipeline's `listen`.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
     listen: Option<SocketAddr>,
     /// Allows an address that other machines can reach without a token: everyone who reaches it may read and push.
     #[arg(long)]
@@ -45,7 +46,8 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let signals = Signals::listen()?;
     let data = pipeline.data.display().to_string();
     let service = Service::start(pipeline, origin, listener).await?;
-    println!("Lakehead {VERSION} keeps everything in {data}; open {}", service.url());
+    // That nobody reads it is no reason not to run.
+    let _ = say(format_args!("Lakehead {VERSION} keeps everything in {data}; open {}\n", service.url()));
     Ok(service.until(signals).await?)
 }
 

@@ -10,14 +10,15 @@ use lakehead_simulator::{Faults, Options, Simulator};
 use crate::{
     clock::SystemClock,
     outcome::{Failure, Outcome},
-    service::{Signals, bind, grouped},
+    output::{note, say},
+    service::{Signals, bind, counted},
 };
 
 #[derive(Debug, Args)]
 #[command(after_help = Faults::help())]
 pub(crate) struct Arguments {
     /// Events a second; 0 is as fast as they are read. Default: 36.1, Wikimedia's mean of August and September 2026.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
     /// How many events there are; after them the stream stays open and silent. Default: no end.
     #[arg(long, value_name = "N")]
@@ -26,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// When event 0 happens, RFC 3339. Default: now; at rate 0, 2026-09-01T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = super::moment)]
     start: Option<Timestamp>,
     /// Recordings to serve in place of generated events: JSON lines or SSE, plain or gzip.
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -41,8 +42,12 @@ pub(crate) struct Arguments {
     #[arg(long = "fault", value_name = "NAME=WHERE")]
     faults: Vec<String>,
     /// Where to listen; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090", value_parser = super::address)]
     listen: SocketAddr,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "write a number of events a second, as in 36.1; 0 is as fast as they are read".to_owned())
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Outcome {
@@ -53,10 +58,12 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let listener = bind(listen)?;
     let address = listener.local_addr().context("asking for the address that was bound")?;
     let mut stop = Signals::listen()?;
-    println!("listening on http://{address}");
-    println!("for example: curl -N http://{address}/v2/stream/recentchange");
+    // That nobody reads it is no reason not to serve.
+    let _ = say(format_args!(
+        "listening on http://{address}\nfor example: curl -N http://{address}/v2/stream/recentchange\n"
+    ));
     Arc::clone(&simulator).serve(listener, async move { stop.finish().await }).await?;
-    eprintln!("stopped: {} events were sent", grouped(simulator.stats().events));
+    note(format_args!("stopped: {} sent", counted(simulator.stats().events, "event")));
     Ok(())
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn run() -> Outcome {
 }
 
 /// Lowers a limit to `most`; one that is lower already stays.
-fn lower(resource: Resource, most: u64) -> io::Result<()> {
+pub(crate) fn lower(resource: Resource, most: u64) -> io::Result<()> {
     let now = getrlimit(resource);
     let most = now.maximum.map_or(most, |maximum| maximum.min(most));
     Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)

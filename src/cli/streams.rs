@@ -9,15 +9,15 @@ use lakehead_engine::{
     offline::{Looked, look_back},
     schemas,
 };
-use lakehead_model::{ByteSize, ColumnType, EventTimeRule, Name, StreamSchema, TimeFormat, hint::instead};
+use lakehead_model::{ByteSize, ColumnType, EventTimeRule, Name, StreamSchema, TimeFormat};
 use lakehead_store::Store;
 use serde_json::{Value, json};
 
-use super::table::Table;
+use super::{table::Table, unknown_stream};
 use crate::{
     ask::{Process, Source},
     outcome::{Failure, Outcome},
-    output::say,
+    output::{note, say},
     service::grouped,
     whom::Elsewhere,
 };
@@ -112,7 +112,7 @@ fn column(name: &str, column_type: &str, from: impl Into<String>) -> Value {
 
 fn columns(data: &Path, stream: &str) -> Result<Vec<Value>, Failure> {
     let schemas = schemas(&Catalog::load(data)?.stream_configs());
-    let schema = schemas.get(stream).ok_or_else(|| unknown(stream, schemas.keys().map(Name::as_str)))?;
+    let schema = schemas.get(stream).ok_or_else(|| unknown_stream(stream, schemas.keys()))?;
     let looked = look_at(data, stream, schema)?;
     let rules: Vec<_> = schema.event_time.iter().map(rule).collect();
     let mut rows = vec![
@@ -136,7 +136,7 @@ fn columns(data: &Path, stream: &str) -> Result<Vec<Value>, Failure> {
     }
     if let Some(why) = &looked.why {
         let (without, events) = (grouped(looked.without_event_time), grouped(looked.events));
-        eprintln!("{without} of the last {events} have no event time: {why}");
+        note(format_args!("no event time in {without} of the last {events}: {why}"));
     }
     Ok(rows)
 }
@@ -144,9 +144,9 @@ fn columns(data: &Path, stream: &str) -> Result<Vec<Value>, Failure> {
 /// The columns of a stream of a process elsewhere: what SQL sees of them.
 async fn columns_elsewhere(process: &Process, source: &Source, stream: &str) -> Result<Vec<Value>, Failure> {
     let status = process.status().await?;
-    let known: Vec<&str> = status["streams"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-    if !known.contains(&stream) {
-        return Err(unknown(stream, known));
+    let known = names(&status["streams"]);
+    if !known.iter().any(|name| name.as_str() == stream) {
+        return Err(unknown_stream(stream, &known));
     }
     let answer = source.query(&format!("SELECT * FROM \"{stream}\" LIMIT 0"), &ProgressBar::hidden()).await?;
     let row =
@@ -154,8 +154,9 @@ async fn columns_elsewhere(process: &Process, source: &Source, stream: &str) -> 
     Ok(answer.schema.fields().iter().map(row).collect())
 }
 
-fn unknown<'a>(stream: &str, known: impl IntoIterator<Item = &'a str>) -> Failure {
-    Failure::Usage(format!("there is no stream {stream:?}; {}", instead(stream, known)))
+/// The names of what a status tells of.
+pub(super) fn names(told: &Value) -> Vec<Name> {
+    told.as_object().into_iter().flatten().filter_map(|(name, _)| Name::new(name).ok()).collect()
 }
 
 fn shown_columns(rows: &[Value]) -> Table {

@@ -9,14 +9,16 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
-use lakehead_model::{Name, Offset, hint::instead};
+use lakehead_model::{Name, Offset};
 use lakehead_query::format::{self, Format};
 use lakehead_store::Store;
 use serde::Deserialize;
 
+use super::{streams::names, unknown_stream};
 use crate::{
     ask::{Process, Source},
     outcome::{Failure, Outcome},
+    output::note,
     whom::Elsewhere,
 };
 
@@ -49,7 +51,7 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     let outcome = match whom.source(arguments.data)? {
         Source::Files(data) => {
             let outcome = from_files(&data, &stream, arguments.last);
-            eprintln!("no process runs on {}, so nothing more will come", data.display());
+            note(format_args!("no process runs on {}, so nothing more will come", data.display()));
             outcome
         }
         Source::Process(process) => follow(process, &stream, arguments.last).await,
@@ -60,10 +62,6 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     }
 }
 
-fn unknown<'a>(stream: &Name, known: impl IntoIterator<Item = &'a str>) -> Failure {
-    Failure::Usage(format!("there is no stream {:?}; {}", stream.as_str(), instead(stream.as_str(), known)))
-}
-
 /// Whether whoever reads our output has closed it.
 fn seen_enough(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
@@ -72,9 +70,8 @@ fn seen_enough(error: &anyhow::Error) -> bool {
 async fn follow(process: Process, stream: &Name, last: u64) -> Outcome {
     let status = process.status().await?;
     let streams = &status["streams"];
-    let end = streams[stream.as_str()]["end"]
-        .as_u64()
-        .ok_or_else(|| unknown(stream, streams.as_object().into_iter().flatten().map(|(name, _)| name.as_str())))?;
+    let end =
+        streams[stream.as_str()]["end"].as_u64().ok_or_else(|| unknown_stream(stream.as_str(), &names(streams)))?;
     let source = Source::Process(process);
     let mut next = end.saturating_sub(last);
     loop {
@@ -101,9 +98,9 @@ async fn follow(process: Process, stream: &Name, last: u64) -> Outcome {
 
 fn from_files(data: &Path, name: &Name, last: u64) -> Outcome {
     let store = Store::open_read_only(data)?;
-    let names = store.names()?;
-    if !names.contains(name) {
-        return Err(unknown(name, names.iter().map(Name::as_str)));
+    let known = store.names()?;
+    if !known.contains(name) {
+        return Err(unknown_stream(name.as_str(), &known));
     }
     let stream = store.stream(name)?;
     let from = Offset(stream.head().end.0.saturating_sub(last));

@@ -22,9 +22,9 @@ use super::table::Table;
 use crate::{
     ask::Source,
     outcome::{Failure, Outcome},
-    output::output,
+    output::{output, say},
     patience::with_progress,
-    service::grouped,
+    service::{counted, grouped},
     whom::Elsewhere,
 };
 
@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME")]
     view: Option<String>,
     /// Only what was received, and only windows that began, at or after this: RFC 3339, as in 2026-11-24T10:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = super::moment)]
     since: Option<Timestamp>,
     /// What the last audit in the background found, without counting again.
     #[arg(long, conflicts_with_all = ["stream", "view", "since", "format"])]
@@ -119,21 +119,22 @@ fn last(data: &Path) -> Outcome {
             anyhow!("no audit has come to its end on {} yet; `lakehead verify` makes one", data.display()).into()
         );
     };
-    println!(
-        "at {}, in {:.1} s: {} events and {} rows{}",
+    let mut text = format!(
+        "at {}, in {:.1} s: {} and {}{}\n",
         last.at,
         last.took_seconds,
-        grouped(last.events),
-        grouped(last.rows),
+        counted(last.events, "event"),
+        counted(last.rows, "row"),
         if last.whole { "" } else { ", those that were new" }
     );
-    last.told.iter().for_each(|line| println!("{line}"));
-    last.not_checked.iter().for_each(|line| println!("not checked: {line}"));
+    last.told.iter().for_each(|line| text += &format!("{line}\n"));
+    last.not_checked.iter().for_each(|line| text += &format!("not checked: {line}\n"));
+    if last.differences == 0 {
+        text += "Everything added up.\n";
+    }
+    say(text)?;
     match last.differences {
-        0 => {
-            println!("Everything added up.");
-            Ok(())
-        }
+        0 => Ok(()),
         differences => Err(Failure::Differs(sentence(differences))),
     }
 }
@@ -201,15 +202,19 @@ fn told(report: &Report) -> String {
         text += &format!("{table}\n");
     }
     for (name, view) in &report.views {
-        if let Some(from) = &view.compared_from {
-            text += &format!(
-                "view {name}: compared from {from} on; what is before is not wholly in the log, or was not asked for\n"
-            );
+        let why = "what is before is not wholly in the log, or was not asked for";
+        match (&view.compared_from, nothing_compared(view)) {
+            (Some(from), false) => text += &format!("view {name}: compared from {from} on; {why}\n"),
+            (Some(from), true) => text += &format!("view {name}: nothing is there from {from} on to compare; {why}\n"),
+            (None, true) => {
+                text += &format!("view {name}: nothing to compare: it has no row, and the log has none for it\n")
+            }
+            (None, false) => {}
         }
         if view.explained > 0 {
             text += &format!(
-                "view {name}: {} rows differ by late events that the view left out, as it counted\n",
-                view.explained
+                "view {name}: late events that the view left out, as it counted, make a difference in {}\n",
+                counted(view.explained, "row")
             );
         }
     }
@@ -223,20 +228,36 @@ fn told(report: &Report) -> String {
         text += &format!("not checked: {line}\n");
     }
     match report.differences() {
-        0 => {
-            text += &format!(
-                "Everything adds up: {} events, {} rows counted again.\n",
-                grouped(report.events()),
-                grouped(report.rows())
-            );
-        }
+        0 => text += &format!("{}\n", all_is_well(report)),
         differences => text += &format!("{}\n", sentence(differences)),
     }
     text
 }
 
+/// What was counted again, where nothing differs.
+fn all_is_well(report: &Report) -> String {
+    let events = match report.streams.is_empty() {
+        false => report.events(),
+        // Where only a view was asked for, no stream was walked: these are the events that it was held against.
+        true => report.views.values().filter_map(|view| view.balance.as_ref()).map(|balance| balance.events).sum(),
+    };
+    if events == 0 && report.views.values().all(nothing_compared) {
+        return "Nothing was compared: there is neither event nor row in what was asked for.".into();
+    }
+    let what = [(events, "event"), (report.rows(), "row")].into_iter().filter(|(number, _)| *number > 0);
+    let what: Vec<String> = what.map(|(number, noun)| counted(number, noun)).collect();
+    format!("Everything adds up: {} counted again.", what.join(", "))
+}
+
+/// Whether neither an event nor a row of the view was held against the log.
+fn nothing_compared(view: &ViewAudit) -> bool {
+    let events = view.balance.as_ref().map_or(0, |balance| balance.events);
+    events + view.windows + view.files + view.rows + view.differences == 0
+}
+
 fn view_row(name: &Name, view: &ViewAudit) -> [String; 9] {
-    let (rows, verdict) = (grouped(view.rows), verdict(view.differences));
+    let verdict = if nothing_compared(view) { "nothing compared".into() } else { verdict(view.differences) };
+    let rows = grouped(view.rows);
     match &view.balance {
         Some(balance) => [
             name.to_string(),
@@ -268,7 +289,7 @@ fn bad_minutes(name: &Name, stream: &StreamAudit) -> String {
     }
     let more = match bad.len().saturating_sub(MINUTES_SHOWN) {
         0 => String::new(),
-        more => format!("and {more} more minutes; --format json has all of them\n"),
+        more => format!("minutes that are not shown: {more}; --format json has all of them\n"),
     };
     format!("minutes of {name} that do not add up:\n{table}{more}\n")
 }
@@ -291,6 +312,7 @@ fn sentence(differences: u64) -> String {
 #[cfg(test)]
 mod tests {
     use lakehead_engine::audit::Said;
+    use lakehead_query::Balance;
 
     use super::*;
 
@@ -299,15 +321,28 @@ mod tests {
         let name = Name::new("s").expect("a name");
         let mut report = Report::default();
         report.streams.insert(name.clone(), StreamAudit { events: 1_234, ..StreamAudit::default() });
-        assert!(
-            told(&report).ends_with("Everything adds up: 1,234 events, 0 rows counted again.\n"),
-            "{}",
-            told(&report)
-        );
+        assert!(told(&report).ends_with("Everything adds up: 1,234 events counted again.\n"), "{}", told(&report));
         let said = Said { minute: "2026-11-24T10:00:00Z".into(), what: "upstream offset 7 is nowhere".into() };
         report.streams.insert(name, StreamAudit { differences: 1, told: vec![said], ..StreamAudit::default() });
         let text = told(&report);
         assert!(text.contains("stream s, 2026-11-24T10:00:00Z: upstream offset 7 is nowhere"), "{text}");
         assert!(text.ends_with("It does not add up: 1 difference.\n"), "{text}");
+    }
+
+    #[test]
+    fn of_one_view_what_was_compared_is_told_and_that_nothing_was() {
+        let name = Name::new("v").expect("a name");
+        let of = |view: ViewAudit| {
+            let views = [(name.clone(), view)].into();
+            told(&Report { views, ..Report::default() })
+        };
+        let balance = Some(Balance { events: 310, ..Balance::default() });
+        let text = of(ViewAudit { balance, windows: 5, rows: 1, ..ViewAudit::default() });
+        assert!(text.ends_with("Everything adds up: 310 events, 1 row counted again.\n"), "{text}");
+        let text = of(ViewAudit { rows: 17, ..ViewAudit::default() });
+        assert!(text.ends_with("Everything adds up: 17 rows counted again.\n"), "{text}");
+        let text = of(ViewAudit { compared_from: Some("2100-01-01T00:00:00Z".into()), ..ViewAudit::default() });
+        assert!(!text.contains("adds up") && text.contains("nothing compared"), "{text}");
+        assert!(text.contains("view v: nothing is there from 2100-01-01T00:00:00Z on to compare"), "{text}");
     }
 }

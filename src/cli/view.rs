@@ -10,9 +10,9 @@ use lakehead_query::{ExplainedRow, Explanation, Question, ViewDifference};
 use crate::{
     ask::{Process, Source},
     outcome::{Failure, Outcome},
-    output::{output, say},
+    output::{note, output, say},
     patience::with_progress,
-    service::grouped,
+    service::{counted, grouped},
     whom::Elsewhere,
 };
 
@@ -116,7 +116,7 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
             let mut out = output();
             out.write_all(&lines)?;
             out.flush()?;
-            eprintln!("go on with --after {position}");
+            note(format_args!("go on with --after {position}"));
             Ok(())
         }
     }
@@ -150,7 +150,7 @@ async fn explain(arguments: Explain, whom: &Elsewhere) -> Outcome {
     out.flush()?;
     match explanation.rows.iter().filter(|row| !row.agrees).count() {
         0 => Ok(()),
-        rows => Err(Failure::Differs(format!("{rows} of the rows are not what their events give"))),
+        rows => Err(Failure::Differs(format!("{} not as the events give", counted(rows as u64, "row")))),
     }
 }
 
@@ -170,13 +170,13 @@ fn told(explanation: &Explanation) -> String {
 
 fn told_row(row: &ExplainedRow) -> String {
     let mut text = format!("\n{}\n", printable(&row.row.to_string()));
-    let way = row.by_way_of.map(|rows| format!(" by way of {} rows", grouped(rows))).unwrap_or_default();
+    let way = row.by_way_of.map(|rows| format!(" by way of {}", counted(rows, "row"))).unwrap_or_default();
     let recount = match (&row.recount, row.agrees) {
         (_, true) => "counted again they give this row".to_owned(),
         (Some(again), false) => format!("counted again they give {again}"),
         (None, false) => "counted again they give no row".to_owned(),
     };
-    text.push_str(&format!("  {} events{way}; {recount}\n", grouped(row.events)));
+    text.push_str(&format!("  {}{way}; {recount}\n", counted(row.events, "event")));
     if let Some(note) = &row.note {
         text.push_str(&format!("  {note}\n"));
     }
@@ -216,8 +216,8 @@ fn told_difference(found: &ViewDifference) -> String {
     }
     let until = found.until.as_ref().map(|until| format!(" in windows that end by {until}")).unwrap_or_default();
     text.push_str(&format!(
-        "{} rows now, {} with the new SQL{until}: {} added, {} removed, {} changed (built to offset {})\n",
-        grouped(found.old_rows),
+        "{} now, {} with the new SQL{until}: {} added, {} removed, {} changed (built to offset {})\n",
+        counted(found.old_rows, "row"),
         grouped(found.new_rows),
         grouped(found.added),
         grouped(found.removed),

@@ -11,7 +11,7 @@ use super::table::Table;
 use crate::{
     ask::Source,
     outcome::{Failure, Outcome},
-    output::say,
+    output::{note, say},
     service::{build, grouped},
     whom::Elsewhere,
 };
@@ -96,10 +96,10 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
             for name in Catalog::load(&data)?.views.keys() {
                 say(format_args!("{name}\n"))?;
             }
-            eprintln!(
+            note(format_args!(
                 "no process runs on {}, so only the names are known; `lakehead query` reads them",
                 data.display()
-            );
+            ));
         }
     }
     Ok(())

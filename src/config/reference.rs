@@ -2,6 +2,7 @@
 //! meaning, and an example. A test fails when the page is not this, or a table of the file is not on it.
 
 use lakehead_connector_api::SourceSpec;
+use lakehead_model::TimeFormat;
 use lakehead_store::Options;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::Value;
@@ -19,7 +20,9 @@ struct Top {
     listen: Option<String>,
     /// Allows an address that other machines can reach without a token. Default: false.
     listen_anyone: Option<bool>,
-    /// At least 16 characters that every request must bring; take it from the environment. Default: none.
+    /// At least 16 characters that every request from another machine must bring; take it from the environment. A request
+    /// straight from this machine needs none: so a reverse proxy on it must set `X-Forwarded-For` or `Forwarded`, else everyone
+    /// who reaches it passes. Default: none.
     token: Option<String>,
 }
 
@@ -53,7 +56,7 @@ const TABLES: &[Table] = &[
     Table {
         head: "[stream.NAME].event_time",
         what: "A path, or a table with these keys, or an array of such.",
-        schema: || schema_for!(stream::TimeKeys),
+        schema: time_keys,
         example: "[stream.requests]\nevent_time = { path = \"ts\", format = \"unix_seconds\" }",
     },
     Table {
@@ -87,6 +90,18 @@ const TABLES: &[Table] = &[
         example: "[verify]\nevery = \"6h\"",
     },
 ];
+
+/// The keys of an event time, with its formats called as messages and the other pages call them: the file takes synonyms, too.
+fn time_keys() -> Schema {
+    let mut schema = schema_for!(stream::TimeKeys);
+    let formats = schema.pointer_mut("/$defs/TimeFormat/oneOf").and_then(Value::as_array_mut);
+    for format in formats.into_iter().flatten() {
+        if let Ok(known) = serde_json::from_value::<TimeFormat>(format["const"].clone()) {
+            format["const"] = known.name().into();
+        }
+    }
+    schema
+}
 
 /// The page.
 pub(crate) fn page(sources: &[SourceSpec]) -> String {
@@ -167,6 +182,13 @@ mod tests {
         }
         assert!(page.contains("| `seal.level` |") && page.contains("| `retention_bytes` |"), "{page}");
         assert!(!page.contains("| | "), "a key has no words: {page}");
+    }
+
+    #[test]
+    fn nothing_on_the_page_is_called_otherwise_than_in_messages_and_no_link_of_the_code_is_left() {
+        let page = page(lakehead_connectors::SOURCES);
+        assert!(page.contains("\"unix_ms\"") && !page.contains("unix_millis"), "{page}");
+        assert!(!page.contains("[`"), "{page}");
     }
 
     #[test]

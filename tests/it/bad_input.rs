@@ -198,6 +198,19 @@ fn a_read_only_directory_is_refused_by_name() {
     assert_eq!(ended.stderr.matches("Read-only").count(), 1, "said once: {}", ended.stderr);
 }
 
+#[test]
+fn an_option_that_cannot_be_read_says_what_one_looks_like() {
+    for (words, said) in [
+        (&["simulate", "--rate", "x"][..], "as in 36.1"),
+        (&["simulate", "--start", "soon"], "as in 2026-11-24T10:00:00Z"),
+        (&["run", "--listen", "localhost"], "as in 127.0.0.1:8080"),
+    ] {
+        let ended = run(words);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert_says(&ended.stderr, &[said]);
+    }
+}
+
 /// What `check` says of a pipeline; `run` must refuse it in the same words.
 fn checked(text_of_it: &str) -> Ended {
     let folder = tempfile::tempdir().expect("a folder for the test");

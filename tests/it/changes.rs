@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     http,
-    lakehead::{Lakehead, eventually, query, run, text},
+    lakehead::{Lakehead, eventually, memory, query, run, text},
 };
 
 /// One event a second from 12:00:00 on; every seventh is 40 s late, and corrects a minute that may be closed.
@@ -163,6 +163,60 @@ fn fifteen_changes_while_events_come_leave_each_what_the_present_sql_says() {
     }
     assert!(lakehead.finish().success());
     assert_eq!(run(&["verify", "--data", text(&bench.data)]).code, Some(0));
+}
+
+#[test]
+fn a_view_over_a_view_that_is_changed_there_and_back_twice_is_answered_right() {
+    let bench = Bench::new();
+    let over = |size: &str, x: &str| {
+        format!("SELECT tumble(w, INTERVAL '{size}') AS w, k, sum(x) AS x, {x} AS y FROM m GROUP BY 1, 2")
+    };
+    let day = "SELECT tumble(event_time, INTERVAL '1 day', 'Europe/Berlin') AS w, k, sum(CAST(n AS DECIMAL(20, 2))) AS x FROM s \
+               WHERE k <> 'b' GROUP BY 1, 2";
+    let pairs = [(day.to_owned(), over("1 day", "max(x)")), (by("sum(n)"), over("10 minutes", "min(x)"))];
+    let write = |(base, over): &(String, String)| bench.write("", &[("h", over), ("m", base)]);
+    // Six events an hour over eight days, so that there are result files; then ten more beside each change.
+    let spread = |n: u64| events(n * 600, 1);
+    write(&pairs[0]);
+    let lakehead = bench.start();
+    for n in 0..480 {
+        assert_eq!(lakehead.push("s", &spread(n * 2)).status, 201);
+    }
+    let mut pushed = 480;
+    for turn in 1..=4 {
+        let (base, sql) = &pairs[turn % 2];
+        write(&pairs[turn % 2]);
+        bench.reload();
+        assert_eq!(lakehead.push("s", &events(960 * 600 + pushed, 10)).status, 201);
+        pushed += 10;
+        if turn % 2 == 0 {
+            // A change that is still under way is changed back.
+            until_settled(&lakehead, pushed);
+        }
+        let sql = sql.replace("FROM m", &format!("FROM ({base}) AS m"));
+        let is_right = || rows(&lakehead, "SELECT * FROM h") == rows(&lakehead, &sql);
+        assert!(eventually(is_right), "turn {turn}: {}", lakehead.said());
+    }
+    assert!(lakehead.finish().success());
+    assert_eq!(run(&["verify", "--data", text(&bench.data)]).code, Some(0));
+}
+
+#[test]
+fn lists_of_structures_do_not_grow_with_each_commit() {
+    let bench = Bench::new();
+    let sql = "SELECT tumble(event_time, INTERVAL '1 minute') AS w, \
+               array_agg(named_struct('t', concat('a text longer than twelve bytes ', k)) ORDER BY event_offset) AS x FROM s GROUP BY 1";
+    bench.write("", &[("v", sql)]);
+    let lakehead = bench.start();
+    // Each push is a round of its own, and merged with those before.
+    for n in 0..400 {
+        assert_eq!(lakehead.push("s", &events(n * 60 % 3_600, 1)).status, 201);
+    }
+    until_settled(&lakehead, 400);
+    let counted = "SELECT sum(cardinality(x)) AS events FROM v";
+    assert_eq!(rows(&lakehead, counted), BTreeSet::from([json!({ "events": 400 }).to_string()]));
+    let resident = memory(lakehead.pid());
+    assert!(resident < 300 << 20, "{resident} bytes");
 }
 
 #[test]

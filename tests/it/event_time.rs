@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     http,
-    lakehead::{Lakehead, query, run, text},
+    lakehead::{Lakehead, eventually, query, run, text},
 };
 
 /// Writes a pipeline with one stream `s`, which has these settings, and a view over its event time by the hour.
@@ -162,23 +162,32 @@ fn a_source_with_a_time_of_its_own_does_not_hide_events_from_the_stream_s() {
 fn an_import_with_an_event_time_of_its_own_is_refused_with_what_to_write() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let data = folder.path().join("data");
-    let file = pipeline(folder.path(), &format!("event_time = \"a\"\n{N}"), "");
+    let own = "{ path = \"a\", formats = [\"rfc3339\", \"unix_ms\"] }";
+    let file = pipeline(folder.path(), &format!("event_time = {own}\n{N}"), "");
     let lines: String = (0..672).map(|n| format!("{}\n", two_times(n))).collect();
     fs::write(folder.path().join("lines.jsonl"), lines).expect("a file");
     let from = folder.path().join("lines.jsonl");
     let words = ["import", "s", text(&from), "--pipeline", text(&file), "--data", text(&data)];
-    let refused = run(&[&words[..], &["--event-time", "b"]].concat());
-    assert_ne!(refused.code, Some(0));
-    assert!(refused.stderr.contains("event_time = [\"b\", \"a\"]"), "{}", refused.stderr);
+    let to_write = format!("event_time = [\"b\", {own}]");
+    let is_refused = || {
+        let refused = run(&[&words[..], &["--event-time", "b"]].concat());
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains(&to_write), "{}", refused.stderr);
+    };
+    is_refused();
+    assert!(!data.exists(), "what is refused makes nothing");
     let lakehead = Lakehead::run_pipeline(&file, &data);
-    let refused = run(&[&words[..], &["--event-time", "b"]].concat());
-    assert_ne!(refused.code, Some(0));
-    assert!(refused.stderr.contains("event_time = [\"b\", \"a\"]"), "{}", refused.stderr);
+    is_refused();
     let taken = run(&[&words[..], &["--event-time", "a"]].concat());
     assert_eq!(taken.code, Some(0), "{}", taken.stderr);
     lakehead.until_counted("s", 672);
     skipping_is_right(&data, "a", &["2026-11-01", "2026-11-20"]);
+    // Before anything is said of the file, which was imported by now.
+    is_refused();
     assert!(lakehead.finish().success());
+    is_refused();
+    let checked = run(&["check", text(&pipeline(folder.path(), &format!("{to_write}\n{N}"), ""))]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
 }
 
 /// Times that RFC 3339 has and event time has not; each beside one that is.
@@ -310,7 +319,7 @@ fn events_without_a_time_are_told_everywhere_with_what_would_give_them_one() {
     let lakehead = Lakehead::run_pipeline(&file, &data);
     let answer = push(&lakehead, &[json!({ "n": 1, "ts": "2026-11-28T11:30:00Z" })]);
     assert!(answer.get("without_event_time").is_none(), "{answer}");
-    let cure = "looks like Unix milliseconds: set event_time = { path = \"ts\", format = \"unix_ms\" }";
+    let cure = "looks like Unix milliseconds: set event_time = { path = \"ts\", formats = [\"rfc3339\", \"unix_ms\"] }";
     let answer = push(&lakehead, &(0..9).map(|n| json!({ "n": n, "ts": 1_795_865_400_000_i64 })).collect::<Vec<_>>());
     assert_eq!(answer["without_event_time"]["count"], 9);
     assert!(answer["without_event_time"]["reason"].as_str().expect("one").contains(cure), "{answer}");
@@ -325,10 +334,10 @@ fn events_without_a_time_are_told_everywhere_with_what_would_give_them_one() {
     assert!(metrics.contains("lakehead_stream_events_without_time_total{stream=\"s\"} 9"), "{metrics}");
     let said = run(&["streams", "--data", text(&data)]);
     assert!(said.stdout.contains("9 of 10 since the start"), "{}", said.stdout);
-    let with_data = folder.path().join("with_data.toml");
-    let kept = format!("data = {:?}\n{}", text(&data), fs::read_to_string(&file).expect("the pipeline"));
-    fs::write(&with_data, kept).expect("a file");
-    let said = run(&["check", text(&with_data)]);
+    let said = run(&["check", text(&file), "--data", text(&folder.path().join("nowhere"))]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stderr.contains("nowhere, so its events were not looked at"), "{}", said.stderr);
+    let said = run(&["check", text(&file), "--data", text(&data)]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     assert!(
         said.stderr.contains("9 of its last 10 events") && said.stderr.contains(cure),
@@ -379,6 +388,31 @@ fn events_without_a_time_are_told_everywhere_with_what_would_give_them_one() {
     );
     verified(&data);
     assert!(lakehead.finish().success());
+}
+
+#[test]
+fn a_change_that_takes_the_event_time_from_what_lies_there_is_told_after_a_reload_and_after_a_start() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let data = folder.path().join("data");
+    let rule = |format: &str| {
+        pipeline(folder.path(), &format!("event_time = {{ path = \"at\", format = \"{format}\" }}\n{N}"), "")
+    };
+    let file = rule("unix_ms");
+    let lakehead = Lakehead::run_pipeline(&file, &data);
+    push(&lakehead, &(0..50).map(|n| json!({ "n": n, "at": 1_795_865_400_000_i64 })).collect::<Vec<_>>());
+    let told =
+        |lakehead: &Lakehead| health(lakehead).contains("most of the last events of stream s have no event time");
+    assert!(!told(&lakehead));
+    rule("iso");
+    assert_eq!(run(&["reload", "--data", text(&data)]).code, Some(0));
+    assert!(eventually(|| told(&lakehead)), "after the reload: {}", health(&lakehead));
+    rule("unix_ms");
+    assert_eq!(run(&["reload", "--data", text(&data)]).code, Some(0));
+    assert!(eventually(|| !told(&lakehead)), "and back: {}", health(&lakehead));
+    assert!(lakehead.finish().success());
+    rule("iso");
+    let lakehead = Lakehead::run_pipeline(&file, &data);
+    assert!(eventually(|| told(&lakehead)), "after the start: {}", health(&lakehead));
 }
 
 #[test]

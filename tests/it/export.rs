@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde_json::json;
 
 use crate::{
-    lakehead::{Lakehead, query, run, text},
+    lakehead::{Lakehead, query, run, run_with, text, unread},
     push::pipeline,
 };
 
@@ -50,8 +50,24 @@ fn a_range_comes_out_byte_for_byte_with_and_without_a_process() {
     assert!(lakehead.finish().success());
     check();
 
-    let ended = run(&["export", "--stream", "people", "--from", "yesterday", "--data", text(&data)]);
-    assert!(ended.code == Some(2) && ended.stderr.contains("yesterday"), "{}", ended.stderr);
+    for (words, said) in [
+        (&["--stream", "people", "--from", "yesterday"][..], "yesterday"),
+        (&["--stream", "people", "--from", "10", "--to", "5"], "--from lies behind --to"),
+        (&["--stream", "people", "--from", "2026-09-02T00:00:00Z", "--to", "2026-09-01T00:00:00Z"], "behind --to"),
+        (&["--stream", "peopel"], "did you mean `people`?"),
+        (&["--stream", "people_per_minute"], "--sql \"SELECT * FROM people_per_minute\""),
+        (&[], "--sql"),
+    ] {
+        let ended = run(&[&["export", "--data", text(&data)], words].concat());
+        assert!(ended.code == Some(2) && ended.stderr.contains(said), "{words:?}: {}", ended.stderr);
+    }
+    // Whoever has seen enough is told nothing, least of all how much it has not seen.
+    for words in [&["--stream", "people"][..], &["--sql", "SELECT * FROM people", "--format", "parquet"]] {
+        let ended = run_with(&[&["export", "--data", text(&data)], words].concat(), |command| {
+            command.stdout(unread());
+        });
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{words:?}");
+    }
     let sql = "SELECT count(*) AS n, sum(age) AS ages FROM people";
     let expected = query(&data, sql);
     for (name, words) in [

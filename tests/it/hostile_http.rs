@@ -5,6 +5,9 @@ use std::{
     fs,
     io::{ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::Duration,
 };
 
@@ -27,6 +30,11 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
+        Self::start_on(pipeline)
+    }
+
+    /// Starts with the pipeline file that is written into the folder.
+    fn start_on(pipeline: impl FnOnce(&Path) -> PathBuf) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let lakehead = Lakehead::run_pipeline(&pipeline(folder.path()), &folder.path().join("data"));
         Self { lakehead, folder }
@@ -152,6 +160,72 @@ fn slow_bodies_in_every_place_give_way_to_those_who_come() {
     let health = http::get(&running.lakehead.address, "/healthz").expect("room is kept for it");
     assert_eq!(health.status, 200);
     assert!(slow.iter().filter(|socket| is_open(socket)).count() > 128, "not because all were given up");
+}
+
+#[test]
+fn bodies_that_trickle_in_every_place_give_way_to_those_who_come() {
+    let running = Running::start();
+    let head = chunked(&running.lakehead.address, "Content-Type: application/x-ndjson\r\n");
+    let trickling: Vec<TcpStream> = (0..256).map(|_| running.send(&head)).collect();
+    let ends = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ends.load(Ordering::Relaxed) {
+                // A line of white space, which ends every pause of lines that last.
+                for mut socket in &trickling {
+                    let _ = socket.write_all(&chunk(b" \n"));
+                }
+                thread::park_timeout(Duration::from_millis(100));
+            }
+        });
+        let pushed = || {
+            let answer = http::push(&running.lakehead.address, "people", br#"{"name": "honest"}"#);
+            answer.is_ok_and(|answer| answer.status == 201)
+        };
+        let served = (0..5).all(|_| eventually(pushed));
+        let open = trickling.iter().filter(|socket| is_open(socket)).count();
+        ends.store(true, Ordering::Relaxed);
+        assert!(served, "places were found");
+        assert!(open > 128, "not because all were given up: {open}");
+    });
+}
+
+#[test]
+fn who_asks_for_the_changes_of_a_large_view_and_does_not_read_takes_neither_memory_nor_the_turns() {
+    const ROWS: usize = 50_000;
+    const CHANGES: &str = "/v1/views/names/changes";
+    let running = Running::start_on(|folder| {
+        let path = folder.join("pipeline.toml");
+        let sql =
+            "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, name, count(*) AS n FROM people GROUP BY 1, 2";
+        let text = format!(
+            "[stream.people]\nschema = \"json\"\ncolumns = {{ name = \"name\" }}\n\n[view.names]\nsql = \"{sql}\"\n"
+        );
+        fs::write(&path, text).expect("the pipeline can be written");
+        path
+    });
+    let long = "x".repeat(200);
+    let event = |row: usize| format!("{{\"name\": \"{row} {long}\", \"dt\": \"2026-09-01T12:00:10Z\"}}\n");
+    let events: String = (0..ROWS).map(event).collect();
+    assert_eq!(running.lakehead.push("people", events.as_bytes()).status, 201);
+    assert_eq!(running.lakehead.push("people", br#"{"name": "later", "dt": "2026-09-01T15:00:00Z"}"#).status, 201);
+    running.lakehead.until("a file of closed windows", |status| status["views"]["names"]["files"].as_u64() > Some(0));
+    let before = running.memory_peak();
+    let ask = format!("GET {CHANGES} HTTP/1.1\r\nHost: {}\r\n\r\n", running.lakehead.address);
+    // Some 12 MB of lines for each.
+    let unread: Vec<TcpStream> = (0..60).map(|_| running.send(&ask)).collect();
+    running.serves();
+    let whole = || {
+        let answer = http::get(&running.lakehead.address, CHANGES);
+        answer.is_ok_and(|answer| answer.status == 200 && answer.body.lines().count() == ROWS)
+    };
+    assert!(eventually(whole), "who reads is served");
+    let unsent = running.metric("lakehead_http_unsent_bytes ");
+    assert!(unsent < f64::from(16 << 20), "{unsent} bytes wait to be read");
+    let grown = running.memory_peak() - before;
+    assert!(grown < 150 << 20, "it took {} MiB", grown >> 20);
+    drop(unread);
+    running.serves();
 }
 
 #[test]

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     http,
-    lakehead::{Lakehead, eventually, query, run, text},
+    lakehead::{Lakehead, eventually, memory, query, run, text},
     push::pipeline,
 };
 
@@ -252,13 +252,6 @@ fn a_hundred_hostile_queries_at_once_keep_no_one_out() {
     beside.end(&lakehead);
 }
 
-/// Bytes of memory that a process has.
-fn memory(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is running");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says it");
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") << 10
-}
-
 /// The workers of a process, by id.
 fn workers(pid: u32) -> Vec<u32> {
     let folders = std::fs::read_dir("/proc").expect("Linux").filter_map(Result::ok);
@@ -399,10 +392,10 @@ fn the_command_line_is_told_of_limits_too_with_and_without_a_process() {
     let lakehead = served(folder.path());
     let deep = format!("SELECT 1{}", "+1".repeat(32_000));
     let hold = |is_running: bool| {
-        for sql in ["SELECT repeat('x', 2147483647)", deep.as_str()] {
+        for (sql, code, told) in [("SELECT repeat('x', 2147483647)", 2, "16 MiB"), (deep.as_str(), 1, "the query")] {
             let ended = run(&["query", sql, "--data", text(&data)]);
-            assert_eq!(ended.code, Some(1), "running {is_running}: {}", ended.stderr);
-            assert!(ended.stderr.contains("the query"), "running {is_running}: {}", ended.stderr);
+            assert_eq!(ended.code, Some(code), "running {is_running}: {}", ended.stderr);
+            assert!(ended.stderr.contains(told), "running {is_running}: {}", ended.stderr);
         }
         assert_eq!(query(&data, "SELECT count(*) AS n FROM people"), [json!({ "n": EVENTS })]);
     };

@@ -51,7 +51,15 @@ fn binary() -> Command {
 
 /// Runs a command that ends by itself.
 pub(crate) fn run(words: &[&str]) -> Ended {
-    let mut child = binary().args(words).spawn().expect("the binary starts");
+    run_with(words, |_| {})
+}
+
+/// The same, started otherwise: with something in its environment, or with a channel that nobody reads.
+pub(crate) fn run_with(words: &[&str], change: impl FnOnce(&mut Command)) -> Ended {
+    let mut command = binary();
+    command.args(words);
+    change(&mut command);
+    let mut child = command.spawn().expect("the binary starts");
     let stdout = read_all(child.stdout.take());
     let stderr = read_all(child.stderr.take());
     let status = ended(&mut child).unwrap_or_else(|| {
@@ -60,6 +68,13 @@ pub(crate) fn run(words: &[&str]) -> Ended {
     });
     let text = |thread: std::thread::JoinHandle<String>| thread.join().expect("reading does not panic");
     Ended { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// A pipe whose reader has gone.
+pub(crate) fn unread() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
 }
 
 /// Runs SQL over a data directory and returns the rows as JSON objects.
@@ -241,6 +256,13 @@ pub(crate) fn stored(status: &Value, stream: &str) -> u64 {
     status["streams"][stream]["events"].as_u64().unwrap_or(0)
 }
 
+/// Bytes of memory that a process has.
+pub(crate) fn memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is running");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says it");
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") << 10
+}
+
 /// Waits until `done`, looking again and again; false when it never came.
 pub(crate) fn eventually(done: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
@@ -290,11 +312,13 @@ fn listen(pipe: Option<impl Read + Send + 'static>, said: &Arc<Said>) {
     });
 }
 
+/// What comes out of a channel; nothing where it goes elsewhere.
 fn read_all(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
-    let mut pipe = pipe.expect("its output was asked for");
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        pipe.read_to_end(&mut bytes).expect("a pipe can be read");
+        if let Some(mut pipe) = pipe {
+            pipe.read_to_end(&mut bytes).expect("a pipe can be read");
+        }
         String::from_utf8_lossy(&bytes).into_owned()
     })
 }

@@ -200,6 +200,30 @@ fn a_bad_file_is_refused_by_line_and_key_and_the_old_pipeline_goes_on() {
 }
 
 #[test]
+fn sql_that_takes_too_much_to_compile_costs_the_reload_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let (file, data) = (Edited::new(folder.path(), &["v"]), folder.path().join("data"));
+    let lakehead = Lakehead::run_pipeline(&file.path, &data);
+    assert_eq!(lakehead.push("s", &events(0, 10)).status, 201);
+    let ors = |count: u64| (0..count).map(|n| format!("n = {n}")).collect::<Vec<_>>().join(" OR ");
+    for (what, expression, code) in
+        [("1,600 terms", ors(1_600), 0), ("a large constant", "length(repeat('x', 2000000000)) > n".to_owned(), 2)]
+    {
+        file.write_text(&format!(
+            "[stream.s]\ncolumns = {{ n = {{ path = \"n\", type = \"int64\" }} }}\n[view.v]\nsql = \"SELECT tumble(event_time, \
+             INTERVAL '1 minute') AS minute, count(*) AS events FROM s WHERE {expression} GROUP BY 1\"\n"
+        ));
+        let said = reload(&data);
+        assert_eq!(said.code, Some(code), "{what}: {}{}", said.stdout, said.stderr);
+        assert_eq!(lakehead.push("s", &events(10, 1)).status, 201, "{what}");
+        assert_eq!(http::get(&lakehead.address, "/healthz").expect("an answer").status, 200, "{what}");
+    }
+    file.write("", &["v"]);
+    assert_eq!(reload(&data).code, Some(0));
+    assert!(lakehead.finish().success());
+}
+
+#[test]
 fn the_default_pipeline_has_no_file_to_read_again() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let upstream = Lakehead::start(&["simulate", "--events", "100", "--rate", "0", "--listen", "127.0.0.1:0"]);

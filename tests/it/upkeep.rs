@@ -80,7 +80,7 @@ fn damage_is_found_named_repaired_and_seen_by_verify() {
     fs::write(&path, &bytes).expect("it can be damaged");
     let read = run(&["query", "SELECT count(wiki) FROM recentchange", "--data", text(&data)]);
     assert_eq!(read.code, Some(1), "damage is never read: {}", read.stdout);
-    assert!(read.stderr.contains(text(&path)), "{}", read.stderr);
+    assert!(read.stderr.contains(text(&path)) && read.stderr.contains("`lakehead fsck`"), "{}", read.stderr);
     let found = run(&["fsck", "--data", text(&data)]);
     assert_eq!(found.code, Some(3), "{}{}", found.stdout, found.stderr);
     assert!(found.stdout.contains(text(&path)) && found.stdout.contains("fails its checksum"), "{}", found.stdout);

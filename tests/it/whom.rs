@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::lakehead::{Ended, Lakehead, text};
+use crate::lakehead::{Ended, Lakehead, run_with, text, unread};
 
 const PIPELINE: &str = "[stream.s]\nretention = \"1s\"\n[view.v]\nsql = \"SELECT tumble(event_time, INTERVAL '1 minute') AS \
                         m, count(*) AS n FROM s GROUP BY 1\"\n";
@@ -97,7 +97,7 @@ fn retention_reports_and_removes_only_what_it_is_told_to_apply() {
         let words = [words, &["--data", "demo-data"]].concat();
         let ended = run_in(folder.path(), &words);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        assert!(ended.stderr.contains("nothing was removed; --apply removes it"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("nothing to remove") && !ended.stderr.contains("--apply"), "{}", ended.stderr);
         assert_eq!(listed(&data), before);
     }
     let both = run_in(folder.path(), &["retention", "p.toml", "--apply", "--dry-run"]);
@@ -108,7 +108,82 @@ fn retention_reports_and_removes_only_what_it_is_told_to_apply() {
     assert!(ended.stderr.contains("./demo-data") && !folder.path().join("data").exists(), "{}", ended.stderr);
     let ended = run_in(folder.path(), &["retention", "p.toml", "--data", "demo-data", "--apply"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("removed"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("nothing to remove"), "{}", ended.stderr);
+    fs::write(&pipeline, PIPELINE.replace("retention", "# retention")).expect("a file");
+    let ended = run_in(folder.path(), &["retention", "p.toml", "--data", "demo-data"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no stream has a rule"), "{}", ended.stderr);
+}
+
+#[test]
+fn who_asks_no_process_refuses_to_be_told_of_one_and_takes_no_note_of_the_environment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipeline = folder.path().join("p.toml");
+    fs::write(&pipeline, PIPELINE).expect("a file");
+    let elsewhere = "http://127.0.0.1:1";
+    let asks_nobody: &[&[&str]] = &[
+        &["run", "p.toml"],
+        &["demo"],
+        &["simulate"],
+        &["check", "p.toml"],
+        &["explain", "source"],
+        &["completions", "bash"],
+        &["reference", "http"],
+        &["import", "s", "p.toml", "--pipeline", "p.toml"],
+    ];
+    for words in asks_nobody {
+        let ended = run_in(folder.path(), &[*words, &["--url", elsewhere]].concat());
+        assert_eq!(ended.code, Some(2), "{words:?}: {}{}", ended.stdout, ended.stderr);
+        assert!(ended.stderr.contains("--url"), "{words:?}: {}", ended.stderr);
+    }
+    for words in [&["run", "p.toml"] as &[&str], &["fsck"], &["backup", "--to", "copy"], &["export", "--stream", "s"]] {
+        let ended = run_in(folder.path(), &[words, &["--token-file", "p.toml"]].concat());
+        assert_eq!(ended.code, Some(2), "{words:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("--token-file would do nothing"), "{words:?}: {}", ended.stderr);
+    }
+    let data = folder.path().join("data");
+    let lakehead = Lakehead::run_pipeline_with(&pipeline, &data, &[("LAKEHEAD_URL", elsewhere)]);
+    let checked = run_with(&["check", text(&pipeline), "--data", text(&data)], |command| {
+        command.env("LAKEHEAD_URL", elsewhere);
+    });
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
+    // Where nobody listens, one line says what to look after.
+    let ended = run_in(folder.path(), &["query", "SELECT 1", "--url", elsewhere]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("nothing listens there; is the process running"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("os error"), "{}", ended.stderr);
+    assert!(lakehead.finish().success());
+}
+
+#[test]
+fn a_channel_that_nobody_reads_is_no_defect_of_a_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (pipeline, data) = (folder.path().join("p.toml"), folder.path().join("data"));
+    fs::write(&pipeline, PIPELINE).expect("a file");
+    let unheard = |words: &[&str], expected: i32| {
+        let words = [words, &["--data", text(&data)]].concat();
+        for is_output in [true, false] {
+            let ended = run_with(&words, |command| {
+                if is_output {
+                    command.stdout(unread());
+                } else {
+                    command.stderr(unread());
+                }
+            });
+            assert_eq!(ended.code, Some(expected), "{words:?}: {}", ended.stderr);
+        }
+    };
+    let lakehead = Lakehead::run_pipeline(&pipeline, &data);
+    for words in [&["view", "changes", "v"][..], &["views"], &["query", "SELECT 1"], &["verify"]] {
+        unheard(words, 0);
+    }
+    assert!(lakehead.finish().success());
+    for words in
+        [&["views"][..], &["tail", "s"], &["fsck"], &["retention", text(&pipeline)], &["check", text(&pipeline)]]
+    {
+        unheard(words, 0);
+    }
+    unheard(&["tail", "q"], 2);
 }
 
 #[test]

@@ -2,9 +2,12 @@
 //!
 //! It stops at the first step that fails. What it says is what a change must pass; a hosted workflow only calls it.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::{
     command::{self, cargo},
@@ -19,16 +22,17 @@ pub(crate) fn run() -> Result<()> {
     })?;
     step("structure", tidy::run)?;
     step("features", features::check)?;
-    step("set-up", || {
-        setup::all();
-        Ok(())
-    })?;
-    // One profile: what the lints check and what the tests build is what a user builds.
-    step("lints", || {
-        command::run(&mut cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
-    })?;
-    step("documentation", || {
-        command::run(cargo(&["doc", "--release", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
+    // The set-up waits for the network, and the lints for the processor.
+    thread::scope(|scope| {
+        let setting_up = scope.spawn(setup::all);
+        // One profile: what the lints check and what the tests build is what a user builds.
+        step("lints", || {
+            command::run(&mut cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        })?;
+        step("documentation", || {
+            command::run(cargo(&["doc", "--release", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
+        })?;
+        step("set-up", || setting_up.join().map_err(|_| anyhow!("it panicked")))
     })?;
     let count = step("tests", || test::counted(&[]))?;
     // The tests built the binary.

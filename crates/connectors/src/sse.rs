@@ -26,6 +26,13 @@ pub(crate) struct Frame<'a> {
     pub(crate) data: Data<'a>,
 }
 
+impl Frame<'_> {
+    /// Whether it is no event: the standard dispatches none for empty data.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(&self.data, Data::Whole(data) if data.is_empty())
+    }
+}
+
 /// What a frame carries.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Data<'a> {

@@ -26,7 +26,7 @@ use crate::{
         watchman::{self, Watched},
     },
     catalog::Catalog,
-    columns::LOOK_EVERY,
+    columns::{LOOK_EVERY, look_back},
     current::Current,
     disk, gaps, import,
     imports::Imports,
@@ -553,7 +553,11 @@ async fn look_at_columns(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         let look = move || {
             for (name, kept) in &current.streams {
                 let Some(schema) = current.plan.schemas.get(name).filter(|_| kept.gateway.is_some()) else { continue };
-                if let Err(error) = kept.columns.look(&kept.stream, schema) {
+                let looked = kept
+                    .untimed
+                    .look_back(|events_max| look_back(&kept.stream, schema, events_max))
+                    .and_then(|()| kept.columns.look(&kept.stream, schema));
+                if let Err(error) = looked {
                     // Whoever needs the events says it louder.
                     tracing::debug!(stream = %name, "its columns cannot be looked at: {error}");
                 }

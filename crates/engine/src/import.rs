@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lakehead_json::EventTimes;
-use lakehead_model::{ByteSize, Cursor, EventBatch, Name, Reject, StreamSchema};
+use lakehead_model::{ByteSize, Cursor, EventBatch, EventTimeRule, Name, Reject, StreamSchema, TimeFormat};
 use lakehead_store::{Append, Appender, Stream, Ticket};
 use serde::{Deserialize, Serialize};
 
@@ -104,17 +104,40 @@ impl Said {
 /// `Invalid`, with what to write in the pipeline instead.
 pub fn check_event_time(stream: &Name, schema: &StreamSchema, event_time: Option<&str>) -> Result<(), Error> {
     let Some(path) = event_time else { return Ok(()) };
-    let own: Vec<String> = schema.event_time.iter().map(|rule| rule.path.join(".")).collect();
+    let mut own: Vec<String> = schema.event_time.iter().map(|rule| rule.path.join(".")).collect();
     if own.iter().any(|own| own == path) {
         return Ok(());
     }
+    // One place with several formats is several rules.
+    own.dedup();
     let read = if own.is_empty() { "nowhere".to_owned() } else { own.join(", else ") };
-    let both: Vec<String> = std::iter::once(path.to_owned()).chain(own).map(|path| format!("{path:?}")).collect();
+    let both: Vec<String> = std::iter::once(format!("{path:?}")).chain(written(&schema.event_time)).collect();
     Err(Error::Pipeline(format!(
         "the event time of stream {stream} is read from {read}, for whatever brings its events; to have it read from {path}, \
          say so in the pipeline: under [stream.{stream}] event_time = [{}] (lakehead reload makes it hold for what is there, too)",
         both.join(", ")
     )))
+}
+
+/// Event time rules as a pipeline file has them, those of one place together.
+fn written(rules: &[EventTimeRule]) -> Vec<String> {
+    let are_one = |a: &EventTimeRule, b: &EventTimeRule| a.path == b.path && a.zone == b.zone;
+    let one_place = |rules: &[EventTimeRule]| {
+        let Some(first) = rules.first() else { return String::new() };
+        let path = match first.path.iter().any(|key| key.contains('.')) {
+            true => format!("{:?}", first.path),
+            false => format!("{:?}", first.path.join(".")),
+        };
+        let names: Vec<String> = rules.iter().map(|rule| format!("{:?}", rule.format.name())).collect();
+        let format = match rules {
+            [one] if one.format == TimeFormat::Rfc3339 && !path.starts_with('[') => return path,
+            [_] => format!("format = {}", names.concat()),
+            _ => format!("formats = [{}]", names.join(", ")),
+        };
+        let zone = first.zone.as_ref().map(|zone| format!(", zone = {zone:?}")).unwrap_or_default();
+        format!("{{ path = {path}, {format}{zone} }}")
+    };
+    rules.chunk_by(are_one).map(one_place).collect()
 }
 
 impl Importer {
@@ -263,5 +286,22 @@ mod tests {
             refused.contains("under [stream.s] event_time = [\"when.at\", \"dt\", \"timestamp\", \"time\"]"),
             "{refused}"
         );
+        let rule = |path: &[&str], format, zone: Option<&str>| EventTimeRule {
+            path: path.iter().map(|key| (*key).to_owned()).collect(),
+            format,
+            zone: zone.map(str::to_owned),
+        };
+        let event_time = vec![
+            rule(&["at"], TimeFormat::UnixMillis, None),
+            rule(&["ts"], TimeFormat::Rfc3339, None),
+            rule(&["ts"], TimeFormat::UnixSeconds, None),
+            rule(&["ts"], TimeFormat::Auto, Some("Europe/Berlin")),
+            rule(&["a.b", "c"], TimeFormat::Rfc3339, None),
+        ];
+        let schema = StreamSchema { event_time, ..StreamSchema::default() };
+        let refused = check_event_time(&name("s"), &schema, Some("x")).expect_err("another").to_string();
+        assert!(refused.contains("is read from at, else ts, else a.b.c,"), "{refused}");
+        let said = r#"event_time = ["x", { path = "at", format = "unix_ms" }, { path = "ts", formats = ["rfc3339", "unix_seconds"] }, { path = "ts", format = "auto", zone = "Europe/Berlin" }, { path = ["a.b", "c"], format = "rfc3339" }]"#;
+        assert!(refused.contains(said), "{refused}");
     }
 }

@@ -9,6 +9,8 @@ use lakehead_json::EventTimes;
 use lakehead_model::EventBatch;
 use serde::Serialize;
 
+use crate::columns::Looked;
+
 /// When this many events are in the recent count it is halved, so that it follows what comes now.
 const RECENT_EVENTS_MAX: u64 = 4_096;
 
@@ -21,6 +23,8 @@ struct Counts {
     told: EventTimeStatus,
     recent_events: u64,
     recent_without: u64,
+    /// What was in the log before is among the recent ones.
+    has_looked_back: bool,
 }
 
 /// What is known of the event times of a stream's events.
@@ -52,18 +56,28 @@ impl Untimed {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.told.events += events;
         counts.told.without += without;
-        counts.recent_events += events;
-        counts.recent_without += without;
+        counts.recent(events, without);
         let is_over = counts.recent_events >= RECENT_EVENTS_MAX;
         // What is wrong now may be something else than at first.
         if let Some(first) = first.filter(|_| is_over || counts.told.why.is_none()) {
             counts.told.why = batch.events().nth(first).map(|event| times.why_none(event).to_string());
         }
-        while counts.recent_events >= RECENT_EVENTS_MAX {
-            counts.recent_events /= 2;
-            counts.recent_without /= 2;
+        counts.settle();
+    }
+
+    /// At a start, and after the stream's event time was changed, the last events of the log count as recent: the rule is for
+    /// them, too. `look` answers how many there are of how many events at most, how many of them are without, and why.
+    pub(crate) fn look_back<E>(&self, look: impl FnOnce(u64) -> Result<Looked, E>) -> Result<(), E> {
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).has_looked_back {
+            return Ok(());
         }
-        counts.told.most_without = counts.recent_without * 2 > counts.recent_events;
+        let looked = look(RECENT_EVENTS_MAX)?;
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.has_looked_back = true;
+        counts.recent(looked.events, looked.without_event_time);
+        counts.told.why = counts.told.why.take().or(looked.why);
+        counts.settle();
+        Ok(())
     }
 
     /// Begins anew: the stream's event time is read otherwise from now on.
@@ -74,6 +88,21 @@ impl Untimed {
     /// What is known now.
     pub(crate) fn status(&self) -> EventTimeStatus {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).told.clone()
+    }
+}
+
+impl Counts {
+    fn recent(&mut self, events: u64, without: u64) {
+        self.recent_events += events;
+        self.recent_without += without;
+    }
+
+    fn settle(&mut self) {
+        while self.recent_events >= RECENT_EVENTS_MAX {
+            self.recent_events /= 2;
+            self.recent_without /= 2;
+        }
+        self.told.most_without = self.recent_without * 2 > self.recent_events;
     }
 }
 
@@ -108,6 +137,14 @@ mod tests {
         assert!(!untimed.status().most_without);
         untimed.begin_anew();
         assert_eq!(untimed.status(), EventTimeStatus::default());
+        let looked = |without| Looked { events: 100, without_event_time: without, ..Looked::default() };
+        untimed.look_back(|_| Err::<Looked, _>("unreadable")).expect_err("it says so");
+        untimed.look_back(|_| Ok::<_, ()>(looked(99))).expect("looked");
+        assert_eq!(untimed.status(), EventTimeStatus { most_without: true, ..EventTimeStatus::default() });
+        untimed.look_back(|_| Ok::<_, ()>(looked(0))).expect("once is enough");
+        assert!(untimed.status().most_without);
+        note(&untimed, &times, r#"{"dt":"2026-11-28T11:30:00Z"}"#, 200);
+        assert!(!untimed.status().most_without);
     }
 
     #[test]

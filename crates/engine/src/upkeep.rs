@@ -291,8 +291,9 @@ impl Shared {
                 self.note(name, |status| {
                     status.removed += removed.len() as u64;
                     let held = held(&plan);
-                    if held.is_some() && status.held.is_none() {
-                        tracing::warn!(stream = %name, needed = ?held, "retention cannot remove what is still needed");
+                    if let (Some(held), None) = (&held, &status.held) {
+                        tracing::warn!(stream = %name, bytes = held.bytes, "retention cannot remove what is still needed by {}",
+                            held.by.join(", "));
                     }
                     status.held = held;
                 });

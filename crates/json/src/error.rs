@@ -6,7 +6,7 @@ use lakehead_model::Kind;
 
 /// Why bytes are not a JSON document: `expected ',' or '}', found '"' at byte 17`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {expected}, found {} at byte {at}", Found(*found))]
+#[error("expected {expected}, found {} at byte {at}{}", Found(*found, word), cure(word))]
 #[non_exhaustive]
 pub struct Error {
     /// The position, in bytes from the document's start, of the first byte that cannot be.
@@ -15,11 +15,30 @@ pub struct Error {
     pub expected: &'static str,
     /// The byte that stands there; `None` when the document ends there.
     pub found: Option<u8>,
+    /// The word that begins there, where a value should and a word does; else empty.
+    word: Box<str>,
 }
+
+/// Longest word that is shown, in characters.
+const WORD_MAX: usize = 20;
 
 impl Error {
     pub(crate) fn at(document: &[u8], at: usize, expected: &'static str) -> Self {
-        Self { at, expected, found: document.get(at).copied() }
+        Self { at, expected, found: document.get(at).copied(), word: Box::default() }
+    }
+
+    /// There is no value at `at`. Where a word stands there, it is shown whole: of `not json`, "found 'n'" would tell nobody
+    /// what is wrong. `document` is UTF-8.
+    pub(crate) fn no_value(document: &[u8], at: usize) -> Self {
+        let rest = document.get(at..).unwrap_or_default();
+        let is_end = |byte: &u8| matches!(byte, 0..=b' ' | b'"' | b',' | b':' | b'[' | b']' | b'{' | b'}');
+        let word = rest.split(is_end).next().filter(|word| word.first().is_some_and(u8::is_ascii_alphabetic));
+        let word = String::from_utf8_lossy(word.unwrap_or_default());
+        let mut shown: String = word.chars().take(WORD_MAX).collect();
+        if shown.len() < word.len() {
+            shown.push('…');
+        }
+        Self { word: shown.into(), ..Self::at(document, at, "a value") }
     }
 
     /// What the caller does next: always [`Kind::Invalid`], the document must be changed.
@@ -29,11 +48,17 @@ impl Error {
     }
 }
 
-struct Found(Option<u8>);
+fn cure(word: &str) -> &'static str {
+    if word.is_empty() { "" } else { "; a text stands in double quotes" }
+}
 
-impl fmt::Display for Found {
+/// The byte that was found, and the word that it begins.
+struct Found<'e>(Option<u8>, &'e str);
+
+impl fmt::Display for Found<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            Some(_) if !self.1.is_empty() => write!(f, "'{}'", self.1),
             None => f.write_str("the end"),
             Some(byte @ b' '..=b'~') => write!(f, "'{}'", char::from(byte)),
             Some(byte) => write!(f, "byte 0x{byte:02x}"),

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use lakehead_model::{EventTimeRule, StreamSchema, TimeRule, Timestamp};
+use lakehead_model::{EventTimeRule, StreamSchema, TimeFormat, TimeRule, Timestamp};
 
 use crate::{
     NotATime, Paths, Raw, TimeReader,
-    time_reader::{Shown, cure, written},
+    time_reader::{Shown, looks_like, written},
 };
 
 /// Rules that are looked for in one walk. A schema may have more; the next walk happens only when these found nothing.
@@ -86,9 +86,10 @@ impl EventTimes {
     fn explained(&self, rule: &EventTimeRule, raw: Raw<'_>, no: NotATime) -> NoTime {
         let path = rule.path.join(".");
         let value = Shown(raw);
-        NoTime(match (no, cure(&rule.path, raw)) {
-            (_, Some((looks, cure))) => {
-                format!("{path} is {value}, which is not read as a time; it looks like {looks}: set {cure}")
+        NoTime(match (no, looks_like(raw)) {
+            (_, Some((looks, format, zone))) => {
+                let setting = self.with(&rule.path, format, zone);
+                format!("{path} is {value}, which is not read as a time; it looks like {looks}: set {setting}")
             }
             (NotATime::Range, None) => {
                 format!("{path} is {value}, which is outside of the years 1678 to 2261, and so no time here")
@@ -103,6 +104,40 @@ impl EventTimes {
                 format!("{path} is {value}, which is no time as {} has it", formats.join(" or "))
             }
         })
+    }
+
+    /// The setting that reads, beside all that these rules read, what is written so at `path`, which is that of a rule.
+    fn with(&self, path: &[String], format: TimeFormat, zone: Option<&str>) -> String {
+        let mut entries = self.entries();
+        if let Some(entry) = entries.iter_mut().rev().find(|entry| entry.path == path) {
+            // Text without a zone that a format here could read with one wants no other format.
+            if zone.is_none() || !entry.takes_zone() {
+                entry.formats.push(format);
+            }
+            entry.zone = entry.zone.or(zone);
+        }
+        let entries: Vec<String> = entries.iter().map(ToString::to_string).collect();
+        match entries.as_slice() {
+            [one] => format!("event_time = {one}"),
+            all => format!("event_time = [{}]", all.join(", ")),
+        }
+    }
+
+    /// The rules as a pipeline file has them: those for one place together, where they can be.
+    fn entries(&self) -> Vec<Entry<'_>> {
+        let mut entries: Vec<Entry<'_>> = Vec::new();
+        for rule in &self.rules {
+            let zone = rule.zone.as_deref();
+            let is_of = |entry: &Entry<'_>| !(takes_zone(&rule.format) && entry.takes_zone()) || entry.zone == zone;
+            match entries.last_mut() {
+                Some(entry) if entry.path == rule.path && is_of(&*entry) => {
+                    entry.formats.push(rule.format);
+                    entry.zone = entry.zone.or(zone);
+                }
+                _ => entries.push(Entry { path: &rule.path, formats: vec![rule.format], zone }),
+            }
+        }
+        entries
     }
 
     fn missing(&self) -> NoTime {
@@ -121,6 +156,41 @@ impl EventTimes {
                 paths.join(", no ")
             ),
         })
+    }
+}
+
+/// One place of `event_time`, as a pipeline file has it.
+struct Entry<'r> {
+    path: &'r [String],
+    formats: Vec<TimeFormat>,
+    /// That of the formats that take one.
+    zone: Option<&'r str>,
+}
+
+impl Entry<'_> {
+    fn takes_zone(&self) -> bool {
+        self.formats.iter().any(takes_zone)
+    }
+}
+
+fn takes_zone(format: &TimeFormat) -> bool {
+    matches!(format, TimeFormat::Iso | TimeFormat::Auto)
+}
+
+impl fmt::Display for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = written(self.path);
+        let names: Vec<String> = self.formats.iter().map(|format| format!("{:?}", format.name())).collect();
+        match names.as_slice() {
+            // A path alone is text, and RFC 3339.
+            [_] if self.formats == [TimeFormat::Rfc3339] && path.starts_with('"') => return f.write_str(&path),
+            [name] => write!(f, "{{ path = {path}, format = {name}")?,
+            names => write!(f, "{{ path = {path}, formats = [{}]", names.join(", "))?,
+        }
+        match self.zone {
+            Some(zone) => write!(f, ", zone = {zone:?} }}"),
+            None => f.write_str(" }"),
+        }
     }
 }
 
@@ -155,14 +225,20 @@ mod tests {
     fn an_event_without_a_time_is_told_why_and_what_would_give_it_one() {
         let strict = TimeFormat::Rfc3339;
         for (event, says) in [
-            (r#"{"ts":1795865400000}"#, "Unix milliseconds: set event_time = { path = \"ts\", format = \"unix_ms\" }"),
-            (r#"{"ts":1795865400}"#, "Unix seconds: set event_time = { path = \"ts\", format = \"unix_seconds\" }"),
+            (
+                r#"{"ts":1795865400000}"#,
+                "Unix milliseconds: set event_time = { path = \"ts\", formats = [\"rfc3339\", \"unix_ms\"] }",
+            ),
+            (
+                r#"{"ts":1795865400}"#,
+                "Unix seconds: set event_time = { path = \"ts\", formats = [\"rfc3339\", \"unix_seconds\"] }",
+            ),
             (r#"{"ts":"1795865400000000"}"#, "Unix microseconds: set"),
             (
                 r#"{"ts":"2026-11-28 11:30:00"}"#,
-                "ISO 8601 without a zone: set event_time = { path = \"ts\", format = \"iso\", zone = \"UTC\" }",
+                "ISO 8601 without a zone: set event_time = { path = \"ts\", formats = [\"rfc3339\", \"iso\"], zone = \"UTC\" }",
             ),
-            (r#"{"ts":"Sat, 28 Nov 2026 11:30:00 GMT"}"#, "format = \"http_date\" }"),
+            (r#"{"ts":"Sat, 28 Nov 2026 11:30:00 GMT"}"#, "formats = [\"rfc3339\", \"http_date\"] }"),
             (r#"{"ts":"9999-12-31T23:59:59Z"}"#, "outside of the years 1678 to 2261"),
             (r#"{"ts":"soon"}"#, "ts is \"soon\", which is no time as rfc3339 has it"),
             (r#"{"ts":null}"#, "there is no \"ts\"; name the field"),
@@ -174,6 +250,49 @@ mod tests {
         let long = format!(r#"{{"ts":"{}"}}"#, "ä".repeat(500));
         assert!(why(strict, &long).len() < 200);
         assert!(why(TimeFormat::UnixMillis, r#"{"ts":1e300}"#).contains("outside of the years"));
+    }
+
+    /// What is told must not cost an event the time that it has.
+    #[test]
+    fn what_would_give_an_event_its_time_takes_none_from_the_others() {
+        let rule = |path: &str, format, zone: Option<&str>| EventTimeRule {
+            path: path.split('.').map(str::to_owned).collect(),
+            format,
+            zone: zone.map(str::to_owned),
+        };
+        let (millis, iso) = (TimeFormat::UnixMillis, TimeFormat::Iso);
+        for (rules, event, set) in [
+            (
+                vec![rule("at", millis, None)],
+                r#"{"at":"2026-11-28T11:30:00Z"}"#,
+                r#"{ path = "at", formats = ["unix_ms", "iso"] }"#,
+            ),
+            (
+                vec![rule("at", millis, None), rule("at", TimeFormat::Rfc3339, None)],
+                r#"{"at":"2026-11-28 11:30"}"#,
+                r#"{ path = "at", formats = ["unix_ms", "rfc3339", "iso"], zone = "UTC" }"#,
+            ),
+            (
+                vec![rule("at", iso, None)],
+                r#"{"at":"2026-11-28 11:30"}"#,
+                r#"{ path = "at", format = "iso", zone = "UTC" }"#,
+            ),
+            (
+                vec![rule("at", iso, Some("Europe/Berlin"))],
+                r#"{"at":1795865400}"#,
+                r#"{ path = "at", formats = ["iso", "unix_seconds"], zone = "Europe/Berlin" }"#,
+            ),
+            (
+                vec![rule("meta.dt", TimeFormat::Rfc3339, None), rule("at", millis, None)],
+                r#"{"at":"2026-11-28T11:30:00Z"}"#,
+                r#"["meta.dt", { path = "at", formats = ["unix_ms", "iso"] }]"#,
+            ),
+        ] {
+            let times = EventTimes::new(&StreamSchema { event_time: rules, columns: Vec::new() });
+            assert_eq!(times.of(event.as_bytes()), None, "{event}");
+            let why = times.why_none(event.as_bytes()).to_string();
+            assert!(why.ends_with(&format!(": set event_time = {set}")), "{event}: {why}");
+        }
     }
 
     #[test]

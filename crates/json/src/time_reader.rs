@@ -176,9 +176,8 @@ fn auto(raw: Raw<'_>, zone: Option<&TimeZone>) -> Result<Timestamp, NotATime> {
     placed(read.ok_or(NotATime::Form)?, zone)
 }
 
-/// What to write in a pipeline file so that `raw`, which is read by none of the rules for `path`, is a time; `None` where it
-/// looks like none. What it looks like comes first.
-pub(crate) fn cure(path: &[String], raw: Raw<'_>) -> Option<(&'static str, String)> {
+/// How `raw` is written, where it is a time: in words, as a format, and the zone without which it would be none.
+pub(crate) fn looks_like(raw: Raw<'_>) -> Option<(&'static str, TimeFormat, Option<&'static str>)> {
     let utc = TimeZone::UTC;
     read_time(raw, TimeFormat::Auto, Some(&utc)).ok()?;
     let (looks, format) = match number(raw) {
@@ -194,9 +193,8 @@ pub(crate) fn cure(path: &[String], raw: Raw<'_>) -> Option<(&'static str, Strin
             None => ("a date of HTTP or mail", TimeFormat::HttpDate),
         },
     };
-    let zone = read_time(raw, format, None) == Err(NotATime::NoZone);
-    let zone = if zone { ", zone = \"UTC\"" } else { "" };
-    Some((looks, format!("event_time = {{ path = {}, format = \"{}\"{zone} }}", written(path), format.name())))
+    let zone = (read_time(raw, format, None) == Err(NotATime::NoZone)).then_some("UTC");
+    Some((looks, format, zone))
 }
 
 /// A path as a pipeline file has it.

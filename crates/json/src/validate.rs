@@ -54,7 +54,7 @@ pub fn validate(document: &[u8]) -> Result<(), Error> {
             Some(b't') => at = literal(document, at, b"true", "true")?,
             Some(b'f') => at = literal(document, at, b"false", "false")?,
             Some(b'n') => at = literal(document, at, b"null", "null")?,
-            _ => return Err(Error::at(document, at, "a value")),
+            _ => return Err(Error::no_value(document, at)),
         }
         loop {
             at = space(document, at);
@@ -224,6 +224,8 @@ fn literal(document: &[u8], at: usize, word: &[u8], expected: &'static str) -> R
     if document.get(at..end) == Some(word) {
         return Ok(end);
     }
-    let wrong = (0..word.len()).find(|n| document.get(at + n) != Some(&word[*n])).unwrap_or(0);
-    Err(Error::at(document, at + wrong, expected))
+    match document.get(at..) {
+        Some(cut) if word.starts_with(cut) => Err(Error::at(document, document.len(), expected)),
+        _ => Err(Error::no_value(document, at)),
+    }
 }

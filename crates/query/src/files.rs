@@ -82,6 +82,14 @@ fn pinned() -> MutexGuard<'static, BTreeMap<PathBuf, Weak<ResultFile>>> {
     PINNED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The last life of each view in this process, by the folder of its state: its files and checkpoints may all be gone while
+/// somebody still reads them, and their paths must not be used again.
+static BUILDS: Mutex<BTreeMap<PathBuf, u64>> = Mutex::new(BTreeMap::new());
+
+fn builds() -> MutexGuard<'static, BTreeMap<PathBuf, u64>> {
+    BUILDS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl ResultFile {
     /// A newer one took its place: delete it when nobody reads it any more.
     pub(crate) fn supersede(&self) {
@@ -197,8 +205,24 @@ impl Folder {
         &self.public
     }
 
+    /// The number of a new life of the view, which none before had: `known` is the last that a checkpoint names.
+    pub(crate) fn next_build(&self, known: Option<u64>) -> u64 {
+        let mut builds = builds();
+        let last = [known, self.last_build(), builds.get(&self.state).copied()].into_iter().flatten().max();
+        let next = last.map_or(0, |last| last + 1);
+        builds.insert(self.state.clone(), next);
+        next
+    }
+
+    /// The view goes on with this life.
+    pub(crate) fn note_build(&self, build: u64) {
+        let mut builds = builds();
+        let last = builds.entry(self.state.clone()).or_default();
+        *last = build.max(*last);
+    }
+
     /// The latest of the view's lives that any file here is of, whether a checkpoint names it or not.
-    pub(crate) fn last_build(&self) -> Option<u64> {
+    fn last_build(&self) -> Option<u64> {
         // PERIOD.BUILD.GENERATION.result, state.BUILD.GENERATION.NUMBER.partial, changes.BUILD.GENERATION.arrow
         let of = |name: String| name.split('.').find_map(|part| part.parse::<u64>().ok());
         let names = fs::read_dir(&self.state).into_iter().flatten().flatten();
@@ -310,9 +334,15 @@ pub(crate) fn write_partial(path: &Path, schema: &SchemaRef, batches: &[RecordBa
 
 /// Reads partial rows back.
 pub(crate) fn read_partial(path: &Path) -> Result<Vec<RecordBatch>, Error> {
+    partial_batches(path)?.collect()
+}
+
+/// Reads partial rows back, bit by bit.
+pub(crate) fn partial_batches(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<>, Error> {
     check(path)?;
     let file = File::open(path).map_err(Error::file(path))?;
-    Ok(FileReader::try_new_buffered(file, None)?.collect::<Result<_, _>>()?)
+    let reader = FileReader::try_new_buffered(file, None)?;
+    Ok(reader.map(|batch| batch.map_err(Error::from)))
 }
 
 /// Reads the rows of a result file back, in the types of `schema`.
@@ -518,6 +548,20 @@ pub(crate) fn result_file(path: PathBuf, size: u64) -> Arc<ResultFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_life_of_a_view_has_the_number_of_another_also_when_all_its_files_are_gone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(dir.path(), "v");
+        folder.create().expect("created");
+        assert_eq!([(); 2].map(|()| folder.next_build(None)), [0, 1]);
+        folder.note_build(7);
+        folder.note_build(3);
+        assert_eq!(folder.next_build(Some(5)), 8);
+        fs::write(folder.state().join("2026-01-01.20.2.result"), "").expect("a file");
+        assert_eq!(folder.next_build(None), 21);
+        assert_eq!(Folder::new(dir.path(), "other").next_build(Some(4)), 5);
+    }
 
     #[test]
     fn a_file_that_is_read_outlives_a_sweep_and_goes_with_its_last_reader() {

@@ -33,6 +33,9 @@ use crate::{Answer, Error, plain_types, writable};
 /// the writer holds in memory.
 const ROW_GROUP_ROWS: usize = 50_000;
 
+/// Rows that become lines at once: few, so that a piece of lines is not much larger than it is to be, however long they are.
+const LINES_ROWS: usize = 64;
+
 /// Whether the times of `batch` can be written as text; to be asked before a part of an answer is.
 ///
 /// # Errors
@@ -146,6 +149,44 @@ impl<W: Write + Send> RowWriter<W> {
     }
 }
 
+/// The rows as JSON lines, in pieces of `piece_bytes` and some lines more, each written when it is asked for. After an error
+/// there is nothing to ask for.
+pub fn lines(
+    rows: impl Iterator<Item = Result<RecordBatch, Error>>,
+    piece_bytes: usize,
+) -> impl Iterator<Item = Result<Vec<u8>, Error>> {
+    let mut parts = rows.flat_map(|batch| {
+        let (batch, failed) = match batch {
+            Ok(batch) => (Some(batch), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        batch.into_iter().flat_map(few_rows).map(Ok).chain(failed)
+    });
+    std::iter::from_fn(move || {
+        let mut piece = Vec::new();
+        while piece.len() < piece_bytes
+            && let Some(rows) = parts.next()
+        {
+            if let Err(error) = add_lines(&mut piece, rows) {
+                return Some(Err(error));
+            }
+        }
+        (!piece.is_empty()).then_some(Ok(piece))
+    })
+}
+
+fn few_rows(batch: RecordBatch) -> impl Iterator<Item = RecordBatch> {
+    let rows = batch.num_rows();
+    (0..rows).step_by(LINES_ROWS).map(move |from| batch.slice(from, LINES_ROWS.min(rows - from)))
+}
+
+fn add_lines(piece: &mut Vec<u8>, rows: Result<RecordBatch, Error>) -> Result<(), Error> {
+    let mut lines = RowWriter::lines(piece);
+    lines.write(&rows?)?;
+    lines.finish()?;
+    Ok(())
+}
+
 fn with_nulls() -> WriterBuilder {
     WriterBuilder::new().with_explicit_nulls(true)
 }
@@ -255,6 +296,26 @@ mod tests {
         lines.write(&answer().batches[0]).expect("written");
         let lines = String::from_utf8(lines.finish().expect("whole")).expect("text");
         assert_eq!(lines.lines().last(), Some(r#"{"t\u0007":null}"#));
+    }
+
+    #[test]
+    fn lines_come_in_pieces_that_make_the_whole_and_an_error_ends_them() {
+        let numbers = datafusion::arrow::array::Int64Array::from_iter_values(0..1_000);
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(numbers)]).expect("rows");
+        let answer = Answer { schema, batches: vec![batch.clone(), batch], truncated: false, warnings: Vec::new() };
+        let mut whole = Vec::new();
+        write(&answer, Format::Ndjson, &mut whole).expect("written");
+        let mut written = Vec::new();
+        for piece in lines(answer.batches.clone().into_iter().map(Ok), 4_000) {
+            let piece = piece.expect("lines");
+            assert!(piece.len() < 4_000 + LINES_ROWS * 12, "{} bytes", piece.len());
+            written.extend(piece);
+        }
+        assert_eq!(written, whole);
+        let failed = [Err(Error::Engine("the file is gone".to_owned()))];
+        let pieces: Vec<_> = lines(answer.batches.into_iter().map(Ok).chain(failed), 1_000_000).collect();
+        assert!(matches!(pieces[..], [Err(Error::Engine(_))]), "a part is not taken for the whole");
     }
 
     #[test]

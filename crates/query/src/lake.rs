@@ -27,7 +27,8 @@ use lakehead_model::{ByteSize, Name, StreamSchema};
 use lakehead_store::Stream;
 
 use crate::{
-    Error, ViewHandle, checked, functions, mistake::parsed, rewrite, stream_table::StreamTable, view_table::ViewTable,
+    Error, ViewHandle, checked, functions, mistake::parsed, names::Names, rewrite, stream_table::StreamTable,
+    view_table::ViewTable,
 };
 
 /// Where DataFusion finds a table that is named without more.
@@ -170,11 +171,6 @@ impl Lake {
         self.inner.views.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// All streams, with their columns.
-    pub(crate) fn streams(&self) -> BTreeMap<Name, (StreamSchema, Stream)> {
-        self.inner.streams.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// The stream of this name, with its columns.
     pub(crate) fn stream(&self, name: &Name) -> Option<(StreamSchema, Stream)> {
         self.inner.streams.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
@@ -275,7 +271,6 @@ pub(crate) fn base(limits: Limits) -> Result<SessionState, Error> {
         .with_disk_manager_builder(disk)
         .build_arc()?;
     let config = functions::config()
-        .with_information_schema(true)
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_create_default_catalog_and_schema(false);
     let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
@@ -315,9 +310,11 @@ pub(crate) async fn begin(state: SessionState, sql: &str, known: &[String]) -> R
 /// The rows of a statement that only reads.
 async fn planned(state: &SessionState, sql: &str) -> Result<(SchemaRef, SendableRecordBatchStream), Error> {
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let plan = lakehead_planning::of_statement(state, parsed(state, sql)?).await?;
+    let statement = parsed(state, sql)?;
+    let names = Names::of(&statement, sql);
+    let plan = lakehead_planning::of_statement(state, statement).await?;
     read_only.verify_plan(&plan)?;
-    let plan = rewrite::executable(plan)?;
+    let plan = names.give(rewrite::executable(plan)?)?;
     let schema = Arc::new(plan.schema().as_arrow().clone());
     let plan = lakehead_planning::physical(state, &plan).await?;
     Ok((schema, execute_stream(plan, state.task_ctx())?))

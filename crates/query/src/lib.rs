@@ -20,9 +20,11 @@ mod files;
 pub mod format;
 mod functions;
 mod identity;
+mod interval;
 mod lake;
 mod latest;
 mod mistake;
+mod names;
 mod outline;
 mod plain_types;
 mod plan;
@@ -60,6 +62,10 @@ pub use view::{
     changes::{Changes, Position},
     forget_next, kept, kept_next,
 };
+
+/// The stack of a thread that parses, plans or runs SQL, which is done by recursion: deep enough for every text that a person
+/// writes. It is memory only as far as it is used.
+pub const STACK_BYTES: usize = 64 << 20;
 
 /// The DataFusion release whose aggregation state checkpoints hold; another one rebuilds its views from the log.
 pub const DATAFUSION_VERSION: &str = datafusion::DATAFUSION_VERSION;

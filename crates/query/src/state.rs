@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error,
     cells::{self, Cells},
+    compact,
     plan::Windowed,
 };
 
@@ -219,7 +220,10 @@ pub(crate) async fn reduce(plan: &Windowed, batches: Vec<RecordBatch>) -> Result
         Windows::Session(session) => cells::join_sessions(plan, session, batches)?,
         _ => batches,
     };
-    plan.reduce.run(batches).await
+    // What an aggregation says in lists and structures are slices of all that it took in, each with every buffer of that: merged
+    // again and again, the buffers would multiply.
+    let reduced = plan.reduce.run(batches).await?;
+    Ok(reduced.iter().map(compact::lists).collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]

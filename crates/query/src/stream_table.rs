@@ -25,8 +25,10 @@ use lakehead_store::{Block, Only, Stream};
 
 use crate::{Error, audit::Pace, bounds::TimeBounds};
 
-/// Batches under way between the thread that reads and the query: enough to overlap, few enough to bound memory.
+/// Batches under way between the thread that reads and the query: enough to overlap, few enough to bound memory. What is
+/// read at a pace is in no hurry.
 const BATCHES_UNDER_WAY: usize = 2;
+const BATCHES_PACED: usize = 1;
 
 /// A stream at one moment.
 pub(crate) struct StreamTable {
@@ -154,7 +156,8 @@ impl PartitionStream for Part {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let mut builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), BATCHES_UNDER_WAY);
+        let under_way = if self.pace.is_some() { BATCHES_PACED } else { BATCHES_UNDER_WAY };
+        let mut builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), under_way);
         let sender = builder.tx();
         let (decoder, to) = (Arc::clone(&self.decoder), self.to);
         let mut reader = self.stream.reader_for("a query", self.from).only(self.only);

@@ -301,9 +301,6 @@ async fn windows_keep_their_names_and_stand_at_any_depth() {
     expected.sort();
     assert!(!expected.is_empty());
     assert_eq!(world.rows(&having).await, expected);
-
-    let planned = world.rows(&format!("EXPLAIN SELECT {session}, count(*) FROM s GROUP BY 1")).await;
-    assert!(planned.concat().contains("lag("), "{planned:?}");
 }
 
 #[tokio::test]
@@ -471,7 +468,7 @@ async fn fields_that_no_schema_declares_are_read_from_the_json_text() {
     assert_eq!(world.rows(grouped).await, ["plain | 2 | 9007199254740993"]);
 
     let refused = world.refused("SELECT event_offset -> 'a' FROM s").await;
-    assert!(refused.contains("json_get takes JSON text"), "{refused}");
+    assert!(refused.contains("`->` takes JSON text"), "{refused}");
     let refused = world.refused("SELECT json_get(data, data) FROM s").await;
     assert!(refused.contains("the path must be constant"), "{refused}");
 }
@@ -505,7 +502,7 @@ async fn what_cannot_be_is_refused_in_words() {
 #[tokio::test]
 async fn zz_measure() {
     let world = World::with(&Random(1).events(500)).await;
-    for sql in ["SELECT 1", "SELECT count(*) FROM s", "EXPLAIN SELECT 1"] {
+    for sql in ["SELECT 1", "SELECT count(*) FROM s"] {
         for _ in 0..3 {
             let begun = std::time::Instant::now();
             for _ in 0..100 {
@@ -513,13 +510,5 @@ async fn zz_measure() {
             }
             println!("{sql}: {:?} each", begun.elapsed() / 100);
         }
-    }
-    for sql in [
-        "EXPLAIN SELECT hop(event_time, INTERVAL '1 minute', INTERVAL '5 minutes') AS w, wiki, count(*), sum(length_new) FROM s WHERE NOT bot GROUP BY 1, 2",
-        "EXPLAIN SELECT hop(event_time, INTERVAL '2 minute', INTERVAL '5 minutes') AS w, wiki, count(*), sum(length_new) FROM s WHERE NOT bot GROUP BY 1, 2",
-        "EXPLAIN SELECT session(event_time, INTERVAL '1 minute') AS w, wiki, count(*), sum(length_new) FROM s WHERE event_time > '2026-01-01' GROUP BY 1, 2",
-        "EXPLAIN SELECT tumble(received_time, INTERVAL '1 minute') AS w, data ->> 'a' ,count(*), top_k(title, 3) FROM s WHERE data ->> 'b' = 'x' GROUP BY 1, 2",
-    ] {
-        println!("{sql}\n{}", world.rows_in_order(sql).await.join("\n"));
     }
 }

@@ -13,7 +13,8 @@ use std::{
 };
 
 use arrow::{
-    array::RecordBatch,
+    array::{AsArray, RecordBatch},
+    datatypes::{Int64Type, Schema},
     util::display::{ArrayFormatter, FormatOptions},
 };
 use lakehead_decode::{Decoder, Events};
@@ -414,9 +415,35 @@ async fn numbers_in_a_query_alone_are_checked_too() {
         let answer = world.query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         assert_eq!(answer, BTreeSet::from([expected.to_owned()]), "{sql}");
     }
-    let names = world.lake.query("SELECT n + 1, sum(n - 1) FROM s WHERE n = 1 GROUP BY n").await.expect("an answer");
-    let names: Vec<&str> = names.schema.fields().iter().map(|field| field.name().as_str()).collect();
-    assert_eq!(names, ["s.n + Int64(1)", "sum(s.n - Int64(1))"], "columns keep their names");
+}
+
+#[tokio::test]
+async fn a_column_without_a_name_is_called_as_it_is_written() {
+    let world = World::with(&[event(0, "\"n\":1,\"d\":1.5"), event(1, "\"n\":2,\"d\":2.5")]).await;
+    let names = |schema: &Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    for (sql, called) in [
+        ("SELECT 1, 'a', NULL", vec!["1", "'a'", "NULL"]),
+        ("SELECT n+1, sum(n - 1) FROM s GROUP BY n", vec!["n + 1", "sum(n - 1)"]),
+        ("SELECT COUNT(*), max(s.n), s.n FROM s GROUP BY n", vec!["count(*)", "max(s.n)", "n"]),
+        ("SELECT d / 2 FROM s ORDER BY d / 2 DESC LIMIT 1", vec!["d / 2"]),
+        ("SELECT json_get_int(data, 'n') FROM s", vec!["json_get_int(data, 'n')"]),
+        ("SELECT n + 1 FROM s UNION ALL SELECT n FROM s ORDER BY 1", vec!["n + 1"]),
+        ("SELECT n + 1 FROM s GROUP BY 1 HAVING n + 1 > 2", vec!["n + 1"]),
+        ("(SELECT DISTINCT n * 2 FROM s)", vec!["n * 2"]),
+        ("SELECT n * 2 AS n FROM s", vec!["n"]),
+        ("SELECT e.value FROM (SELECT unnest(k) AS e FROM (SELECT top_k(n, 2) AS k FROM s) AS y) AS x", vec!["value"]),
+        // Two of one name would be one in JSON.
+        ("SELECT n + 1, n AS \"n + 1\" FROM s", vec!["s.n + Int64(1)", "n + 1"]),
+    ] {
+        let answer = world.lake.query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(names(&answer.schema), called, "{sql}");
+        assert!(answer.batches.iter().all(|batch| names(&batch.schema()) == called), "{sql}");
+    }
+    let answer = world.lake.query("SELECT *, d / 2 FROM s").await.expect("an answer");
+    assert_eq!(answer.schema.fields().last().expect("a column").name(), "d / 2");
+    let answer = world.lake.query("SELECT n - 3 FROM s ORDER BY n - 3 DESC").await.expect("an answer");
+    let values = |batch: &RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().to_vec();
+    assert_eq!(answer.batches.iter().flat_map(values).collect::<Vec<_>>(), [-1, -2], "the order stays");
 }
 
 // A4
@@ -636,5 +663,139 @@ async fn a_view_over_a_view_leaves_out_rows_on_which_it_fails() {
     for view in &views {
         let audit = world.audit(view).await;
         assert_eq!((audit.differences, audit.told), (0, vec![]), "{}", view.handle().name());
+    }
+}
+
+/// An ordinary event, one that is poison to whatever enlarges, one without anything, an empty one, and ends of counts.
+fn of_all_sizes() -> Vec<String> {
+    let (a, b) = ("a".repeat(400_000), "b".repeat(400_000));
+    let fields = [
+        "\"n\":3,\"t\":\"ab\",\"k\":\"xy\"".to_owned(),
+        format!("\"n\":2000000000,\"t\":\"{a}\",\"k\":\"{b}\""),
+        "\"m\":1".into(),
+        "\"n\":0,\"t\":\"\",\"k\":\"\"".into(),
+        "\"n\":-1,\"t\":\"ab\",\"k\":\"xy\"".into(),
+        format!("\"n\":{},\"t\":\"ab\",\"k\":\"xy\"", i64::MIN),
+        format!("\"n\":{},\"t\":\"ab\",\"k\":\"xy\"", i64::MAX),
+    ];
+    (0..).zip(fields).map(|(second, fields)| event(second, &fields)).collect()
+}
+
+#[tokio::test]
+async fn an_event_of_which_a_function_makes_too_much_is_left_out_and_no_other() {
+    let world = World::with(&of_all_sizes()).await;
+    let times = |n: usize, between: &str| ["t"].repeat(n).join(between);
+    let cases: [(&str, &str, &[u64]); 19] = [
+        ("length(repeat(t, n))", "repeat(", &[1, 6]),
+        ("length(lpad(t, n))", "lpad(", &[1, 6]),
+        ("length(lpad(t, n, k))", "lpad(", &[1, 6]),
+        ("length(rpad(t, n))", "rpad(", &[1, 6]),
+        ("length(rpad(t, n, k))", "rpad(", &[1, 6]),
+        ("length(replace(t, 'a', k))", "replace(", &[1]),
+        ("length(regexp_replace(t, 'a', k, 'g'))", "regexp_replace(", &[1]),
+        (r"length(regexp_replace(t, '^(.*)$', replace(k, 'b', '\1')))", "regexp_replace(", &[1]),
+        (&format!("length(concat({}))", times(50, ", ")), "concat(", &[1]),
+        (&format!("length(concat_ws(k, {}))", times(50, ", ")), "concat_ws(", &[1]),
+        (&format!("length({})", times(50, " || ")), "||", &[1]),
+        ("length(array_to_string(array_repeat(1, 100), k))", "array_to_string(", &[1]),
+        ("length(to_char(event_time, replace(k, 'b', '%A%A')))", "to_char(", &[1]),
+        ("CAST(array_length(string_to_array(concat(t, t, t), 'a')) AS BIGINT)", "string_to_array(", &[1]),
+        (
+            &format!("CAST(array_length(regexp_match(concat({}), '((((((.*))))))')) AS BIGINT)", times(10, ", ")),
+            "regexp_match(",
+            &[1],
+        ),
+        ("CAST(array_length(array_repeat(t, n)) AS BIGINT)", "array_repeat(", &[1, 6]),
+        ("CAST(array_length(range(0, n)) AS BIGINT)", "range(", &[1, 6]),
+        ("CAST(array_length(generate_series(n, 0)) AS BIGINT)", "generate_series(", &[5]),
+        // It has no length below zero either.
+        ("CAST(array_length(array_resize(array_repeat(1, 3), n, 0)) AS BIGINT)", "array_resize(", &[1, 4, 5, 6]),
+    ];
+    for (expression, names, offsets) in cases {
+        let sql = format!("SELECT {HOUR}, max({expression}) AS x, count(*) AS all FROM s GROUP BY 1");
+        let rows = world.leaves_out(&sql, &[names, "16 MiB"], offsets).await;
+        assert!(only(&rows).ends_with(&format!("|{}", 7 - offsets.len())), "{expression}: {rows:?}");
+    }
+    // As a row, a group, a condition and what is counted together.
+    for sql in [
+        "SELECT event_offset, repeat(t, n) AS x FROM s".to_owned(),
+        format!("SELECT {HOUR}, repeat(t, n) AS x, count(*) AS all FROM s GROUP BY 1, 2"),
+        format!("SELECT {HOUR}, count(*) AS all FROM s WHERE length(repeat(t, n)) >= 0 GROUP BY 1"),
+        format!(
+            "SELECT {HOUR}, max(length(repeat(t, n))) AS x, min(octet_length(repeat(t, n))) AS y FROM s GROUP BY 1"
+        ),
+    ] {
+        world.leaves_out(&sql, &["repeat(", "16 MiB"], &[1, 6]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_list_without_an_end_gives_no_rows_without_an_end() {
+    let world = World::with(&numbers(&[3, 2_000_000_000, 0, -1, i64::MIN, i64::MAX])).await;
+    let sql = format!(
+        "SELECT {HOUR}, count(*) AS n FROM (SELECT event_time, unnest(range(0, n)) AS i FROM s) AS x GROUP BY 1"
+    );
+    let error = world.query(&sql).await.expect_err("too long").to_string();
+    assert!(error.contains("range(") && error.contains("16 MiB"), "{error}");
+    let viewed = world.view(&sql).await;
+    assert_eq!(viewed.failed.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), [1, 5], "{:?}", viewed.failed);
+    assert_eq!(only(&world.query("SELECT * FROM v").await.expect("an answer")), "3");
+}
+
+#[tokio::test]
+async fn rows_that_are_large_together_are_computed_a_few_at_a_time() {
+    let events: Vec<String> = (0..20).map(|second| event(second, "\"n\":10000000,\"k\":\"x\"")).collect();
+    let world = World::with(&events).await;
+    let sql = format!(
+        "SELECT {HOUR}, sum(length(repeat(k, n))) AS n, sum(octet_length(repeat(k, n))) AS m FROM s GROUP BY 1"
+    );
+    assert_eq!(only(&world.both(&sql).await), "200000000|200000000");
+    let sql = format!("SELECT {HOUR}, count(*) AS n FROM s WHERE starts_with(repeat(k, n), 'xx') GROUP BY 1");
+    assert_eq!(only(&world.both(&sql).await), "20");
+}
+
+#[tokio::test]
+async fn what_enlarges_is_as_it_was_where_there_is_room() {
+    let world = World::with(&[event(0, "\"n\":3,\"t\":\"ab\",\"k\":\"xy\"")]).await;
+    for (expression, expected) in [
+        ("repeat(t, n)", "ababab"),
+        ("lpad(t, n + 2, k)", "xyxab"),
+        ("rpad(t, n + 2, k)", "abxyx"),
+        ("lpad(t, -n)", ""),
+        ("lpad(json_as_text(data, 'none'), 2000000000)", "NULL"),
+        ("replace(t, 'a', k)", "xyb"),
+        (r"regexp_replace(t, '(a)', '<\1>', 'g')", "<a>b"),
+        ("concat(t, NULL, k)", "abxy"),
+        ("concat_ws('-', t, NULL, k)", "ab-xy"),
+        ("t || '-' || k", "ab-xy"),
+        ("t || NULL", "NULL"),
+        ("array_repeat(t, 2)", "[ab, ab]"),
+        ("array_repeat(t, -2)", "[]"),
+        ("array_resize(array_repeat(n, 1), n, 0)", "[3, 0, 0]"),
+        ("array_to_string(array_repeat(t, 2), k)", "abxyab"),
+        ("array_concat(range(0, 1), range(1, n))", "[0, 1, 2]"),
+        ("string_to_array(t || ',' || k, ',')", "[ab, xy]"),
+        ("range(0, n)", "[0, 1, 2]"),
+        ("generate_series(n, 0, -1)", "[3, 2, 1, 0]"),
+        ("overlay(t PLACING k FROM 2 FOR 1)", "axy"),
+        ("regexp_match(t, '(a)(b)')", "[a, b]"),
+        ("to_char(event_time, '%Y')", "2026"),
+        ("length(repeat('x', 16777216))", "16777216"),
+        ("array_length(range(2097151))", "2097151"),
+    ] {
+        let found = world.query(&format!("SELECT {expression} AS x FROM s")).await;
+        assert_eq!(found.expect(expression), BTreeSet::from([expected.to_owned()]), "{expression}");
+    }
+    for constant in [
+        "repeat('x', 2147483647)",
+        "lpad('x', 16777217)",
+        "range(9223372036854775807)",
+        "concat(repeat('x', 10000000), repeat('y', 10000000))",
+        "repeat('x', 10000000) || repeat('y', 10000000)",
+        "range(DATE '2026-01-15', DATE '2027-01-15', INTERVAL '1 month -31 days')",
+    ] {
+        let error = world.query(&format!("SELECT {constant} AS x")).await.expect_err(constant).to_string();
+        assert!(error.contains("16 MiB"), "{constant}: {error}");
+        drop(world.query(&format!("SELECT {constant} AS x FROM s WHERE n > 5")).await);
     }
 }

@@ -474,8 +474,7 @@ async fn a_session_that_a_late_event_opens_again_leaves_the_file_that_it_was_in(
     assert_eq!(rows(&view).await.values().map(|row| row.0).collect::<Vec<_>>(), [3]);
     assert_eq!(files(), BTreeSet::new(), "other programs do not see what is not over");
     let changes = view.handle().changes(Some(position)).await.expect("changes");
-    let operations = changes.answer.batches.iter();
-    let operations =
-        operations.flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>());
+    let rows = changes.rows.collect::<Result<Vec<_>, _>>().expect("rows");
+    let operations = rows.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten());
     assert_eq!((changes.is_reset, operations.collect::<Vec<_>>()), (false, vec!["delete"]));
 }

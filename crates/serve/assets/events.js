@@ -2,7 +2,7 @@
 // whatever reason it says how many are newer.
 
 import { address } from "./links.js";
-import { cell, clock, count, delta, millis } from "./format.js";
+import { cell, count, delta, millis, stamp } from "./format.js";
 import { linked, make, say } from "./dom.js";
 
 // More new rows at once than this are not marked: a list that flashes all over shows nothing.
@@ -20,6 +20,7 @@ export function eventList(panel, spec) {
 
   let shown = []; // The rows on the screen,
   let newest = []; // and those that came last.
+  let now = 0;
   let held = false;
   let pointed = false; // Under the pointer, or the focus of the keyboard, nothing moves away.
 
@@ -33,7 +34,7 @@ export function eventList(panel, spec) {
       return;
     }
     say(hold, "Hold");
-    list.replaceChildren(...newest.map((row, at) => item(row, at < fresh && fresh <= MARKED_MAX, spec)));
+    list.replaceChildren(...newest.map((row, at) => item(row, at < fresh && fresh <= MARKED_MAX, spec, now)));
     shown = newest;
   }
 
@@ -49,17 +50,18 @@ export function eventList(panel, spec) {
     show();
   });
 
-  return (rows) => {
+  return (rows, at) => {
     newest = rows;
+    now = at;
     show();
     panel.sub(`to offset ${count(rows[0].o)}`);
   };
 }
 
-function item(row, fresh, spec) {
+function item(row, fresh, spec, now) {
   const one = make("li", fresh ? "fresh" : "");
   const about = make("div", "about");
-  about.append(make("span", "", clock(millis(row.t))));
+  about.append(make("span", "", stamp(millis(row.t), now)));
   const [first, ...rest] = row.c;
   rest.forEach((value, at) => {
     const name = spec.columns[at + 1];

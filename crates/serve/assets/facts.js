@@ -1,7 +1,7 @@
 // The tables of sources, streams and views: every figure of the status that has no tile.
 
 import { bytes, count, millis, moment, rate, span } from "./format.js";
-import { id, make } from "./dom.js";
+import { id, make, say } from "./dom.js";
 import { WORDS } from "./state.js";
 
 /** Fills the three tables. */
@@ -10,18 +10,26 @@ export function facts(status, now) {
     Object.entries(status.sources).map(([name, one]) => [
       name, one.kind, one.stream, badge(one.state), moment(millis(one.progress), now), count(one.events), count(one.duplicates), count(one.rejects),
       count(one.gaps), count(Math.max(0, one.opened - 1)),
-    ]));
+    ]), "No source: events come by POST /v1/streams/NAME/events.");
   table("streams", ["Stream", "Last received", "#Events", "#Rate, 10 s", "#First offset", "#Next offset", "#Raw", "#On disk", "#Files", "#Pushed", "#No event time", "Do not fit"],
     Object.entries(status.streams).map(([name, one]) => [
       name, one.freshness_seconds == null ? "–" : `${span(one.freshness_seconds)} ago`, count(one.events), `${rate(one.rate_10s)}/s`,
       count(one.start), count(one.end), bytes(one.raw_bytes), bytes(one.stored_bytes), count(one.segments) + (one.unsealed ? ` (${count(one.unsealed)} to seal)` : ""), count(one.pushed),
       noTime(one.event_times), misfits(one.columns),
     ]));
-  table("views", ["View", "Of", "State", "Closed to", "#Rows", "#Counted to offset", "#Behind", "#Late, corrected", "#Late, left out", "How late", "#Without time"],
+  table("views", ["View", "Of", "State", "Closed to", "#Rows", "#Counted to offset", "#Behind", "#Late, corrected", "#Late, left out", "How late", "#Without time", "#Failed"],
     Object.entries(status.views).map(([name, one]) => [
-      name, one.reads ?? one.stream, viewState(one), moment(millis(one.watermark), now), count(one.rows), count(one.offset), count(one.behind),
+      name, one.reads ?? one.stream, viewState(one), moment(millis(one.watermark), now), (one.rows_at_least ? "at least " : "") + count(one.rows), count(one.offset), count(one.behind),
       count(one.late_corrected), count(one.late_dropped), howLate(one.late_by), count(one.without_time),
-    ]));
+      failed(one),
+    ]), "No view: the pipeline has none.");
+}
+
+// Events that the view leaves out since its SQL fails on them, and why the last one is.
+function failed(one) {
+  const cell = make("span", "", count(one.failed_events));
+  if (one.failure) cell.title = one.failure;
+  return cell;
 }
 
 // Events without an event time, and why; a warning when most of the last ones have none.
@@ -70,8 +78,8 @@ function badge(state) {
   return one;
 }
 
-/** A heading that begins with # stands over numbers. */
-function table(name, heads, rows) {
+/** A heading that begins with # stands over numbers. Where there are no rows, `none` says so. */
+function table(name, heads, rows, none = "") {
   const where = id(name);
   const numeric = heads.map((head) => head.startsWith("#"));
   if (!where.tHead.rows.length) {
@@ -83,6 +91,10 @@ function table(name, heads, rows) {
     }));
     where.tHead.append(line);
   }
+  const caption = where.createCaption();
+  say(caption, none);
+  caption.hidden = rows.length > 0;
+  where.tHead.hidden = !rows.length;
   const body = where.tBodies[0];
   while (body.rows.length > rows.length) body.deleteRow(-1);
   rows.forEach((cells, at) => {

@@ -6,6 +6,10 @@ const clockFormat = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", hour: "2
 const minuteFormat = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", hour: "2-digit", minute: "2-digit" });
 const dayFormat = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 
+const dateFormat = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "numeric", month: "short" });
+const dateOfYearFormat = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "numeric", month: "short", year: "numeric" });
+const DAY_MS = 86400e3;
+
 export const count = (n) => (n == null ? "–" : whole.format(n));
 
 /** A number of whatever size: whole ones as they are, others with three digits that tell something. */
@@ -43,6 +47,16 @@ export const millis = (text) => (text == null ? null : Date.parse(text));
 
 /** 12:03:44 */
 export const clock = (ms) => (ms == null ? "–" : clockFormat.format(ms));
+
+/** Whether two times are of the same day. */
+export const sameDay = (a, b) => Math.floor(a / DAY_MS) === Math.floor(b / DAY_MS);
+
+/** 12:03:44 today, 21 Nov 12:03:44 of another day, 21 Nov 2025 12:03:44 of another year. */
+export function stamp(ms, now) {
+  if (ms == null || sameDay(ms, now)) return clock(ms);
+  const isOfThisYear = new Date(ms).getUTCFullYear() === new Date(now).getUTCFullYear();
+  return `${(isOfThisYear ? dateFormat : dateOfYearFormat).format(ms)} ${clock(ms)}`;
+}
 
 /** 12:03 today, 21 Nov 12:03 otherwise. */
 export function moment(ms, now) {

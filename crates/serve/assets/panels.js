@@ -2,11 +2,12 @@
 // count from the newest in the rows, not from the clock, so that replayed and lagging streams show as well.
 
 import { address } from "./links.js";
-import { cell, count, millis, moment, sizeWords, windowWords } from "./format.js";
+import { cell, count, millis, moment, sameDay, sizeWords, windowWords } from "./format.js";
 import { chart, forget, line, lineTop, palette, points, windows } from "./charts.js";
 import { eventList } from "./events.js";
 import { id, linked, make, say } from "./dom.js";
 import { ranks } from "./ranks.js";
+import { shares } from "./rows.js";
 import { standing, waitsFor } from "./waits.js";
 
 const SECOND = 1000;
@@ -40,6 +41,7 @@ export function layOut({ panels: specs, left_out: leftOut }) {
   const grid = id("panels");
   const names = new Set(specs.map((spec) => spec.name));
   for (const [name, panel] of known) if (!names.has(name)) remove(name, panel);
+  const share = shares(specs);
   specs.forEach((spec, at) => {
     const text = JSON.stringify(spec);
     let panel = known.get(spec.name);
@@ -52,9 +54,9 @@ export function layOut({ panels: specs, left_out: leftOut }) {
       known.set(spec.name, panel);
       watcher.observe(panel.element);
     }
-    // Between two wide ones, as the first of three columns' rows would leave a hole under it.
-    const beside = [specs[at - 1], specs[at + 1]].every((other) => other?.width === "two_thirds" && other.kind === "chart");
-    panel.element.classList.toggle("tall", spec.kind === "events" && spec.width === "third" && beside);
+    panel.element.classList.toggle("tall", share[at].tall);
+    panel.element.style.setProperty("--wide", share[at].wide);
+    panel.element.style.setProperty("--narrow", share[at].narrow);
     if (grid.children[at] !== panel.element) grid.insertBefore(panel.element, grid.children[at] ?? null);
   });
   tell([...onScreen].sort());
@@ -82,9 +84,14 @@ export function rowsOf(document, at) {
 
 /** Takes up a new status: what the panels' views and streams are doing. */
 export function statusOf(next, at) {
+  const anotherDay = !sameDay(at, now);
   status = next;
   now = at;
-  for (const [name, panel] of known) if (onScreen.has(name)) about(panel);
+  for (const [name, panel] of known) {
+    // What came yesterday shows its date from now on, also where nothing new comes.
+    if (anotherDay) refresh(panel);
+    else if (onScreen.has(name)) about(panel);
+  }
 }
 
 /** Moves on the charts of short windows, for which nothing new came. */
@@ -96,7 +103,7 @@ export function moveOn(at) {
 }
 
 function build(spec, text) {
-  const element = make("section", `panel ${spec.width}`);
+  const element = make("section", "panel");
   element.dataset.panel = spec.name;
   element.id = `panel-${spec.name}`;
   element.setAttribute("aria-label", spec.title);

@@ -17,9 +17,10 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
     http::{Method, StatusCode, Uri},
-    middleware,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use lakehead_engine::{Engine, pipeline::Token, sql::Workers, status::Status};
@@ -27,7 +28,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     assets, assets::Assets, bodies::Bodies, guard, headers, health, import, live, live::Live, metrics, places::Places,
-    push, refusal::Refusal, reload, reload::Reload, sign_in, sql, upkeep, verify, views,
+    push, refusal::Refusal, reload, reload::Reload, sign_in, sql, turns::Turns, upkeep, verify, views,
 };
 
 /// What the routes share.
@@ -39,6 +40,7 @@ pub(crate) struct App {
     pub(crate) live: Arc<Live>,
     pub(crate) sql: Workers,
     pub(crate) queries: Semaphore,
+    pub(crate) changes: Arc<Turns>,
     pub(crate) bodies: Arc<Bodies>,
     pub(crate) places: Arc<Places>,
     pub(crate) audits: Semaphore,
@@ -55,6 +57,7 @@ impl App {
             live: Arc::new(Live::new()),
             sql,
             queries: Semaphore::new(views::QUERIES_MAX),
+            changes: Arc::default(),
             bodies: Arc::default(),
             places: Arc::default(),
             audits: Semaphore::new(1),
@@ -112,6 +115,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(sign_in::PATH, post(sign_in::post))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(readable_path))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::check))
         .layer(middleware::from_fn(headers::add))
         .with_state(app)
@@ -120,6 +124,16 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 /// `GET /v1/status`
 async fn status(State(app): State<Arc<App>>) -> Json<Status> {
     Json(app.engine.status())
+}
+
+/// Refuses a path with a part that is not UTF-8, which every route would refuse without JSON.
+async fn readable_path(parts: Result<RawPathParams, RawPathParamsRejection>, request: Request, next: Next) -> Response {
+    match parts {
+        Err(RawPathParamsRejection::InvalidUtf8InPathParam(error)) => {
+            Refusal::new(StatusCode::BAD_REQUEST, format!("the path cannot be read: {error}")).into_response()
+        }
+        _ => next.run(request).await,
+    }
 }
 
 async fn no_such_route(uri: Uri) -> Refusal {

@@ -20,10 +20,10 @@ use crate::{
 };
 
 /// How long a sender may keep us waiting, as long as it has earned nothing: a packet that was lost takes a second or two.
-const PATIENCE_MAX: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE_MAX: Duration = Duration::from_secs(10);
 
 /// The slowest body that is waited for: 8 KiB/s. The largest takes 35 minutes at it, and holds no more than it has sent.
-const BYTES_PER_SECOND_MIN: u32 = 8 << 10;
+pub(crate) const BYTES_PER_SECOND_MIN: u32 = 8 << 10;
 
 /// A body that comes.
 pub(crate) struct Arriving {

@@ -1,6 +1,8 @@
 //! Who may ask: the token, and what keeps a stranger's web page from using a browser on this machine.
 //!
-//! Three attacks are in mind. Another machine asks: it must carry the token when the pipeline has one. A web page makes
+//! Three attacks are in mind. Another machine asks: it must carry the token when the pipeline has one. This machine need not,
+//! so that commands and a browser on it work without; who comes over a proxy on it is told by what that adds ([`FORWARDED`]),
+//! and a proxy that adds nothing lets everyone pass. A wrong token is refused from anywhere, so that it shows. A web page makes
 //! the reader's browser ask for `http://127.0.0.1:8080` under its own name (DNS rebinding): without the token only hosts
 //! written as an address, or `localhost`, are answered on loopback, and a page cannot rebind those. A web page posts
 //! here blindly: what changes or costs something must come from this origin, when it comes from a browser at all.
@@ -47,8 +49,10 @@ struct Facts<'a> {
 enum Carried {
     /// The pipeline has no token.
     NotAsked,
-    /// It has one, and it is not here, or another.
+    /// It has one, which is not here; a cookie of another may be, which a browser sends by itself.
     No,
+    /// It has one, and another is offered as a bearer token.
+    Wrong,
     /// It is here.
     Yes,
 }
@@ -62,7 +66,7 @@ enum Verdict {
 }
 
 fn judge(facts: Facts<'_>) -> Verdict {
-    if !facts.local && facts.token == Carried::No {
+    if facts.token == Carried::Wrong || !facts.local && facts.token == Carried::No {
         return Verdict::NeedsToken;
     }
     if facts.local && facts.token != Carried::Yes && !facts.host.is_none_or(is_address_or_localhost) {
@@ -110,7 +114,11 @@ pub(crate) async fn check(
         Verdict::NeedsToken if request.uri().path() == sign_in::PATH => next.run(request).await,
         Verdict::NeedsToken if request.uri().path() == "/" && facts.safe => sign_in::page(),
         Verdict::NeedsToken => {
-            Refusal::new(StatusCode::UNAUTHORIZED, "this address asks for its token: send Authorization: Bearer TOKEN")
+            let error = match facts.token {
+                Carried::Wrong => "the bearer token of this request is not the token of this pipeline: send that one",
+                _ => "this address asks for its token: send Authorization: Bearer TOKEN",
+            };
+            Refusal::new(StatusCode::UNAUTHORIZED, error)
                 .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
                 .into_response()
         }
@@ -151,10 +159,19 @@ pub(crate) fn carries_token(token: Option<&Token>, headers: &HeaderMap) -> bool 
 
 fn carried(token: Option<&Token>, headers: &HeaderMap) -> Carried {
     let Some(token) = token else { return Carried::NotAsked };
-    let bearer = text(headers, &header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    let yes = bearer.is_some_and(|offered| token.matches(offered.trim()))
-        || sign_in::cookie(headers).is_some_and(|offered| token.matches(&offered));
-    if yes { Carried::Yes } else { Carried::No }
+    let bearer = bearer(headers);
+    let is_it = |offered: &[u8]| std::str::from_utf8(offered).is_ok_and(|offered| token.matches(offered));
+    if bearer.is_some_and(is_it) || sign_in::cookie(headers).is_some_and(|offered| token.matches(&offered)) {
+        return Carried::Yes;
+    }
+    if bearer.is_some() { Carried::Wrong } else { Carried::No }
+}
+
+/// What is offered as a bearer token, be it empty. RFC 9110, section 11.1: the case of the scheme does not matter.
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let (scheme, offered) = headers.get(header::AUTHORIZATION)?.as_bytes().split_at_checked(b"Bearer".len())?;
+    let is_bearer = scheme.eq_ignore_ascii_case(b"Bearer") && offered.first().is_none_or(|byte| *byte == b' ');
+    is_bearer.then(|| offered.trim_ascii())
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -193,6 +210,28 @@ mod tests {
         assert_eq!(judge(Facts { token: Carried::Yes, ..remote }), Verdict::Pass);
         assert_eq!(judge(Facts { token: Carried::NotAsked, ..remote }), Verdict::Pass);
         assert_eq!(judge(Facts { token: Carried::No, ..LOCAL }), Verdict::Pass, "this machine does not");
+        for facts in [remote, LOCAL] {
+            assert_eq!(judge(Facts { token: Carried::Wrong, ..facts }), Verdict::NeedsToken, "a wrong one is told");
+        }
+    }
+
+    #[test]
+    fn a_bearer_token_is_right_or_wrong_and_anything_else_is_none() {
+        let token = Token::new("correct;horse,battery").expect("long enough");
+        let told = |name: HeaderName, value: &[u8]| {
+            let value = HeaderValue::from_bytes(value).expect("a header");
+            carried(Some(&token), &HeaderMap::from_iter([(name, value)]))
+        };
+        for right in [&b"Bearer correct;horse,battery"[..], b"bearer  correct;horse,battery"] {
+            assert_eq!(told(header::AUTHORIZATION, right), Carried::Yes);
+        }
+        for wrong in [&b"Bearer wrong"[..], b"Bearer", b"Bearer \xff"] {
+            assert_eq!(told(header::AUTHORIZATION, wrong), Carried::Wrong);
+        }
+        for other in [&b"Basic dXNlcjpwYXNz"[..], b"Bearers x", b""] {
+            assert_eq!(told(header::AUTHORIZATION, other), Carried::No);
+        }
+        assert_eq!(told(header::COOKIE, b"lakehead_token=00"), Carried::No, "a browser sends an old one by itself");
     }
 
     #[test]

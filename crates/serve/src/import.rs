@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
 };
 use lakehead_engine::{
@@ -50,8 +50,9 @@ pub(crate) struct Asked {
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    Query(asked): Query<Asked>,
+    asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Value>, Refusal> {
+    let Query(asked) = asked?;
     let cursor = app.engine.import_cursor(&name, &asked.source).map_err(|error| refused(&error))?;
     Ok(Json(json!({ "cursor": cursor })))
 }
@@ -60,10 +61,11 @@ pub(crate) async fn get(
 pub(crate) async fn post(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    Query(asked): Query<Asked>,
+    asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Imported>, Refusal> {
+    let Query(asked) = asked?;
     let Some(cursor) = text(&headers, &CURSOR).filter(|cursor| serde_json::from_str::<Value>(cursor).is_ok()) else {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "lakehead-cursor is missing, or is not JSON"));
     };

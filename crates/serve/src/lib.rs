@@ -4,6 +4,7 @@
 //! push brings. Everything that comes from outside is bounded in size and time, and the page asks for nothing from
 //! outside. What the routes are stands in `app.rs`; what the dashboard asks of the lake, in `panels.rs`.
 
+mod answer;
 mod app;
 mod arriving;
 mod assets;
@@ -27,6 +28,7 @@ mod reload;
 pub mod routes;
 mod sign_in;
 mod sql;
+mod turns;
 mod upkeep;
 mod verify;
 mod views;

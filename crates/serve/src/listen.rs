@@ -43,8 +43,9 @@ use crate::{
     refusal::Refusal,
 };
 
-/// The longest head: addresses and cookies of ours are short.
-const HEAD_BYTES_MAX: usize = 32 << 10;
+/// A head of so many bytes is always taken: addresses and cookies of ours are short. Of a longer one it depends on how it
+/// arrives: the HTTP library counts what it has read when the head is not whole yet.
+pub(crate) const HEAD_BYTES_MAX: usize = 32 << 10;
 /// How long a request goes on whose peer has closed its side: either it has left, or it only says that it has sent
 /// everything and still reads; nobody can tell. Small questions are answered within it, long ones end soon after.
 const HALF_CLOSED_TIME_MAX: Duration = Duration::from_secs(2);
@@ -203,7 +204,7 @@ async fn answer(
     Ok(response.map(|body| Outgoing { body, by_piece, places, connection, _under_way: under_way }))
 }
 
-/// A request's body, which tells when it is whole.
+/// A request's body, which tells how it comes and when it is whole.
 struct Coming {
     body: Incoming,
     connection: Arc<Connection>,
@@ -215,7 +216,13 @@ impl HttpBody for Coming {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            this.connection.starved();
+            return Poll::Pending;
+        };
+        if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+            this.connection.fed(data.len() as u64);
+        }
         if frame.is_none() || this.body.is_end_stream() {
             this.connection.enter(Phase::Work);
         }

@@ -12,7 +12,8 @@
 //! event: status     data: {…the document of /v1/status…}
 //! event: panel      data: {"panel":"edits_per_second","rows":[…]}
 //! ```
-//! `GET /v1/live?see=NAME,NAME` sees these panels from the start, for who is no page.
+//! `GET /v1/live?see=NAME,NAME` sees these panels from the start, for who is no page; a name that is not known is refused. One
+//! that a page says later is not: a reload may have taken the panel away meanwhile.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -447,8 +448,14 @@ pub(crate) async fn get(
     State(app): State<Arc<App>>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let Query(wanted) = wanted.map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.body_text()))?;
-    let sees = wanted.see.split(',').filter(|name| !name.is_empty()).take(PANELS_MAX).map(str::to_owned).collect();
+    let Query(wanted) = wanted?;
+    let sees: Seen =
+        wanted.see.split(',').filter(|name| !name.is_empty()).take(PANELS_MAX).map(str::to_owned).collect();
+    // That of what is refused comes with the first such event; it may be waited for.
+    let panels = Panels::of(&app.engine, true).panels;
+    if let Some(unknown) = sees.iter().find(|name| panels.iter().all(|panel| panel.name != **name)) {
+        return Err(Refusal::unknown("panel", unknown, panels.iter().map(|panel| panel.name.as_str())));
+    }
     let Some(client) = app.live.listen(app.stopping.clone(), sees) else {
         return Err(Refusal::busy(format!("{CLIENTS_MAX} listen already; close a dashboard"), 10));
     };

@@ -205,7 +205,11 @@ impl Page {
         self.each(behind, "view", all(), |v| Some(v.behind as f64));
         let watermark = gauge("lakehead_view_watermark_timestamp_seconds", "Windows before this are closed.");
         self.each(watermark, "view", all(), |v| v.watermark.map(seconds));
-        self.each(gauge("lakehead_view_rows", "Rows that a query finds."), "view", all(), |v| Some(v.rows as f64));
+        let rows = gauge(
+            "lakehead_view_rows",
+            "Rows that a query finds; the least there are where /v1/status says rows_at_least of the view.",
+        );
+        self.each(rows, "view", all(), |v| Some(v.rows as f64));
         let corrected = counter("lakehead_view_late_corrected_events_total", "Late events that corrected a window.");
         self.each(corrected, "view", all(), |v| Some(v.late_corrected as f64));
         let dropped = counter("lakehead_view_late_dropped_events_total", "Late events that came too late to count.");

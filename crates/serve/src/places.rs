@@ -6,8 +6,9 @@
 //! ```
 //! Beside these a connection may be *blocked*: its peer does not read what is written. Only what waits for its peer has a
 //! limit here and may be closed for another; what works is left alone. A newcomer is never refused while somebody idles:
-//! the longest idle, or the slowest head, gives way to it. A part of the places is kept for `/healthz`, `/metrics` and
-//! those who have shown the token.
+//! the longest idle, or the slowest head, gives way to it. How long a body or a reader has kept us waiting goes by how much
+//! has moved, not by when something last did: a byte now and then is no progress. A part of the places is kept for
+//! `/healthz`, `/metrics` and those who have shown the token.
 //!
 //! Who gives way is a pure function over facts ([`gives_way`]); what is counted stands in `/metrics`.
 
@@ -21,6 +22,8 @@ use std::{
 };
 
 use tokio::sync::Notify;
+
+use crate::arriving::BYTES_PER_SECOND_MIN;
 
 /// How many connections there are at once. A quarter of the 1,024 open files that a process is commonly allowed; the log
 /// and the views need the rest.
@@ -37,14 +40,19 @@ const PEER_CONNECTIONS_MAX: usize = 64;
 
 /// How long a request's head may take from its first byte, and a new connection may be without one. A head is one packet or
 /// two.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+pub(crate) const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// How long a connection may rest between two requests when nobody needs its place: as long as Prometheus' default
 /// interval, so that who scrapes keeps its connection.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(75);
 
-/// How long a peer may have nothing to read with, or nothing to send, before it gives way to one who waits for its place.
+/// By how much a body or a reader may be behind the slowest that is waited for before it gives way to one who waits for its
+/// place. A small body that comes at once never is.
 const WAITED_MIN: Duration = Duration::from_secs(1);
+
+/// How long a body or a reader that is fast enough keeps its place from one who waits for it: as long as a small body may
+/// take. What lasts longer gives way when nobody else can, else a few bytes a second more would keep everybody out.
+const LASTS_MIN: Duration = Duration::from_secs(30);
 
 /// How long a connection is left alone before it gives way: the head of who has just come is on its way, and when hundreds
 /// come at once, those who ask must not go with those who only stand there. Who comes meanwhile waits as long.
@@ -100,8 +108,11 @@ impl Cut {
 /// What a decision about connections rests on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
-    /// What it waits for from its peer, and for how long; `None` when its peer waits for us.
+    /// What it waits for from its peer, and for how long in all, less what has moved meanwhile; `None` when its peer waits
+    /// for us.
     waits: Option<(Waits, Duration)>,
+    /// For how long it has done what it does.
+    lasts: Duration,
     /// It has shown the token.
     trusted: bool,
     peer: IpAddr,
@@ -132,18 +143,42 @@ pub(crate) enum Full {
 }
 
 /// Who gives way when one more comes: the longest idle or the slowest head; else the body or the reader that has kept us
-/// waiting the longest; those who have shown the token last. `None` when everybody waits for us.
+/// waiting the longest; else the one that has lasted the longest; those who have shown the token last. `None` when everybody
+/// waits for us.
 pub(crate) fn gives_way(all: &[Facts]) -> Option<usize> {
-    let waited = |busy: bool, trusted: bool| {
-        let candidates = all.iter().enumerate().filter(move |(_, facts)| facts.trusted == trusted);
-        let candidates = candidates.filter_map(move |(at, facts)| {
-            let (waits, waited) = facts.waits?;
-            let is_busy = matches!(waits, Waits::Body | Waits::Reader);
-            (is_busy == busy && waited >= if busy { WAITED_MIN } else { ARRIVING }).then_some((at, waited))
-        });
-        candidates.max_by_key(|(_, waited)| *waited).map(|(at, _)| at)
+    let longest = |trusted: bool, time: fn(&Facts) -> Option<Duration>| {
+        let candidates = all.iter().enumerate().filter(|(_, facts)| facts.trusted == trusted);
+        let candidates = candidates.filter_map(|(at, facts)| Some((at, time(facts)?)));
+        candidates.max_by_key(|(_, time)| *time).map(|(at, _)| at)
     };
-    waited(false, false).or_else(|| waited(true, false)).or_else(|| waited(false, true)).or_else(|| waited(true, true))
+    longest(false, Facts::idles)
+        .or_else(|| longest(false, Facts::is_behind))
+        .or_else(|| longest(false, Facts::has_lasted))
+        .or_else(|| longest(true, Facts::idles))
+        .or_else(|| longest(true, Facts::is_behind))
+}
+
+impl Facts {
+    fn is_busy(&self) -> bool {
+        matches!(self.waits, Some((Waits::Body | Waits::Reader, _)))
+    }
+
+    /// For how long it does nothing, or is in a head, if that is long enough to give way.
+    fn idles(&self) -> Option<Duration> {
+        let (_, waited) = self.waits.filter(|_| !self.is_busy())?;
+        (waited >= ARRIVING).then_some(waited)
+    }
+
+    /// By how much its body or its reader is behind, if that is enough to give way.
+    fn is_behind(&self) -> Option<Duration> {
+        let (_, waited) = self.waits.filter(|_| self.is_busy())?;
+        (waited >= WAITED_MIN).then_some(waited)
+    }
+
+    /// For how long its body comes or its answer is read, if that is long enough to give way.
+    fn has_lasted(&self) -> Option<Duration> {
+        (self.is_busy() && self.lasts >= LASTS_MIN).then_some(self.lasts)
+    }
 }
 
 /// Whether a connection has been waited for too long, and as what that counts.
@@ -155,6 +190,13 @@ fn overdue(facts: &Facts) -> Option<Cut> {
         // The time that a body may take is the affair of who reads it; that of a reader is counted as it reads.
         _ => None,
     }
+}
+
+/// By how many microseconds a body is behind the slowest that is waited for when it was behind by `before`, and so many bytes
+/// came after `waited` milliseconds. Nothing is saved up.
+fn behind(before: u64, waited: u64, bytes: u64) -> u64 {
+    let earned = bytes.saturating_mul(1_000_000) / u64::from(BYTES_PER_SECOND_MIN);
+    before.saturating_add(waited.saturating_mul(1_000)).saturating_sub(earned)
 }
 
 /// One address, as far as one machine commonly has it.
@@ -170,9 +212,13 @@ pub(crate) struct Connection {
     begun: Instant,
     peer: IpAddr,
     phase: AtomicU8,
-    /// Milliseconds from `begun`, for all times here: when the phase began, and when something was last read.
+    /// Milliseconds from `begun`, for all times here: when the phase began, and when some of the body last came.
     since: AtomicU64,
-    heard: AtomicU64,
+    fed: AtomicU64,
+    /// More of the body is wanted than has come.
+    starved: AtomicBool,
+    /// Microseconds by which the body was behind when some of it last came.
+    behind: AtomicU64,
     /// When the peer stopped reading; `u64::MAX` while it reads.
     blocked: AtomicU64,
     /// Milliseconds for which it may not read any more.
@@ -192,7 +238,9 @@ impl Connection {
             peer,
             phase: AtomicU8::new(Phase::Idle as u8),
             since: AtomicU64::new(0),
-            heard: AtomicU64::new(0),
+            fed: AtomicU64::new(0),
+            starved: AtomicBool::new(false),
+            behind: AtomicU64::new(0),
             blocked: AtomicU64::new(u64::MAX),
             patience: AtomicU64::new(millis(BLOCKED_TIME_MAX)),
             unsent: AtomicU64::new(0),
@@ -217,16 +265,33 @@ impl Connection {
     }
 
     pub(crate) fn enter(&self, phase: Phase) {
+        let now = self.now();
         self.phase.store(phase as u8, Relaxed);
-        self.since.store(self.now(), Relaxed);
+        self.since.store(now, Relaxed);
+        self.fed.store(now, Relaxed);
+        self.starved.store(false, Relaxed);
+        self.behind.store(0, Relaxed);
     }
 
     /// Something came.
     pub(crate) fn read(&self) {
-        self.heard.store(self.now(), Relaxed);
         if self.phase() == Phase::Idle {
             self.enter(Phase::Head);
         }
+    }
+
+    /// More of the body is wanted and has not come.
+    pub(crate) fn starved(&self) {
+        self.starved.store(true, Relaxed);
+    }
+
+    /// So many bytes of the body came. The time that we took to ask for them counts, too: who sends fast has sent more
+    /// meanwhile, and who drips has not.
+    pub(crate) fn fed(&self, bytes: u64) {
+        let now = self.now();
+        let waited = now.saturating_sub(self.fed.swap(now, Relaxed));
+        self.behind.store(behind(self.behind.load(Relaxed), waited, bytes), Relaxed);
+        self.starved.store(false, Relaxed);
     }
 
     /// The peer takes no more for now.
@@ -247,14 +312,18 @@ impl Connection {
         let ago = |then: u64| Duration::from_millis(now.saturating_sub(then));
         let since = ago(self.since.load(Relaxed));
         let waits = match self.phase() {
-            _ if blocked != u64::MAX => Some((Waits::Reader, ago(blocked))),
+            // What it has used up of its patience, so that a reader that drips is behind, too.
+            _ if blocked != u64::MAX => Some((Waits::Reader, BLOCKED_TIME_MAX.saturating_sub(self.patience_left()))),
             Phase::Idle if self.requests.load(Relaxed) == 0 => Some((Waits::First, since)),
             Phase::Idle => Some((Waits::Next, since)),
             Phase::Head => Some((Waits::Head, since)),
-            Phase::Body => Some((Waits::Body, since.min(ago(self.heard.load(Relaxed))))),
+            Phase::Body => {
+                let waited = if self.starved.load(Relaxed) { now.saturating_sub(self.fed.load(Relaxed)) } else { 0 };
+                Some((Waits::Body, Duration::from_micros(behind(self.behind.load(Relaxed), waited, 0))))
+            }
             Phase::Work => None,
         };
-        Facts { waits, trusted: self.trusted.load(Relaxed), peer: machine(self.peer) }
+        Facts { waits, lasts: since, trusted: self.trusted.load(Relaxed), peer: machine(self.peer) }
     }
 
     /// Returns when this connection is to be closed.
@@ -347,7 +416,7 @@ impl Places {
         let mut all = self.lock();
         let facts = all.iter().enumerate().filter(|(_, connection)| !Arc::ptr_eq(connection, newcomer));
         let facts = facts.map(|(at, connection)| (at, connection.facts()));
-        let busy = |facts: &Facts| matches!(facts.waits, Some((Waits::Body | Waits::Reader, _)) if !facts.trusted);
+        let busy = |facts: &Facts| facts.is_busy() && !facts.trusted;
         let (places, facts): (Vec<usize>, Vec<Facts>) = facts.filter(|(_, facts)| busy(facts)).unzip();
         match gives_way(&facts) {
             Some(at) => {
@@ -474,10 +543,10 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn facts(waits: Waits, seconds: u64) -> Facts {
-        Facts { waits: Some((waits, Duration::from_secs(seconds))), trusted: false, peer: HERE }
+        Facts { waits: Some((waits, Duration::from_secs(seconds))), lasts: WAITED_MIN, trusted: false, peer: HERE }
     }
 
-    const WORKS: Facts = Facts { waits: None, trusted: false, peer: HERE };
+    const WORKS: Facts = Facts { waits: None, lasts: Duration::from_secs(3_600), trusted: false, peer: HERE };
 
     #[test]
     fn the_longest_idle_or_slowest_head_gives_way_and_what_works_never_does() {
@@ -491,6 +560,53 @@ mod tests {
         let busy = [WORKS, facts(Waits::Body, 2), facts(Waits::Reader, 7)];
         assert_eq!(gives_way(&busy), Some(2));
         assert_eq!(gives_way(&[WORKS, facts(Waits::Body, 0)]), None, "a body on its way is not slow");
+    }
+
+    #[test]
+    fn a_body_or_a_reader_that_is_fast_gives_way_once_it_lasts_when_nobody_is_behind() {
+        let lasts = |seconds: u64| Facts { lasts: Duration::from_secs(seconds), ..facts(Waits::Body, 0) };
+        assert_eq!(gives_way(&[lasts(40), facts(Waits::Body, 1), lasts(50)]), Some(1), "who is behind goes first");
+        assert_eq!(gives_way(&[lasts(40), WORKS, lasts(50), lasts(29)]), Some(2), "then what lasts the longest");
+        assert_eq!(gives_way(&[lasts(29), WORKS]), None);
+        assert_eq!(gives_way(&[Facts { trusted: true, ..lasts(50) }]), None, "who has shown the token may last");
+    }
+
+    #[test]
+    fn a_body_that_trickles_falls_behind_and_one_that_flows_does_not() {
+        // So many bytes every 150 ms, for three seconds.
+        let after = |bytes: u64| Duration::from_micros((0..20).fold(0, |before, _| behind(before, 150, bytes)));
+        assert!(after(1) >= 2 * WAITED_MIN && after(8) >= 2 * WAITED_MIN, "a line now and then");
+        assert!(after(600) >= WAITED_MIN, "4,000 bytes a second");
+        assert_eq!((after(2_000), after(64 << 10)), (Duration::ZERO, Duration::ZERO));
+        let burst = (0..10_000).fold(0, |before, piece| behind(before, u64::from(piece % 100 == 0), 100));
+        assert_eq!(burst, 0, "a megabyte in small pieces");
+    }
+
+    #[test]
+    fn a_body_is_behind_only_as_far_as_it_is_waited_for() {
+        let ago = Instant::now().checked_sub(Duration::from_secs(60)).expect("the machine runs longer");
+        let connection = Connection { begun: ago, ..Connection::new(HERE) };
+        let waited = || connection.facts().waits.map(|(waits, waited)| (waits, waited.as_secs()));
+        connection.enter(Phase::Body);
+        connection.fed.store(0, Relaxed);
+        assert_eq!(waited(), Some((Waits::Body, 0)), "nobody has asked for more of it");
+        connection.starved();
+        assert_eq!(waited(), Some((Waits::Body, 60)));
+        connection.fed(1);
+        assert_eq!(waited().map(|(_, seconds)| seconds / 10), Some(5), "a byte is next to nothing");
+        connection.fed(1 << 20);
+        assert_eq!(waited(), Some((Waits::Body, 0)), "it has made up for it");
+    }
+
+    #[test]
+    fn a_reader_that_drips_is_behind() {
+        let places = Arc::new(Places::default());
+        let seat = places.take(HERE).expect("a place");
+        seat.connection.patience.store(4_000, Relaxed);
+        places.wrote(&seat.connection, 1);
+        seat.connection.blocked();
+        let (waits, waited) = seat.connection.facts().waits.expect("it does not read");
+        assert!(waits == Waits::Reader && waited >= Duration::from_millis(5_900), "{waited:?}");
     }
 
     #[test]

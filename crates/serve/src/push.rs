@@ -22,7 +22,7 @@ use axum::{
 };
 use bytes::BytesMut;
 use futures::future::poll_immediate;
-use lakehead_engine::{BODY_BYTES_MAX, Error, Pushed, Pushing, is_lines};
+use lakehead_engine::{BODY_BYTES_MAX, Error, KEY_BYTES_MAX, Pushed, Pushing, is_lines};
 use lakehead_model::ByteSize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -54,7 +54,7 @@ pub(crate) async fn post(
     body: Body,
 ) -> Result<Response, Refusal> {
     let content_type = text(&headers, &header::CONTENT_TYPE);
-    let key = text(&headers, &IDEMPOTENCY_KEY);
+    let key = key(&headers)?;
     if announced(&headers).is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
         return Err(refused(&Error::BodyTooLarge { limit: ByteSize(BODY_BYTES_MAX as u64) }));
     }
@@ -83,6 +83,17 @@ pub(crate) async fn post(
     }
     let pushed = app.engine.push(&name, came.freeze(), content_type, key).await.map_err(|error| refused(&error))?;
     Ok((status(&pushed), Json(document(&pushed))).into_response())
+}
+
+/// The key of a push. One that cannot be taken is refused: its sender relies on it.
+fn key(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    if keys.next().is_some() {
+        let error = "a push has one Idempotency-Key, not several; send one for the whole body";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, error));
+    }
+    key.to_str().map(Some).map_err(|_| refused(&Error::BadKey { limit: KEY_BYTES_MAX }))
 }
 
 /// The length that was announced, before it is decoded.

@@ -2,11 +2,15 @@
 
 use axum::{
     Json,
+    extract::rejection::QueryRejection,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use lakehead_model::Kind;
+use lakehead_model::{Kind, hint::instead};
 use serde_json::json;
+
+/// How much of a name that is not known is repeated: more than the longest there can be.
+const NAME_CHARS_MAX: usize = 80;
 
 /// A refused request.
 #[derive(Debug)]
@@ -21,6 +25,13 @@ impl Refusal {
         Self { status, error: error.into(), header: None }
     }
 
+    /// There is no `what` of this name; says what there is.
+    pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let name: String = name.chars().take(NAME_CHARS_MAX).collect();
+        let known = instead(&name, known);
+        Self::new(StatusCode::NOT_FOUND, format!("there is no {what} {name:?}; {known}"))
+    }
+
     /// Asks the caller to come again after this many seconds.
     pub(crate) fn busy(error: impl Into<String>, seconds: u32) -> Self {
         Self {
@@ -32,6 +43,12 @@ impl Refusal {
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.header = Some((name, value));
         self
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, rejection.body_text())
     }
 }
 

@@ -2,6 +2,13 @@
 
 use std::fmt::Write;
 
+use crate::{
+    arriving::{BYTES_PER_SECOND_MIN, PATIENCE_MAX},
+    body::BODY_TIME_MAX,
+    listen::HEAD_BYTES_MAX,
+    places::{CONNECTIONS_MAX, HEAD_TIME_MAX},
+};
+
 /// One route and method.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
@@ -25,14 +32,18 @@ pub struct Route {
 const EVERYWHERE: &[(u16, &str)] = &[
     (
         401,
-        "the pipeline has a token, and none or another one was given: `Authorization: Bearer TOKEN`, or the cookie of the sign-in page",
+        "the pipeline has a token, and a request from another machine brings none, or one from anywhere brings another as `Authorization: Bearer TOKEN`",
     ),
     (403, "a page of another origin asks"),
     (404, "nothing is served there, or there is no stream or view of this name; the answer names what there is"),
     (405, "the path does not take this method"),
     (408, "the body did not come in time"),
     (413, "the body is too large"),
-    (421, "the Host header names no address of this process; only where no token is set"),
+    (
+        421,
+        "a request from this machine that does not bring the token has a `Host` that is neither an IP address nor `localhost`",
+    ),
+    (431, "the head is too long; without a body, since the HTTP library answers before Lakehead sees the request"),
     (503, "it stops, or has no room at this moment; `Retry-After` says when to ask again"),
 ];
 
@@ -49,19 +60,22 @@ pub const ROUTES: &[Route] = &[
                 "`application/json` for one document or an array of them; `application/x-ndjson` for one on each line. Without it the body tells",
             ),
             ("`Content-Encoding`", "`gzip`, `deflate` or `zstd`; the limits are those of what the body becomes"),
-            ("`Idempotency-Key`", "a push that is repeated with the same key is kept once"),
+            (
+                "`Idempotency-Key`",
+                "1 to 128 printable ASCII characters without spaces, in one header: a push that is repeated with the same key is kept once ([push](../push.md))",
+            ),
         ],
         body: "JSON: a document, an array of documents, or a document on each line",
         answers: &[
             (
                 201,
-                "every event is committed: `{\"accepted\": 2, \"first_offset\": 17}`; with `\"repeated\": true` it was so before",
+                "every event is committed: `{\"accepted\": 2, \"first_offset\": 17}`; with `\"repeated\": true` it was so before; `\"without_event_time\": {\"count\": 1, \"reason\": …}` tells those that have no event time where the stream wants one",
             ),
             (
                 207,
-                "some are committed; `rejected` counts the others, `invalid` has the first 100 with their reasons, the stream `rejects` the first 1,000",
+                "some are committed, as in 201; `rejected` counts the others, `invalid` has the first 100 with their reasons, the stream `rejects` the first 1,000",
             ),
-            (400, "none is committed, with the reasons"),
+            (400, "none is committed, with the reasons; or the `Idempotency-Key` is none, or there are several"),
             (409, "a push with this key is being written"),
             (415, "the `Content-Encoding` is none of those"),
             (507, "the disk is full; nothing of the body was kept"),
@@ -101,9 +115,12 @@ pub const ROUTES: &[Route] = &[
         method: "GET",
         path: "/v1/live",
         what: "The same, pushed once a second, with the rows of the dashboard's panels that somebody sees.",
-        parameters: &[("`?see=`", "panels, with commas between them, as in `view:orders,stream:events`")],
+        parameters: &[(
+            "`?see=`",
+            "names of panels as `panels` lists them, with commas between them: `view:orders,stream:events`, or its own name of one of the pipeline file",
+        )],
         body: "",
-        answers: &[(200, "Server-Sent Events without an end")],
+        answers: &[(200, "Server-Sent Events without an end"), (404, "there is no panel of such a name")],
         limits: "64 listeners",
     },
     Route {
@@ -111,7 +128,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/live/{client}",
         what: "Tells which panels a listener of `/v1/live` sees from now on ([the dashboard](../dashboard.md)).",
         parameters: &[("`{client}`", "its number, which `hello` has told it")],
-        body: "a JSON array of panels' names",
+        body: "a JSON array of panels' names; one that is not known, or no longer, is passed over",
         answers: &[(204, "it is so now"), (404, "there is no such listener")],
         limits: "",
     },
@@ -138,8 +155,13 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/verify",
         what: "Counts everything again, now ([the audit](../verify.md)).",
         parameters: &[],
-        body: "a JSON object with `stream`, `view` or `since`, each of which narrows it; empty for everything",
-        answers: &[(200, "the report as JSON"), (503, "another one is under way")],
+        body: "a JSON object, each key of which narrows it: `stream` and `view` are names, `since` is RFC 3339 text with a zone, as in `\"2026-11-24T00:00:00Z\"` (or a number: microseconds since 1970); empty for everything",
+        answers: &[
+            (200, "the report as JSON"),
+            (400, "the body is no such object"),
+            (404, "there is no such stream or view"),
+            (503, "another one is under way"),
+        ],
         limits: "one at a time; 4 KiB of body",
     },
     Route {
@@ -160,10 +182,10 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/views/{name}/explain",
         what: "The raw events behind rows of a view ([views](../views.md)).",
         parameters: &[("`{name}`", "the view")],
-        body: "a JSON object: `where` is a condition in SQL, `rows` and `events` are how many are shown; empty for the first rows",
+        body: "a JSON object: `where` is a condition in SQL, `rows` and `events` are whole numbers, how many are shown; empty for the first rows",
         answers: &[
             (200, "the rows, the events of each, and whether they give it again"),
-            (400, "the condition is wrong"),
+            (400, "the condition is wrong, or the body is no such object"),
         ],
         limits: "64 KiB of body; as a query in time and memory",
     },
@@ -183,7 +205,7 @@ pub const ROUTES: &[Route] = &[
             (200, "JSON lines; `Lakehead-Position` says where to go on, `Lakehead-Reset` that it begins anew"),
             (400, "the position is none"),
         ],
-        limits: "",
+        limits: "4 at once, 32 more wait for 10 s, then 503",
     },
     Route {
         method: "GET",
@@ -284,11 +306,24 @@ pub const ROUTES: &[Route] = &[
 /// The page.
 #[must_use]
 pub fn page() -> String {
-    let mut text = String::from(
+    let mut text = format!(
         "# HTTP\n\nMade of the code by `lakehead reference http`; a test fails when it is stale or a route is missing.\n\n\
-         Lakehead listens on `listen` (127.0.0.1:8080). Where the pipeline has a token, every request but a page's files \
-         brings it: `Authorization: Bearer TOKEN`. Every refusal is a JSON object whose `error` says what to do. At most 256 \
-         connections are open at once; a head has 32 KiB and 15 s, a body 30 s.\n\n| status | anywhere |\n|---:|---|\n",
+         Lakehead listens on `listen` (127.0.0.1:8080). Every refusal is a JSON object whose `error` says what to do, but the \
+         sign-in page, and what is answered to a head that is too long or is not HTTP: that has no body.\n\n\
+         Where the pipeline has a token, every request from another machine brings it, those for the dashboard's files too: \
+         `Authorization: Bearer TOKEN`, or the cookie that `POST /sign-in` sets; `GET /` answers 401 with the form for it. A \
+         request straight from this machine, over loopback and with neither `X-Forwarded-For` nor `Forwarded`, needs no token. \
+         So a reverse proxy on this machine must set one of these headers: else everyone who reaches it passes. A bearer \
+         token that is wrong is refused from anywhere.\n\n\
+         At most {CONNECTIONS_MAX} connections are open at once. A head has {} s from its first byte, after which the \
+         connection is closed without an answer, and {} KiB; a longer one may be answered 431. The body of a push or an \
+         import may keep Lakehead waiting for {} s, earned back at {} KiB/s; any other body has {} s.\n\n\
+         | status | anywhere |\n|---:|---|\n",
+        HEAD_TIME_MAX.as_secs(),
+        HEAD_BYTES_MAX >> 10,
+        PATIENCE_MAX.as_secs(),
+        BYTES_PER_SECOND_MIN >> 10,
+        BODY_TIME_MAX.as_secs(),
     );
     for (status, what) in EVERYWHERE {
         let _ = writeln!(text, "| {status} | {what} |");

@@ -8,23 +8,22 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bytes::BytesMut;
+use futures::Stream;
 use lakehead_engine::sql::{self, Answering, Form, SQL_BYTES_MAX};
 use lakehead_model::Kind;
 
 use crate::{
+    answer,
     app::App,
     body::{self, BODY_TIME_MAX},
     refusal::{Refusal, status_of},
 };
 
-/// What small answers have at most: they go out at once, with their length.
-const AT_ONCE_BYTES_MAX: usize = 64 << 10;
 /// When a client that was sent away may come again, in seconds.
 const AGAIN_AFTER: u32 = 5;
 /// Set to `true` when the answer has more rows than the limit lets through.
@@ -50,11 +49,11 @@ pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: 
         Refusal::new(StatusCode::BAD_REQUEST, format!("the query is not UTF-8 from byte {}", error.valid_up_to()))
     })?;
     if sql.trim().is_empty() {
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, "the body is empty; send one SQL query as text"));
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "the statement is empty; send one SQL query as text"));
     }
     let answering = app.sql.answer(sql, form).await.map_err(refused)?;
     let (truncated, warnings) = (answering.head.truncated, answering.head.warnings.clone());
-    let body = body_of(answering).await.map_err(refused)?;
+    let body = answer::body(pieces(answering)).await.map_err(refused)?;
     let mut response = ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response();
     if truncated {
         response.headers_mut().insert(TRUNCATED, HeaderValue::from_static("true"));
@@ -70,25 +69,15 @@ pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: 
     Ok(response)
 }
 
-/// The answer's bytes: all of them when they are few, else as they come.
-async fn body_of(mut answering: Answering) -> Result<Body, sql::Error> {
-    let mut first = BytesMut::new();
-    while first.len() <= AT_ONCE_BYTES_MAX {
-        match answering.next().await {
-            Some(piece) => first.extend_from_slice(&piece?),
-            None => return Ok(Body::from(first.freeze())),
-        }
-    }
-    let rest = futures::stream::unfold(Some(answering), |answering| async {
+/// The answer's bytes as they come. After an error there is nothing: the connection ends there.
+fn pieces(answering: Answering) -> impl Stream<Item = Result<Bytes, sql::Error>> + Send + 'static {
+    futures::stream::unfold(Some(answering), |answering| async {
         let mut answering = answering?;
-        // After an error there is nothing: the connection ends there.
         match answering.next().await? {
             Ok(piece) => Some((Ok(piece), Some(answering))),
             Err(error) => Some((Err(error), None)),
         }
-    });
-    let first = futures::stream::once(async { Ok(first.freeze()) });
-    Ok(Body::from_stream(futures::StreamExt::chain(first, rest)))
+    })
 }
 
 /// How a query's error is told.

@@ -8,10 +8,13 @@ use std::sync::Arc;
 
 use axum::{Json, body::Body, extract::State, http::StatusCode};
 use lakehead_engine::audit::{Report, Scope};
+use lakehead_model::{Name, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     app::App,
-    body::{self, BODY_TIME_MAX},
+    body::{self, BODY_TIME_MAX, Key},
     refusal::{Refusal, status_of},
 };
 
@@ -21,17 +24,56 @@ const SCOPE_BYTES_MAX: usize = 4 << 10;
 /// After how many seconds a caller may ask again who came while another audit ran.
 const BUSY_SECONDS: u32 = 10;
 
+const KEYS: [Key; 3] = [
+    Key { name: "stream", holds: "the name of a stream", is_such: Value::is_string },
+    Key { name: "view", holds: "the name of a view", is_such: Value::is_string },
+    Key {
+        name: "since",
+        holds: "a time with its zone, as in \"2026-11-24T00:00:00Z\"",
+        is_such: |since| since.is_string() || since.is_i64(),
+    },
+];
+
+/// What is asked for.
+#[derive(Deserialize)]
+struct Asked {
+    stream: Option<Name>,
+    view: Option<Name>,
+    since: Option<Since>,
+}
+
+/// A time as people write it, or as `lakehead verify` sends it: microseconds since 1970.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Since {
+    Text(String),
+    Micros(Timestamp),
+}
+
+impl Since {
+    fn read(self) -> Result<Timestamp, Refusal> {
+        match self {
+            Self::Micros(time) => Ok(time),
+            Self::Text(text) => text.parse::<Timestamp>().map_err(|error| {
+                let what = format!("`since` is no time: {error}; write one as in \"2026-11-24T00:00:00Z\"");
+                Refusal::new(StatusCode::BAD_REQUEST, what)
+            }),
+        }
+    }
+}
+
 /// `POST /v1/verify`
 pub(crate) async fn post(State(app): State<Arc<App>>, body: Body) -> Result<Json<Report>, Refusal> {
     let body = body::read(body, SCOPE_BYTES_MAX, BODY_TIME_MAX).await?;
-    let scope: Scope = if body.trim_ascii().is_empty() {
-        Scope::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| {
-            let what = format!("this is no scope of an audit: {error}; send {{}} for everything");
-            Refusal::new(StatusCode::BAD_REQUEST, what)
-        })?
-    };
+    let Asked { stream, view, since } = body::object(&body, &KEYS)?;
+    let status = app.engine.status();
+    if let Some(name) = stream.as_ref().filter(|name| !status.streams.contains_key(*name)) {
+        return Err(Refusal::unknown("stream", name.as_str(), status.streams.keys().map(Name::as_str)));
+    }
+    if let Some(name) = view.as_ref().filter(|name| !status.views.contains_key(*name)) {
+        return Err(Refusal::unknown("view", name.as_str(), status.views.keys().map(Name::as_str)));
+    }
+    let scope = Scope { stream, view, since: since.map(Since::read).transpose()? };
     let Ok(_turn) = app.audits.try_acquire() else {
         return Err(Refusal::busy("another audit is under way; ask again when it is done", BUSY_SECONDS));
     };

@@ -14,18 +14,19 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use lakehead_model::Name;
-use lakehead_query::{Position, Question, ViewHandle, format, format::Format};
+use lakehead_query::{Position, Question, ViewHandle, format};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
+    answer,
     app::App,
-    body::{self, BODY_TIME_MAX},
+    body::{self, BODY_TIME_MAX, Key},
     refusal::{Refusal, status_of},
     sql,
 };
@@ -33,8 +34,20 @@ use crate::{
 /// Room for a question: a condition as long as a query may be, and two numbers.
 const QUESTION_BYTES_MAX: usize = 64 << 10;
 
+const KEYS: [Key; 3] = [
+    Key { name: "where", holds: "a condition in SQL over the view's columns", is_such: Value::is_string },
+    Key { name: "rows", holds: "a whole number", is_such: Value::is_u64 },
+    Key { name: "events", holds: "a whole number", is_such: Value::is_u64 },
+];
+
 /// How many of these are answered at once; more wait. Each may take a core, and the stream needs the machine too.
 pub(crate) const QUERIES_MAX: usize = 4;
+
+/// How much of changes is written at once. What a client has not taken yet is not more than this and some rows.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// When one for whom there was no turn may come again, in seconds.
+const AGAIN_AFTER: u32 = 5;
 
 /// Where to go on from, in the answer.
 const POSITION: HeaderName = HeaderName::from_static("lakehead-position");
@@ -45,9 +58,8 @@ const RESET: HeaderName = HeaderName::from_static("lakehead-reset");
 fn named(app: &App, name: &str) -> Result<(Name, ViewHandle), Refusal> {
     let found = Name::new(name).ok().and_then(|name| app.engine.lake().view(&name).map(|view| (name, view)));
     found.ok_or_else(|| {
-        let known = app.engine.lake().views().iter().map(|view| view.name().to_string()).collect::<Vec<_>>().join(", ");
-        let name: String = name.chars().take(80).collect();
-        Refusal::new(StatusCode::NOT_FOUND, format!("there is no view {name:?}; there are: {known}"))
+        let views = app.engine.lake().views();
+        Refusal::unknown("view", name, views.iter().map(|view| view.name().as_str()))
     })
 }
 
@@ -63,14 +75,7 @@ pub(crate) async fn explain(
 ) -> Result<Response, Refusal> {
     let (name, _) = named(&app, &name)?;
     let body = body::read(body, QUESTION_BYTES_MAX, BODY_TIME_MAX).await?;
-    let question: Question = if body.trim_ascii().is_empty() {
-        Question::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| {
-            let what = format!("this is no question: {error}; send {{\"where\": \"wiki = 'enwiki'\"}}, or {{}}");
-            Refusal::new(StatusCode::BAD_REQUEST, what)
-        })?
-    };
+    let question: Question = body::object(&body, &KEYS)?;
     let _turn = app.queries.acquire().await;
     let explanation = app.sql.explain(&name, &question).await.map_err(sql::refused)?;
     Ok(Json(explanation).into_response())
@@ -87,21 +92,24 @@ pub(crate) struct Asked {
 pub(crate) async fn changes(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    Query(asked): Query<Asked>,
+    asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Refusal> {
+    let Query(asked) = asked?;
     let (_, view) = named(&app, &name)?;
     let after: Option<Position> = asked
         .after
         .map(|after| after.parse())
         .transpose()
         .map_err(|what: String| Refusal::new(StatusCode::BAD_REQUEST, what))?;
-    let _turn = app.queries.acquire().await;
+    let turn = app.changes.take().await.ok_or_else(|| {
+        Refusal::busy("others read the changes of views, and there was no turn in time; ask again", AGAIN_AFTER)
+    })?;
     let changes = view.changes(after).await.map_err(refused)?;
     let (position, is_reset) = (changes.position.to_string(), changes.is_reset);
-    let mut written = Vec::new();
-    format::write(&changes.answer, Format::Ndjson, &mut written).map_err(refused)?;
+    let pieces = turn.write(Box::new(format::lines(changes.rows, PIECE_BYTES)));
+    let body = answer::body(pieces).await.map_err(refused)?;
     let mut response =
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))], written).into_response();
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))], body).into_response();
     if let Ok(position) = HeaderValue::from_str(&position) {
         response.headers_mut().insert(POSITION, position);
     }

@@ -203,6 +203,17 @@ async fn a_repeated_key_keeps_nothing_twice() {
     let again = push().await;
     assert_eq!((again.status, again.json()["repeated"].clone()), (201, json!(true)));
     assert_eq!(served.engine.status().streams[&name("recentchange")].events, 1);
+    let long = "k".repeat(lakehead_engine::KEY_BYTES_MAX + 1);
+    for wrong in ["", "two words", "café", "№1", &long] {
+        let refused = served.ask("POST", path, &[("Idempotency-Key", wrong)], b"{}").await;
+        assert_eq!(refused.status, 400, "{wrong:?}: {}", refused.text());
+        let error = refused.json()["error"].as_str().expect("text").to_owned();
+        assert!(error.contains("printable ASCII"), "{wrong:?}: {error}");
+    }
+    let two = served.ask("POST", path, &[("Idempotency-Key", "a"), ("Idempotency-Key", "b")], b"{}").await;
+    assert_eq!(two.status, 400, "{}", two.text());
+    assert!(two.json()["error"].as_str().expect("text").contains("one Idempotency-Key"), "{}", two.text());
+    assert_eq!(served.engine.status().streams[&name("recentchange")].events, 1, "nothing of these is kept");
     served.stop().await;
 }
 
@@ -253,6 +264,10 @@ async fn every_refusal_is_json_and_every_answer_carries_the_security_headers() {
     assert_eq!((rebound.status, rebound.json()["error"].is_string()), (421, true));
     let foreign = served.ask("POST", "/v1/sql", &[("Origin", "http://evil.example")], b"SELECT 1").await;
     assert_eq!((foreign.status, foreign.json()["error"].is_string()), (403, true));
+    for path in ["/v1/views/%ff/changes", "/assets/%ff/app.js"] {
+        let unreadable = served.get(path).await;
+        assert_eq!((unreadable.status, unreadable.json()["error"].is_string()), (400, true), "{path}");
+    }
     for answer in [missing, wrong, rebound, foreign, served.get("/").await, served.get("/metrics").await] {
         let policy = answer.header("content-security-policy").expect("a policy");
         assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self';"), "{policy}");
@@ -298,6 +313,19 @@ async fn another_machine_needs_the_token_and_a_browser_there_gets_a_form() {
     let bearer = format!("Bearer {TOKEN}");
     let let_in = served.ask("GET", "/v1/status", &[far, ("Authorization", &bearer)], b"").await;
     assert_eq!(let_in.status, 200);
+    // This machine needs none; who offers a wrong one is told all the same, but for a cookie of another day.
+    for (header, status) in [
+        (("Authorization", "Bearer of bad news"), 401),
+        (("Authorization", "Bearer"), 401),
+        (("Authorization", bearer.as_str()), 200),
+        (("Cookie", "lakehead_token=00"), 200),
+    ] {
+        let answer = served.ask("GET", "/v1/status", &[header], b"").await;
+        assert_eq!(answer.status, status, "{header:?}: {}", answer.text());
+    }
+    let page = served.get("/").await.text();
+    let icon = page.split('"').find(|part| part.ends_with("/icon.svg")).expect("an icon");
+    assert_eq!(served.ask("GET", icon, &[far], b"").await.status, 401, "the dashboard's files are no exception");
     let form = served.ask("GET", "/", &[far], b"").await;
     assert!(form.status == 401 && form.text().contains("<form"), "{}", form.text());
     assert!(!form.text().contains("not the token"), "nobody has offered one yet");
@@ -360,6 +388,33 @@ async fn the_status_and_the_panels_are_pushed_and_the_stream_ends_with_the_serve
     assert_eq!(panel["rows"][0], json!({"x": "2027-01-15T08:00:00Z", "k": 1, "s": "vedit", "v0": 1.0}));
     let ended = async { while next().await.is_some() {} };
     tokio::join!(served.stop(), ended);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_panel_that_is_not_there_is_told_which_there_are() {
+    let served = Served::start().await;
+    let refused = served.get("/v1/live?see=stream:recentchange,view:events_per_typ").await;
+    assert_eq!(refused.status, 404, "{}", refused.text());
+    let error = refused.json()["error"].as_str().expect("text").to_owned();
+    assert!(error.contains("view:events_per_typ\"; did you mean `view:events_per_type`?"), "{error}");
+    let unknown = served.get("/v1/views/events_per_type/changes?since=1").await;
+    assert_eq!((unknown.status, unknown.json()["error"].is_string()), (400, true), "{}", unknown.text());
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_question_about_a_view_that_is_none_is_told_in_plain_words() {
+    let served = Served::start().await;
+    let ask = async |view: &str, body: &[u8]| {
+        let answer = served.ask("POST", &format!("/v1/views/{view}/explain"), &[], body).await;
+        (answer.status, answer.json()["error"].as_str().unwrap_or_default().to_owned())
+    };
+    let (status, error) = ask("events_per_type", br#"{"rows": "x"}"#).await;
+    assert!(status == 400 && error.starts_with("`rows` is a whole number, not \"x\"; "), "{status} {error}");
+    let (status, error) = ask("events_per_typ", b"{}").await;
+    assert!(status == 404 && error.contains("did you mean `events_per_type`?"), "{status} {error}");
+    assert_eq!(ask("events_per_type", b"").await, (200, String::new()));
+    served.stop().await;
 }
 
 #[tokio::test]
@@ -446,11 +501,22 @@ async fn an_audit_on_demand_tells_what_it_counted_and_refuses_what_is_no_scope()
     assert_eq!(answer.json()["views"]["events_per_type"]["differences"], 0);
     let answer = ask(br#"{"view": "events_per_type"}"#).await;
     assert_eq!(answer.json()["streams"], json!({}));
-    for (body, word) in
-        [(&b"all"[..], "no scope"), (br#"{"views": "x"}"#, "unknown field"), (br#"{"view": "../x"}"#, "not a name")]
-    {
+    for since in ["\"2100-01-01T00:00:00Z\"", "4102444800000000"] {
+        let answer = ask(format!("{{\"stream\": \"recentchange\", \"since\": {since}}}").as_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["streams"]["recentchange"]["events"], 0, "{}", answer.text());
+    }
+    for (status, body, word) in [
+        (400, &b"all"[..], "not JSON"),
+        (400, br#"{"views": "x"}"#, "did you mean `view`?"),
+        (400, br#"{"view": "../x"}"#, "not a name"),
+        (400, br#"{"since": "yesterday"}"#, "2026-11-24T00:00:00Z"),
+        (400, br#"{"since": 1.5}"#, "`since` is a time"),
+        (404, br#"{"view": "nothing"}"#, "there is no view \"nothing\"; valid: events_per_type"),
+        (404, br#"{"stream": "nothing"}"#, "there is no stream \"nothing\"; valid: gaps, recentchange, rejects"),
+    ] {
         let answer = ask(body).await;
-        assert_eq!(answer.status, 400);
+        assert_eq!(answer.status, status, "{}", answer.text());
         assert!(answer.json()["error"].as_str().is_some_and(|error| error.contains(word)), "{}", answer.text());
     }
     served.stop().await;

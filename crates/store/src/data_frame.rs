@@ -1,9 +1,15 @@
 //! A block's data frame: events to one zstd frame and back, with reused contexts.
 
-use std::{fmt, io};
+use std::{fmt, io, ops::RangeInclusive};
 
 use bytes::Bytes;
-use zstd::bulk;
+use zstd::{bulk, zstd_safe::CParameter};
+
+/// The levels at which zstd looks matches up in rows of a hash table, and the binary logarithm of its entries here. It gives
+/// level 9 up to 2^22, 10 MiB; with 2^19 recorded events in frames of 4 MiB grow by 0.1 % and are compressed 1.3 times as
+/// fast (measured: 1,561,427 bytes in place of 1,559,617, 48.8 MB/s in place of 36.9, AMD EPYC, one thread).
+const ROW_LEVELS: RangeInclusive<i32> = 5..=12;
+const ROW_HASH_LOG: u32 = 19;
 
 /// Compresses payloads, each into one zstd frame with its size and a content checksum.
 pub(crate) struct Compressor(bulk::Compressor<'static>);
@@ -12,8 +18,11 @@ impl Compressor {
     /// For this zstd level.
     pub(crate) fn new(level: i32) -> io::Result<Self> {
         let mut compressor = bulk::Compressor::new(level)?;
-        compressor.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
-        compressor.set_parameter(zstd::zstd_safe::CParameter::ContentSizeFlag(true))?;
+        compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+        compressor.set_parameter(CParameter::ContentSizeFlag(true))?;
+        if ROW_LEVELS.contains(&level) {
+            compressor.set_parameter(CParameter::HashLog(ROW_HASH_LOG))?;
+        }
         Ok(Self(compressor))
     }
 
@@ -121,6 +130,17 @@ mod tests {
                 assert!(decompressor.decompress_proven(Vec::new(), &mut short, payload.len()).is_none());
             }
         }
+    }
+
+    #[test]
+    fn a_sealing_compressor_takes_little_memory() {
+        let mut compressor = Compressor::new(crate::SealOptions::default().level).expect("zstd");
+        let payload: Vec<u8> =
+            (0..150_000).flat_map(|n| format!("{{\"number\":{}}}\n", n * 7_919).into_bytes()).collect();
+        assert!(payload.len() > 2 << 20, "large enough for zstd's own table");
+        compressor.compress(&payload, &mut Vec::new()).expect("compresses");
+        let bytes = compressor.0.context_mut().sizeof();
+        assert!(bytes < 6 << 20, "{bytes} bytes");
     }
 
     #[test]

@@ -64,17 +64,17 @@ pub struct Options {
     /// A block closes at this age whatever is in it. Default 250 ms: at Wikimedia's 36 events/s that is 9 events a
     /// block and 4 syncs a second, and still live to a person.
     pub block_age_max: Span,
-    /// A block closes at this age when it holds [`Options::HURRIED_EVENTS`] events or an urgent append. Default 20 ms: long enough
-    /// to gather pushes, short against the 50 ms that an event may take from source to client.
+    /// A block closes at this age when it holds 64 events or an urgent append. Default 20 ms: long enough to gather pushes,
+    /// short against the 50 ms that an event may take from source to client.
     pub block_age_hurried: Span,
-    /// A segment ends at this many stored bytes, or with its hour. Default 256 MiB: a few hundred files for a terabyte
-    /// of raw events, each opened and walked in well under a second.
+    /// A segment ends at this many stored bytes, or with its hour; no less than `block_bytes`. Default 256 MiB: a few hundred
+    /// files for a terabyte of raw events, each opened and walked in well under a second.
     pub segment_bytes: ByteSize,
     /// How much of the stream's end is kept in memory for its readers. Default 32 MiB: ten seconds of 3,000 events/s; and
     /// never more than what came in the last 30 s. Who falls further behind reads the file.
     pub tail_bytes: ByteSize,
-    /// How many bytes may have been handed over and not be committed yet; then appends wait. Default 32 MiB: at
-    /// 500 MB/s a sync of 60 ms still never stalls the source.
+    /// How many bytes may have been handed over and not be committed yet; then appends wait. At least twice `block_bytes`.
+    /// Default 32 MiB: at 500 MB/s a sync of 60 ms still never stalls the source.
     pub queue_bytes: ByteSize,
     /// When a block counts as kept. Default `always`.
     pub sync: Sync,
@@ -128,7 +128,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// From this many events on a block is hurried: they compress well enough together not to wait for more.
+    /// From this many events on a block is hurried: they compress well enough together not to wait for more. The words of
+    /// `block_age_hurried` are for people and say the number.
     pub const HURRIED_EVENTS: usize = 64;
     /// Greatest `block_bytes`: a block is handled in memory.
     const BLOCK_BYTES_MAX: ByteSize = ByteSize::mib(256);

@@ -117,7 +117,10 @@ impl Making<'_> {
     fn run(&self, walked: Walked, pace: &mut Pace<'_>) -> Result<Option<Written>, Error> {
         let Walked { places, mut keys, cursors, raw_before } = walked;
         let mut decompressor = Decompressor::new().map_err(Error::io("decompress", self.path))?;
+        let raw_len: u64 = places.iter().map(|place| u64::from(place.raw_len)).sum();
         let (mut buffer, mut gathered) = (Vec::new(), Vec::new());
+        // Grown step by step it would end with twice as much, and hold three times as much on its way.
+        gathered.reserve_exact(raw_len.min(self.options.block_bytes.0) as usize);
         let mut writer = SealedWriter::new(self.file, self.path, self.segment.seed, self.options.level)?;
         let mut content = Running::after(0);
         let mut chain = self.segment.seed;

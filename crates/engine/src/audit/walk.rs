@@ -1,8 +1,8 @@
 //! Once over a stream's log, in order: events by minute, upstream offsets by partition, events kept twice.
 //!
-//! Memory is bounded: a number for each minute, intervals for the offsets, and the ids of the last half million events.
-//! So an event that is kept twice is found by its upstream offset wherever it is, and by its id when the copies are at
-//! most that far apart.
+//! Memory is bounded: a number for each minute, intervals for the offsets, and the ids of the last events (`ids.rs`).
+//! So an event that is kept twice is found by its upstream offset wherever it is, and by its id when the copies are not
+//! farther apart than these.
 //!
 //! Upstream offsets are looked at where a source with a cursor feeds the stream: what was pushed or imported may carry such
 //! offsets too, but nobody promised their order. Where an import ran, what came in order is taken as fetched and the rest as
@@ -11,10 +11,7 @@
 //! The same `meta.id` twice is an event kept twice where a source feeds the stream, which promises that ids are unique; where
 //! none does, the same `meta.id` in the same bytes. Of events without one nobody can tell, and the report says so.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::collections::{BTreeMap, HashMap};
 
 use lakehead_json::{Paths, Raw};
 use lakehead_model::{Kind, Offset, Timestamp};
@@ -24,13 +21,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Throttle,
+    ids::Ids,
     ledger::{Ledger, LedgerStreams},
     sequence::{Place, Sequence},
 };
 use crate::{Error, gaps, import, rejects};
-
-/// Ids that are remembered: four hours at Wikimedia's rate, in about 15 MB.
-const IDS_MAX: usize = 1 << 19;
 
 /// Differences that are told in full; more are only counted.
 const TOLD_MAX: usize = 10;
@@ -164,35 +159,6 @@ struct Count {
     doubled: u64,
 }
 
-/// The ids of the last events, as hashes.
-#[derive(Default)]
-struct Ids {
-    known: HashSet<u64>,
-    order: VecDeque<u64>,
-    /// Some were forgotten.
-    forgot: bool,
-}
-
-impl Ids {
-    /// Remembers an id, together with `what` it stands in; false when it is known.
-    fn insert(&mut self, id: &[u8], what: &[u8]) -> bool {
-        let mut hasher = DefaultHasher::new();
-        (id, what).hash(&mut hasher);
-        let id = hasher.finish();
-        if !self.known.insert(id) {
-            return false;
-        }
-        self.order.push_back(id);
-        if self.order.len() > IDS_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-            self.forgot = true;
-        }
-        true
-    }
-}
-
 /// Whether it is the log that is not as it was written, not the system that fails.
 fn is_damage(error: &lakehead_store::Error) -> bool {
     match error {
@@ -207,7 +173,7 @@ fn has_upstream(head: &Head) -> bool {
 }
 
 impl Walk {
-    pub(super) fn new(stream: &Stream, since: Option<Timestamp>) -> Self {
+    pub(super) fn new(stream: &Stream, since: Option<Timestamp>, ids: Ids) -> Self {
         let head = stream.head();
         let paths = PATHS.map(|path| path.map(str::to_owned).to_vec());
         Self {
@@ -218,7 +184,7 @@ impl Walk {
             has_upstream: has_upstream(&head),
             paths: Paths::new(&paths),
             partitions: HashMap::new(),
-            ids: Ids::default(),
+            ids,
             minutes: BTreeMap::new(),
             told: Vec::new(),
             differences: 0,
@@ -348,7 +314,7 @@ impl Walk {
         }
         // A second copy says nothing of the order, unless it stands where the next event should.
         let place = if !is_known || partition.sequence.is_next(offset) {
-            let is_new = id.is_some() && !is_known && !self.ids.forgot;
+            let is_new = id.is_some() && !is_known && !self.ids.forgot();
             partition.sequence.see(offset, is_new, self.ledger.entries(&partition.name), moment)
         } else {
             Place::Fine
@@ -516,9 +482,10 @@ impl Walk {
                 self.without_id
             ));
         }
-        if self.ids.forgot {
+        if self.ids.forgot() {
             what.push(format!(
-                "whether two with the same meta.id are more than {IDS_MAX} events apart, because only so many are remembered"
+                "whether two with the same meta.id are more than {} events apart, because only so many are remembered",
+                self.ids.reach()
             ));
         }
         what

@@ -10,13 +10,10 @@ use std::{
 };
 
 use lakehead_query::{
-    Limits,
+    Limits, STACK_BYTES,
     worker::{Channel, Frame, FrameKind, Worker},
 };
 
-/// The stack of the thread that parses and plans, which do so by recursion: deep enough for every query that a person
-/// writes. It is memory only as far as it is used.
-const STACK_BYTES: usize = 64 << 20;
 /// The stacks of the threads that run a query.
 const THREAD_STACK_BYTES: usize = 4 << 20;
 /// Threads of a worker at most: more help few queries, and other things run on the machine.

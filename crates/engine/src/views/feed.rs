@@ -19,7 +19,7 @@ use std::{
 
 use lakehead_decode::Decoder;
 use lakehead_model::{Offset, StreamSchema};
-use lakehead_query::{Digest, Round, Sieve, ViewPlan};
+use lakehead_query::{Digest, Round, STACK_BYTES, Sieve, ViewPlan};
 use lakehead_store::{Packed, Reader, Stream, Unpacker};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -103,7 +103,9 @@ impl Feed {
                 }
                 worker.run();
             };
-            threads.push(std::thread::Builder::new().name(name.clone()).spawn(run).map_err(failed)?);
+            threads.push(
+                std::thread::Builder::new().name(name.clone()).stack_size(STACK_BYTES).spawn(run).map_err(failed)?,
+            );
         }
         Ok(Self { queue, first: None, crew, halt, threads })
     }

@@ -34,7 +34,7 @@ use std::{
 };
 
 use lakehead_model::{Name, Offset, StreamSchema};
-use lakehead_query::{Lake, ViewHandle};
+use lakehead_query::{Lake, STACK_BYTES, ViewHandle};
 use lakehead_store::{Need, Stream};
 use tokio::sync::{mpsc, watch};
 
@@ -198,7 +198,7 @@ fn spawn(
         }
         runtime.block_on(work);
     };
-    std::thread::Builder::new().name(name.clone()).spawn(run).map_err(failed)
+    std::thread::Builder::new().name(name.clone()).stack_size(STACK_BYTES).spawn(run).map_err(failed)
 }
 
 /// Returns when it is time to stop.

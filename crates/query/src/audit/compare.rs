@@ -3,13 +3,13 @@
 //! Rows are told apart by their groups where all of them are shown. Where not, by everything in them that is exact, and
 //! as many as there are on one side must be on the other.
 
-use std::{collections::HashMap, fmt::Write};
+use std::{cmp::Ordering, fmt::Write};
 
 use datafusion::arrow::{
     array::{Array, AsArray, RecordBatch},
     compute::{cast, concat_batches},
     datatypes::{DataType, Float32Type, Float64Type, SchemaRef, TimestampMicrosecondType},
-    row::{RowConverter, SortField},
+    row::{RowConverter, Rows, SortField},
     util::display::{ArrayFormatter, FormatOptions},
 };
 use lakehead_model::Timestamp;
@@ -36,10 +36,13 @@ pub(crate) struct Comparison {
     window: Option<usize>,
 }
 
-/// Rows of one side, by key.
+/// Rows of one side, by key. There may be a quarter of a million, so none of them has an allocation of its own.
 pub(crate) struct Side {
     rows: RecordBatch,
-    by_key: HashMap<Box<[u8]>, Vec<usize>>,
+    /// `None` where no column is part of a key: then all rows are alike.
+    keys: Option<Rows>,
+    /// The rows in the order of their keys.
+    order: Vec<usize>,
 }
 
 /// A row that is not the same on both sides.
@@ -95,15 +98,19 @@ impl Comparison {
     /// The rows that differ, in no order.
     pub(crate) fn compare(&self, view: &Side, log: &Side) -> Result<Vec<Differing>, Error> {
         let mut differing = Vec::new();
-        let none = Vec::new();
-        for (key, in_view) in &view.by_key {
-            let in_log = log.by_key.get(key).unwrap_or(&none);
-            self.compare_alike(key, (view, in_view), (log, in_log), &mut differing)?;
-        }
-        for (key, in_log) in &log.by_key {
-            if !view.by_key.contains_key(key) {
-                self.compare_alike(key, (view, &none), (log, in_log), &mut differing)?;
-            }
+        let (mut in_view, mut in_log) = (view.alike().peekable(), log.alike().peekable());
+        loop {
+            let order = match (in_view.peek(), in_log.peek()) {
+                (Some((a, _)), Some((b, _))) => a.cmp(b),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => break,
+            };
+            let a = if order.is_le() { in_view.next() } else { None };
+            let b = if order.is_ge() { in_log.next() } else { None };
+            let ((key, a), (other, b)) = (a.unwrap_or_default(), b.unwrap_or_default());
+            let key = if order.is_le() { key } else { other };
+            self.compare_alike(key, (view, a), (log, b), &mut differing)?;
         }
         differing.sort_by(|a, b| (a.window, &a.key).cmp(&(b.window, &b.key)));
         Ok(differing)
@@ -111,8 +118,8 @@ impl Comparison {
 
     /// Whether each row of the view is one of the log's.
     pub(crate) fn is_among(&self, view: &Side, log: &Side) -> bool {
-        view.by_key.iter().all(|(key, in_view)| {
-            let in_log = log.by_key.get(key).map_or(&[][..], Vec::as_slice);
+        view.alike().all(|(key, in_view)| {
+            let in_log = log.rows_of(key);
             in_view
                 .iter()
                 .all(|a| in_log.iter().any(|b| self.is_same_in(&self.values, (view, *a), (log, *b), FLOAT_TOLERANCE)))
@@ -265,19 +272,33 @@ impl Side {
         }
         let rows = concat_batches(schema, &brought)?;
         let fields = comparison.keys.iter().map(|column| SortField::new(schema.field(*column).data_type().clone()));
-        let mut by_key: HashMap<Box<[u8]>, Vec<usize>> = HashMap::with_capacity(rows.num_rows());
+        let mut order: Vec<usize> = (0..rows.num_rows()).collect();
         if comparison.keys.is_empty() {
-            by_key.insert(Box::default(), (0..rows.num_rows()).collect());
-            return Ok(Self { rows, by_key });
+            return Ok(Self { rows, keys: None, order });
         }
-        let converter = RowConverter::new(fields.collect())?;
         let columns: Vec<_> =
             comparison.keys.iter().map(|column| std::sync::Arc::clone(rows.column(*column))).collect();
-        let keys = converter.convert_columns(&columns)?;
-        for (row, key) in keys.iter().enumerate() {
-            by_key.entry(key.as_ref().into()).or_default().push(row);
-        }
-        Ok(Self { rows, by_key })
+        let keys = RowConverter::new(fields.collect())?.convert_columns(&columns)?;
+        // Stable: rows of one key stay as they came.
+        order.sort_by(|a, b| keys.row(*a).cmp(&keys.row(*b)));
+        Ok(Self { rows, keys: Some(keys), order })
+    }
+
+    fn key(&self, row: usize) -> &[u8] {
+        self.keys.as_ref().map_or(&[], |keys| keys.row(row).data())
+    }
+
+    /// Each key and its rows, in order.
+    fn alike(&self) -> impl Iterator<Item = (&[u8], &[usize])> {
+        let chunks = self.order.chunk_by(|a, b| self.key(*a) == self.key(*b));
+        chunks.map(|rows| (rows.first().map_or(&[][..], |row| self.key(*row)), rows))
+    }
+
+    /// The rows of this key.
+    fn rows_of(&self, key: &[u8]) -> &[usize] {
+        let start = self.order.partition_point(|row| self.key(*row) < key);
+        let end = self.order.partition_point(|row| self.key(*row) <= key);
+        self.order.get(start..end).unwrap_or(&[])
     }
 }
 

@@ -18,8 +18,9 @@ use lakehead_planning::Walk;
 use super::{arithmetic, plain};
 use crate::functions;
 
-/// Functions that have an answer for every value of every type that they take.
-const SURE: [&str; 57] = [
+/// Functions that have an answer for every value of every type that they take, and whose answer is not much larger than that
+/// ([`sized`](super::sized)).
+const SURE: [&str; 53] = [
     plain::NAME,
     EVALUATES,
     functions::HOP,
@@ -31,8 +32,6 @@ const SURE: [&str; 57] = [
     "char_length",
     "character_length",
     "coalesce",
-    "concat",
-    "concat_ws",
     "contains",
     "cos",
     "date_part",
@@ -63,13 +62,11 @@ const SURE: [&str; 57] = [
     "nvl",
     "nvl2",
     "octet_length",
-    "replace",
     "reverse",
     "rtrim",
     "signum",
     "sin",
     "starts_with",
-    "string_to_array",
     "strpos",
     "struct",
     "tan",
@@ -80,16 +77,8 @@ const SURE: [&str; 57] = [
 ];
 
 /// The same where all that stands behind the first argument is a constant, which planning or the first row shows to be wrong.
-const SURE_WITH_CONSTANTS: [&str; 8] = [
-    "date_trunc",
-    "regexp_count",
-    "regexp_instr",
-    "regexp_like",
-    "regexp_match",
-    "regexp_replace",
-    "split_part",
-    "translate",
-];
+const SURE_WITH_CONSTANTS: [&str; 6] =
+    ["date_trunc", "regexp_count", "regexp_instr", "regexp_like", "split_part", "translate"];
 
 /// Whether `expression`, over rows of `schema`, may fail on one.
 pub(super) fn is_fallible(expression: &Expr, schema: &dyn ExprSchema) -> bool {
@@ -107,6 +96,7 @@ fn fails(part: &Expr, schema: &dyn ExprSchema) -> bool {
             Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch => {
                 !matches!(binary.right.as_ref(), Expr::Literal(..))
             }
+            Operator::StringConcat => true,
             _ => false,
         },
         Expr::Negative(one) => !plain::is_float(&kind(one)),

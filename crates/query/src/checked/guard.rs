@@ -14,7 +14,7 @@ use std::{
 use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array},
-        compute::{concat, take_record_batch},
+        compute::take_record_batch,
         datatypes::{DataType, Field, FieldRef, Int64Type, SchemaRef},
         error::ArrowError,
         util::display::array_value_to_string,
@@ -33,6 +33,7 @@ use datafusion::{
 use lakehead_planning::Walk;
 
 use super::{
+    measured,
     notes::{self, Notes},
     rule::text,
 };
@@ -45,6 +46,8 @@ pub(super) const NAME: &str = "__guarded";
 pub(super) enum OnFailure {
     /// The query fails.
     Fail,
+    /// The query fails, with the error as it is. It stands where nothing is excused, around what may be too much at once.
+    FailInParts,
     /// The condition is false and a note is taken.
     LeaveOut,
     /// The value is NULL and a note is taken.
@@ -145,7 +148,8 @@ pub(super) fn guard(wanted: Wanted<'_>) -> Result<Expr> {
     let physical = compile(&expression)?;
     let physical_excuses = excuses.iter().map(compile).collect::<Result<_>>()?;
     let place = |wanted: &Column| columns.iter().position(|column| column == wanted);
-    let is_nullable = on_failure != OnFailure::Fail || !excuses.is_empty() || expression.nullable(schema)?;
+    let is_left_empty = matches!(on_failure, OnFailure::LeaveOut | OnFailure::Null);
+    let is_nullable = is_left_empty || !excuses.is_empty() || expression.nullable(schema)?;
     let kind = expression.get_type(schema)?;
     let function = Guarded {
         text: text(&expression),
@@ -192,6 +196,9 @@ impl ScalarUDFImpl for Guarded {
         let columns = args.args.into_iter().map(|value| value.into_array(rows)).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+        if self.on_failure == OnFailure::FailInParts {
+            return Ok(ColumnarValue::Array(in_parts(&self.physical, &batch)?));
+        }
         match self.physical.evaluate(&batch) {
             Ok(value) => Ok(value),
             Err(error) if is_fatal(&error) => Err(error),
@@ -275,6 +282,19 @@ pub(super) fn reason(error: &DataFusionError) -> String {
     }
 }
 
+/// The values of a batch, which is halved while it is too much at once.
+fn in_parts(expression: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef> {
+    let rows = batch.num_rows();
+    match expression.evaluate(batch).and_then(|value| value.into_array(rows)) {
+        Err(error) if rows > 1 && measured::is_too_much(&error) => {
+            let half = rows / 2;
+            let first = in_parts(expression, &batch.slice(0, half))?;
+            measured::together(&first, &in_parts(expression, &batch.slice(half, rows - half))?)
+        }
+        values => values,
+    }
+}
+
 fn outcome(expression: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Outcome> {
     if let Some(binary) = expression.downcast_ref::<BinaryExpr>()
         && matches!(binary.op(), Operator::And | Operator::Or)
@@ -301,7 +321,7 @@ fn outcome(expression: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Ou
             let second = outcome(expression, &batch.slice(half, rows - half))?;
             let mut failed = first.failed;
             failed.extend(second.failed.into_iter().map(|(row, why)| (row + half, why)));
-            Ok(Outcome { values: concat(&[&first.values, &second.values])?, failed })
+            Ok(Outcome { values: measured::together(&first.values, &second.values)?, failed })
         }
     }
 }

@@ -33,6 +33,7 @@ use lakehead_planning::{Walk, WalkPlan};
 use super::{
     fallible::{self, EVALUATES, always, evaluates, is_fallible, within},
     guard::{OnFailure, Wanted, guard},
+    measured,
     notes::Notes,
     planner::Mode,
     rule::text,
@@ -122,13 +123,14 @@ impl Guards {
         }
     }
 
-    /// The node with its AND and OR guarded.
+    /// The node with its AND and OR guarded, and what may be too much at once.
     fn inner(&self, node: LogicalPlan, schema: &DFSchema) -> Result<LogicalPlan> {
         let names = NamePreserver::new(&node);
         let changed = node.change_expressions(&mut |expression| {
             let name = names.save(&expression);
-            let changed = booleans(expression, schema)?;
-            Ok(changed.update_data(|expression| name.restore(expression)))
+            let guarded = booleans(expression, schema)?;
+            let parted = in_parts(guarded.data, schema)?;
+            Ok(Transformed::new_transformed(name.restore(parted.data), guarded.transformed || parted.transformed))
         })?;
         if changed.transformed { changed.data.recompute_schema() } else { Ok(changed.data) }
     }
@@ -170,7 +172,7 @@ impl Guards {
                 let is_boolean = is_boolean(condition);
                 let expression = leaf(condition.clone())?;
                 conditions.push(match excuses.is_empty() && !is_boolean {
-                    true => expression,
+                    true => in_parts(expression, &schema)?.data,
                     false => self.strictly(expression, excuses, &schema)?,
                 });
             }
@@ -338,6 +340,35 @@ fn booleans(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     })
 }
 
+/// The expression with what may be too much of a batch at once computed in parts of it, and all that is made of it too: that
+/// is smaller, as `length(repeat(t, n))` is.
+fn in_parts(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    expression.down(&mut |part| {
+        // Grouping sets have to stand where they are, and as they are.
+        if !measured::is_in(&part) || matches!(part, Expr::GroupingSet(_)) {
+            return Ok(Transformed::new(part, false, TreeNodeRecursion::Jump));
+        }
+        // The name of a value, and what is no value by itself.
+        if matches!(part, Expr::Alias(_) | Expr::Lambda(_)) {
+            return Ok(Transformed::no(part));
+        }
+        let guarded = guard(Wanted {
+            expression: part.clone(),
+            excuses: Vec::new(),
+            on_failure: OnFailure::FailInParts,
+            row: Vec::new(),
+            offset: None,
+            notes: None,
+            schema,
+        });
+        match guarded {
+            Ok(guarded) if guarded != part => Ok(Transformed::new(guarded, true, TreeNodeRecursion::Jump)),
+            // It has no columns, or stands around what is no value: then its parts may be guarded.
+            _ => Ok(Transformed::no(part)),
+        }
+    })
+}
+
 /// An expression that will be guarded as a whole: only what stands below its own AND, OR and NOT is guarded here.
 fn leaves(expression: Expr, schema: &DFSchema) -> Result<Expr> {
     match expression {
@@ -381,7 +412,8 @@ fn uncommon(node: LogicalPlan) -> Result<LogicalPlan> {
                 Ok(TreeNodeRecursion::Continue)
             })
         })?;
-        common.retain(|name, _| in_conditions.contains(name));
+        // What enlarges is computed twice rather than kept whole for a batch.
+        common.retain(|name, expression| in_conditions.contains(name) || measured::is_in(expression));
     }
     let mut columns: Vec<Expr> = Vec::new();
     for expression in &below.expr {

@@ -1,8 +1,9 @@
-//! Numbers that are right or not there: checked arithmetic, exact sums, one zero, and what becomes of a row that an
-//! expression fails on.
+//! Numbers that are right or not there: checked arithmetic, exact sums, one zero, answers that have room, and what becomes of
+//! a row that an expression fails on.
 //!
 //! ```text
-//!   SQL ─▶ analyzer rule: + - * / % of whole numbers and decimals become checked functions, floats are made plain
+//!   SQL ─▶ analyzer rule: + - * / % of whole numbers and decimals become checked functions, floats are made plain,
+//!                          functions that enlarge are measured first
 //!       ─▶ DataFusion's optimizer
 //!       ─▶ planner: AND, OR and conditions that may fail are guarded; in a view, what fails is left out or NULL
 //!       ─▶ physical plan
@@ -18,10 +19,12 @@ mod distinct;
 mod fallible;
 mod guard;
 mod lenient;
+mod measured;
 mod notes;
 mod plain;
 mod planner;
 mod rule;
+mod sized;
 mod sum;
 
 use std::sync::Arc;

@@ -2,12 +2,16 @@
 //!
 //! Only here is `9223372036854775807 + 1` still a sum: the optimizer would compute it, wrapped around. Columns keep their names.
 
+use std::sync::Arc;
+
 use datafusion::{
     common::{Column, DFSchema, Result, tree_node::Transformed},
     config::ConfigOptions,
     logical_expr::{
-        BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, expr::AggregateFunction,
-        expr_rewriter::NamePreserver, utils::merge_schema,
+        BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+        expr::{AggregateFunction, ScalarFunction},
+        expr_rewriter::NamePreserver,
+        utils::merge_schema,
     },
     optimizer::AnalyzerRule,
     sql::{
@@ -17,7 +21,7 @@ use datafusion::{
 };
 use lakehead_planning::{Walk, WalkPlan};
 
-use super::{arithmetic, fallible, plain};
+use super::{arithmetic, fallible, measured, plain};
 
 /// The rule.
 #[derive(Debug)]
@@ -95,9 +99,15 @@ impl PlainAbove for LogicalPlan {
     }
 }
 
-/// The expression with its numbers checked.
+/// The expression with its numbers checked, and what enlarges measured.
 fn checked(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let whole = expression.down(&mut |part| integers(part, schema))?;
+    let whole = expression.down(&mut |part| {
+        if !measured::enlarges(&part) {
+            return integers(part, schema);
+        }
+        let text = text(&part);
+        Ok(Transformed::yes(measured::measured(part, text)))
+    })?;
     let was = whole.transformed;
     let plain = whole.data.up(&mut |part| floats(part, schema))?;
     let is = was || plain.transformed;
@@ -148,6 +158,10 @@ fn outer_parts(expression: &Expr, depth: usize) -> Expr {
             right: Box::new(outer_parts(&binary.right, depth - 1)),
         }),
         Expr::Negative(one) if depth > 0 => Expr::Negative(Box::new(outer_parts(one, depth - 1))),
+        Expr::ScalarFunction(call) if depth > 0 => {
+            let args = call.args.iter().map(|arg| outer_parts(arg, depth - 1)).collect();
+            Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&call.func), args))
+        }
         _ => Expr::Column(Column::from_name(LEFT_OUT)),
     }
 }

@@ -27,7 +27,7 @@ use datafusion::{
     prelude::{SessionConfig, SessionContext},
 };
 
-use crate::checked;
+use crate::{checked, interval};
 
 pub(crate) use self::{
     hop::{HOP, most as hop_most, start as hop_start},
@@ -83,11 +83,25 @@ fn times(time: Option<&ColumnarValue>, rows: usize) -> Result<PrimitiveArray<Tim
 /// The length of a constant interval: a day is 24 hours, a month has no length.
 fn length(value: &ScalarValue) -> Result<Duration, String> {
     let Span { months: 0, days, micros } = span(value)? else {
-        return Err(format!("{value} has no fixed length: use days, hours, minutes or seconds"));
+        return Err(format!("{} has no fixed length: use days, hours, minutes or seconds", shown(value)));
     };
     let micros = i64::from(days).checked_mul(86_400_000_000).and_then(|days| days.checked_add(micros));
     let micros = micros.and_then(|micros| u64::try_from(micros).ok()).filter(|micros| *micros > 0);
-    micros.map(Duration::from_micros).ok_or_else(|| format!("{value} is no length: it must be above zero"))
+    micros.map(Duration::from_micros).ok_or_else(|| format!("{} is no length: it must be above zero", shown(value)))
+}
+
+/// A constant as a person writes it.
+fn shown(value: &ScalarValue) -> String {
+    match value {
+        ScalarValue::IntervalMonthDayNano(Some(parts)) => {
+            interval::in_words(parts.months, parts.days, parts.nanoseconds)
+        }
+        ScalarValue::IntervalDayTime(Some(parts)) => {
+            interval::in_words(0, parts.days, i64::from(parts.milliseconds) * 1_000_000)
+        }
+        ScalarValue::IntervalYearMonth(Some(months)) => interval::in_words(*months, 0, 0),
+        other => other.to_string(),
+    }
 }
 
 /// An interval in its three parts, none of which can be turned into another.
@@ -100,7 +114,7 @@ struct Span {
 fn span(value: &ScalarValue) -> Result<Span, String> {
     match value {
         ScalarValue::IntervalMonthDayNano(Some(interval)) if interval.nanoseconds % 1_000 != 0 => {
-            Err(format!("{value} is finer than a microsecond"))
+            Err(format!("{} is finer than a microsecond", shown(value)))
         }
         ScalarValue::IntervalMonthDayNano(Some(interval)) => {
             Ok(Span { months: interval.months, days: interval.days, micros: interval.nanoseconds / 1_000 })

@@ -17,7 +17,7 @@ use datafusion::{
 use lakehead_model::{TimeRange, Timestamp};
 use lakehead_window::{Calendar, Step, Tumble, Windows};
 
-use super::{Span, length, span, start_type, times};
+use super::{Span, length, shown, span, start_type, times};
 
 /// The name of the tumbling window's function in SQL.
 pub(crate) const TUMBLE: &str = "tumble";
@@ -78,7 +78,7 @@ pub(super) fn windows(constants: &[&ScalarValue]) -> Result<Windows, String> {
         Some(_) => return Err("the zone must be a text, as in 'Europe/Berlin'".into()),
     };
     let positive = |value: i32| u32::try_from(value).ok().filter(|value| *value > 0);
-    let negative = || format!("{size} is no size: it must be above zero");
+    let negative = || format!("{} is no size: it must be above zero", shown(size));
     let step = match (span(size)?, zone) {
         (Span { months: 0, days: 0, micros }, Some(_)) => {
             let micros = u64::try_from(micros).ok().filter(|micros| *micros > 0).ok_or_else(negative)?;
@@ -91,7 +91,8 @@ pub(super) fn windows(constants: &[&ScalarValue]) -> Result<Windows, String> {
         (Span { months, days: 0, micros: 0 }, _) => Step::Months(positive(months).ok_or_else(negative)?),
         _ => {
             return Err(format!(
-                "{size} mixes units: a window of the calendar is some months, some days, or a part of a day"
+                "{} mixes units: a window of the calendar is some months, some days, or a part of a day",
+                shown(size)
             ));
         }
     };

@@ -4,7 +4,7 @@ use datafusion::{common::ScalarValue, logical_expr::Expr};
 use lakehead_window::Windows;
 
 use super::{HOP, SESSION, TUMBLE, hop, session, tumble};
-use crate::Error;
+use crate::{Error, mistake::plainly};
 
 /// What is said of `hop` and `session` anywhere but in GROUP BY.
 pub(crate) const NOWHERE_ELSE: &str = "stands in GROUP BY of a query or view, nowhere else";
@@ -38,7 +38,9 @@ pub(crate) fn window_call(expression: &Expr) -> Result<Option<WindowCall>, Error
     let Some((time, constants)) = call.args.split_first() else { return Err(wrong("it begins with a time".into())) };
     let constants = constants.iter().map(|arg| match arg {
         Expr::Literal(value, _) => Ok(value),
-        other => Err(wrong(format!("{other} is no constant; write one, as in INTERVAL '1 minute'"))),
+        other => {
+            Err(wrong(format!("{} is no constant; write one, as in INTERVAL '1 minute'", plainly(&other.to_string()))))
+        }
     });
     let constants = constants.collect::<Result<Vec<&ScalarValue>, Error>>()?;
     let windows = match call.func.name() {
@@ -97,11 +99,11 @@ mod tests {
         for (call, says) in [
             ("tumble(t, 60)", "60 is no interval; write one as in INTERVAL '1 minute'"),
             ("tumble(t, INTERVAL '0 seconds')", "must be above zero"),
-            ("tumble(t, INTERVAL '-1 minute')", "must be above zero"),
-            ("tumble(t, INTERVAL '-1 month')", "must be above zero"),
+            ("tumble(t, INTERVAL '-1 minute')", ": -1 minute is no length: it must be above zero"),
+            ("tumble(t, INTERVAL '-1 month')", ": -1 month is no size: it must be above zero"),
             ("tumble(t, INTERVAL '-1 day', 'UTC')", "must be above zero"),
-            ("tumble(t, INTERVAL '1 nanosecond')", "finer than a microsecond"),
-            ("tumble(t, INTERVAL '1 month 1 day')", "mixes units"),
+            ("tumble(t, INTERVAL '1 nanosecond')", ": 1 nanosecond is finer than a microsecond"),
+            ("tumble(t, INTERVAL '1 month 1 day')", ": 1 month 1 day mixes units"),
             ("tumble(t, INTERVAL '1 day 1 hour', 'UTC')", "mixes units"),
             ("tumble(t, t - t)", "is no constant"),
             ("tumble(t, INTERVAL '1 day', z)", "is no constant"),
@@ -111,7 +113,7 @@ mod tests {
             ("tumble(t, INTERVAL '200 years')", "100 years|1200 months"),
             ("hop(t, INTERVAL '1 hour', INTERVAL '1 minute')", "in no window"),
             ("hop(t, INTERVAL '1 second', INTERVAL '1 week')", "panes"),
-            ("hop(t, INTERVAL '1 month', INTERVAL '1 year')", "has no fixed length"),
+            ("hop(t, INTERVAL '1 month', INTERVAL '1 year')", ": 1 month has no fixed length"),
             ("session(t, INTERVAL '0 seconds')", "must be above zero"),
             ("session(t, INTERVAL '2 days')", "shorter than the gap"),
         ] {

@@ -16,6 +16,7 @@ use super::{
     Missing, Mistake,
     place::{Clue, Place, Tokens},
 };
+use crate::interval;
 
 /// One sentence of the engine.
 struct Rule {
@@ -37,14 +38,37 @@ enum Of {
     Keyword(&'static [&'static str]),
     Token(&'static [&'static str]),
     TokenIn(usize),
-    Start,
+    /// An expression.
+    Written(usize),
+    /// The same, else the only division.
+    Divided(usize),
+    /// The sign between two types.
+    Sign(usize),
+    /// The value, where the statement has it, else the only cast.
+    Cast(usize),
+    Field,
 }
 
 const RULES: &[Rule] = &[
     Rule {
+        says: "{} divides by zero",
+        means: "{0} divides by zero; leave such rows out with WHERE, or divide by nullif(…, 0), which makes it NULL",
+        of: Of::Divided(0),
+    },
+    Rule {
+        says: "{} is outside of {}; compute with {}",
+        means: "{0} is outside of {1}; compute with {2}",
+        of: Of::Written(0),
+    },
+    Rule {
         says: "ivide by zero",
         means: "a division by zero; write a / nullif(b, 0), which gives NULL there",
         of: Of::Token(&["/", "%"]),
+    },
+    Rule {
+        says: "ubstring without for/from",
+        means: "substr takes a place to begin at, as in substr(a, 2) or substr(a, 2, 5)",
+        of: Of::Keyword(&["substr", "substring"]),
     },
     Rule {
         says: "Overflow happened on: {}",
@@ -56,7 +80,7 @@ const RULES: &[Rule] = &[
     Rule {
         says: "Cannot get result type for temporal operation {}: ",
         means: "{0} cannot be computed; a time takes an interval, as in event_time + INTERVAL '1 hour', and of two times there is the difference",
-        of: Of::Nothing,
+        of: Of::Sign(0),
     },
     Rule {
         says: "Unary operator 'NOT' requires a boolean expression, got {}",
@@ -81,7 +105,7 @@ const RULES: &[Rule] = &[
     Rule {
         says: "common argument type for comparison operation {}",
         means: "types that cannot be compared: {0}; convert one, as in CAST(a AS TEXT)",
-        of: Of::Nothing,
+        of: Of::Sign(0),
     },
     Rule {
         says: "common argument type for logical boolean operation {}",
@@ -171,12 +195,12 @@ const RULES: &[Rule] = &[
     Rule {
         says: "annot cast string '{}' to value of {} type",
         means: "'{0}' is no {1}; write TRY_CAST(a AS …), which gives NULL there",
-        of: Of::Constant(0),
+        of: Of::Cast(0),
     },
     Rule {
         says: "annot cast value '{}' to value of {} type",
         means: "'{0}' is no {1}; write TRY_CAST(a AS …), which gives NULL there",
-        of: Of::Constant(0),
+        of: Of::Cast(0),
     },
     Rule {
         says: "Unsupported SQL type {}",
@@ -186,7 +210,7 @@ const RULES: &[Rule] = &[
     Rule {
         says: "rror parsing timestamp from '{}': {}",
         means: "'{0}' is no time; write one as in '2026-11-24T10:00:00Z'",
-        of: Of::Constant(0),
+        of: Of::Cast(0),
     },
     Rule {
         says: "nvalid input syntax for type interval: \"{}\"",
@@ -204,6 +228,11 @@ const RULES: &[Rule] = &[
         of: Of::Word(0),
     },
     Rule {
+        says: "DATE_BIN stride must be non-zero",
+        means: "date_bin takes a length that is not zero, as in INTERVAL '5 minutes'",
+        of: Of::Named("date_bin"),
+    },
+    Rule {
         says: "DATE_BIN stride does not support combination",
         means: "date_bin takes months, or days and less, not both; write one of them",
         of: Of::Named("date_bin"),
@@ -211,7 +240,7 @@ const RULES: &[Rule] = &[
     Rule {
         says: "Cannot access field at argument 1: type {} is not",
         means: "{0} has no fields; of JSON text write data ->> 'field'",
-        of: Of::Nothing,
+        of: Of::Field,
     },
     Rule {
         says: "unnest() can only be applied to",
@@ -249,29 +278,9 @@ const RULES: &[Rule] = &[
         of: Of::Word(0),
     },
     Rule {
-        says: "DML not supported",
-        means: "this would change something, and a query only reads; write SELECT or WITH, and make streams and views in the pipeline file",
-        of: Of::Start,
-    },
-    Rule {
-        says: "DDL not supported",
-        means: "this would change something, and a query only reads; write SELECT or WITH, and make streams and views in the pipeline file",
-        of: Of::Start,
-    },
-    Rule {
-        says: "tatement not supported",
-        means: "this sets or runs something, and a query only reads; write SELECT or WITH",
-        of: Of::Start,
-    },
-    Rule {
         says: "nconsistent data length across values list: got {} values in row {} but expected {}",
         means: "a row of VALUES has {0} values where {2} are expected; give each row as many",
         of: Of::Keyword(&["VALUES"]),
-    },
-    Rule {
-        says: "'{}' is not a variable which can be viewed",
-        means: "SHOW has no {0}; write SHOW TABLES or SHOW COLUMNS FROM a stream",
-        of: Of::Word(0),
     },
     Rule {
         says: "able function '{}' not found",
@@ -320,7 +329,17 @@ const RULES: &[Rule] = &[
         means: "a field cannot be taken of this with a dot; write (a)['field']",
         of: Of::Nothing,
     },
-    Rule { says: "not supported for n: {}", means: "a place in a list is a whole number, as in a[1]", of: Of::Nothing },
+    // A place in an aggregated list is computed by nth_value, so the engine says the same of both.
+    Rule {
+        says: "not supported for n: {}",
+        means: "a place is a whole number that is written out, as in nth_value(a, 2) or a[2]",
+        of: Of::Named("nth_value"),
+    },
+    Rule {
+        says: "signed integer literal for the second argument of nth_value",
+        means: "a place is a whole number that is written out, as in nth_value(a, 2)",
+        of: Of::Named("nth_value"),
+    },
     Rule { says: "logical expression Wildcard", means: "* cannot stand here; name a column", of: Of::Token(&["*"]) },
     Rule {
         says: "COUNT DISTINCT with multiple arguments",
@@ -422,9 +441,55 @@ fn place_in(text: &str) -> Option<(usize, usize)> {
 
 /// What it has not got.
 pub(super) fn not_there(text: &str) -> Mistake {
-    by_rule(text)
-        .unwrap_or_else(|| Mistake::new(format!("{}; docs/sql.md says what there is", sentence(&plainly(text)))))
+    by_rule(text).unwrap_or_else(|| {
+        // Of what it says in capitals the last is what it does not know, as in "ORDER BY INTERPOLATE is not supported".
+        let loud = text.split(" { ").next().unwrap_or(text).split(|c: char| !c.is_ascii_alphabetic());
+        let loud = loud.filter(|word| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase()));
+        let clue = Clue::OneOf(loud.rev().map(|word| Clue::Word(word.to_owned())).collect());
+        Mistake::new(format!("{}; {WHAT_THERE_IS}", sentence(&plainly(text)))).at(clue)
+    })
 }
+
+/// The same mistake in plain words where the engine shows how it holds the statement inside.
+pub(super) fn without_insides(mistake: Mistake) -> Mistake {
+    let Some(name) = inside(&mistake.what) else { return mistake };
+    // What the engine calls JsonTable is JSON_TABLE where it is written.
+    let clue = Clue::OneOf(vec![Clue::Word(snake(name)), mistake.clue]);
+    Mistake::new(format!("this is not understood here; {WHAT_THERE_IS}")).at(clue)
+}
+
+/// The name with which the engine begins to show something as it holds it, as `Ident` in `Ident { value: "a" }`.
+fn inside(text: &str) -> Option<&str> {
+    const HOLDERS: [&str; 8] =
+        ["BinaryOp", "Function", "Ident", "Identifier", "ObjectName", "SingleQuotedString", "Some", "UnaryOp"];
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_uppercase()) {
+        rest = &rest[at..];
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        let (name, after) = rest.split_at(end);
+        let field = after.strip_prefix(" { ").and_then(|fields| fields.split_once(':')).map(|(field, _)| field);
+        let has_fields = field.is_some_and(|field| field.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+        if has_fields || after.starts_with('(') && HOLDERS.contains(&name) {
+            return Some(name);
+        }
+        rest = after;
+    }
+    None
+}
+
+/// `json_table` of `JsonTable`.
+fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for (at, c) in name.char_indices() {
+        if c.is_ascii_uppercase() && at > 0 {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}
+
+const WHAT_THERE_IS: &str = "docs/sql.md says what there is";
 
 /// What it takes for a bug of its own.
 pub(super) fn strange(text: &str) -> Mistake {
@@ -474,17 +539,61 @@ fn by_rule(text: &str) -> Option<Mistake> {
         }
         let clue = match rule.of {
             Of::Nothing => Clue::Nowhere,
-            Of::Call(index) => Clue::Call(found[index].trim().to_owned()),
+            Of::Call(index) => call(found[index].trim()),
             Of::Word(index) => Clue::Word(last_name(found[index])),
             Of::Named(name) => Clue::Call(name.to_owned()),
-            Of::Constant(index) => Clue::Constant(found[index].trim().lines().next().unwrap_or_default().to_owned()),
+            Of::Constant(index) => constant(found[index]),
             Of::Keyword(words) => Clue::Keyword(words),
             Of::Token(tokens) => Clue::Token(tokens.iter().map(|token| (*token).to_owned()).collect()),
             Of::TokenIn(index) => Clue::Token(vec![found[index].to_owned()]),
-            Of::Start => Clue::Start,
+            Of::Written(index) => Clue::Written(plain[index].clone()),
+            Of::Divided(index) => Clue::OneOf(vec![Clue::Written(plain[index].clone()), Clue::Only(vec!["/", "%"])]),
+            Of::Sign(index) => sign(found[index]),
+            Of::Cast(index) => {
+                Clue::OneOf(vec![constant(found[index]), Clue::Only(vec!["CAST", "::", "to_timestamp"])])
+            }
+            Of::Field => Clue::Field,
         };
         Some(Mistake::new(means).at(clue))
     })
+}
+
+fn constant(value: &str) -> Clue {
+    Clue::Constant(value.trim().lines().next().unwrap_or_default().to_owned())
+}
+
+/// A call of the function, or what else SQL has for it.
+pub(super) fn call(name: &str) -> Clue {
+    let call = Clue::Call(name.to_owned());
+    let other = match name {
+        "json_get" => Clue::Token(vec!["->".to_owned()]),
+        "json_as_text" => Clue::Token(vec!["->>".to_owned()]),
+        "json_contains" => Clue::Token(vec!["?".to_owned()]),
+        "array_element" => Clue::Token(vec!["[".to_owned()]),
+        "array_has" => Clue::Keyword(&["ANY"]),
+        "strpos" => Clue::Keyword(&["POSITION"]),
+        _ => return call,
+    };
+    Clue::OneOf(vec![call, other])
+}
+
+/// The sign in `types`, as `int64 >= text`, where the statement has it once. What a person writes comes second.
+fn sign(types: &str) -> Clue {
+    const SIGNS: [(&str, &str); 11] = [
+        ("=", "="),
+        ("!=", "<>"),
+        ("<", "<"),
+        ("<=", "<="),
+        (">", ">"),
+        (">=", ">="),
+        ("+", "+"),
+        ("-", "-"),
+        ("*", "*"),
+        ("/", "/"),
+        ("%", "%"),
+    ];
+    let found = SIGNS.iter().find(|(sign, _)| types.contains(&format!(" {sign} ")));
+    found.map_or(Clue::Nowhere, |(_, written)| Clue::Only(vec![*written]))
 }
 
 /// What a function was given that it does not take: of the many ways in which the engine says that, one sentence.
@@ -532,7 +641,7 @@ fn signature(text: &str) -> Option<Mistake> {
             format!("{name} does not take {given} here, but {}; convert it, as in CAST(a AS …)", takes.join(" or "))
         }
     };
-    Some(Mistake::new(what).call(&name))
+    Some(Mistake::new(what).at(call(&name)))
 }
 
 /// Types that do not go together in arithmetic.
@@ -587,7 +696,7 @@ pub(crate) fn plainly(text: &str) -> String {
     if let Some(cut) = BUG.iter().filter_map(|bug| text.find(bug)).min() {
         text.truncate(cut);
     }
-    plain_types(&text)
+    plain_types(&interval::plain(&text))
 }
 
 const PREFIXES: [&str; 14] = [
@@ -745,7 +854,7 @@ pub(super) fn clue_in(what: &str) -> Clue {
         && !name.is_empty()
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     {
-        return Clue::Call(name.to_owned());
+        return call(name);
     }
     if let Some(found) = captures("the column {}(", what) {
         return Clue::Call(found[0].to_owned());
@@ -799,6 +908,19 @@ pub(super) fn with_cure(what: String, tokens: &Tokens, place: &Place) -> String 
         && matches!(this.map(|token| &token.token), Some(Token::SingleQuotedString(_)))
     {
         return format!("{what}; a file is no table");
+    }
+    // A text that stands in the statement itself is mended there.
+    if let Some((fault, _)) = what.split_once("; write TRY_CAST(")
+        && matches!(this.map(|token| &token.token), Some(Token::SingleQuotedString(_)))
+        && !matches!(after.map(|token| &token.token), Some(Token::DoubleColon))
+        && !is(after, "AS")
+    {
+        return format!("{fault}; write one in its place, or compare texts, as in CAST(a AS TEXT) = 'b'");
+    }
+    if let Some((_, takes)) = what.split_once(" takes JSON text")
+        && let Some(sign @ (Token::Arrow | Token::LongArrow | Token::Question)) = this.map(|token| &token.token)
+    {
+        return format!("`{sign}` takes JSON text{takes}");
     }
     if what.starts_with("an expression is missing before")
         && matches!(before.map(|token| &token.token), Some(Token::Comma))
@@ -859,6 +981,27 @@ mod tests {
     fn a_pattern_takes_what_stands_between() {
         assert_eq!(captures("a {} b {}", "x a 1 b 2 3"), Some(vec!["1", "2 3"]));
         assert_eq!(captures("a {} b", "a 1 c"), None);
+    }
+
+    #[test]
+    fn how_the_engine_holds_a_statement_is_shown_to_nobody() {
+        for (says, name) in [
+            ("Unsupported ast node Unpivot { table: Table { name: ObjectName([Identifier(Ident { value", "Unpivot"),
+            ("compound identifier: [Ident { value: \"a\" }]", "Ident"),
+            ("Unsupported SQL binary operator Some(HashArrow)", "Some"),
+            ("not valid here Substring { expr: a }", "Substring"),
+        ] {
+            assert_eq!(inside(says), Some(name), "{says}");
+            let mistake = without_insides(not_there(says));
+            assert_eq!(mistake.to_string(), "this is not understood here; docs/sql.md says what there is");
+        }
+        for says in ["'Some' is no int64", "a { b: c }", "MAX(a) takes SOME(b)", "types {0}: A { 1 }", ""] {
+            assert_eq!(inside(says), None, "{says}");
+        }
+        assert_eq!((snake("JsonTable"), snake("Pivot")), ("json_table".to_owned(), "pivot".to_owned()));
+        let text = "SELECT * FROM JSON_TABLE(a)";
+        let mistake = without_insides(Mistake::new("no JsonTable { a: 1 }"));
+        assert_eq!(mistake.clue.find(text).map(|place| place.column), Some(15));
     }
 
     #[test]

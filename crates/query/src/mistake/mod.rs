@@ -72,7 +72,7 @@ impl Mistake {
     /// What the engine's `error` means for who wrote the statement.
     pub(crate) fn of(error: &DataFusionError) -> Self {
         let (root, span) = root(error);
-        let mut mistake = Self::of_root(root);
+        let mut mistake = engine_words::without_insides(Self::of_root(root));
         mistake.is_defect = matches!(root, DataFusionError::Internal(_));
         let is_settled = matches!(mistake.clue, Clue::Keyword(_) | Clue::Start);
         if let Some(clue) = span.map(Clue::span).filter(|clue| *clue != Clue::Nowhere && !is_settled) {
@@ -293,7 +293,7 @@ impl Known<'_> {
         let mut tables = self.tables.to_vec();
         let catalogs = self.state.catalog_list();
         for catalog in catalogs.catalog_names().iter().filter_map(|name| catalogs.catalog(name)) {
-            for schema in catalog.schema_names().iter().filter(|name| *name != "information_schema") {
+            for schema in &catalog.schema_names() {
                 tables.extend(catalog.schema(schema).map(|schema| schema.table_names()).unwrap_or_default());
             }
         }

@@ -69,6 +69,14 @@ pub(super) enum Clue {
     Token(Vec<String>),
     /// The first text in single quotes.
     Text,
+    /// This expression as the engine shows it, which adds parentheses and the tables of columns.
+    Written(String),
+    /// One of these words and signs, where all of them together stand once.
+    Only(Vec<&'static str>),
+    /// A field that is taken of something, as in `a.field` and `a['field']`.
+    Field,
+    /// The first of these that there is.
+    OneOf(Vec<Clue>),
     /// The first word of the text.
     Start,
     /// The end of the text.
@@ -111,6 +119,10 @@ impl Clue {
             Self::Keyword(words) => words.iter().find_map(|word| tokens.find(text, |this, _| is_keyword(this, word))),
             Self::Token(signs) => tokens.find(text, |this, _| signs.iter().any(|sign| this.to_string() == *sign)),
             Self::Text => tokens.find(text, |this, _| matches!(this, Token::SingleQuotedString(_))),
+            Self::Written(shown) => tokens.find_written(text, &Tokens::of(shown)),
+            Self::Only(signs) => tokens.find_only(text, signs),
+            Self::Field => tokens.find_field(text),
+            Self::OneOf(clues) => clues.iter().find_map(|clue| clue.find(text)),
             Self::Start => tokens.find(text, |_, _| true),
             Self::End => {
                 let written = text.trim_end();
@@ -134,6 +146,14 @@ fn is_keyword(token: &Token, name: &str) -> bool {
     matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(name))
 }
 
+/// Whether two tokens say the same, but for the case of words.
+fn is_same(a: &Token, b: &Token) -> bool {
+    match (a, b) {
+        (Token::Word(a), Token::Word(b)) => a.value.eq_ignore_ascii_case(&b.value),
+        (a, b) => a == b,
+    }
+}
+
 /// The words of a text; none where it is no SQL.
 pub(super) struct Tokens(Vec<TokenWithSpan>);
 
@@ -147,8 +167,63 @@ impl Tokens {
     fn find(&self, text: &str, is: impl Fn(&Token, Option<&Token>) -> bool) -> Option<Place> {
         let followed = self.0.iter().enumerate().map(|(i, this)| (this, self.0.get(i + 1).map(|next| &next.token)));
         let (found, _) = followed.into_iter().find(|(this, next)| is(&this.token, *next))?;
-        let (line, column) = start(found);
+        self.place_of(text, found)
+    }
+
+    fn place_of(&self, text: &str, token: &TokenWithSpan) -> Option<Place> {
+        let (line, column) = start(token);
         Place::new(text, line, column, self.length_at(line, column))
+    }
+
+    fn find_only(&self, text: &str, signs: &[&str]) -> Option<Place> {
+        let is = |token: &Token| signs.iter().any(|sign| is_keyword(token, sign) || token.to_string() == *sign);
+        let mut found = self.0.iter().filter(|this| is(&this.token));
+        let first = found.next()?;
+        if found.next().is_some() { None } else { self.place_of(text, first) }
+    }
+
+    fn find_written(&self, text: &str, shown: &Self) -> Option<Place> {
+        let (written, shown) = (self.bare(), shown.bare());
+        if shown.is_empty() {
+            return None;
+        }
+        let is_it = |written: &[&TokenWithSpan]| written.iter().zip(&shown).all(|(a, b)| is_same(&a.token, &b.token));
+        let found = written.windows(shown.len()).find(|written| is_it(written))?;
+        let ((line, column), (last_line, last)) = (start(found.first()?), start(found.last()?));
+        let length = match last_line == line {
+            true => last.saturating_sub(column) + self.length_at(line, last),
+            false => self.length_at(line, column),
+        };
+        Place::new(text, line, column, length)
+    }
+
+    /// What an expression is made of: without parentheses, and without the tables that columns are of.
+    fn bare(&self) -> Vec<&TokenWithSpan> {
+        let is_said = |at: usize, token: &Token| match token {
+            Token::LParen | Token::RParen | Token::Period => false,
+            Token::Word(_) => self.token(at + 1) != Some(&Token::Period),
+            _ => true,
+        };
+        self.0.iter().enumerate().filter(|(at, this)| is_said(*at, &this.token)).map(|(_, this)| this).collect()
+    }
+
+    /// A word before a dot that is no table: a table stands somewhere without one, at least in FROM.
+    fn find_field(&self, text: &str) -> Option<Place> {
+        let is_table = |name: &str| {
+            (0..self.0.len()).any(|at| {
+                self.token(at).is_some_and(|this| is_word(this, name)) && self.token(at + 1) != Some(&Token::Period)
+            })
+        };
+        let at = (0..self.0.len()).find(|at| match (self.token(*at), self.token(at + 1)) {
+            (Some(Token::LBracket), Some(Token::SingleQuotedString(_))) => true,
+            (Some(Token::Word(word)), Some(Token::Period)) => !is_table(&word.value),
+            _ => false,
+        })?;
+        self.place_of(text, self.0.get(at)?)
+    }
+
+    fn token(&self, at: usize) -> Option<&Token> {
+        self.0.get(at).map(|this| &this.token)
     }
 
     /// The length of the token that begins there; 1 where none does.
@@ -170,6 +245,14 @@ impl Tokens {
                 [self.0.get(index), index.checked_sub(1).and_then(|before| self.0.get(before)), self.0.get(index + 1)]
             }
             None => [None, self.0.last(), None],
+        }
+    }
+
+    /// The word that the text begins with.
+    pub(super) fn first_word(&self) -> Option<&str> {
+        match self.token(0)? {
+            Token::Word(word) => Some(&word.value),
+            _ => None,
         }
     }
 
@@ -206,6 +289,31 @@ mod tests {
         assert_eq!(found(&Clue::At { start: (2, 5), end: None }, text), Some((2, 5, 5)));
         assert_eq!(found(&Clue::Word("nobody".into()), text), None);
         assert_eq!(found(&Clue::At { start: (9, 1), end: None }, text), None);
+    }
+
+    #[test]
+    fn an_expression_is_found_as_it_was_written() {
+        let text = "SELECT b/2, a /\n  (a-1) FROM s";
+        assert_eq!(found(&Clue::Written("(s.b / 2)".into()), text), Some((1, 8, 3)));
+        assert_eq!(found(&Clue::Written("(s.a - 1)".into()), text), Some((2, 4, 3)));
+        assert_eq!(found(&Clue::Written("s.a / (s.a - 1)".into()), text), Some((1, 13, 1)));
+        assert_eq!(found(&Clue::Written("s.c / 2".into()), text), None);
+        assert_eq!(found(&Clue::Written("()".into()), text), None);
+        assert_eq!(found(&Clue::Only(vec!["-", "%"]), text), Some((2, 5, 1)));
+        assert_eq!(found(&Clue::Only(vec!["/"]), text), None, "it stands twice");
+        assert_eq!(found(&Clue::OneOf(vec![Clue::Call("x".into()), Clue::Start]), text), Some((1, 1, 6)));
+    }
+
+    #[test]
+    fn a_field_is_told_from_a_table() {
+        for (text, place) in [
+            ("SELECT orders.id, shop.name FROM orders", Some((1, 19, 4))),
+            ("SELECT o.id, o.shop.name FROM orders o", Some((1, 16, 4))),
+            ("SELECT lines[1], lines['sku'] FROM orders", Some((1, 23, 1))),
+            ("SELECT orders.id FROM orders", None),
+        ] {
+            assert_eq!(found(&Clue::Field, text), place, "{text}");
+        }
     }
 
     #[test]

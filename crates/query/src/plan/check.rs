@@ -12,7 +12,7 @@ use lakehead_planning::Walk;
 use lakehead_window::Windows;
 
 use super::{TimeColumn, ViewPlan, shape::groups};
-use crate::{Error, functions, rewrite::ORDER_SENSITIVE};
+use crate::{Error, functions, mistake::plainly, rewrite::ORDER_SENSITIVE};
 
 /// What a query is, as far as its text says.
 pub(super) struct Found {
@@ -139,7 +139,7 @@ fn find_window(aggregate: &Aggregate, view: Option<&ViewPlan>) -> Result<Window,
     let Expr::Column(column) = &call.time else {
         return Err(Error::Sql(format!(
             "the window of a view is over a column as it stands, not over {}; write tumble(event_time, INTERVAL '1 minute')",
-            call.time
+            plainly(&call.time.to_string())
         )));
     };
     let over = origin(&aggregate.input, column);

@@ -4,7 +4,7 @@
 //! no file can hold. What fails by the data, as a division by zero does, is no fault of the plan: such events are left out when
 //! they come. The events have what is rare in all columns: nothing, zero, the ends of their range, text of many kinds.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use datafusion::{
     arrow::{
@@ -21,6 +21,7 @@ use datafusion::{
     parquet::file::properties::WriterProperties,
     prelude::SessionContext,
 };
+use futures::FutureExt;
 use lakehead_model::{Offset, StreamSchema, Timestamp};
 
 use super::{Kind, ViewPlan, find_aggregate};
@@ -33,6 +34,9 @@ use crate::{
 
 /// Made-up events.
 const EVENTS: usize = 24;
+
+/// How an error begins that was a panic.
+const GAVE_UP: &str = "the query engine gave up";
 
 /// A moment in the middle of an hour, 2026-11-28T12:30:00Z, in microseconds.
 const MOMENT: i64 = 1_795_869_000_000_000;
@@ -133,12 +137,21 @@ fn without_nulls(column: &ArrayRef) -> Result<ArrayRef, Error> {
 /// Tries `plan`; what it says names no expression yet. `read` is what it reads: the columns of the stream, or of the other view.
 pub(super) async fn try_out(plan: &ViewPlan, read: &SchemaRef) -> Result<(), Error> {
     let outcome = match plan.kind() {
-        Kind::Derived(_) => derived(plan, read).await,
-        _ => streamed(plan, read).await,
+        Kind::Derived(_) => unharmed(derived(plan, read)).await,
+        _ => unharmed(streamed(plan, read)).await,
     };
     let rows = outcome.map_err(told)?;
     let rows = rows.into_iter().map(|batch| batch.with_schema(plan.schema())).collect::<Result<Vec<_>, _>>()?;
     results(plan, rows).map_err(told)
+}
+
+/// What becomes of `work`; a panic of the engine in it is an error of this view.
+async fn unharmed<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned());
+        Err(Error::Sql(format!("{GAVE_UP} on values at the ends of their types ({text})")))
+    })
 }
 
 /// The first aggregate of the query `logical` that cannot be computed by itself, as it was written.
@@ -153,7 +166,10 @@ pub(super) async fn culprit(logical: &LogicalPlan, state: &SessionState, task: &
                 let leaf = super::cut::bottom(&physical).schema();
                 let batch = events(&leaf).ok()?.with_schema(Arc::clone(&leaf));
                 match batch {
-                    Ok(batch) => Piece::new(physical, leaf, Arc::clone(task)).run(vec![batch]).await.map(|_| ()),
+                    Ok(batch) => {
+                        let piece = Piece::new(physical, leaf, Arc::clone(task));
+                        unharmed(piece.run(vec![batch])).await.map(|_| ())
+                    }
                     Err(_) => Ok(()),
                 }
             }
@@ -233,6 +249,7 @@ fn told(error: Error) -> Error {
             "write the same expression twice, as in string_agg(DISTINCT CAST(n AS TEXT), ',' ORDER BY \
           CAST(n AS TEXT))",
         ),
+        (GAVE_UP, "leave such values out with WHERE, and report it with the SQL"),
         ("string_agg", "write string_agg(DISTINCT CAST(… AS TEXT), ',' ORDER BY CAST(… AS TEXT))"),
     ];
     let lower = why.to_lowercase();

@@ -4,7 +4,7 @@
 //! are told apart by the view's groups where it shows all of them, and by everything in them where it does not (then a row
 //! that is different is one that is gone and one that is new).
 
-use std::{collections::HashMap, fmt, str::FromStr, sync::Arc};
+use std::{collections::HashMap, fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use datafusion::arrow::{
     array::{ArrayRef, RecordBatch, StringArray, UInt32Array},
@@ -16,10 +16,16 @@ use datafusion::arrow::{
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Error, Snapshot, ViewHandle, ViewPlan, files};
+use crate::{
+    Error, Snapshot, ViewHandle, ViewPlan,
+    files::{self, ResultFile},
+};
 
 /// The column of the operation.
 pub(crate) const OPERATION: &str = "_op";
+
+/// Rows that are written, and so read, at once: a commit may change all of a view, and who reads it has one part in memory.
+const PART_ROWS: usize = 8_192;
 
 /// The columns of a change.
 pub(crate) fn schema(plan: &ViewPlan) -> SchemaRef {
@@ -66,16 +72,17 @@ impl fmt::Display for Position {
 }
 
 /// What has changed in a view's closed windows since a position.
-#[derive(Clone, Debug)]
 pub struct Changes {
     /// Where to go on.
     pub position: Position,
     /// The rows are all that there are, rather than what has changed: the position was none, or of another life of the
     /// view, or too old.
     pub is_reset: bool,
+    /// Their columns.
+    pub schema: SchemaRef,
     /// The rows, each with its operation in the column `_op`: `insert`, `update` or `delete`; in the order in which they
-    /// came about.
-    pub answer: Answer,
+    /// came about. They are read from the files as they are asked for, which blocks; after an error there are none.
+    pub rows: Box<dyn Iterator<Item = Result<RecordBatch, Error>> + Send>,
 }
 
 impl ViewHandle {
@@ -83,7 +90,8 @@ impl ViewHandle {
     /// every event.
     ///
     /// # Errors
-    /// [`Error::File`] when a file cannot be read: a commit may have taken it away, and asking again helps.
+    /// [`Error::File`] when a file cannot be read, now or as the rows are asked for: a commit may have taken it away, and
+    /// asking again helps.
     pub fn changes<'a>(&'a self, after: Option<Position>) -> BoxFuture<'a, Result<Changes, Error>> {
         Box::pin(async move {
             // As of its last commit, like the changes that follow on it.
@@ -105,22 +113,53 @@ fn since(snapshot: &Snapshot, after: Option<Position>) -> Result<Changes, Error>
     });
     // Before a view's first commit it has no rows: all that there are have come since.
     let from_nothing = after.is_some_and(|after| after.build == position.build && after.generation == 0);
-    let mut batches = Vec::new();
-    match (known, &snapshot.results.folder) {
+    // All files are looked at before the first row is told, so that one that is damaged is told in its place.
+    let rows: Box<dyn Iterator<Item = Result<RecordBatch, Error>> + Send> = match (known, &snapshot.results.folder) {
         (Some(after), Some(folder)) => {
-            for file in snapshot.results.changes.iter().filter(|file| file.generation > after.generation) {
-                batches.extend(files::read_partial(&folder.changes(snapshot.build, file.generation))?);
-            }
+            let newer = snapshot.results.changes.iter().filter(|file| file.generation > after.generation);
+            let paths: Vec<PathBuf> = newer.map(|file| folder.changes(snapshot.build, file.generation)).collect();
+            paths.iter().try_for_each(|path| files::check(path))?;
+            Box::new(paths.into_iter().flat_map(|path| each(files::partial_batches(&path))))
         }
         _ => {
             let results = &snapshot.results;
-            for file in results.files.iter().map(|listed| &listed.file).chain(&results.taken_back) {
-                batches.extend(inserted(plan, &files::read_parquet(&file.path, &plan.schema())?)?);
-            }
+            let all = results.files.iter().map(|listed| &listed.file).chain(&results.taken_back);
+            let all: Vec<Arc<ResultFile>> = all.cloned().collect();
+            all.iter().try_for_each(|file| files::check(&file.path))?;
+            let plan = Arc::clone(plan);
+            Box::new(all.into_iter().flat_map(move |file| {
+                let plan = Arc::clone(&plan);
+                let rows = each(files::parquet_batches(&file.path, &plan.schema()));
+                rows.map(move |rows| {
+                    // It stays on disk for as long as it is read.
+                    let _read = &file;
+                    marked(&plan, &rows?, "insert")
+                })
+            }))
         }
-    }
-    let answer = Answer { schema: schema(plan), batches, truncated: false, warnings: Vec::new() };
-    Ok(Changes { position, is_reset: known.is_none() && !from_nothing, answer })
+    };
+    Ok(Changes { position, is_reset: known.is_none() && !from_nothing, schema: schema(plan), rows })
+}
+
+/// The rows of a file that was opened, or why it was not.
+fn each<R>(opened: Result<R, Error>) -> impl Iterator<Item = Result<RecordBatch, Error>>
+where
+    R: Iterator<Item = Result<RecordBatch, Error>>,
+{
+    let (rows, failed) = match opened {
+        Ok(rows) => (Some(rows), None),
+        Err(error) => (None, Some(Err(error))),
+    };
+    rows.into_iter().flatten().chain(failed)
+}
+
+/// The same rows, [`PART_ROWS`] at once.
+pub(crate) fn in_parts(told: &[RecordBatch]) -> Vec<RecordBatch> {
+    let parts = |batch: &RecordBatch| {
+        let (batch, rows) = (batch.clone(), batch.num_rows());
+        (0..rows).step_by(PART_ROWS).map(move |from| batch.slice(from, PART_ROWS.min(rows - from)))
+    };
+    told.iter().flat_map(parts).collect()
 }
 
 /// All rows as inserted.

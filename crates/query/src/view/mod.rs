@@ -505,8 +505,10 @@ impl View {
         // files of another life is taken for made of these.
         if rebuild.is_some() || view.checkpoint.generation == 0 {
             let build = |slot| Checkpoint::load(&folder.checkpoint(slot)).ok().map(|checkpoint| checkpoint.build);
-            let last = [build(Slot::Current), build(Slot::Next), folder.last_build()].into_iter().flatten().max();
-            view.checkpoint.build = last.map_or(0, |last| last + 1);
+            let known = [build(Slot::Current), build(Slot::Next)].into_iter().flatten().max();
+            view.checkpoint.build = folder.next_build(known);
+        } else {
+            folder.note_build(view.checkpoint.build);
         }
         if let Some(why) = rebuild.as_deref().filter(|_| slot == Slot::Current) {
             view.spare(why)?;
@@ -977,7 +979,7 @@ impl View {
         let rows: u64 = told.iter().map(|batch| batch.num_rows() as u64).sum();
         if rows > 0 {
             let path = self.folder.changes(next.checkpoint.build, generation);
-            let bytes = files::write_partial(&path, &changes::schema(&self.plan), told)?;
+            let bytes = files::write_partial(&path, &changes::schema(&self.plan), &changes::in_parts(told))?;
             next.checkpoint.changes.push(ChangeFile { generation, rows, bytes });
         }
         let changes = &mut next.checkpoint.changes;

@@ -121,12 +121,8 @@ impl Worker {
     fn tables_of(&self, sql: &str) -> Result<Ask, Error> {
         let statement = parsed(&self.base, sql)?;
         let mut ask = Ask::default();
-        for table in self.base.resolve_table_references(&statement)? {
-            match table.schema() {
-                Some("information_schema") => ask.catalog = true,
-                _ => ask.names.push(table.table().to_owned()),
-            }
-        }
+        let tables = self.base.resolve_table_references(&statement)?;
+        ask.names.extend(tables.iter().map(|table| table.table().to_owned()));
         ask.names.sort();
         ask.names.dedup();
         Ok(ask)

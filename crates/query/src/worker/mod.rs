@@ -82,8 +82,6 @@ pub struct Part {
 pub struct Ask {
     /// Their names, as they stand in the query.
     pub names: Vec<String>,
-    /// Whether it asks what tables and columns there are.
-    pub catalog: bool,
 }
 
 /// What is known of an answer before its first byte.

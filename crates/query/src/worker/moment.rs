@@ -8,7 +8,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use datafusion::arrow::datatypes::SchemaRef;
 use futures::future::BoxFuture;
 use lakehead_model::{Name, Offset, StreamSchema};
 use lakehead_store::{Hold, Pinned, Stream};
@@ -38,7 +37,6 @@ pub struct Moment {
 enum Table {
     Stream { schema: StreamSchema, log: Box<Pinned>, end: Offset, _hold: Hold },
     View(Arc<Snapshot>),
-    Columns { schema: SchemaRef, is_view: bool },
 }
 
 /// Views over one stream, and where they stand.
@@ -73,9 +71,6 @@ impl Lake {
             // Last of all, so that they have everything that was acknowledged until now.
             for (schema, stream) in streams.into_values() {
                 moment.add_stream(schema, &stream, None);
-            }
-            if ask.catalog {
-                moment.add_columns(self);
             }
             moment
         })
@@ -115,19 +110,6 @@ impl Moment {
         let (log, hold) = stream.pin("a query");
         let end = end.map_or(log.end(), |end| end.min(log.end()));
         self.tables.push((stream.name().clone(), Table::Stream { schema, log: Box::new(log), end, _hold: hold }));
-    }
-
-    fn add_columns(&mut self, lake: &Lake) {
-        let is_there = |name: &Name| self.tables.iter().any(|(there, _)| there == name);
-        let mut tables = Vec::new();
-        for (name, (schema, _)) in lake.streams() {
-            tables.push((name, Table::Columns { schema: lakehead_decode::table_schema(&schema), is_view: false }));
-        }
-        for view in lake.views() {
-            tables.push((view.name().clone(), Table::Columns { schema: view.schema(), is_view: true }));
-        }
-        tables.retain(|(name, _)| !is_there(name));
-        self.tables.extend(tables);
     }
 
     /// What the worker is told.
@@ -170,10 +152,6 @@ impl Moment {
                         let files = snapshot.results.files.iter().map(file).collect();
                         let filed_by = view_table::filed_by(plan).map(str::to_owned);
                         told.tables.push(Told::View { name, filed_by, files });
-                    }
-                    Table::Columns { schema, is_view } => {
-                        frames.push(Frame { kind: FrameKind::Rows, content: rows(schema, &[])? });
-                        told.tables.push(Told::Columns { name, is_view: *is_view });
                     }
                 }
             }

@@ -10,7 +10,7 @@ use datafusion::{
         ipc::{reader::StreamReader, writer::StreamWriter},
     },
     catalog::{Session, TableProvider},
-    common::{Result, exec_err},
+    common::Result,
     logical_expr::{Expr, TableProviderFilterPushDown, TableType},
     physical_plan::ExecutionPlan,
 };
@@ -36,8 +36,6 @@ pub(super) enum Told {
     Stream { name: Name, schema: StreamSchema, log: Pinned, end: Offset },
     /// A view's result files; the rows that no file holds come in a frame.
     View { name: Name, filed_by: Option<String>, files: Vec<ToldFile> },
-    /// Only the columns, which come in a frame without rows.
-    Columns { name: Name, is_view: bool },
 }
 
 /// A result file of a view.
@@ -72,10 +70,6 @@ impl Told {
                     }
                 }
                 (name, Arc::new(HandedView { schema, filed_by, files, rest }))
-            }
-            Self::Columns { name, is_view } => {
-                let (schema, _) = rows.ok_or_else(missing)?;
-                (name, Arc::new(Columns { schema, is_view }))
             }
         })
     }
@@ -132,33 +126,5 @@ impl TableProvider for HandedView {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = self.files.iter().map(|file| (file.range, file.path.as_path(), file.size));
         view_table::scan(state, &self.schema, self.filed_by.as_deref(), files, self.rest.clone(), projection, filters)
-    }
-}
-
-/// A table that is only asked what its columns are.
-#[derive(Debug)]
-struct Columns {
-    schema: SchemaRef,
-    is_view: bool,
-}
-
-#[async_trait]
-impl TableProvider for Columns {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        if self.is_view { TableType::View } else { TableType::Base }
-    }
-
-    async fn scan(
-        &self,
-        _: &dyn Session,
-        _: Option<&Vec<usize>>,
-        _: &[Expr],
-        _: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        exec_err!("this table was not named when the tables were asked for; name it in FROM")
     }
 }

@@ -32,9 +32,9 @@ impl Follower {
         let names = |column: &str| {
             column == "w" || column.strip_prefix('k').is_some_and(|rest| rest.is_empty() || rest.parse::<u8>().is_ok())
         };
-        let fields = changes.answer.schema.fields().iter().skip(1).enumerate();
+        let fields = changes.schema.fields().iter().skip(1).enumerate();
         self.keys = fields.filter(|(_, field)| names(field.name())).map(|(place, _)| place).collect();
-        for (operation, row) in operations(&changes) {
+        for (operation, row) in operations(changes)? {
             self.apply(&operation, row)?;
         }
         Ok(())
@@ -65,16 +65,19 @@ impl Follower {
     pub(crate) async fn check(&mut self, view: &ViewHandle) -> Result<(), String> {
         self.follow(view).await?;
         let all = view.changes(None).await.map_err(|e| format!("the rows cannot be read: {e}"))?;
-        let rows: Vec<Row> = operations(&all).map(|(_, row)| row).collect();
-        let shown: Vec<&str> = all.answer.schema.fields().iter().skip(1).map(|field| field.name().as_str()).collect();
+        let schema = all.schema.clone();
+        let rows: Vec<Row> = operations(all)?.map(|(_, row)| row).collect();
+        let shown: Vec<&str> = schema.fields().iter().skip(1).map(|field| field.name().as_str()).collect();
         let (left, right) = (Side { name: "followed", rows: &self.rows }, Side { name: "files", rows: &rows });
         difference(&shown, left, right, false).map_or(Ok(()), Err)
     }
 }
 
-fn operations(changes: &Changes) -> impl Iterator<Item = (String, Row)> {
-    value::rows(&changes.answer.batches).into_iter().map(|mut row| match row.remove(0) {
+fn operations(changes: Changes) -> Result<impl Iterator<Item = (String, Row)>, String> {
+    let batches =
+        changes.rows.collect::<Result<Vec<_>, _>>().map_err(|e| format!("the changes cannot be read: {e}"))?;
+    Ok(value::rows(&batches).into_iter().map(|mut row| match row.remove(0) {
         Value::Text(operation) => (operation, row),
         other => (other.to_string(), row),
-    })
+    }))
 }

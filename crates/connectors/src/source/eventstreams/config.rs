@@ -24,10 +24,11 @@ pub(crate) struct Config {
     /// as Wikimedia's User-Agent policy asks; requests without it may be refused. Default: none.
     #[serde(default)]
     pub(super) contact: Option<String>,
-    /// The longest silence before the connection counts as lost. EventStreams sends no heartbeats, so this must be
-    /// longer than the stream is ever quiet. Default: 60 s; recentchange brings some 36 events a second and was never
-    /// quiet for two, while a shorter wait would only hurry a reconnect that costs the other side a Kafka consumer.
-    /// For a quiet stream set 5m: Wikimedia's edge cuts an idle connection after 2 to 3 minutes by itself.
+    /// The longest time without a whole event or comment before the connection counts as lost, whatever else comes.
+    /// EventStreams sends no comments as heartbeats, so this must be longer than the stream is ever quiet. Default:
+    /// 60 s; recentchange brings some 36 events a second and was never quiet for two, while a shorter wait would only
+    /// hurry a reconnect that costs the other side a Kafka consumer. For a quiet stream set 5m: Wikimedia's edge cuts
+    /// an idle connection after 2 to 3 minutes by itself.
     #[serde(default = "silence_max_default")]
     pub(super) silence_max: Span,
     /// The greatest event that is taken; a greater one becomes a reject. Default: 4 MiB, which Kafka's own limit of 10

@@ -23,6 +23,10 @@ const VERSION: u32 = 1;
 /// bytes of a request header; all of Wikimedia's 25 public streams have 50.
 pub(super) const PARTITIONS_MAX: usize = 128;
 
+/// Most bytes of their topics' names together: 160 for each of as many as there may be, twice what Wikimedia's longest
+/// has. With the greatest numbers beside them the cursor is within its 64 KiB.
+pub(super) const TOPICS_BYTES_MAX: usize = 20 << 10;
+
 /// A cursor.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Written {
@@ -162,7 +166,7 @@ mod tests {
     #[test]
     fn the_fullest_cursor_stays_within_its_bound() {
         let entry = Entry {
-            topic: "codfw.mediawiki.page_outlink_topic_prediction_change_with_a_long_name.v1".into(),
+            topic: "t".repeat(TOPICS_BYTES_MAX / PARTITIONS_MAX),
             partition: i32::MAX,
             since: Timestamp(i64::MAX),
             event_time: Some(Timestamp(i64::MAX)),

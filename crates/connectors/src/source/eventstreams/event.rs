@@ -85,6 +85,8 @@ pub(super) struct Facts<'d> {
     pub(super) partition: i32,
     pub(super) offset: Option<i64>,
     pub(super) key: Key,
+    /// Whether the key is its `meta.id`. Else it says only what the event looks like, and another may look the same.
+    pub(super) named: bool,
     /// `meta.dt`, which is the Kafka timestamp (equal in all 4,431 recorded frames).
     pub(super) kafka_time: Option<Timestamp>,
     /// By the stream's rule; as read here `timestamp`, else `meta.dt`.
@@ -119,11 +121,13 @@ impl FactReader {
         self.all.extract(document, &mut found);
         let kafka_time = found[DT].and_then(|dt| dt.as_time(TimeFormat::Rfc3339));
         let timestamp = found[TIMESTAMP].and_then(|time| time.as_time(TimeFormat::UnixSeconds));
+        let name = key_of_id(&found);
         Facts {
             topic: found[TOPIC].map(Raw::bytes).filter(|raw| raw.first() == Some(&b'"')),
             partition: found[PARTITION].and_then(Raw::as_i64).and_then(|p| i32::try_from(p).ok()).unwrap_or(0),
             offset: found[OFFSET].and_then(Raw::as_i64).filter(|offset| *offset >= 0),
-            key: key(document, &found),
+            key: name.unwrap_or_else(|| key_without_id(document, &found)),
+            named: name.is_some(),
             kafka_time,
             event_time: timestamp.or(kafka_time),
         }
@@ -133,19 +137,14 @@ impl FactReader {
     pub(super) fn identity(&self, document: &[u8]) -> (Key, Option<Timestamp>) {
         let mut found = [None; PATHS.len()];
         self.of_log.extract(document, &mut found);
-        (key(document, &found), found[DT].and_then(|dt| dt.as_time(TimeFormat::Rfc3339)))
+        let key = key_of_id(&found).unwrap_or_else(|| key_without_id(document, &found));
+        (key, found[DT].and_then(|dt| dt.as_time(TimeFormat::Rfc3339)))
     }
 }
 
-fn key(document: &[u8], found: &[Option<Raw<'_>>; PATHS.len()]) -> Key {
-    match found[ID] {
-        Some(raw) => match (raw.unescaped(), raw.as_str()) {
-            (Some(id), _) if !id.is_empty() => Key::of_id(id.as_bytes()),
-            (None, Some(id)) if !id.is_empty() => Key::of_id(id.as_bytes()),
-            _ => key_without_id(document, found),
-        },
-        None => key_without_id(document, found),
-    }
+fn key_of_id(found: &[Option<Raw<'_>>; PATHS.len()]) -> Option<Key> {
+    let id = found[ID]?.as_str().filter(|id| !id.is_empty())?;
+    Some(Key::of_id(id.as_bytes()))
 }
 
 /// The hash of all that is not topic, partition or offset.
@@ -192,6 +191,8 @@ mod tests {
         assert_eq!(key(&plain), key(&plain.replace("441362975", "7").replace("codfw", "eqiad")));
         assert_ne!(key(&plain), key(&plain.replace("1630070416", "1630070417")));
         assert_ne!(key(&plain), key(EVENT));
+        let named = |text: &str| FactReader::new().read(text.as_bytes()).named;
+        assert!(named(EVENT) && !named(&plain));
     }
 
     #[test]

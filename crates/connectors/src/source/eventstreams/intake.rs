@@ -16,11 +16,11 @@ use lakehead_model::{Clock, Cursor, EventBatch, EventTimeRule, Reject, StreamSch
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cursor::{Entry, PARTITIONS_MAX, Written},
+    cursor::{Entry, PARTITIONS_MAX, TOPICS_BYTES_MAX, Written},
     event::{FactReader, Facts, Key},
     partition::{Hole, Memory, Mode, OVERLAP, Partition, Request, Verdict, Why},
     progress::Progress,
-    seen::{History, Recent},
+    seen::{History, Nameless, Recent},
 };
 use crate::sse::{Data, Frame};
 
@@ -60,6 +60,8 @@ pub(super) struct Intake {
     learning: bool,
     /// Whether the id of this connection, which names all partitions, was read.
     ids_read: bool,
+    /// It was said that there are partitions that are not followed.
+    unfollowed_told: bool,
     memory: Log,
     progress: Progress,
     /// Frames refused since the last event whose place in the sequence is not known.
@@ -82,6 +84,9 @@ pub(super) struct Intake {
 struct Log {
     recent: Recent,
     history: Option<History>,
+    nameless: Nameless,
+    /// This connection was asked for what may have come before. Until it pauses, the upstream may repeat itself.
+    asked_back: bool,
     /// Where to read back to, when the topics changed.
     since: Option<Timestamp>,
     tail: Box<dyn TailReader>,
@@ -101,10 +106,64 @@ impl Memory for Log {
     }
 
     fn remember(&mut self, facts: &Facts<'_>) -> Result<bool, Error> {
+        if !facts.named {
+            return self.remember_nameless(facts, self.history.is_some());
+        }
         if self.history.is_some() && self.contains(facts)? {
             return Ok(false);
         }
         Ok(self.recent.insert(facts.key))
+    }
+}
+
+impl Log {
+    /// Remembers an event whose place is not followed, and whose SSE id is `id`; false when it is known to be one that
+    /// was taken before.
+    fn remember_unplaced(&mut self, facts: &Facts<'_>, id: Option<&[u8]>) -> Result<bool, Error> {
+        if facts.named {
+            return self.remember(facts);
+        }
+        match identity(facts, id) {
+            Some(key) => Ok(self.recent.insert(key)),
+            None => self.remember_nameless(facts, self.asked_back || self.history.is_some()),
+        }
+    }
+
+    /// That an event looks like another proves nothing, but where the upstream `repeats` itself.
+    fn remember_nameless(&mut self, facts: &Facts<'_>, repeats: bool) -> Result<bool, Error> {
+        if repeats {
+            let held = self.contains(facts)?;
+            if self.nameless.came_again(facts.key, held) {
+                return Ok(false);
+            }
+        }
+        self.nameless.keep(facts.key);
+        self.recent.insert(facts.key);
+        Ok(true)
+    }
+
+    /// Nothing came for a second: what the upstream had to repeat has come.
+    fn paused(&mut self) {
+        self.asked_back &= !self.nameless.any_came();
+    }
+}
+
+/// What tells an event without `meta.id` from all others: its place, though it is not followed, or else its SSE id.
+fn identity(facts: &Facts<'_>, id: Option<&[u8]>) -> Option<Key> {
+    let text = facts.key.0.to_le_bytes();
+    if let (Some(topic), Some(offset)) = (facts.topic, facts.offset) {
+        return Some(Key::hash([topic, &facts.partition.to_le_bytes(), &offset.to_le_bytes(), &text]));
+    }
+    let id = id.filter(|id| is_identity(id))?;
+    Some(Key::hash([id, &text]))
+}
+
+/// Whether no other event has this SSE id. Of EventStreams' own only one that names one place by its offset: many
+/// events share a time, and of several places it is not known which one is the event's.
+fn is_identity(id: &[u8]) -> bool {
+    match serde_json::from_slice::<Vec<Named>>(id) {
+        Ok(named) => matches!(&named[..], [one] if one.offset.is_u64()),
+        Err(_) => !id.is_empty(),
     }
 }
 
@@ -113,6 +172,8 @@ impl Memory for Log {
 struct Named {
     topic: String,
     partition: i32,
+    #[serde(default)]
+    offset: serde_json::Value,
 }
 
 /// One entry of `Last-Event-ID`.
@@ -151,7 +212,15 @@ impl Intake {
         let reached = cursor.and_then(|cursor| cursor.progress).filter(|_| read_alike);
         let learning = written.as_ref().is_some_and(|written| written.streams != streams);
         let partitions = written.map(|written| written.partitions).unwrap_or_default();
-        let memory = Log { recent: Recent::default(), history: None, since: None, tail, reader: FactReader::new() };
+        let memory = Log {
+            recent: Recent::default(),
+            history: None,
+            nameless: Nameless::default(),
+            asked_back: false,
+            since: None,
+            tail,
+            reader: FactReader::new(),
+        };
         Ok(Self {
             streams: streams.to_owned(),
             event_bytes_max,
@@ -162,6 +231,7 @@ impl Intake {
             since: since.minus(IDLE_OVERLAP),
             learning,
             ids_read: false,
+            unfollowed_told: false,
             memory,
             progress: Progress::resumed(reached),
             times,
@@ -177,13 +247,15 @@ impl Intake {
     }
 
     /// Made ready for a new connection; gives its `Last-Event-ID`. `None` on the very first one, and when the topics
-    /// have to be learned first.
-    pub(super) fn connect(&mut self) -> Result<Option<String>, Error> {
+    /// have to be learned first; then the upstream is asked by a time if `by_since`.
+    pub(super) fn connect(&mut self, by_since: bool) -> Result<Option<String>, Error> {
         self.progress.disconnected();
         self.ids_read = false;
         self.kafka_time = None;
         self.refused = 0;
         self.memory.history = None;
+        self.memory.nameless.connect();
+        self.memory.asked_back = by_since;
         for partition in &mut self.partitions {
             partition.connect();
         }
@@ -211,6 +283,7 @@ impl Intake {
                 Asked { topic: &partition.entry.topic, partition: partition.entry.partition, offset, timestamp }
             })
             .collect();
+        self.memory.asked_back = asked.iter().any(|partition| partition.timestamp.is_some());
         Ok(Some(serde_json::to_string(&asked).expect("strings and numbers are always JSON")))
     }
 
@@ -234,8 +307,7 @@ impl Intake {
         if !self.ids_read
             && let Some(id) = frame.id
         {
-            self.ids_read = true;
-            self.learn(id)?;
+            self.ids_read = self.learn(id);
             if self.learning {
                 self.learning = false;
                 return Ok(Step::Learned);
@@ -259,25 +331,32 @@ impl Intake {
             self.reject(format!("not JSON: {wrong}"), frame, document, Some(document));
             return Ok(Step::Next);
         }
-        self.take_document(document, now)
+        self.take_document(document, frame.id, now)
     }
 
-    fn take_document(&mut self, document: &[u8], now: Instant) -> Result<Step, Error> {
+    fn take_document(&mut self, document: &[u8], id: Option<&[u8]>, now: Instant) -> Result<Step, Error> {
         // The reader borrows nothing of what the rest changes.
         let mut facts = self.reader.read(document);
         if let Some(times) = &self.times {
             facts.event_time = times.of(document);
         }
-        let (Some(topic), Some(offset)) = (facts.topic, facts.offset) else {
-            // Nobody can say where it stood: it is kept, and it moves no position.
-            if self.memory.remember(&facts)? {
+        let followed = match (facts.topic, facts.offset) {
+            (Some(topic), Some(offset)) => {
+                self.place(topic, facts.partition, offset, document).map(|place| (place, offset))
+            }
+            _ => None,
+        };
+        let Some((place, offset)) = followed else {
+            // Nobody can say where it stood, or it is not noted: it is kept, and it moves no position.
+            if self.memory.remember_unplaced(&facts, id)? {
+                self.fruitful = true;
+                self.new_bytes += document.len() as u64;
                 self.push(document, facts.event_time);
             } else {
                 self.chunk.duplicates += 1;
             }
             return Ok(Step::Next);
         };
-        let place = self.place(topic, facts.partition)?;
         let partition = &mut self.partitions[place];
         let was_overlapping = matches!(partition.mode, Mode::Overlapping { .. });
         // An older cursor does not say which.
@@ -375,6 +454,7 @@ impl Intake {
         let position = match placed {
             Some((place, offset)) => {
                 if !self.partitions[place].refuse(offset) {
+                    self.chunk.duplicates += 1;
                     return;
                 }
                 let entry = &self.partitions[place].entry;
@@ -391,29 +471,49 @@ impl Intake {
             Data::TooLarge { frame_bytes, .. } => frame_bytes,
         };
         if !self.memory.recent.insert(Key::hash([b"refused".as_slice(), &bytes.to_le_bytes(), payload])) {
+            self.chunk.duplicates += 1;
             return;
         }
         self.fruitful = true;
-        let payload = Bytes::copy_from_slice(&payload[..payload.len().min(Reject::PAYLOAD_BYTES_MAX)]);
-        self.chunk.rejects.push(Reject { reason, position, payload });
+        self.chunk.rejects.push(Reject { reason, position, payload: kept(payload) });
+    }
+
+    /// Says once that there are places that are not followed; the first of them, and what names it.
+    fn tell_unfollowed(&mut self, topic: &str, partition: i32, offset: i64, payload: &[u8]) {
+        if std::mem::replace(&mut self.unfollowed_told, true) {
+            return;
+        }
+        let reason = format!(
+            "kept, but its place is not followed, so that this topic may not be asked for after a reconnect: a source \
+             follows at most {PARTITIONS_MAX} upstream partitions, of topics whose names have {TOPICS_BYTES_MAX} bytes in \
+             all and no control characters; split the streams of url over several sources"
+        );
+        let position = format!("{}/{partition}/{offset}", shown(topic.as_bytes()));
+        tracing::warn!("{}: {position}: {reason}", self.streams);
+        self.chunk.rejects.push(Reject { reason, position, payload: kept(payload) });
     }
 
     fn too_large(&self, bytes: u64) -> String {
         format!("expected an event of at most {} bytes (event_bytes_max), found {bytes}", self.event_bytes_max)
     }
 
-    /// The partition of an event.
-    fn place(&mut self, raw_topic: &[u8], partition: i32) -> Result<usize, Error> {
+    /// The partition of the event at `offset`; none when it is not followed.
+    fn place(&mut self, raw_topic: &[u8], partition: i32, offset: i64, document: &[u8]) -> Option<usize> {
         if let Some(place) = self.find(raw_topic, partition) {
             self.last = place;
-            return Ok(place);
+            return Some(place);
         }
         let topic = lakehead_json::Raw::new(raw_topic).as_str().unwrap_or_default().into_owned();
-        let place = self.add(topic, partition)?;
+        if !self.has_room([topic.as_str()]) {
+            self.tell_unfollowed(&topic, partition, offset, document);
+            return None;
+        }
+        let place = self.partitions.len();
+        self.add(topic, partition);
         // As it is written here, should that be with escapes.
         self.partitions[place].raw_topic = raw_topic.to_vec();
         self.last = place;
-        Ok(place)
+        Some(place)
     }
 
     fn find(&self, raw_topic: &[u8], partition: i32) -> Option<usize> {
@@ -424,19 +524,28 @@ impl Intake {
         self.partitions.iter().position(is)
     }
 
-    fn add(&mut self, topic: String, partition: i32) -> Result<usize, Error> {
-        if self.partitions.len() == PARTITIONS_MAX {
-            return Err(Error::Invalid(format!(
-                "url: these streams have more than {PARTITIONS_MAX} upstream partitions; split them over two sources"
-            )));
-        }
+    fn add(&mut self, topic: String, partition: i32) {
         self.partitions.push(Partition::new(Entry::new(topic, partition, self.since)));
-        Ok(self.partitions.len() - 1)
     }
 
-    /// Reads the partitions that an id names: all of the subscription's, whichever the event came from.
-    fn learn(&mut self, id: &[u8]) -> Result<(), Error> {
-        let Ok(named) = serde_json::from_slice::<Vec<Named>>(id) else { return Ok(()) };
+    /// Whether partitions of `topics` can be followed beside those that are: kept in a cursor, asked for in a header.
+    fn has_room<'t>(&self, topics: impl IntoIterator<Item = &'t str>) -> bool {
+        let mut count = self.partitions.len();
+        let mut bytes: usize = self.partitions.iter().map(|partition| partition.entry.topic.len()).sum();
+        for topic in topics {
+            if topic.is_empty() || topic.bytes().any(|byte| byte < b' ' || b"\"\\\x7f".contains(&byte)) {
+                return false;
+            }
+            count += 1;
+            bytes += topic.len();
+        }
+        count <= PARTITIONS_MAX && bytes <= TOPICS_BYTES_MAX
+    }
+
+    /// Reads the partitions that an id names: all of the subscription's, whichever the event came from. False when they
+    /// are more than can be followed. Then none is added, lest one odd id take the room of all that follow it.
+    fn learn(&mut self, id: &[u8]) -> bool {
+        let Ok(mut named) = serde_json::from_slice::<Vec<Named>>(id) else { return true };
         if self.learning {
             let names: BTreeSet<(&str, i32)> = named.iter().map(|n| (n.topic.as_str(), n.partition)).collect();
             self.partitions.retain(|p| names.contains(&(p.entry.topic.as_str(), p.entry.partition)));
@@ -444,14 +553,22 @@ impl Intake {
             self.memory.since = Some(self.since);
             self.moved = true;
         }
-        for Named { topic, partition } in named {
-            let is = |known: &Partition| known.entry.partition == partition && known.entry.topic == topic;
-            if !self.partitions.iter().any(is) {
-                self.add(topic, partition)?;
-                self.moved = true;
-            }
+        let mut new = BTreeSet::new();
+        named.retain(|n| {
+            let is = |known: &Partition| known.entry.partition == n.partition && known.entry.topic == n.topic;
+            !self.partitions.iter().any(is) && new.insert((n.topic.clone(), n.partition))
+        });
+        if let Some(Named { topic, partition, offset }) = named.first()
+            && !self.has_room(named.iter().map(|n| n.topic.as_str()))
+        {
+            self.tell_unfollowed(topic, *partition, offset.as_i64().unwrap_or(-1), id);
+            return false;
         }
-        Ok(())
+        for Named { topic, partition, .. } in named {
+            self.add(topic, partition);
+            self.moved = true;
+        }
+        true
     }
 
     /// A piece was parsed.
@@ -474,6 +591,7 @@ impl Intake {
     /// Nothing came for a second.
     pub(super) fn paused(&mut self, now: Instant) {
         self.progress.paused(now);
+        self.memory.paused();
     }
 
     /// Nothing was heard of a partition whose held event should have come, since `before`: how to ask now, if at all.
@@ -490,12 +608,13 @@ impl Intake {
     /// What has gathered, if it is worth handing over.
     pub(super) fn hand_over(&mut self, now: Instant) -> Option<Chunk> {
         let activity = if self.progress.is_at_head() { Activity::Live } else { Activity::CatchingUp };
-        if self.ids_read && self.activity.as_ref() != Some(&activity) {
+        if (self.ids_read || self.unfollowed_told) && self.activity.as_ref() != Some(&activity) {
             self.activity = Some(activity.clone());
             self.chunk.activity = Some(activity);
         }
-        let Chunk { events, rejects, gaps, activity, .. } = &self.chunk;
-        if events.is_empty() && rejects.is_empty() && gaps.is_empty() && activity.is_none() && !self.moved {
+        let Chunk { events, rejects, gaps, duplicates, activity, .. } = &self.chunk;
+        let is_empty = events.is_empty() && rejects.is_empty() && gaps.is_empty() && *duplicates == 0;
+        if is_empty && activity.is_none() && !self.moved {
             return None;
         }
         self.moved = false;
@@ -510,6 +629,11 @@ impl Intake {
         }
         Some(chunk)
     }
+}
+
+/// What is kept of something that was refused.
+fn kept(payload: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(&payload[..payload.len().min(Reject::PAYLOAD_BYTES_MAX)])
 }
 
 /// What a field says, as far as a person needs to see it.

@@ -43,6 +43,10 @@ pub(super) struct Link {
     pub(super) opened: Instant,
     /// When something came last.
     pub(super) heard: Instant,
+    /// When the last whole event or heartbeat came; at first, when the connection was made.
+    pub(super) event_at: Instant,
+    /// How many bytes came since then.
+    pub(super) eventless_bytes: u64,
 }
 
 /// What a wait brought.
@@ -123,7 +127,8 @@ impl Link {
         }
         let now = Instant::now();
         let parser = Parser::new(event_bytes_max.saturating_add(FRAME_OVERHEAD_BYTES));
-        Ok(Self { response, parser, piece: Bytes::new(), opened: now, heard: now })
+        let piece = Bytes::new();
+        Ok(Self { response, parser, piece, opened: now, heard: now, event_at: now, eventless_bytes: 0 })
     }
 
     /// What is there to be read at once.
@@ -142,6 +147,10 @@ impl Link {
         match chunk {
             Ok(Some(piece)) => {
                 self.heard = Instant::now();
+                self.eventless_bytes += piece.len() as u64;
+                if is_heartbeat(&piece) {
+                    (self.event_at, self.eventless_bytes) = (self.heard, 0);
+                }
                 self.piece = piece;
                 Heard::Piece
             }
@@ -189,4 +198,11 @@ fn reasons(error: &reqwest::Error) -> String {
         source = error.source();
     }
     if reasons.is_empty() { error.to_string() } else { reasons.join(": ") }
+}
+
+/// Whether this is nothing but whole comments: what servers of SSE send so that a quiet connection is not cut.
+fn is_heartbeat(piece: &[u8]) -> bool {
+    piece.starts_with(b":")
+        && piece.ends_with(b"\n")
+        && piece.split(|byte| *byte == b'\n').all(|line| matches!(line, [] | [b'\r'] | [b':', ..]))
 }

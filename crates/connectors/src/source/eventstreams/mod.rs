@@ -171,7 +171,7 @@ impl Feed {
     }
 
     fn dial(&mut self) -> Result<Dialing, Error> {
-        let last_event_id = self.intake.connect()?;
+        let last_event_id = self.intake.connect(self.since.is_some())?;
         let mut url = self.config.url.clone();
         if last_event_id.is_none()
             && let Some(since) = self.since
@@ -189,7 +189,7 @@ impl Feed {
         if link.piece.is_empty() {
             return Ok(Digest::Hungry);
         }
-        let now = std::time::Instant::now();
+        let now = Instant::now();
         let piece = std::mem::take(&mut link.piece);
         let mut input: &[u8] = &piece;
         loop {
@@ -198,7 +198,10 @@ impl Feed {
                 return Ok(Digest::Full);
             }
             let Some(frame) = link.parser.next(&mut input) else { break };
-            match self.intake.take(&frame, now)? {
+            if !frame.is_empty() {
+                (link.event_at, link.eventless_bytes) = (now, 0);
+            }
+            match self.intake.take(&frame, now.into_std())? {
                 Step::Next => {}
                 Step::AskAgain(why) => {
                     tracing::debug!(?why, "asking again");
@@ -207,7 +210,7 @@ impl Feed {
                 Step::Learned => return Ok(Digest::AskAgain),
             }
         }
-        self.intake.heard(now);
+        self.intake.heard(now.into_std());
         Ok(Digest::Hungry)
     }
 
@@ -273,10 +276,30 @@ impl Feed {
         self.intake.not_found((now - self.pace.proof).into_std()).is_some()
     }
 
+    /// When the connection counts as lost, if no whole event comes. Only the time since `called` counts: that the engine took
+    /// nothing for a while is not the upstream's doing.
+    fn silent_at(&self, called: Instant) -> Option<Instant> {
+        self.link.as_ref().map(|link| link.event_at.max(called) + self.config.silence_max.0)
+    }
+
+    /// Gives up a connection that brought no event for too long. Whatever else came is no sign of life: an upstream that
+    /// never ends an event would count as well for ever.
+    fn check_silence(&mut self, called: Instant) -> Result<(), Error> {
+        if self.silent_at(called).is_none_or(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        let Some(link) = self.link.take() else { return Ok(()) };
+        let Config { url, silence_max, .. } = &self.config;
+        Err(Error::unavailable(match link.eventless_bytes {
+            0 => format!("{url} sent nothing for {silence_max} (silence_max)"),
+            bytes => format!("{url} sent no whole event for {silence_max} (silence_max), though {bytes} bytes came"),
+        }))
+    }
+
     /// Waits for more. Gives the chunk back where waiting was no use.
-    async fn listen(&mut self) -> Result<(), Error> {
+    async fn listen(&mut self, called: Instant) -> Result<(), Error> {
+        let Some(silent_at) = self.silent_at(called) else { return Ok(()) };
         let Some(link) = &mut self.link else { return Ok(()) };
-        let silent_at = link.heard + self.config.silence_max.0;
         let paused_at = link.heard + progress::PAUSE;
         let now = Instant::now();
         let mut deadline = silent_at;
@@ -291,17 +314,10 @@ impl Feed {
             Heard::End(how) => self.ended(&how),
             Heard::Nothing => {
                 let now = Instant::now();
-                if now >= silent_at {
-                    self.link = None;
-                    return Err(Error::unavailable(format!(
-                        "{} sent nothing for {} (silence_max)",
-                        self.config.url, self.config.silence_max
-                    )));
-                }
                 if now >= paused_at {
                     self.intake.paused(now.into_std());
                 }
-                Ok(())
+                self.check_silence(called)
             }
         }
     }
@@ -320,6 +336,7 @@ enum Digest {
 impl Feed {
     /// The next chunk. What was taken before an error stays in the intake.
     async fn chunk(&mut self) -> Result<Chunk, Error> {
+        let called = Instant::now();
         loop {
             if self.link.is_none() {
                 self.connect().await?;
@@ -328,6 +345,7 @@ impl Feed {
                 Digest::Full => {}
                 Digest::AskAgain => self.disconnect("it had to be asked again", true)?,
                 Digest::Hungry => {
+                    self.check_silence(called)?;
                     if self.overdue() {
                         self.disconnect("the last event held did not come", true)?;
                     } else if let Some(link) = &mut self.link {
@@ -352,7 +370,7 @@ impl Feed {
             if let Some(chunk) = self.intake.hand_over(std::time::Instant::now()) {
                 return Ok(chunk);
             }
-            self.listen().await?;
+            self.listen(called).await?;
         }
     }
 }

@@ -90,7 +90,7 @@ pub(super) struct Hole {
 pub(super) trait Memory {
     /// Whether the event was taken before.
     fn contains(&mut self, facts: &Facts<'_>) -> Result<bool, Error>;
-    /// Remembers it; false when it was taken before.
+    /// Remembers it; false when it is known to be one that was taken before.
     fn remember(&mut self, facts: &Facts<'_>) -> Result<bool, Error>;
 }
 

@@ -4,10 +4,11 @@
 //! overlap is read, that is after a reconnect that had to ask by time: a directory of the log by Kafka time, stretch by
 //! stretch from the end back to the time asked. A stretch's keys are read when an event of its time comes, and the last
 //! few are kept; since what comes again comes roughly in the log's order, each is read about once. An event that comes
-//! again has the same `meta.dt`, so only stretches whose range holds that time need be looked into.
+//! again has the same `meta.dt`, so only stretches whose range holds that time need be looked into. [`Nameless`] counts
+//! events that nothing but their text tells apart, since two that look alike may be two.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     hash::{BuildHasherDefault, Hasher},
 };
 
@@ -27,6 +28,7 @@ const STRETCH_EVENTS: u64 = 16_384;
 const STRETCHES_LOADED_MAX: usize = 28;
 
 type Keys = HashSet<Key, BuildHasherDefault<Folded>>;
+type Counts = HashMap<Key, u32, BuildHasherDefault<Folded>>;
 
 /// Keys are random already (UUIDs of version 4, hashes); folding their halves is hash enough.
 #[derive(Default)]
@@ -71,6 +73,47 @@ impl Recent {
 
     pub(super) fn contains(&self, key: Key) -> bool {
         self.newer.contains(&key) || self.older.contains(&key)
+    }
+}
+
+/// Events without a name of their own. Where the upstream repeats itself, as many of each come again as were kept.
+#[derive(Debug, Default)]
+pub(super) struct Nameless {
+    kept: Counts,
+    /// How many of each came on this connection.
+    came: Counts,
+}
+
+impl Nameless {
+    /// Made ready for a new connection.
+    pub(super) fn connect(&mut self) {
+        self.came = Counts::default();
+    }
+
+    /// Whether any came on this connection where the upstream may repeat itself.
+    pub(super) fn any_came(&self) -> bool {
+        !self.came.is_empty()
+    }
+
+    /// One came, and the upstream may repeat itself: whether it is one of those that were kept. `in_log`: at least one was.
+    /// Past the bound nobody can say, and what nobody can say is new.
+    pub(super) fn came_again(&mut self, key: Key, in_log: bool) -> bool {
+        if self.came.len() >= GENERATION_KEYS {
+            return false;
+        }
+        let kept = self.kept.get(&key).copied().unwrap_or(0).max(u32::from(in_log));
+        let came = self.came.entry(key).or_default();
+        *came = came.saturating_add(1);
+        *came <= kept
+    }
+
+    /// One was kept.
+    pub(super) fn keep(&mut self, key: Key) {
+        if self.kept.len() >= GENERATION_KEYS {
+            self.kept = Counts::default();
+        }
+        let kept = self.kept.entry(key).or_default();
+        *kept = kept.saturating_add(1);
     }
 }
 
@@ -203,6 +246,29 @@ mod tests {
         assert!(recent.newer.len() + recent.older.len() <= 1_000_000);
         assert!((2_000_000 - GENERATION_KEYS as u128..2_000_000).all(|n| recent.contains(key(n))));
         assert!(!recent.contains(key(0)));
+    }
+
+    #[test]
+    fn of_events_that_look_alike_as_many_come_again_as_were_kept() {
+        let mut nameless = Nameless::default();
+        (0..3).for_each(|_| nameless.keep(Key(7)));
+        for _ in 0..2 {
+            nameless.connect();
+            let mut again = |key, in_log| -> Vec<bool> { (0..5).map(|_| nameless.came_again(key, in_log)).collect() };
+            assert_eq!(again(Key(7), true), [true, true, true, false, false]);
+            assert_eq!(again(Key(8), true), [true, false, false, false, false], "the log does not say how many");
+            assert_eq!(again(Key(9), false), [false; 5]);
+        }
+    }
+
+    #[test]
+    fn past_the_bound_nothing_counts_as_come_again() {
+        let mut nameless = Nameless::default();
+        nameless.keep(Key(0));
+        (1..=GENERATION_KEYS as u128).for_each(|n| assert!(!nameless.came_again(Key(n << 40 | n), false)));
+        assert!(!nameless.came_again(Key(0), true));
+        (1..=GENERATION_KEYS as u128).for_each(|n| nameless.keep(Key(n << 40 | n)));
+        assert!(nameless.kept.len() <= GENERATION_KEYS && nameless.came.len() <= GENERATION_KEYS);
     }
 
     #[test]

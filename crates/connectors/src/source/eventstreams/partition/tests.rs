@@ -23,7 +23,7 @@ impl Memory for Keys {
 fn facts(n: i64) -> Facts<'static> {
     let time = Some(Timestamp::from_seconds(1_000_000 + n));
     let key = Key(n.unsigned_abs().into());
-    Facts { topic: None, partition: 0, offset: None, key, kafka_time: time, event_time: time }
+    Facts { topic: None, partition: 0, offset: None, key, named: true, kafka_time: time, event_time: time }
 }
 
 /// A partition that holds the events up to `n`, each at its own number as offset.
