@@ -225,9 +225,11 @@ fn left_over(data: &Path) -> Result<Vec<String>> {
     Ok(left.iter().map(|path| path.display().to_string()).collect())
 }
 
-/// Whether a checkpoint names a file `PERIOD.GENERATION.KIND` or `open.GENERATION.partial` by its generation.
+/// Whether a checkpoint names a file `PERIOD.BUILD.GENERATION.KIND`, `state.BUILD.GENERATION.NUMBER.partial` or
+/// `open.GENERATION.partial` by its generation.
 fn is_named(checkpoint: &str, name: &str) -> bool {
-    let generation = name.rsplit('.').nth(1).unwrap_or_default();
+    let behind = if name.starts_with("state.") { 2 } else { 1 };
+    let generation = name.rsplit('.').nth(behind).unwrap_or_default();
     let key = if name.starts_with("open.") { "\"open\":" } else { "\"generation\":" };
     let numbers = checkpoint.match_indices(key).map(|(at, key)| checkpoint[at + key.len()..].trim_start());
     !generation.is_empty()
@@ -284,6 +286,7 @@ mod tests {
     fn a_checkpoint_names_files_by_their_generation() {
         let checkpoint = r#"{"generation": 9, "periods": {"5": {"generation": 7, "rows": 3}}, "open": 12}"#;
         assert!(is_named(checkpoint, "open.12.partial") && is_named(checkpoint, "2026-11-24T02.7.result"));
+        assert!(is_named(checkpoint, "state.0.7.1.partial") && !is_named(checkpoint, "state.0.1.7.partial"));
         assert!(!is_named(checkpoint, "open.1.partial") && !is_named(checkpoint, "publishing"));
     }
 
