@@ -553,11 +553,9 @@ async fn look_at_columns(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         let look = move || {
             for (name, kept) in &current.streams {
                 let Some(schema) = current.plan.schemas.get(name).filter(|_| kept.gateway.is_some()) else { continue };
-                let looked = kept
-                    .untimed
-                    .look_back(|events_max| look_back(&kept.stream, schema, events_max))
-                    .and_then(|()| kept.columns.look(&kept.stream, schema));
-                if let Err(error) = looked {
+                // Where the one cannot read what lies behind, the other may still follow what comes.
+                let looked = kept.untimed.look_back(|events_max| look_back(&kept.stream, schema, events_max));
+                if let Err(error) = looked.and(kept.columns.look(&kept.stream, schema)) {
                     // Whoever needs the events says it louder.
                     tracing::debug!(stream = %name, "its columns cannot be looked at: {error}");
                 }

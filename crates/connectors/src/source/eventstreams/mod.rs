@@ -282,8 +282,8 @@ impl Feed {
         self.link.as_ref().map(|link| link.event_at.max(called) + self.config.silence_max.0)
     }
 
-    /// Gives up a connection that brought no event for too long. Whatever else came is no sign of life: an upstream that
-    /// never ends an event would count as well for ever.
+    /// Gives up a connection that brought no event for too long. Beside whole comments, nothing else that came is a sign
+    /// of life: an upstream that never ends an event would count as well for ever.
     fn check_silence(&mut self, called: Instant) -> Result<(), Error> {
         if self.silent_at(called).is_none_or(|at| Instant::now() < at) {
             return Ok(());
