@@ -13,6 +13,7 @@
 //! Who gives way is a pure function over facts ([`gives_way`]); what is counted stands in `/metrics`.
 
 use std::{
+    cmp::Reverse,
     net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -143,13 +144,14 @@ pub(crate) enum Full {
 }
 
 /// Who gives way when one more comes: the longest idle or the slowest head; else the body or the reader that has kept us
-/// waiting the longest; else the one that has lasted the longest; those who have shown the token last. `None` when everybody
-/// waits for us.
+/// waiting the longest; else the one that has lasted the longest; those who have shown the token last. Of equals the first.
+/// `None` when everybody waits for us.
 pub(crate) fn gives_way(all: &[Facts]) -> Option<usize> {
     let longest = |trusted: bool, time: fn(&Facts) -> Option<Duration>| {
         let candidates = all.iter().enumerate().filter(|(_, facts)| facts.trusted == trusted);
         let candidates = candidates.filter_map(|(at, facts)| Some((at, time(facts)?)));
-        candidates.max_by_key(|(_, time)| *time).map(|(at, _)| at)
+        // The first of those that came in one moment.
+        candidates.min_by_key(|(_, time)| Reverse(*time)).map(|(at, _)| at)
     };
     longest(false, Facts::idles)
         .or_else(|| longest(false, Facts::is_behind))
@@ -252,7 +254,11 @@ impl Connection {
     }
 
     fn now(&self) -> u64 {
-        millis(self.begun.elapsed())
+        self.until(Instant::now())
+    }
+
+    fn until(&self, now: Instant) -> u64 {
+        millis(now.saturating_duration_since(self.begun))
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -301,19 +307,22 @@ impl Connection {
         }
     }
 
-    fn patience_left(&self) -> Duration {
+    fn patience_left(&self, now: Instant) -> Duration {
         let blocked = self.blocked.load(Relaxed);
-        let waited = if blocked == u64::MAX { 0 } else { self.now().saturating_sub(blocked) };
+        let waited = if blocked == u64::MAX { 0 } else { self.until(now).saturating_sub(blocked) };
         Duration::from_millis(self.patience.load(Relaxed).saturating_sub(waited))
     }
 
-    fn facts(&self) -> Facts {
-        let (now, blocked) = (self.now(), self.blocked.load(Relaxed));
+    /// Of all that are compared, at one moment.
+    fn facts(&self, moment: Instant) -> Facts {
+        let (now, blocked) = (self.until(moment), self.blocked.load(Relaxed));
         let ago = |then: u64| Duration::from_millis(now.saturating_sub(then));
         let since = ago(self.since.load(Relaxed));
         let waits = match self.phase() {
             // What it has used up of its patience, so that a reader that drips is behind, too.
-            _ if blocked != u64::MAX => Some((Waits::Reader, BLOCKED_TIME_MAX.saturating_sub(self.patience_left()))),
+            _ if blocked != u64::MAX => {
+                Some((Waits::Reader, BLOCKED_TIME_MAX.saturating_sub(self.patience_left(moment))))
+            }
             Phase::Idle if self.requests.load(Relaxed) == 0 => Some((Waits::First, since)),
             Phase::Idle => Some((Waits::Next, since)),
             Phase::Head => Some((Waits::Head, since)),
@@ -341,6 +350,7 @@ impl Connection {
 /// All connections.
 #[derive(Default)]
 pub(crate) struct Places {
+    /// In the order in which they came.
     all: Mutex<Vec<Arc<Connection>>>,
     /// Requests under way of those who have no right to a reserved place.
     ordinary: AtomicUsize,
@@ -358,7 +368,7 @@ impl Places {
         let mut all = self.lock();
         let same = |facts: &Facts| !facts.trusted && facts.peer == machine(peer);
         if !peer.to_canonical().is_loopback() {
-            let facts: Vec<Facts> = all.iter().map(|connection| connection.facts()).collect();
+            let facts = facts(&all);
             if facts.iter().filter(|facts| same(facts)).count() >= PEER_CONNECTIONS_MAX {
                 let own: Vec<usize> = (0..facts.len()).filter(|at| same(&facts[*at])).collect();
                 let facts: Vec<Facts> = own.iter().map(|at| facts[*at]).collect();
@@ -368,7 +378,7 @@ impl Places {
             }
         }
         if all.len() >= CONNECTIONS_MAX {
-            let facts: Vec<Facts> = all.iter().map(|connection| connection.facts()).collect();
+            let facts = facts(&all);
             let Some(at) = gives_way(&facts) else {
                 let arrives =
                     |facts: &Facts| matches!(facts.waits, Some((Waits::First | Waits::Head | Waits::Next, _)));
@@ -387,7 +397,7 @@ impl Places {
     }
 
     fn close(&self, all: &mut Vec<Arc<Connection>>, at: usize, why: Cut) {
-        let connection = all.swap_remove(at);
+        let connection = all.remove(at);
         if connection.cut.set(why).is_ok() {
             self.cuts[why as usize].fetch_add(1, Relaxed);
         }
@@ -414,8 +424,7 @@ impl Places {
     /// Closes the request that has kept us waiting the longest; false when everybody waits for us.
     fn one_gives_way(&self, newcomer: &Arc<Connection>) -> bool {
         let mut all = self.lock();
-        let facts = all.iter().enumerate().filter(|(_, connection)| !Arc::ptr_eq(connection, newcomer));
-        let facts = facts.map(|(at, connection)| (at, connection.facts()));
+        let facts = facts(&all).into_iter().enumerate().filter(|(at, _)| !Arc::ptr_eq(&all[*at], newcomer));
         let busy = |facts: &Facts| facts.is_busy() && !facts.trusted;
         let (places, facts): (Vec<usize>, Vec<Facts>) = facts.filter(|(_, facts)| busy(facts)).unzip();
         match gives_way(&facts) {
@@ -430,15 +439,16 @@ impl Places {
     /// Closes what has been waited for too long. Called a few times a second.
     pub(crate) fn sweep(&self) {
         let mut all = self.lock();
+        let now = Instant::now();
         for at in (0..all.len()).rev() {
-            if all[at].patience_left().is_zero() {
+            if all[at].patience_left(now).is_zero() {
                 self.close(&mut all, at, Cut::Unread);
-            } else if let Some(why) = overdue(&all[at].facts()) {
+            } else if let Some(why) = overdue(&all[at].facts(now)) {
                 self.close(&mut all, at, why);
             }
         }
         while self.unsent.load(Relaxed) > UNSENT_BYTES_MAX {
-            let blocked = |connection: &Connection| match connection.facts().waits {
+            let blocked = |connection: &Connection| match connection.facts(now).waits {
                 Some((Waits::Reader, waited)) if waited >= WAITED_MIN => Some(waited),
                 _ => None,
             };
@@ -532,6 +542,12 @@ impl Drop for Request {
     }
 }
 
+/// What is known of all at one moment.
+fn facts(all: &[Arc<Connection>]) -> Vec<Facts> {
+    let now = Instant::now();
+    all.iter().map(|connection| connection.facts(now)).collect()
+}
+
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -586,7 +602,7 @@ mod tests {
     fn a_body_is_behind_only_as_far_as_it_is_waited_for() {
         let ago = Instant::now().checked_sub(Duration::from_secs(60)).expect("the machine runs longer");
         let connection = Connection { begun: ago, ..Connection::new(HERE) };
-        let waited = || connection.facts().waits.map(|(waits, waited)| (waits, waited.as_secs()));
+        let waited = || connection.facts(Instant::now()).waits.map(|(waits, waited)| (waits, waited.as_secs()));
         connection.enter(Phase::Body);
         connection.fed.store(0, Relaxed);
         assert_eq!(waited(), Some((Waits::Body, 0)), "nobody has asked for more of it");
@@ -605,7 +621,7 @@ mod tests {
         seat.connection.patience.store(4_000, Relaxed);
         places.wrote(&seat.connection, 1);
         seat.connection.blocked();
-        let (waits, waited) = seat.connection.facts().waits.expect("it does not read");
+        let (waits, waited) = seat.connection.facts(Instant::now()).waits.expect("it does not read");
         assert!(waits == Waits::Reader && waited >= Duration::from_millis(5_900), "{waited:?}");
     }
 
@@ -628,7 +644,8 @@ mod tests {
         std::thread::sleep(ARRIVING);
         let newcomer = places.take(HERE).expect("the longest idle gives way");
         assert_eq!(places.lock().len(), CONNECTIONS_MAX);
-        assert_eq!(seats.iter().filter(|seat| seat.connection.cut.get() == Some(&Cut::Place)).count(), 1);
+        let told: Vec<usize> = (0..seats.len()).filter(|at| seats[*at].connection.cut.get().is_some()).collect();
+        assert_eq!((told, seats[1].connection.cut.get()), (vec![1], Some(&Cut::Place)), "of one moment the first");
         assert!(seats[0].connection.cut.get().is_none(), "what works is left alone");
         drop((request, newcomer, seats));
         assert_eq!((places.lock().len(), places.ordinary.load(Relaxed)), (0, 0));
@@ -680,11 +697,11 @@ mod tests {
         let connection = &seat.connection;
         places.made(connection, 1 << 20);
         connection.patience.store(0, Relaxed);
-        assert!(connection.patience_left().is_zero());
+        assert!(connection.patience_left(Instant::now()).is_zero());
         places.wrote(connection, 2 * READ_BYTES_PER_SECOND_MIN);
-        assert_eq!(connection.patience_left(), Duration::from_secs(2));
+        assert_eq!(connection.patience_left(Instant::now()), Duration::from_secs(2));
         places.wrote(connection, 1 << 20);
-        assert_eq!(connection.patience_left(), BLOCKED_TIME_MAX, "not more than that is saved up");
+        assert_eq!(connection.patience_left(Instant::now()), BLOCKED_TIME_MAX, "not more than that is saved up");
         assert_eq!(places.counts().unsent_bytes, 0);
         connection.patience.store(0, Relaxed);
         places.sweep();
