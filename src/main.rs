@@ -48,6 +48,7 @@ const END_WITHIN: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log();
+    lakehead_query::write_unexpected_panics_only();
     if let Some(outcome) = cli.for_another() {
         return report(outcome);
     }

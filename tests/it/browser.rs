@@ -86,13 +86,21 @@ impl Browser {
         self.post("/execute/sync", &json!({ "script": format!("return ({expression});"), "args": [] }))
     }
 
-    /// Waits until a JavaScript expression is true in the page. `what` says what is waited for.
+    /// Waits until a JavaScript expression is true in the page. `what` says what is waited for. What it asks for may not be there
+    /// yet: an error is as good as false.
     pub(crate) fn until(&self, what: &str, expression: &str) {
         let begun = Instant::now();
-        while self.value(&format!("Boolean({expression})")) != true {
+        let tried = format!(
+            "(() => {{ try {{ return Boolean({expression}); }} catch (error) {{ return String(error); }} }})()"
+        );
+        loop {
+            let found = self.value(&tried);
+            if found == true {
+                break;
+            }
             assert!(
                 begun.elapsed() < WAIT_MAX,
-                "waited in vain for {what}; the page says:\n{}\n{:?}",
+                "waited in vain for {what}: {found}; the page says:\n{}\n{:?}",
                 self.value("document.body.innerText"),
                 self.console()
             );

@@ -119,7 +119,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How much of the machine an audit takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effort {
-    /// One core, and memory for a few thousand rows, or for those of one result period where these are more.
+    /// One core, and memory for a few thousand rows, or for those of one window where these are more.
     Background,
     /// All cores: somebody waits for it.
     Whole,

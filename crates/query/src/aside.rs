@@ -10,6 +10,7 @@
 //! the folder gets its name in one step when it is whole.
 
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -20,7 +21,8 @@ use serde::Serialize;
 use crate::{
     Error, Slot,
     checkpoint::Checkpoint,
-    files::{Folder, label, sync_folder},
+    files::{Folder, label},
+    syncing::sync_folder,
 };
 
 /// What stands beside results that were set aside.
@@ -61,7 +63,7 @@ pub(crate) fn set_aside(
                     links.push((from, format!("{}.part-{}.parquet", label(range), part.generation)));
                 }
             }
-            let known: Vec<PathBuf> = links.iter().map(|(from, _)| from.clone()).collect();
+            let known: HashSet<PathBuf> = links.iter().map(|(from, _)| from.clone()).collect();
             let rest = checkpoint.files(folder).into_iter().filter(|file| !known.contains(file));
             links.extend(rest.filter_map(|file| Some((file.clone(), in_state(&file)?))));
         }

@@ -12,7 +12,8 @@
 //! in the log all the same; a window that differs because of them is *explained*, as far as the view's own counts of
 //! such events go, and not one event further.
 //!
-//! Memory is bounded: the result periods are taken a few at a time, by how many rows they have.
+//! Memory is bounded: the result periods are taken a few at a time, by how many rows they have, and one that has too many
+//! window by window.
 
 mod amounts;
 mod compare;
@@ -71,8 +72,8 @@ pub struct Extent {
     pub known: Arc<HashSet<String>>,
     /// Threads that read and count.
     pub threads: usize,
-    /// Rows that are compared at once, unless one result period has more. Each takes about half a KiB; fewer rows mean
-    /// that the log is read more often.
+    /// Rows that are compared at once, unless one window has more, or one result period of sessions. Each takes about half a
+    /// KiB; fewer rows mean that the log is read more often.
     pub rows_at_once: u64,
     /// How fast.
     pub pace: Arc<dyn Pace>,
@@ -92,7 +93,7 @@ pub struct ViewAudit {
     pub compared_from: Option<String>,
     /// Result files compared.
     pub files: u64,
-    /// Windows whose events were counted again.
+    /// Windows whose events were counted again; where no partial rows are kept of them any more, result periods of such.
     pub windows: u64,
     /// Rows compared.
     pub rows: u64,
@@ -226,14 +227,30 @@ struct Audit<'a> {
     found: ViewAudit,
 }
 
-/// What is compared in one go.
+/// Result periods whose files are read in one go.
 #[derive(Default)]
 struct Pass {
     periods: Vec<TimeRange>,
     rows: u64,
 }
 
-/// How many events each window has.
+/// What is compared in one go: a pass, or some of the windows of one result period that has more rows than are compared at
+/// once.
+struct Part {
+    /// What is counted again.
+    periods: Vec<TimeRange>,
+    /// The view's rows whose windows begin then; `None`: all of the pass.
+    windows: Option<TimeRange>,
+}
+
+impl Part {
+    fn has(&self, window: Timestamp) -> bool {
+        self.windows.is_none_or(|windows| (windows.start..windows.end).contains(&window))
+    }
+}
+
+/// How many events each window has. A result period of which the view keeps no partial rows counts as one, since there is
+/// nothing to hold its windows against, and a year has thirty million seconds.
 type Windows = BTreeMap<Timestamp, u64>;
 
 impl<'a> Audit<'a> {
@@ -271,13 +288,14 @@ impl<'a> Audit<'a> {
             Kind::Rows(_) => return self.run_rows(&comparison).await,
             Kind::Derived(_) => return self.run_derived(&comparison).await,
         }
-        let (windows, without_window, failed) = self.recount.windows(self.from).await?;
+        let counted = self.view_windows().await?;
+        let single = counted.keys().next().map_or(Timestamp(i64::MAX), |first| single_from(&plan, *first));
+        let (windows, without_window, failed) = self.recount.windows(self.from, single).await?;
         if self.recount.unnests()? {
             self.strike_rows(&windows, without_window);
         } else if self.from.is_none() && self.extent.known.is_empty() {
             self.strike_balance(&windows, without_window, failed);
         }
-        let counted = self.view_windows().await?;
         self.compare_windows(&windows, &counted);
         for pass in self.passes(&windows) {
             self.compare_pass(&pass, &comparison, &windows, &counted).await?;
@@ -471,13 +489,15 @@ impl<'a> Audit<'a> {
         };
         for (window, events) in windows {
             // Never more rows than events; mostly far fewer, which the files then say.
-            for period in periods_over(&plan, *window) {
+            let own = plan.windowed().map(|windowed| windowed.period.range(*window));
+            let over = periods_over(&plan, *window);
+            for period in own.into_iter().chain(over.into_iter().filter(|period| Some(*period) != own)) {
                 add(period, (*events).min(1));
             }
         }
-        for cell in open_cells(&self.snapshot) {
+        for (cell, rows) in open_cells(&self.snapshot) {
             for period in periods_over(&plan, cell) {
-                add(period, 1);
+                add(period, rows);
             }
         }
         for listed in &self.snapshot.results.files {
@@ -511,7 +531,7 @@ impl<'a> Audit<'a> {
     fn open_periods(&self) -> BTreeSet<Timestamp> {
         let plan = self.snapshot.plan();
         open_cells(&self.snapshot)
-            .into_iter()
+            .into_keys()
             .flat_map(|cell| periods_over(plan, cell))
             .map(|period| period.start)
             .collect()
@@ -525,41 +545,45 @@ impl<'a> Audit<'a> {
         counted: &Windows,
     ) -> Result<(), Error> {
         let starts: HashSet<Timestamp> = pass.periods.iter().map(|period| period.start).collect();
-        let (Some(first), Some(last)) = (pass.periods.first(), pass.periods.last()) else { return Ok(()) };
-        // A pass may leap over periods that were compared before; the log's rows of those are left out by window.
-        let log = self.recount.rows(TimeRange { start: first.start, end: last.end }, &pass.periods).await?;
-        let mut rows = self.open_rows(&starts).await?;
-        let mut compared = Vec::new();
         let snapshot = Arc::clone(&self.snapshot);
+        let has_having = snapshot.plan().shape().has_having;
+        let (mut filed, mut compared) = (Vec::new(), Vec::new());
         for listed in snapshot.results.files.iter().filter(|listed| starts.contains(&listed.range.start)) {
             let before = self.found.differences;
-            let in_file = self.file_rows(listed, comparison).await?;
-            rows.extend(in_file);
+            filed.extend(self.file_rows(listed, comparison).await?);
             if before == self.found.differences {
                 compared.push(file_name(listed));
             }
         }
         let before = self.found.differences;
-        self.found.rows += log.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
-        let has_having = self.snapshot.plan().shape().has_having;
-        let differing = compare_exactly(comparison, rows, log).await?;
-        let differing = self.recount.beyond_rounding(comparison, differing, pass).await?;
-        for differing in differing {
-            let explained = self.snapshot.plan().windowed().is_some_and(|plan| {
-                let closed_until = self.snapshot.closed_until;
-                self.budget.explains(plan, &differing, (windows, counted), closed_until, has_having)
-            });
-            if explained {
-                self.found.explained += 1;
-                continue;
+        for part in self.parts(pass, comparison) {
+            let (Some(first), Some(last)) = (part.periods.first(), part.periods.last()) else { continue };
+            // A pass may leap over periods that were compared before; the log's rows of those are left out by window.
+            let log = self.recount.rows(TimeRange { start: first.start, end: last.end }, &part.periods).await?;
+            let mut rows = self.open_rows(&starts, &part).await?;
+            match &part.windows {
+                Some(_) => rows.extend(comparison.rows_in(&filed, |window| part.has(window))?),
+                None => rows.append(&mut filed),
             }
-            let shown = |row: Option<String>| row.unwrap_or_else(|| "no such row".to_owned());
-            self.found.differs(Difference {
-                window: differing.window.map_or_else(|| period_text(first, last), |window| window.to_string()),
-                what: differing.key,
-                view: shown(differing.view),
-                log: shown(differing.log),
-            });
+            self.found.rows += log.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+            let differing = compare_exactly(comparison, rows, log).await?;
+            for differing in self.recount.beyond_rounding(comparison, differing, &part.periods).await? {
+                let explained = snapshot.plan().windowed().is_some_and(|plan| {
+                    let closed_until = snapshot.closed_until;
+                    self.budget.explains(plan, &differing, (windows, counted), closed_until, has_having)
+                });
+                if explained {
+                    self.found.explained += 1;
+                    continue;
+                }
+                let shown = |row: Option<String>| row.unwrap_or_else(|| "no such row".to_owned());
+                self.found.differs(Difference {
+                    window: differing.window.map_or_else(|| period_text(first, last), |window| window.to_string()),
+                    what: differing.key,
+                    view: shown(differing.view),
+                    log: shown(differing.log),
+                });
+            }
         }
         self.found.files += compared.len() as u64;
         if before == self.found.differences {
@@ -568,14 +592,41 @@ impl<'a> Audit<'a> {
         Ok(())
     }
 
-    /// The rows of open windows in these periods.
-    async fn open_rows(&self, periods: &HashSet<Timestamp>) -> Result<Vec<RecordBatch>, Error> {
+    /// A pass as it is compared. Sessions are not cut, since one may reach over any time, nor calendars, whose periods are a few
+    /// windows, nor rows that do not say their window.
+    fn parts(&self, pass: &Pass, comparison: &Comparison) -> Vec<Part> {
+        let whole = || vec![Part { periods: pass.periods.clone(), windows: None }];
+        let step = match self.snapshot.plan().windowed().map(|plan| &plan.windows) {
+            Some(lakehead_window::Windows::Tumble(tumble)) => Some(tumble.size()),
+            Some(lakehead_window::Windows::Hop(hop)) => Some(hop.slide()),
+            _ => None,
+        };
+        match (pass.periods.as_slice(), step.filter(|_| comparison.says_window())) {
+            ([period], Some(step)) if pass.rows > self.extent.rows_at_once => {
+                let cuts = cuts(*period, step, pass.rows.div_ceil(self.extent.rows_at_once.max(1)));
+                // What begins outside of its period is a difference, too, so the first and the last have no bound there.
+                let starts = std::iter::once(Timestamp(i64::MIN)).chain(cuts.iter().copied());
+                let ends = cuts.iter().copied().chain(std::iter::once(Timestamp(i64::MAX)));
+                let part = |(start, end): (Timestamp, Timestamp)| Part {
+                    periods: vec![TimeRange { start: start.max(period.start), end: end.min(period.end) }],
+                    windows: Some(TimeRange { start, end }),
+                };
+                starts.zip(ends).map(part).collect()
+            }
+            _ => whole(),
+        }
+    }
+
+    /// The rows of open windows in these periods, as far as they are of `part`.
+    async fn open_rows(&self, periods: &HashSet<Timestamp>, part: &Part) -> Result<Vec<RecordBatch>, Error> {
         let (snapshot, plan) = (&self.snapshot, self.snapshot.plan());
         let Some(windowed) = plan.windowed() else { return Ok(Vec::new()) };
         let filed: HashSet<Timestamp> = snapshot.results.files.iter().map(|listed| listed.range.start).collect();
         finished(plan, windowed, snapshot.open.clone(), |window| {
             let period = windowed.period.range(window.start).start;
-            periods.contains(&period) && (window.end > snapshot.closed_until || !filed.contains(&period))
+            periods.contains(&period)
+                && part.has(window.start)
+                && (window.end > snapshot.closed_until || !filed.contains(&period))
         })
         .await
         .map(|finished| finished.rows)
@@ -647,17 +698,19 @@ impl<'a> Audit<'a> {
 fn first_unknown(snapshot: &Snapshot, extent: &Extent) -> Option<Timestamp> {
     let plan = snapshot.plan();
     let files = snapshot.results.files.iter().filter(|listed| !extent.known.contains(&file_name(listed)));
-    let open = open_cells(snapshot).into_iter().flat_map(|cell| periods_over(plan, cell)).map(|period| period.start);
+    let open = open_cells(snapshot).into_keys().flat_map(|cell| periods_over(plan, cell)).map(|period| period.start);
     files.map(|listed| listed.range.start).chain(open).min().or(snapshot.watermark)
 }
 
-/// The starts of the cells that the state has something in, each once.
-fn open_cells(snapshot: &Snapshot) -> BTreeSet<Timestamp> {
-    let Some(windowed) = snapshot.plan.windowed() else { return BTreeSet::new() };
-    let mut cells = BTreeSet::new();
+/// The starts of the cells that the state has something in, and how many rows each has.
+fn open_cells(snapshot: &Snapshot) -> BTreeMap<Timestamp, u64> {
+    let Some(windowed) = snapshot.plan.windowed() else { return BTreeMap::new() };
+    let mut cells = BTreeMap::new();
     for batch in &snapshot.open {
         let Ok(found) = Cells::of(windowed, batch) else { continue };
-        cells.extend(found.iter().filter_map(|(cell, _)| cell).map(|cell| cell.start));
+        for cell in found.iter().filter_map(|(cell, _)| cell) {
+            *cells.entry(cell.start).or_default() += 1;
+        }
     }
     cells
 }
@@ -693,6 +746,36 @@ fn counted_under(plan: &Windowed, cell: Timestamp) -> Timestamp {
         lakehead_window::Windows::Session(_) => plan.period.range(cell).start,
         _ => cell,
     }
+}
+
+/// Where a period is cut into `parts`, or as many as windows begin in it, `step` apart. A window that begins before a cut is
+/// counted before it, wherever it ends.
+fn cuts(period: TimeRange, step: Duration, parts: u64) -> Vec<Timestamp> {
+    let step = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1);
+    let windows = period.end.0.saturating_sub(period.start.0) / step;
+    let parts = i64::try_from(parts).unwrap_or(i64::MAX).clamp(1, windows.max(1));
+    let cut = |part: i64| {
+        Timestamp(period.start.0.saturating_add((part.saturating_mul(windows) / parts).saturating_mul(step)))
+    };
+    (1..parts).map(cut).collect()
+}
+
+/// The first moment from which on windows are counted one by one, `first` being the first cell of which the view has partial
+/// rows.
+fn single_from(plan: &ViewPlan, first: Timestamp) -> Timestamp {
+    plan.windowed().map_or(first, |windowed| windowed.period.range(first).start)
+}
+
+/// What the events of log and view are counted by where the view keeps no partial rows: the result period, if many windows are in
+/// one.
+pub(crate) fn counted_together_by(plan: &Windowed) -> Option<Tumble> {
+    use lakehead_window::Windows::{Hop, Tumble as Tumbling};
+    let seconds = match (&plan.windows, &plan.period) {
+        (Tumbling(_) | Hop(_), ResultPeriod::Hour) => 3_600,
+        (Tumbling(_) | Hop(_), ResultPeriod::Day) => 86_400,
+        _ => return None,
+    };
+    Tumble::new(Duration::from_secs(seconds)).ok()
 }
 
 fn add_events(plan: &Windowed, windows: &mut Windows, batches: &[RecordBatch]) -> Result<(), Error> {
@@ -769,5 +852,29 @@ impl Lake {
     #[must_use]
     pub fn view(&self, name: &Name) -> Option<ViewHandle> {
         self.views().into_iter().find(|view| view.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(step_seconds: u64, parts: u64, expected: &[i64]) {
+        let second = |second: i64| Timestamp(second * 1_000_000);
+        let hour = TimeRange { start: second(7_200), end: second(10_800) };
+        let found = cuts(hour, Duration::from_secs(step_seconds), parts);
+        assert_eq!(found, expected.iter().map(|at| second(7_200 + at)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_period_is_cut_between_windows_and_never_into_more_than_it_has() {
+        check(600, 1, &[]);
+        check(600, 3, &[1_200, 2_400]);
+        check(600, 4, &[600, 1_800, 2_400]);
+        check(600, u64::MAX, &[600, 1_200, 1_800, 2_400, 3_000]);
+        check(3_600, 9, &[]);
+        check(7_200, 9, &[]);
+        check(420, 2, &[1_680]);
     }
 }

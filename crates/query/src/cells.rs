@@ -62,10 +62,30 @@ impl<'a> Cells<'a> {
     pub(crate) fn earliest(&self) -> Option<Timestamp> {
         aggregate::min(self.starts).map(Timestamp)
     }
+}
 
-    /// The earliest and the latest start.
-    pub(crate) fn spread(&self) -> Option<(Timestamp, Timestamp)> {
-        Some((self.earliest()?, aggregate::max(self.starts).map(Timestamp)?))
+/// Some rows of several batches: which batch, and which of its rows, all ascending.
+#[derive(Debug, Default)]
+pub(crate) struct Picked(Vec<(usize, Vec<u32>)>);
+
+impl Picked {
+    /// Adds a row that comes after those that were added before.
+    pub(crate) fn add(&mut self, batch: usize, row: u32) {
+        match self.0.last_mut() {
+            Some((last, rows)) if *last == batch => rows.push(row),
+            _ => self.0.push((batch, vec![row])),
+        }
+    }
+
+    /// The rows, out of the batches that they were picked from.
+    pub(crate) fn take_from(self, batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, Error> {
+        let mut taken = Vec::with_capacity(self.0.len());
+        for (batch, rows) in self.0 {
+            let Some(batch) = batches.get(batch) else { continue };
+            let is_whole = rows.len() == batch.num_rows();
+            taken.push(if is_whole { batch.clone() } else { take_record_batch(batch, &UInt32Array::from(rows))? });
+        }
+        Ok(taken)
     }
 }
 

@@ -11,7 +11,10 @@
 //! query computes those windows from the upstream's rows, and the next commit makes the file anew. So at every moment the
 //! answer is that of the query over the upstream view at that moment, and a crash can lose nothing but work.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use datafusion::{
     arrow::{
@@ -70,14 +73,22 @@ fn overlaps(a: TimeRange, b: TimeRange) -> bool {
     a.start < b.end && b.start < a.end
 }
 
+/// The upstream's files that have rows of `span`. All are in the order of time, and none reaches into the next, so that
+/// few are looked at.
+fn files_over(upstream: &Snapshot, span: TimeRange) -> impl Iterator<Item = &Listed> {
+    let files = &upstream.results.files;
+    let first = files.partition_point(|listed| listed.range.end <= span.start);
+    files.iter().skip(first).take_while(move |listed| listed.range.start < span.end)
+}
+
 /// What a file is made of whose windows begin before `before`: the upstream's files that rows of `[span.start, until)` lie in.
 fn made_of(upstream: &Snapshot, before: Timestamp, span: TimeRange, until: Timestamp) -> MadeOf {
     let span = TimeRange { start: span.start, end: span.end.min(until) };
     let mut made_of = MadeOf { before, until, files: Vec::new(), sums: Vec::new() };
-    upstream.results.files.iter().filter(|listed| overlaps(listed.range, span)).for_each(|listed| {
+    for listed in files_over(upstream, span) {
         made_of.files.push((listed.range.start, upstream.build, listed.generation));
         made_of.sums.push(listed.file.sum);
-    });
+    }
     made_of
 }
 
@@ -150,7 +161,7 @@ pub(crate) fn pinned(own: &Snapshot, name: Name, upstream: Arc<Snapshot>) -> Sna
                 let is_reopened = upstream.results.reopened.iter().any(|period| overlaps(*period, read));
                 !is_reopened && *was == made_of(&upstream, was.before, span, was.until)
             }
-            None => upstream.results.files.iter().any(|file| *was == made_of_one(&upstream, file)),
+            None => files_over(&upstream, listed.range).any(|file| *was == made_of_one(&upstream, file)),
         }
     };
     let files: Vec<Listed> = own.results.files.iter().filter(holds).cloned().collect();
@@ -195,7 +206,8 @@ pub(crate) async fn rest(own: &Snapshot) -> Result<Finished, Error> {
         FailedValues::noted(count, told)
     };
     if derived.windows.is_none() {
-        let held = |listed: &Listed| own.results.files.iter().any(|own| own.range.start == listed.range.start);
+        let held: HashSet<Timestamp> = own.results.files.iter().map(|listed| listed.range.start).collect();
+        let held = |listed: &Listed| held.contains(&listed.range.start);
         let table = ViewTable::pinned(Arc::clone(upstream)).only(|listed| !held(listed), true);
         let rows = run(&own.plan, name, table, &notes).await?;
         return Ok(Finished { rows, failed: failed(&notes) });
@@ -218,18 +230,24 @@ pub(crate) async fn rest(own: &Snapshot) -> Result<Finished, Error> {
     };
     let table = ViewTable::pinned(Arc::clone(upstream)).only(needed, true);
     let rows = run(&own.plan, name, table, &notes).await?;
-    let rows = windows_where(&own.plan, rows, |start| !covered.iter().any(|covered| covered.contains(start)))?;
+    let is_filed = |start| covered.get(first_to_end_after(&covered, start)).is_some_and(|one| one.contains(start));
+    let rows = windows_where(&own.plan, rows, |start| !is_filed(start))?;
     Ok(Finished { rows, failed: failed(&notes) })
 }
 
-/// Whether `range` lies in ranges that touch each other.
+/// The place of the first of these ranges, which are in order, that ends after `time`.
+fn first_to_end_after(ranges: &[TimeRange], time: Timestamp) -> usize {
+    ranges.partition_point(|range| range.end <= time)
+}
+
+/// Whether `range` lies in ranges that touch each other, which are in order.
 fn is_covered(covered: &[TimeRange], range: TimeRange) -> bool {
     let mut at = range.start;
-    // They are in order.
-    for one in covered {
-        if one.contains(at) {
-            at = one.end;
+    for one in covered.iter().skip(first_to_end_after(covered, at)) {
+        if !one.contains(at) {
+            break;
         }
+        at = one.end;
     }
     at >= range.end
 }
@@ -249,7 +267,7 @@ pub(crate) async fn make(
     let mut made = Vec::with_capacity(tasks.len());
     if let Some(piece) = &derived.piece {
         for task in tasks {
-            let file = upstream.results.files.iter().find(|listed| listed.range.start == task.period.start);
+            let file = files_over(upstream, task.period).find(|listed| listed.range.start == task.period.start);
             let Some(file) = file.map(|listed| listed.file.path.clone()) else {
                 made.push(Finished::default());
                 continue;
@@ -275,10 +293,7 @@ pub(crate) async fn make(
         }
         return Ok(made);
     }
-    let of = |task: &Task| {
-        let span = span(derived, task.period);
-        upstream.results.files.iter().filter(move |listed| overlaps(listed.range, span))
-    };
+    let of = |task: &Task| files_over(upstream, span(derived, task.period));
     let mut rest = tasks;
     while !rest.is_empty() {
         let (mut together, mut count) = (0, 0);

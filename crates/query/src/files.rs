@@ -45,7 +45,13 @@ use datafusion::{
 use lakehead_model::{TimeRange, Timestamp};
 use lakehead_store::crash;
 
-use crate::{Error, compact::compact, plain_types, state::RunFile};
+use crate::{
+    Error,
+    compact::compact,
+    plain_types,
+    state::RunFile,
+    syncing::{Syncing, sync_folder},
+};
 
 /// The folder of one view.
 #[derive(Clone, Debug)]
@@ -179,11 +185,6 @@ impl Folder {
         }
     }
 
-    /// Syncs the folder of the state, so that new names survive a power cut.
-    pub(crate) fn sync(&self) -> Result<(), Error> {
-        sync_folder(&self.state)
-    }
-
     /// Deletes every file of the state that is not in `keep`: what a crash left half done. The results are rebuilt from the
     /// log, so nothing here is anybody's only copy.
     pub(crate) fn sweep(&self, keep: &HashSet<PathBuf>) -> Result<(), Error> {
@@ -274,18 +275,6 @@ pub(crate) fn label(period: TimeRange) -> String {
 /// Rows in one row group: a query for a day of a great period reads only the groups that have some of it.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 
-/// Writes rows as Parquet and syncs the file. `sorted_by` are the columns that the rows are sorted by, ascending.
-pub(crate) fn write_parquet(
-    path: &Path,
-    schema: &SchemaRef,
-    batches: &[RecordBatch],
-    sorted_by: &[usize],
-) -> Result<u64, Error> {
-    let mut writer = ParquetWriter::create(path, schema, sorted_by)?;
-    batches.iter().try_for_each(|batch| writer.write(batch))?;
-    writer.finish()
-}
-
 /// A Parquet file under way.
 pub(crate) struct ParquetWriter {
     path: PathBuf,
@@ -316,20 +305,25 @@ impl ParquetWriter {
         Ok(self.writer.write(&batch.clone().with_schema(SchemaRef::clone(&self.schema))?)?)
     }
 
-    /// Syncs the file; answers its size.
-    pub(crate) fn finish(self) -> Result<u64, Error> {
-        self.writer.into_inner()?.finish(&self.path)
+    /// Writes the file to its end; answers its size.
+    pub(crate) fn finish(self, syncing: &mut Syncing) -> Result<u64, Error> {
+        self.writer.into_inner()?.finish(&self.path, syncing)
     }
 }
 
-/// Writes partial rows as Arrow IPC and syncs the file.
-pub(crate) fn write_partial(path: &Path, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<u64, Error> {
+/// Writes partial rows as Arrow IPC; answers the file's size.
+pub(crate) fn write_partial(
+    path: &Path,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    syncing: &mut Syncing,
+) -> Result<u64, Error> {
     let mut writer = FileWriter::try_new(BufWriter::new(Summing::create(path)?), schema)?;
     for batch in batches {
         writer.write(&compact(batch)?)?;
     }
     let file = writer.into_inner()?.into_inner().map_err(|e| Error::file(path)(e.into_error()))?;
-    file.finish(path)
+    file.finish(path, syncing)
 }
 
 /// Reads partial rows back.
@@ -382,11 +376,7 @@ pub(crate) fn swap(folder: &Folder) -> Result<(), Error> {
     let (next, current) = (folder.checkpoint(Slot::Next), folder.checkpoint(Slot::Current));
     crash::point("view.swap");
     fs::rename(&next, &current).map_err(Error::file(&current))?;
-    folder.sync()
-}
-
-pub(crate) fn sync_folder(folder: &Path) -> Result<(), Error> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::file(folder))
+    sync_folder(&folder.state)
 }
 
 /// A file that is written, and the checksum of what was.
@@ -401,9 +391,9 @@ impl Summing {
         Ok(Self { file, digest: Digest::new(CrcAlgorithm::Crc64Nvme) })
     }
 
-    /// Syncs the file and notes its checksum; answers its size.
-    fn finish(self, path: &Path) -> Result<u64, Error> {
-        self.file.sync_all().map_err(Error::file(path))?;
+    /// Hands the file over to be synced and notes its checksum; answers its size.
+    fn finish(self, path: &Path, syncing: &mut Syncing) -> Result<u64, Error> {
+        syncing.add(&self.file, path)?;
         let about = self.file.metadata().map_err(Error::file(path))?;
         let summed = Summed { sum: self.digest.finalize(), as_of: Some(AsOf::of(&about)) };
         sums().insert(path.to_owned(), summed);

@@ -24,7 +24,7 @@ use crate::{Late, TimeColumn, ViewPlan, ViewSettings, plan::Kind};
 
 /// What the SQL of views means in this version of Lakehead: raised when an expression or an aggregate begins to give
 /// another value for the same events. Views that were made under another meaning are built anew.
-pub(crate) const MEANING: u32 = 2;
+pub(crate) const MEANING: u32 = 3;
 
 /// Everything that determines a view's answers but the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -159,8 +159,11 @@ impl World {
     }
 
     async fn audit(&self, view: &View) -> ViewAudit {
-        let extent =
-            Extent { since: None, known: Arc::default(), threads: 2, rows_at_once: 1_000, pace: Arc::new(AtOnce) };
+        self.audit_by(view, 1_000).await
+    }
+
+    async fn audit_by(&self, view: &View, rows_at_once: u64) -> ViewAudit {
+        let extent = Extent { since: None, known: Arc::default(), threads: 2, rows_at_once, pace: Arc::new(AtOnce) };
         self.lake.audit(&view.handle(), &extent).await.expect("audited")
     }
 
@@ -798,4 +801,153 @@ async fn what_enlarges_is_as_it_was_where_there_is_room() {
         assert!(error.contains("16 MiB"), "{constant}: {error}");
         drop(world.query(&format!("SELECT {constant} AS x FROM s WHERE n > 5")).await);
     }
+}
+
+// B7
+#[tokio::test]
+async fn a_period_with_too_many_rows_is_audited_window_by_window_and_says_the_same() {
+    let n = |second: i64| event(second, &format!("\"n\":{second},\"k\":\"{}\"", second % 3));
+    let events: Vec<String> = (0..240).map(|second| n(second * 7)).collect();
+    let mut others = events.clone();
+    others[100] = event(700, "\"n\":0,\"k\":\"other\"");
+    let (world, other) = (World::with(&events).await, World::with(&others).await);
+    for time in [
+        "tumble(event_time, INTERVAL '1 minute')",
+        "hop(event_time, INTERVAL '30 seconds', INTERVAL '2 minutes')",
+        "tumble(event_time, INTERVAL '1 hour')",
+        "session(event_time, INTERVAL '30 seconds')",
+    ] {
+        for sql in [
+            format!("SELECT {time} AS w, k, sum(n) AS n FROM s GROUP BY 1, 2"),
+            format!("SELECT {time} AS w, k, count(*) AS n FROM s GROUP BY 1, 2 HAVING count(*) > 1"),
+            format!("SELECT k, sum(n) AS n FROM s GROUP BY {time}, k"),
+        ] {
+            let viewed = world.view(&sql).await;
+            let once = world.audit(&viewed.view).await;
+            assert_eq!(once.told, [], "{sql}");
+            for rows_at_once in [1, 7, 40] {
+                assert_eq!(world.audit_by(&viewed.view, rows_at_once).await, once, "{sql} by {rows_at_once}");
+            }
+            // A row without its window is told with the periods of its pass, and a file is right where all of its pass is.
+            let found = async |rows_at_once: u64| {
+                let mut audit = other.audit_by(&viewed.view, rows_at_once).await;
+                audit.told.iter_mut().filter(|told| told.window.contains(" to ")).for_each(|told| told.window.clear());
+                ViewAudit { compared: Vec::new(), ..audit }
+            };
+            let once = found(1_000).await;
+            assert!(once.differences > 0, "{sql}");
+            for rows_at_once in [1, 7, 40] {
+                assert_eq!(found(rows_at_once).await, once, "{sql} by {rows_at_once}");
+            }
+        }
+    }
+}
+
+/// An ordinary event, one that is poison to what compares its texts, one without anything, an empty one, a long one.
+fn of_all_lengths() -> Vec<String> {
+    let (t, k) = ("a".repeat(400_000), "a".repeat(200_000));
+    let fields = [
+        "\"t\":\"kitten\",\"k\":\"sitting\"".to_owned(),
+        format!("\"t\":\"{t}\",\"k\":\"{k}b\""),
+        "\"m\":1".into(),
+        "\"t\":\"\",\"k\":\"\"".into(),
+        format!("\"t\":\"{}\",\"k\":\"{}\"", "x".repeat(4_000), "y".repeat(1_000)),
+    ];
+    (0..).zip(fields).map(|(second, fields)| event(second, &fields)).collect()
+}
+
+#[tokio::test]
+async fn an_event_that_takes_a_function_too_long_is_left_out_and_no_other() {
+    let world = World::with(&of_all_lengths()).await;
+    let list = |of: &str| format!("string_to_array(replace({of}, 'a', 'a,'), ',')");
+    let flag = |condition: &str| format!("CAST({condition} AS BIGINT)");
+    let lists = format!("{}, {}", list("t"), list("k"));
+    let cases = [
+        ("levenshtein(t, k)".to_owned(), "levenshtein(", "4000"),
+        ("strpos(t, k)".into(), "strpos(", "1"),
+        ("length(btrim(t, k))".into(), "btrim(", "4000"),
+        ("length(ltrim(t, k))".into(), "ltrim(", "4000"),
+        ("length(rtrim(t, k))".into(), "rtrim(", "4000"),
+        (flag(&format!("array_has_any({lists})")), "array_has_any(", "0"),
+        (flag(&format!("array_has_all({lists})")), "array_has_all(", "1"),
+        (flag("regexp_like(t, k)"), "regexp_like(", "1"),
+        ("regexp_count(t, k)".into(), "regexp_count(", "1"),
+        ("regexp_instr(t, k)".into(), "regexp_instr(", "1"),
+        ("CAST(array_length(regexp_match(t, k)) AS BIGINT)".into(), "regexp_match(", "1"),
+        ("length(regexp_replace(t, k, 'x', 'g'))".into(), "regexp_replace(", "4000"),
+        (flag("t ~ k"), " ~ ", "1"),
+        (flag("t !~ k"), " !~ ", "1"),
+        (flag("t ~* k"), " ~* ", "1"),
+        (flag("t !~* k"), " !~* ", "1"),
+        (flag("t SIMILAR TO k"), "million steps", "1"),
+        (flag("t LIKE replace(k, 'b', '_')"), " LIKE ", "1"),
+        (flag("t NOT LIKE replace(k, 'b', '_')"), " NOT LIKE ", "1"),
+        (flag("t ILIKE k"), " ILIKE ", "1"),
+        (flag("t NOT ILIKE k"), " NOT ILIKE ", "1"),
+    ];
+    for (expression, names, most) in cases {
+        let sql = format!("SELECT {HOUR}, max({expression}) AS x, count(*) AS all FROM s GROUP BY 1");
+        let rows = world.leaves_out(&sql, &[names, "268 million"], &[1]).await;
+        assert_eq!(only(&rows), format!("{most}|4"), "{expression}");
+    }
+    // As a row, a group, a condition and what is counted together.
+    for sql in [
+        "SELECT event_offset, levenshtein(t, k) AS x FROM s".to_owned(),
+        format!("SELECT {HOUR}, levenshtein(t, k) AS x, count(*) AS all FROM s GROUP BY 1, 2"),
+        format!("SELECT {HOUR}, count(*) AS all FROM s WHERE levenshtein(t, k) >= 0 AND t IS NOT NULL GROUP BY 1"),
+        format!("SELECT {HOUR}, max(levenshtein(t, k)) AS x, min(levenshtein(k, t)) AS y FROM s GROUP BY 1"),
+    ] {
+        world.leaves_out(&sql, &["levenshtein(", "268 million"], &[1]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_takes_a_multiple_of_its_bytes_is_computed_of_any_text() {
+    let world = World::with(&of_all_lengths()).await;
+    for (expression, most) in [
+        ("levenshtein(t, 'kitten')", "400000"),
+        ("strpos(t, 'aa')", "1"),
+        ("length(btrim(t, 'xy'))", "400000"),
+        ("length(rtrim(t, 'an'))", "4000"),
+        ("regexp_count(t, 'a+b|t')", "2"),
+        ("length(regexp_replace(t, '(x|y)+', '', 'g'))", "400000"),
+        ("CAST(t LIKE '%a_a%' AS BIGINT)", "1"),
+        ("CAST(t ILIKE '%A%a%' AS BIGINT)", "1"),
+        ("CAST(t ~ '^a+$' AS BIGINT)", "1"),
+        ("CAST(t LIKE concat('%', k, '%') AS BIGINT)", "1"),
+    ] {
+        let sql = format!("SELECT {HOUR}, max({expression}) AS x, count(*) AS all FROM s GROUP BY 1");
+        assert_eq!(only(&world.both(&sql).await), format!("{most}|5"), "{expression}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_far_too_long_for_a_decimal_and_a_panic_of_the_engine_cost_one_event() {
+    let digits = "1".repeat(4_000_000);
+    let fields = [
+        "\"n\":1,\"t\":\"7,8,9\",\"k\":\"12.5\"".to_owned(),
+        format!("\"n\":2147483647,\"t\":\"7,8,9\",\"k\":\"{digits}\""),
+        "\"n\":1,\"t\":\"1,2,3\",\"k\":\"7.5\"".into(),
+    ];
+    let events: Vec<String> = (0..).zip(fields).map(|(second, fields)| event(second, &fields)).collect();
+    let world = World::with(&events).await;
+    for (decimals, all) in [
+        ("sum(CAST(k AS DECIMAL(20, 2)))", "20.00"),
+        ("sum(k::DECIMAL(20, 2))", "20.00"),
+        ("sum(arrow_cast(k, 'Decimal128(20, 2)'))", "20.00"),
+        ("sum(CAST(string_to_array(k, ',') AS DECIMAL(20, 2)[])[1])", "20.00"),
+    ] {
+        let sql = format!("SELECT {HOUR}, {decimals} AS n FROM s GROUP BY 1");
+        assert_eq!(only(&world.leaves_out(&sql, &["1000 bytes", "left("], &[1]).await), all, "{decimals}");
+    }
+    let both = world.both(&format!("SELECT {HOUR}, sum(TRY_CAST(k AS DECIMAL(20, 2))) AS n FROM s GROUP BY 1")).await;
+    assert_eq!(only(&both), "20.00");
+    // It wraps around on its way, and panics.
+    let panics = "array_slice(string_to_array(t, ','), 2, 3, n)";
+    let sql = format!("SELECT {HOUR}, sum(array_length({panics})) AS n FROM s GROUP BY 1");
+    let viewed = world.view(&sql).await;
+    let found: Vec<u64> = viewed.failed.iter().map(|(offset, _)| *offset).collect();
+    assert_eq!(found, [1], "{:?}", viewed.failed);
+    assert!(viewed.failed.iter().all(|(_, why)| why.contains("a defect of the query engine")), "{:?}", viewed.failed);
+    assert_eq!(only(&world.query("SELECT * FROM v").await.expect("an answer")), "4");
 }

@@ -204,23 +204,102 @@ async fn other_programs_see_one_file_for_each_period_and_nothing_else() {
     for (i, some) in events.chunks(500).enumerate() {
         take(&round(&view, some, i as u64 * 500, 100), &mut view).await;
         view.commit().await.expect("committed");
-        let public = folder.path().join("views/edits");
-        let files: BTreeSet<String> = std::fs::read_dir(&public)
-            .expect("a folder")
-            .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok())
-            .filter(|name| name != ".state")
-            .collect();
-        let state: Vec<_> = std::fs::read_dir(public.join(".state")).expect("a folder").collect();
-        assert!(files.iter().all(|name| name.ends_with(".parquet")), "{files:?}");
-        // The checkpoint names every other file, and each of these is there.
-        let named = std::fs::read_to_string(public.join(".state/checkpoint.json")).expect("a checkpoint");
-        let named: serde_json::Value = serde_json::from_str(&named).expect("JSON");
-        let many = |key: &str| named[key].as_array().map_or(0, Vec::len);
-        let partials = named["partials"].as_object().expect("partials").values();
-        let partials: usize = partials.map(|one| one["generations"].as_array().map_or(0, Vec::len)).sum();
-        let expected = files.len() + partials + many("runs") + many("changes") + 1;
-        assert_eq!(state.len(), expected, "nothing is left over: {state:?}");
+        nothing_is_left_over(folder.path());
     }
+}
+
+/// Looks into the folder of `edits`, where the checkpoint names every file. Answers how many other programs see.
+fn nothing_is_left_over(data: &Path) -> usize {
+    let public = data.join("views/edits");
+    let files: BTreeSet<String> = std::fs::read_dir(&public)
+        .expect("a folder")
+        .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok())
+        .filter(|name| name != ".state")
+        .collect();
+    let state: Vec<_> = std::fs::read_dir(public.join(".state")).expect("a folder").collect();
+    assert!(files.iter().all(|name| name.ends_with(".parquet")), "{files:?}");
+    // The checkpoint names every other file, and each of these is there.
+    let named = std::fs::read_to_string(public.join(".state/checkpoint.json")).expect("a checkpoint");
+    let named: serde_json::Value = serde_json::from_str(&named).expect("JSON");
+    let many = |key: &str| named[key].as_array().map_or(0, Vec::len);
+    let partials = named["partials"].as_object().expect("partials").values();
+    let partials: usize = partials.map(|one| one["generations"].as_array().map_or(0, Vec::len)).sum();
+    let expected = files.len() + partials + many("runs") + many("changes") + 1;
+    assert_eq!(state.len(), expected, "nothing is left over: {state:?}");
+    files.len()
+}
+
+/// Edits an hour apart, each in a result period of its own.
+fn hourly(hours: std::ops::Range<i64>) -> Vec<Event> {
+    let edit = |hour: i64| Event {
+        seconds: Some(1_600_000_000 + hour * 3_600),
+        wiki: "enwiki",
+        kind: "edit",
+        length: Some(hour),
+    };
+    hours.map(edit).collect()
+}
+
+#[tokio::test]
+async fn very_many_result_periods_are_written_by_several_commits_with_or_without_a_crash_between_them() {
+    let events = hourly(0..2_500);
+    for crashes in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut view, _) = open(folder.path(), EDITS, ViewSettings::default()).await;
+        take(&round(&view, &events, 0, events.len()), &mut view).await;
+        let mut position = None;
+        // The last hour's window is open.
+        for files in [1_000, 2_000, 2_499] {
+            view.commit().await.expect("committed");
+            assert_eq!(nothing_is_left_over(folder.path()), files);
+            assert_eq!(view.wants_commit(), files < 2_499, "{files} files");
+            position = match position {
+                None => Some(view.handle().changes(None).await.expect("changes").position),
+                some => some,
+            };
+            if crashes {
+                let (again, rebuild) = open(folder.path(), EDITS, ViewSettings::default()).await;
+                assert_eq!((again.next_offset(), again.wants_commit(), rebuild), (Offset(2_500), files < 2_499, None));
+                view = again;
+            }
+        }
+        assert_eq!(rows(&view).await, counted(&events), "crashes: {crashes}");
+        let changes = view.handle().changes(position).await.expect("changes");
+        let told: usize = changes.rows.map(|rows| rows.expect("rows").num_rows()).sum();
+        assert_eq!((changes.is_reset, told), (false, 1_499), "whoever follows is told each row once");
+    }
+}
+
+#[tokio::test]
+async fn late_events_of_very_many_result_periods_correct_each_of_them_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = ViewSettings { lateness: Duration::from_secs(365 * 86_400), ..ViewSettings::default() };
+    let (mut view, _) = open(folder.path(), EDITS, settings).await;
+    let first = hourly(0..1_200);
+    take(&round(&view, &first, 0, first.len()), &mut view).await;
+    for wants_more in [true, false] {
+        view.commit().await.expect("committed");
+        assert_eq!(view.wants_commit(), wants_more);
+    }
+    let position = view.handle().changes(None).await.expect("changes").position;
+    // All of them again, and new ones: what is opened again is written first and at once.
+    let second = hourly(0..2_700);
+    take(&round(&view, &second, 1_200, second.len()), &mut view).await;
+    let all = [first, second].concat();
+    for files in [1_199, 2_199, 2_699] {
+        view.commit().await.expect("committed");
+        assert_eq!((nothing_is_left_over(folder.path()), view.wants_commit()), (files, files < 2_699));
+    }
+    assert_eq!(rows(&view).await, counted(&all));
+    assert_eq!(view.handle().snapshot().counts.late, 1_199);
+    let changes = view.handle().changes(Some(position)).await.expect("changes");
+    let mut told = BTreeMap::new();
+    for rows in changes.rows {
+        let rows = rows.expect("rows");
+        let operations = rows.column(0).as_string::<i32>().iter().flatten();
+        operations.for_each(|operation| *told.entry(operation.to_owned()).or_insert(0) += 1);
+    }
+    assert_eq!(told, BTreeMap::from([("insert".to_owned(), 1_500), ("update".to_owned(), 1_199)]));
 }
 
 #[tokio::test]
@@ -424,6 +503,22 @@ async fn a_view_over_a_view_shows_late_rows_of_an_hour_that_had_none_before_they
     assert_eq!(sums(&lake).await, [5, 1], "committed below");
     opened[1].commit().await.expect("committed");
     assert_eq!(sums(&lake).await, [5, 1], "committed");
+}
+
+#[tokio::test]
+async fn a_view_over_a_view_with_very_many_result_periods_follows_it_in_several_commits() {
+    let above = "SELECT tumble(minute, INTERVAL '10 minutes') AS w, sum(edits) AS edits FROM edits GROUP BY 1";
+    let (mut opened, lake, _folder) = stacked(EDITS, above).await;
+    let events = hourly(0..1_500);
+    let first = round(&opened[0], &events, 0, events.len());
+    take(&first, &mut opened[0]).await;
+    for (below, above) in [(1_000, 0), (1_499, 0), (1_499, 1_000), (1_499, 1_499)] {
+        let view = usize::from(above > 0);
+        opened[view].commit().await.expect("committed");
+        let files = [0, 1].map(|view| opened[view].handle().snapshot().result_files());
+        assert_eq!((files, opened[view].wants_commit()), ([below, above], [below, above][view] < 1_499));
+        assert_eq!(sums(&lake).await, vec![1; 1_500], "{below} files below and {above} above");
+    }
 }
 
 #[tokio::test]

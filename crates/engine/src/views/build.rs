@@ -32,7 +32,7 @@ impl Builder {
         loop {
             let due = self.group.due;
             tokio::select! {
-                round = self.feed.next() => match round {
+                round = self.feed.next(), if stopping || self.group.has_room() => match round {
                     Some(Ok(round)) => {
                         let end = round.end;
                         self.take_whole();
@@ -41,9 +41,10 @@ impl Builder {
                         }
                         self.tell(end);
                         self.group.bounds.step(Step::Built(end));
-                        // Twice: the commit, which the live views shall not wait for, takes time, and the log goes on meanwhile.
+                        // Twice: the commits, which the live views shall not wait for, take time, and the log goes on
+                        // meanwhile.
                         if !self.feed.is_halted() && self.is_near(end) {
-                            self.group.commit().await;
+                            while self.group.commit().await && !*stopped.borrow() {}
                             if self.is_near(end) {
                                 self.feed.halt();
                             }
@@ -63,7 +64,10 @@ impl Builder {
                     stopping = true;
                     self.feed.halt();
                 }
-                () = tokio::time::sleep_until(due) => self.group.commit().await,
+                // A stop has a commit of its own.
+                () = tokio::time::sleep_until(due), if !stopping => {
+                    self.group.commit().await;
+                }
             }
         }
         self.feed.end();

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{
     bounds::Bounds,
     feed::{Crew, Digested},
-    kept::{Kept, Log},
+    kept::{Kept, Log, lock},
 };
 use crate::Error;
 
@@ -16,16 +16,18 @@ pub(super) struct Group {
     pub(super) log: Log,
     pub(super) bounds: Bounds,
     pub(super) views: Vec<Kept>,
-    /// Events since the last commit.
+    /// Events since the last commit that has left nothing to the next.
     pending: u64,
     /// When the next commit is due.
     pub(super) due: Instant,
+    /// The last commit has left something to the next.
+    is_unfinished: bool,
 }
 
 impl Group {
     pub(super) fn new(log: Log, bounds: Bounds, views: Vec<Kept>) -> Self {
         let due = Instant::now() + bounds.commit_every;
-        let mut group = Self { log, bounds, views: Vec::new(), pending: 0, due };
+        let mut group = Self { log, bounds, views: Vec::new(), pending: 0, due, is_unfinished: false };
         group.add(views);
         group
     }
@@ -63,13 +65,31 @@ impl Group {
         failed
     }
 
-    /// Commits each of them.
-    pub(super) async fn commit(&mut self) {
+    /// Whether there is room for a round. What is taken in before a commit has left nothing is bounded as between two
+    /// commits: else states would grow while commits are behind.
+    pub(super) fn has_room(&self) -> bool {
+        !self.is_unfinished || self.pending < self.bounds.commit_events
+    }
+
+    /// Commits each of them. Answers whether something is left to the next commit. That is due at once then, and who waits
+    /// for the views has a turn between the two.
+    pub(super) async fn commit(&mut self) -> bool {
+        let mut is_unfinished = false;
         for kept in &mut self.views {
-            kept.commit(&self.log).await;
+            is_unfinished |= kept.commit(&self.log).await;
         }
-        self.pending = 0;
-        self.due = Instant::now() + self.bounds.commit_every;
+        self.is_unfinished = is_unfinished;
+        self.due = Instant::now();
+        if is_unfinished {
+            // Views over others have files to make of what is written now, even when nothing comes.
+            for kept in self.views.iter().filter(|kept| kept.view.plan().reads().is_some()) {
+                lock(&kept.note).checkpoint = None;
+            }
+        } else {
+            self.pending = 0;
+            self.due += self.bounds.commit_every;
+        }
+        is_unfinished
     }
 
     /// None of them goes further.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use lakehead_decode::Decoder;
 use lakehead_model::{Name, Offset, StreamSchema, Timestamp};
-use lakehead_query::{Digest, FailedEvent, Round, Sieve, View, ViewHandle, ViewPlan, ViewSettings};
+use lakehead_query::{Digest, FailedEvent, Round, Sieve, View, ViewHandle, ViewPlan, ViewSettings, panic_words};
 use lakehead_store::{Reader, Stream};
 
 use super::{
@@ -139,8 +139,7 @@ impl Kept {
         let failed = &mut |failed: &[FailedEvent]| left_out.add(failed, note);
         let progress = &mut |_| {};
         let work = brought(&mut self.view, &log.stream, &log.schema, to, round_bytes, progress, failed);
-        let outcome = std::panic::AssertUnwindSafe(work).catch_unwind().await;
-        if let Err(error) = outcome.unwrap_or_else(|panic| Err(Error::Query(defect(panic.as_ref())))) {
+        if let Err(error) = lakehead_query::unharmed(work, |words| Error::Query(defect(words))).await {
             self.fail(&match error {
                 Error::Query(error) => format!("cannot take events in: {error}"),
                 other => format!("cannot read the log: {other}"),
@@ -148,18 +147,21 @@ impl Kept {
         }
     }
 
-    /// Commits what it has taken in since the last commit.
-    pub(super) async fn commit(&mut self, log: &Log) {
+    /// Commits what it has taken in since the last commit, and what that one has left. Answers whether some is left again.
+    pub(super) async fn commit(&mut self, log: &Log) -> bool {
         let offset = self.view.next_offset();
-        if !self.goes_on() || lock(&self.note).checkpoint == Some(offset) {
-            return;
+        if !self.goes_on() || (lock(&self.note).checkpoint == Some(offset) && !self.view.wants_commit()) {
+            return false;
         }
         // Before the checkpoint that passes them: after a kill they stand twice rather than nowhere.
         let told = self.left_out.tell(log, self.view.handle().name()).await;
         let outcome = match told {
             Ok(()) => match std::panic::AssertUnwindSafe(self.view.commit()).catch_unwind().await {
                 Ok(outcome) => outcome.map_err(|error| error.to_string()),
-                Err(panic) => return self.fail(&format!("cannot commit: {}", defect(panic.as_ref()))),
+                Err(panic) => {
+                    self.fail(&format!("cannot commit: {}", defect(panic_words(panic.as_ref()))));
+                    return false;
+                }
             },
             Err(error) => Err(error.to_string()),
         };
@@ -168,6 +170,7 @@ impl Kept {
             Ok(()) => {
                 note.checkpoint = Some(offset);
                 note.failed = None;
+                self.view.wants_commit()
             }
             // The last commit stands and queries go on; the next one is tried in a while.
             Err(error) => {
@@ -175,6 +178,7 @@ impl Kept {
                     tracing::warn!(view = %self.view.handle().name(), "cannot commit, trying again: {error}");
                 }
                 note.failed = Some(format!("cannot commit, trying again: {error}"));
+                false
             }
         }
     }

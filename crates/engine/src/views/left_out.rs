@@ -4,12 +4,9 @@
 //! committed before the checkpoint that passes them, so that after a kill some may stand twice, and none is lost. How many there
 //! are in all is among the view's counts; of a view that fails on everything, the first of each hour are told.
 
-use std::{
-    any::Any,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::future::BoxFuture;
 use lakehead_model::{EventBatch, Name, Timestamp};
 use lakehead_query::FailedEvent;
 use serde::Serialize;
@@ -105,15 +102,12 @@ fn cut(reason: &str) -> &str {
 pub(super) async fn unharmed<T>(
     work: BoxFuture<'_, Result<T, lakehead_query::Error>>,
 ) -> Result<T, lakehead_query::Error> {
-    std::panic::AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(defect(panic.as_ref())))
+    lakehead_query::unharmed(work, defect).await
 }
 
 /// A panic, as an error.
-pub(super) fn defect(panic: &(dyn Any + Send)) -> lakehead_query::Error {
-    let text =
-        panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
-    let text = text.unwrap_or_else(|| "no message".to_owned());
-    lakehead_query::Error::Engine(format!("a defect ({text}); please report it with the view's SQL"))
+pub(super) fn defect(words: String) -> lakehead_query::Error {
+    lakehead_query::Error::Engine(format!("a defect ({words}); please report it with the view's SQL"))
 }
 
 /// The moment.

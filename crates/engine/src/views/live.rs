@@ -88,7 +88,7 @@ impl Live {
         while !(stopping && nobody_joins && self.feed.is_none()) {
             let due = self.group.due;
             tokio::select! {
-                round = next(&mut self.feed) => self.take(round).await,
+                round = next(&mut self.feed), if stopping || self.group.has_room() => self.take(round).await,
                 views = joining.recv(), if !nobody_joins => match views {
                     Some(views) => self.join(views, stopping).await,
                     None => nobody_joins = true,
@@ -101,7 +101,10 @@ impl Live {
                     stopping = true;
                     self.feed.iter().for_each(Feed::halt);
                 }
-                () = tokio::time::sleep_until(due) => self.group.commit().await,
+                // A stop has a commit of its own.
+                () = tokio::time::sleep_until(due), if !stopping => {
+                    self.group.commit().await;
+                }
             }
         }
         self.group.commit().await;

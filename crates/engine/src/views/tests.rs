@@ -47,6 +47,7 @@ struct Rig {
     stream: Stream,
     clock: Arc<ManualClock>,
     steps: Arc<Steps>,
+    commit_every: Duration,
 }
 
 impl Rig {
@@ -64,7 +65,7 @@ impl Rig {
         let clock = Arc::new(ManualClock::new(time(0)));
         let store = Store::open(dir.path(), options, Arc::<ManualClock>::clone(&clock)).expect("opens");
         let stream = store.stream(&name("s")).expect("opens");
-        Self { dir, store, stream, clock, steps: Arc::default() }
+        Self { dir, store, stream, clock, steps: Arc::default(), commit_every: Bounds::default().commit_every }
     }
 
     /// Appends events until there are so many; returns when they are committed.
@@ -98,6 +99,7 @@ impl Rig {
             workers: 3,
             near_bytes: 1 << 20,
             near_events: 100,
+            commit_every: self.commit_every,
             on_step: Some(Arc::new(move |step| steps.took(step))),
             ..Bounds::default()
         }
@@ -360,6 +362,34 @@ async fn a_build_that_is_stopped_goes_on_from_its_checkpoint() {
     });
     assert!(first.is_none_or(|first| first > checkpoint), "{first:?} was built again after {checkpoint}");
     equals_the_batch(&lake, "new", COUNT).await;
+    rig.finish(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_some_of_very_many_result_periods_and_the_next_start_goes_on_with_them() {
+    // Nothing is committed but by a stop.
+    let rig = Rig { commit_every: Duration::from_secs(86_400), ..Rig::new() };
+    let mut running = rig.start(&[("hours", COUNT)]).await.1;
+    let mut events = EventBatch::default();
+    for hour in 0..2_500 {
+        let time = time(hour * 3_600);
+        events.push(format!("{{\"dt\":\"{time}\",\"key\":\"key\"}}").as_bytes(), Some(time));
+    }
+    rig.clock.set(time(2_500 * 3_600));
+    let append = Append { source: name("a"), events, cursor: None, keys: Vec::new(), urgent: false };
+    rig.stream.appender().append(append).await.expect("taken").await.expect("kept");
+    rig.steps.until_live(&running, &["hours"], 2_500);
+    // The last hour's window is open.
+    for files in [1_000, 2_000, 2_499, 2_499] {
+        running.stop().await;
+        let shown = fs::read_dir(rig.dir.path().join("views/hours")).expect("a folder").flatten();
+        let shown = shown.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "parquet"));
+        assert_eq!(shown.count(), files);
+        running = rig.start(&[("hours", COUNT)]).await.1;
+    }
+    running.stop().await;
+    let (lake, running) = rig.start(&[("hours", COUNT)]).await;
+    equals_the_batch(&lake, "hours", COUNT).await;
     rig.finish(running).await;
 }
 

@@ -6,8 +6,8 @@
 use std::{cmp::Ordering, fmt::Write};
 
 use datafusion::arrow::{
-    array::{Array, AsArray, RecordBatch},
-    compute::{cast, concat_batches},
+    array::{Array, AsArray, BooleanArray, RecordBatch},
+    compute::{cast, concat_batches, filter_record_batch},
     datatypes::{DataType, Float32Type, Float64Type, SchemaRef, TimestampMicrosecondType},
     row::{RowConverter, Rows, SortField},
     util::display::{ArrayFormatter, FormatOptions},
@@ -95,6 +95,29 @@ impl Comparison {
         Self { schema, keys, values, rough: shape.rough.clone(), window: shape.window }
     }
 
+    /// Whether a row says of which window it is.
+    pub(crate) fn says_window(&self) -> bool {
+        self.window.is_some()
+    }
+
+    /// The rows whose window satisfies `wanted`; one without a window counts as of the earliest.
+    pub(crate) fn rows_in(
+        &self,
+        rows: &[RecordBatch],
+        wanted: impl Fn(Timestamp) -> bool,
+    ) -> Result<Vec<RecordBatch>, Error> {
+        let mut kept = Vec::new();
+        for batch in rows {
+            let keep: BooleanArray = (0..batch.num_rows())
+                .map(|row| Some(wanted(self.window_of(batch, row).unwrap_or(Timestamp(i64::MIN)))))
+                .collect();
+            if keep.true_count() > 0 {
+                kept.push(filter_record_batch(batch, &keep)?);
+            }
+        }
+        Ok(kept)
+    }
+
     /// The rows that differ, in no order.
     pub(crate) fn compare(&self, view: &Side, log: &Side) -> Result<Vec<Differing>, Error> {
         let mut differing = Vec::new();
@@ -145,7 +168,7 @@ impl Comparison {
             let one = a.map(|row| (view, row)).or(b.map(|row| (log, row)));
             let Some((side, row)) = one else { continue };
             differing.push(Differing {
-                window: self.window_of(side, row),
+                window: self.window_of(&side.rows, row),
                 key: self.text(side, row, &self.keys)?,
                 view: a.map(|row| self.text(view, row, &self.values)).transpose()?,
                 log: b.map(|row| self.text(log, row, &self.values)).transpose()?,
@@ -215,8 +238,8 @@ impl Comparison {
         })
     }
 
-    fn window_of(&self, side: &Side, row: usize) -> Option<Timestamp> {
-        let starts = side.rows.column(self.window?).as_primitive_opt::<TimestampMicrosecondType>()?;
+    fn window_of(&self, rows: &RecordBatch, row: usize) -> Option<Timestamp> {
+        let starts = rows.column(self.window?).as_primitive_opt::<TimestampMicrosecondType>()?;
         starts.is_valid(row).then(|| Timestamp(starts.value(row)))
     }
 

@@ -19,7 +19,7 @@ use datafusion::{
     common::{Column, ScalarValue, tree_node::Transformed},
     execution::{SessionStateBuilder, memory_pool::GreedyMemoryPool, runtime_env::RuntimeEnvBuilder},
     functions_aggregate::expr_fn::count,
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit},
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit, when},
     prelude::SessionContext,
 };
 use lakehead_model::{Offset, StreamSchema, TimeRange, Timestamp};
@@ -27,7 +27,7 @@ use lakehead_planning::Walk;
 use lakehead_store::Stream;
 use lakehead_window::Tumble;
 
-use super::{Comparison, Differing, Extent, Pass, Windows, amounts};
+use super::{Comparison, Differing, Extent, Windows, amounts};
 use crate::{
     Error, Snapshot, ViewPlan,
     checked::{self, Mode, Notes},
@@ -84,10 +84,14 @@ impl Recount {
         Ok(Self { context, logical, plan: Arc::clone(plan), failed })
     }
 
-    /// How many events pass the view's WHERE, by the cell that `Windowed::counted_by` says, and how many of them have no
-    /// time. For a projection and a view over a view there is nothing to count by. Events on which an expression fails pass
-    /// nowhere; how many these are is the last number.
-    pub(super) async fn windows(&self, from: Option<Timestamp>) -> Result<(Windows, u64, u64), Error> {
+    /// How many events pass the view's WHERE, by the cell that `counted_by` says, those before `single` by what
+    /// `counted_together_by` says, and how many of them have no time. For a projection and a view over a view there is
+    /// nothing to count by. Events on which an expression fails pass nowhere; how many these are is the last number.
+    pub(super) async fn windows(
+        &self,
+        from: Option<Timestamp>,
+        single: Timestamp,
+    ) -> Result<(Windows, u64, u64), Error> {
         let (Some(windowed), Some(aggregate)) = (self.plan.windowed(), find_aggregate(&self.logical)?) else {
             return Ok(Default::default());
         };
@@ -98,6 +102,13 @@ impl Recount {
         let by = match (super::counted_by(windowed), call.args.first()) {
             (Some(size), Some(time)) => functions::tumble().call(vec![time.clone(), size_literal(size)]),
             _ => Expr::ScalarFunction(call),
+        };
+        let by = match super::counted_together_by(windowed) {
+            Some(period) => {
+                let together = functions::tumble().call(vec![by.clone(), size_literal(period)]);
+                when(by.clone().gt_eq(time(single)), by).otherwise(together)?
+            }
+            None => by,
         };
         let input = checked::without_failing(&aggregate)?;
         let input = match from {
@@ -167,20 +178,20 @@ impl Recount {
         &self,
         comparison: &Comparison,
         differing: Vec<Differing>,
-        pass: &Pass,
+        periods: &[TimeRange],
     ) -> Result<Vec<Differing>, Error> {
         if differing.iter().all(|differing| differing.floats.is_none()) {
             return Ok(differing);
         }
         let by_billionth = |differing: Vec<Differing>| differing.into_iter().filter(|one| !one.is_near()).collect();
         let Some(sql) = amounts::of(self.plan.sql()) else { return Ok(by_billionth(differing)) };
-        let (Some(first), Some(last)) = (pass.periods.first(), pass.periods.last()) else { return Ok(differing) };
+        let (Some(first), Some(last)) = (periods.first(), periods.last()) else { return Ok(differing) };
         let Ok(logical) = lakehead_planning::of_text(&self.context.state(), &sql).await else {
             return Ok(by_billionth(differing));
         };
         let range = TimeRange { start: first.start, end: last.end };
         let mut bounds: HashMap<Box<[u8]>, (f64, Vec<f64>)> = HashMap::new();
-        for batch in self.rows_of(&logical, range, &pass.periods).await? {
+        for batch in self.rows_of(&logical, range, periods).await? {
             let keys = comparison.keys_of(&batch)?;
             let columns: Vec<_> = batch.columns().iter().map(|column| cast(column, &DataType::Float64)).collect();
             for (row, key) in keys.into_iter().enumerate() {

@@ -15,11 +15,11 @@ use datafusion::{
 };
 use lakehead_planning::Walk;
 
-use super::{arithmetic, plain};
+use super::{arithmetic, measured, plain};
 use crate::functions;
 
 /// Functions that have an answer for every value of every type that they take, and whose answer is not much larger than that
-/// ([`sized`](super::sized)).
+/// ([`sized`](super::sized)). Those that may be [`costly`](super::costly) are sure where they are not measured for it.
 const SURE: [&str; 53] = [
     plain::NAME,
     EVALUATES,
@@ -87,16 +87,16 @@ pub(super) fn is_fallible(expression: &Expr, schema: &dyn ExprSchema) -> bool {
 }
 
 fn fails(part: &Expr, schema: &dyn ExprSchema) -> bool {
+    // Asked before the plan is analyzed, too.
+    if measured::is_to_measure(part) || measured::is_measured(part) {
+        return true;
+    }
     let kind = |expression: &Expr| expression.get_type(schema).unwrap_or(DataType::Null);
     match part {
         Expr::BinaryExpr(binary) => match binary.op {
             Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo => {
                 !(plain::is_float(&kind(&binary.left)) && plain::is_float(&kind(&binary.right)))
             }
-            Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch => {
-                !matches!(binary.right.as_ref(), Expr::Literal(..))
-            }
-            Operator::StringConcat => true,
             _ => false,
         },
         Expr::Negative(one) => !plain::is_float(&kind(one)),

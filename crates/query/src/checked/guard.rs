@@ -37,6 +37,7 @@ use super::{
     notes::{self, Notes},
     rule::text,
 };
+use crate::panics::computed;
 
 /// Its name; no function of SQL has it.
 pub(super) const NAME: &str = "__guarded";
@@ -199,7 +200,7 @@ impl ScalarUDFImpl for Guarded {
         if self.on_failure == OnFailure::FailInParts {
             return Ok(ColumnarValue::Array(in_parts(&self.physical, &batch)?));
         }
-        match self.physical.evaluate(&batch) {
+        match evaluated(&self.physical, &batch) {
             Ok(value) => Ok(value),
             Err(error) if is_fatal(&error) => Err(error),
             Err(_) => Ok(ColumnarValue::Array(self.row_by_row(&batch)?)),
@@ -282,10 +283,16 @@ pub(super) fn reason(error: &DataFusionError) -> String {
     }
 }
 
+/// The values of a batch; a panic is an error like another.
+fn evaluated(expression: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ColumnarValue> {
+    let defect = |words| DataFusionError::Execution(format!("a defect of the query engine ({words})"));
+    computed(|| expression.evaluate(batch), defect)
+}
+
 /// The values of a batch, which is halved while it is too much at once.
 fn in_parts(expression: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef> {
     let rows = batch.num_rows();
-    match expression.evaluate(batch).and_then(|value| value.into_array(rows)) {
+    match evaluated(expression, batch).and_then(|value| value.into_array(rows)) {
         Err(error) if rows > 1 && measured::is_too_much(&error) => {
             let half = rows / 2;
             let first = in_parts(expression, &batch.slice(0, half))?;
@@ -307,7 +314,7 @@ fn outcome(expression: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Ou
         return Ok(Outcome { values: Arc::new(datafusion::arrow::compute::not(values.as_boolean())?), failed });
     }
     let rows = batch.num_rows();
-    match expression.evaluate(batch).and_then(|value| value.into_array(rows)) {
+    match evaluated(expression, batch).and_then(|value| value.into_array(rows)) {
         Ok(values) => Ok(Outcome { values, failed: BTreeMap::new() }),
         Err(error) if is_fatal(&error) => Err(error),
         Err(error) if rows <= 1 => {

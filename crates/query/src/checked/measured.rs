@@ -1,8 +1,9 @@
-//! Functions that may enlarge, each measured before it is computed.
+//! Functions that may enlarge or take long, each measured before it is computed.
 //!
-//! A row whose answer may be beyond [`ROW_BYTES_MAX`] fails, as one does on a division by zero. Rows that are within it and a
-//! great deal together are refused as [too much at once](is_too_much), which a [guard](super::guard) answers by computing a
-//! part of them at a time, with all that stands around the function.
+//! A row whose answer may be beyond [`ROW_BYTES_MAX`], or its steps beyond [`ROW_STEPS_MAX`], fails, as one does on a
+//! division by zero. Rows that are within it and a great deal together are refused as [too much at once](is_too_much),
+//! which a [guard](super::guard) answers by computing a part of them at a time, with all that stands around the
+//! function. Rows that take long together are computed all the same: what is bounded is what one event may cost.
 
 use std::sync::Arc;
 
@@ -20,46 +21,65 @@ use datafusion::{
 };
 use lakehead_planning::Walk;
 
-use super::sized::{Argument, JOINED, ROW_BYTES_MAX, Row, bound, bytes_of, padded};
+use super::{
+    costly::{self, ROW_STEPS_MAX},
+    like,
+    sized::{self, Argument, JOINED, ROW_BYTES_MAX, Row, bytes_of, padded},
+};
 use crate::Error;
 
-/// The most that one call makes of a batch: a few of the largest rows.
+/// The most that one call makes of a batch, or holds of compiled patterns: a few of the largest rows.
 const CALL_BYTES_MAX: u64 = 64 << 20;
 
 /// The most that the parts of a batch may be when they are put together again: far below the 2 GiB that a column can hold.
 const TOGETHER_BYTES_MAX: u64 = 512 << 20;
 
-/// Whether `part` is a call that may enlarge, and is not measured yet.
-pub(super) fn enlarges(part: &Expr) -> bool {
+/// Steps are told in millions.
+const STEPS_TOLD: u64 = 1_000_000;
+
+/// Whether `part` may enlarge or take long, and is not measured yet.
+pub(super) fn is_to_measure(part: &Expr) -> bool {
     match part {
-        Expr::ScalarFunction(call) => bound(call.func.name()).is_some() && !is_measured(part),
-        Expr::BinaryExpr(binary) => binary.op == Operator::StringConcat,
-        _ => false,
+        Expr::ScalarFunction(call) => {
+            let name = call.func.name();
+            (sized::bound(name).is_some() || costly::is_costly(name, &call.args)) && !is_measured(part)
+        }
+        Expr::BinaryExpr(BinaryExpr { op: Operator::StringConcat, .. }) => true,
+        _ => like::is_search(part),
     }
 }
 
-/// `part`, which [`enlarges`], measured before it is computed; its text is `text`.
+/// `part`, which [is to be measured](is_to_measure), measured before it is computed; its text is `text`.
 pub(super) fn measured(part: Expr, text: String) -> Expr {
-    let (inner, args) = match part {
-        Expr::ScalarFunction(call) => (call.func, call.args),
-        Expr::BinaryExpr(BinaryExpr { left, right, .. }) => {
+    let (inner, args, is_negated) = match part {
+        Expr::ScalarFunction(call) => (call.func, call.args, false),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
             let joined = Joined { signature: Signature::any(2, Volatility::Immutable) };
-            (Arc::new(ScalarUDF::new_from_impl(joined)), vec![*left, *right])
+            (Arc::new(ScalarUDF::new_from_impl(joined)), vec![*left, *right], false)
         }
-        other => return other,
+        other => match like::call(&other) {
+            Some(like::Call { function, args, is_negated }) => (function, args, is_negated),
+            None => return other,
+        },
     };
     let function = ScalarUDF::new_from_impl(Measured { inner, text });
-    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), args))
+    let call = Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), args));
+    if is_negated { Expr::Not(Box::new(call)) } else { call }
 }
 
-fn is_measured(part: &Expr) -> bool {
+/// Whether `part` is a call that is measured, so that it may fail.
+pub(super) fn is_measured(part: &Expr) -> bool {
     matches!(part, Expr::ScalarFunction(call) if call.func.inner().is::<Measured>())
 }
 
 /// Whether anything in `expression` may be too much at once.
 pub(super) fn is_in(expression: &Expr) -> bool {
+    let enlarges = |part: &Expr| match part {
+        Expr::ScalarFunction(call) => is_measured(part) && sized::bound(call.func.name()).is_some(),
+        _ => false,
+    };
     // What cannot be walked over is not known.
-    expression.any(&mut |part| Ok(is_measured(part))).unwrap_or(true)
+    expression.any(&mut |part| Ok(enlarges(part))).unwrap_or(true)
 }
 
 /// Whether fewer rows at a time are what helps.
@@ -88,7 +108,7 @@ fn mib(bytes: u64) -> u64 {
     bytes.div_ceil(1 << 20)
 }
 
-/// A function that enlarges, in front of itself.
+/// A function that enlarges or takes long, in front of itself.
 ///
 /// It simplifies nothing: what `concat` makes of its constants would not be measured.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -123,13 +143,26 @@ impl ScalarUDFImpl for Measured {
     }
 
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let Some(bound) = bound(self.name()) else { return self.inner.invoke_with_args(args) };
+        let (size, work) = (sized::bound(self.name()), costly::bound(self.name()));
+        let flags = costly::flags_of_pattern(self.name());
         let arguments = args.args.iter().map(Argument::of).collect::<Result<Vec<_>>>()?;
         // Constants are computed once, also for a batch without a row.
         let rows = if arguments.iter().all(|argument| argument.is_constant) { 1 } else { args.number_rows };
         let mut sizes = Vec::with_capacity(rows);
         for row in 0..rows {
-            let bytes = bound(&Row { arguments: &arguments, row }).unwrap_or(0);
+            let row = Row { arguments: &arguments, row };
+            // First of all: to know the size, matches may be counted.
+            let steps = work.and_then(|work| work(&row)).unwrap_or(0);
+            if steps > ROW_STEPS_MAX {
+                return exec_err!(
+                    "{} may take {} million steps for one row, and {} million are the most; leave such rows out with \
+                     WHERE, or cut short what it is given, as with left(…, 1000)",
+                    self.text,
+                    steps / STEPS_TOLD,
+                    ROW_STEPS_MAX / STEPS_TOLD
+                );
+            }
+            let bytes = size.and_then(|size| size(&row)).unwrap_or(0);
             if bytes > ROW_BYTES_MAX {
                 return exec_err!(
                     "{} may become {} MiB in one row, and {} MiB are the most that a text or a list of one row may have; leave \
@@ -139,7 +172,8 @@ impl ScalarUDFImpl for Measured {
                     mib(ROW_BYTES_MAX)
                 );
             }
-            sizes.push(bytes);
+            let held = flags.map_or(0, |flags| costly::pattern_bytes(&row, flags));
+            sizes.push(bytes + held);
         }
         if matches!(self.name(), "lpad" | "rpad")
             && let Some(length) = args.args.get_mut(1)

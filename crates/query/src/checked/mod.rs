@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   SQL ─▶ analyzer rule: + - * / % of whole numbers and decimals become checked functions, floats are made plain,
-//!                          functions that enlarge are measured first
+//!                          functions that enlarge or take long are measured first
 //!       ─▶ DataFusion's optimizer
 //!       ─▶ planner: AND, OR and conditions that may fail are guarded; in a view, what fails is left out or NULL
 //!       ─▶ physical plan
@@ -15,12 +15,16 @@
 //! what was refused: `docs/decisions/0013-checked-numbers.md`.
 
 mod arithmetic;
+mod brief;
+mod costly;
 mod distinct;
 mod fallible;
 mod guard;
 mod lenient;
+mod like;
 mod measured;
 mod notes;
+mod pattern;
 mod plain;
 mod planner;
 mod rule;

@@ -21,7 +21,7 @@ use datafusion::{
 };
 use lakehead_planning::{Walk, WalkPlan};
 
-use super::{arithmetic, fallible, measured, plain};
+use super::{arithmetic, brief, fallible, measured, plain};
 
 /// The rule.
 #[derive(Debug)]
@@ -99,10 +99,10 @@ impl PlainAbove for LogicalPlan {
     }
 }
 
-/// The expression with its numbers checked, and what enlarges measured.
+/// The expression with its numbers checked, and what enlarges or takes long measured.
 fn checked(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let whole = expression.down(&mut |part| {
-        if !measured::enlarges(&part) {
+        if !measured::is_to_measure(&part) {
             return integers(part, schema);
         }
         let text = text(&part);
@@ -189,7 +189,7 @@ fn integers(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let Expr::Negative(one) = part else { return Ok(Transformed::no(part)) };
             Ok(Transformed::yes(arithmetic::negative(*one, text)))
         }
-        _ => Ok(Transformed::no(part)),
+        _ => brief::brief(part, schema),
     }
 }
 

@@ -104,7 +104,12 @@ impl<'a> Row<'a> {
         place < self.arguments.len()
     }
 
-    fn text(&self, place: usize) -> Option<&'a str> {
+    /// Whether the argument is the same for every row, or not given.
+    pub(super) fn is_constant(&self, place: usize) -> bool {
+        self.arguments.get(place).is_none_or(|argument| argument.is_constant)
+    }
+
+    pub(super) fn text(&self, place: usize) -> Option<&'a str> {
         let (values, row) = self.at(place).filter(|(values, row)| values.is_valid(*row))?;
         match values.data_type() {
             DataType::Utf8 => Some(values.as_string::<i32>().value(row)),
@@ -119,7 +124,7 @@ impl<'a> Row<'a> {
         values.as_primitive_opt::<Int64Type>().map(|values| values.value(row))
     }
 
-    fn list(&self, place: usize) -> Option<(&'a ArrayRef, Range<usize>)> {
+    pub(super) fn list(&self, place: usize) -> Option<(&'a ArrayRef, Range<usize>)> {
         let (values, row) = self.at(place)?;
         list(values, row)
     }
@@ -239,7 +244,7 @@ fn written(values: &dyn Array, rows: Range<usize>) -> (u64, u64) {
     }
 }
 
-fn long(text: &str) -> u64 {
+pub(super) fn long(text: &str) -> u64 {
     text.len() as u64
 }
 
@@ -248,9 +253,9 @@ fn at_least_zero(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
 
-/// `most` where it is small enough, which is nearly always; what is closer to the truth and costs more to know otherwise.
-fn or_closer(most: u64, closer: impl FnOnce() -> u64) -> u64 {
-    if most <= ROW_BYTES_MAX { most } else { closer() }
+/// `most` where it is within `limit`, as nearly always; otherwise what is closer to the truth and costs more to know.
+pub(super) fn or_closer(limit: u64, most: u64, closer: impl FnOnce() -> u64) -> u64 {
+    if most <= limit { most } else { closer() }
 }
 
 /// All arguments, one after the other.
@@ -283,7 +288,7 @@ fn replaced(row: &Row<'_>) -> Option<u64> {
         return Some(long(text));
     }
     let of = |matches: u64| matches.saturating_mul(long(to)).saturating_add(long(text));
-    Some(or_closer(of(long(text) / long(from)), || of(text.matches(from).count() as u64)))
+    Some(or_closer(ROW_BYTES_MAX, of(long(text) / long(from)), || of(text.matches(from).count() as u64)))
 }
 
 /// `regexp_replace(text, pattern, to, flags)`: all matches together are no longer than the text, and each reference to a group
@@ -298,7 +303,7 @@ fn matches_replaced(row: &Row<'_>) -> Option<u64> {
         return Some(of(1));
     }
     let most = long(text) + 1;
-    Some(or_closer(of(most), || of(match_count(text, pattern, flags).unwrap_or(most))))
+    Some(or_closer(ROW_BYTES_MAX, of(most), || of(match_count(text, pattern, flags).unwrap_or(most))))
 }
 
 /// How often the pattern is found; `None` where it is no pattern.
@@ -337,7 +342,7 @@ fn split(row: &Row<'_>) -> Option<u64> {
         Some("") => 1,
         Some(delimiter) => text.matches(delimiter).count() + 1,
     };
-    Some(or_closer(of(long(text) + 1), || of(parts() as u64)))
+    Some(or_closer(ROW_BYTES_MAX, of(long(text) + 1), || of(parts() as u64)))
 }
 
 /// `array_to_string(list, delimiter, null)`

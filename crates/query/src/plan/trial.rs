@@ -4,7 +4,7 @@
 //! no file can hold. What fails by the data, as a division by zero does, is no fault of the plan: such events are left out when
 //! they come. The events have what is rare in all columns: nothing, zero, the ends of their range, text of many kinds.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::sync::Arc;
 
 use datafusion::{
     arrow::{
@@ -21,12 +21,11 @@ use datafusion::{
     parquet::file::properties::WriterProperties,
     prelude::SessionContext,
 };
-use futures::FutureExt;
 use lakehead_model::{Offset, StreamSchema, Timestamp};
 
 use super::{Kind, ViewPlan, find_aggregate};
 use crate::{
-    Error, Round, Sieve, checked, functions, plain_types, rewrite,
+    Error, Round, Sieve, checked, functions, panics, plain_types, rewrite,
     run::Piece,
     snapshot, state,
     view::{Digested, changes},
@@ -147,11 +146,8 @@ pub(super) async fn try_out(plan: &ViewPlan, read: &SchemaRef) -> Result<(), Err
 
 /// What becomes of `work`; a panic of the engine in it is an error of this view.
 async fn unharmed<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned());
-        Err(Error::Sql(format!("{GAVE_UP} on values at the ends of their types ({text})")))
-    })
+    let gave_up = |words| Error::Sql(format!("{GAVE_UP} on values at the ends of their types ({words})"));
+    panics::unharmed(work, gave_up).await
 }
 
 /// The first aggregate of the query `logical` that cannot be computed by itself, as it was written.
@@ -227,11 +223,10 @@ async fn derived(plan: &ViewPlan, read: &SchemaRef) -> Result<Vec<RecordBatch>, 
 
 /// Files them, and compares them as a correction does.
 fn results(plan: &ViewPlan, rows: Vec<RecordBatch>) -> Result<(), Error> {
-    let sorted = changes::sorted(plan, rows)?;
     let mut writer = plain_types::writer(Vec::new(), &plan.schema(), WriterProperties::default())?;
-    writer.write(&sorted)?;
+    changes::merged(plan, std::iter::empty(), rows.clone(), |sorted| Ok(writer.write(sorted)?))?;
     writer.close()?;
-    changes::between(plan, vec![sorted.clone()], vec![sorted])?;
+    changes::between(plan, rows.clone(), rows)?;
     Ok(())
 }
 

@@ -220,30 +220,73 @@ pub(crate) fn between(
 }
 
 fn converted(schema: &SchemaRef, columns: &[usize], of: [&RecordBatch; 2]) -> Result<[Rows; 2], Error> {
-    let fields = columns.iter().map(|column| SortField::new(schema.field(*column).data_type().clone())).collect();
-    let converter = RowConverter::new(fields)?;
-    let convert = |batch: &RecordBatch| {
-        let columns: Vec<ArrayRef> = columns.iter().map(|column| Arc::clone(batch.column(*column))).collect();
-        if columns.is_empty() {
-            Ok(converter.empty_rows(batch.num_rows(), 0))
-        } else {
-            converter.convert_columns(&columns)
-        }
-    };
-    Ok([convert(of[0])?, convert(of[1])?])
+    let converter = converter(schema, columns)?;
+    Ok([keys(&converter, columns, of[0])?, keys(&converter, columns, of[1])?])
 }
 
-/// The rows in the order of the view's groups, the window first, as one batch.
-pub(crate) fn sorted(plan: &ViewPlan, rows: Vec<RecordBatch>) -> Result<RecordBatch, Error> {
-    let schema = plan.schema();
-    let rows = rows.into_iter().map(|batch| batch.with_schema(Arc::clone(&schema)));
-    let rows = concat_batches(&schema, &rows.collect::<Result<Vec<_>, _>>()?)?;
-    let columns = order(plan);
+fn converter(schema: &SchemaRef, columns: &[usize]) -> Result<RowConverter, Error> {
+    let fields = columns.iter().map(|column| SortField::new(schema.field(*column).data_type().clone())).collect();
+    Ok(RowConverter::new(fields)?)
+}
+
+/// These columns of each row, as bytes in their order.
+fn keys(converter: &RowConverter, columns: &[usize], batch: &RecordBatch) -> Result<Rows, Error> {
+    let columns: Vec<ArrayRef> = columns.iter().map(|column| Arc::clone(batch.column(*column))).collect();
+    if columns.is_empty() {
+        return Ok(converter.empty_rows(batch.num_rows(), 0));
+    }
+    Ok(converter.convert_columns(&columns)?)
+}
+
+/// The rows in the order of these columns, as one batch.
+fn sorted_by(schema: &SchemaRef, columns: &[usize], rows: Vec<RecordBatch>) -> Result<RecordBatch, Error> {
+    let rows = rows.into_iter().map(|batch| batch.with_schema(Arc::clone(schema)));
+    let rows = concat_batches(schema, &rows.collect::<Result<Vec<_>, _>>()?)?;
     if columns.is_empty() || rows.num_rows() < 2 {
         return Ok(rows);
     }
-    let [sorted_by, _] = converted(&schema, &columns, [&rows, &rows.slice(0, 0)])?;
-    Ok(take_record_batch(&rows, &UInt32Array::from(order_of(&sorted_by)))?)
+    let order = order_of(&keys(&converter(schema, columns)?, columns, &rows)?);
+    Ok(take_record_batch(&rows, &UInt32Array::from(order))?)
+}
+
+/// Hands `each` the rows that a result file has, which are in order, and `fresh` ones among them. Of the file a part is in memory at a
+/// time: a period whose windows close one after the other is written anew for each, and may be large.
+pub(crate) fn merged(
+    plan: &ViewPlan,
+    filed: impl Iterator<Item = Result<RecordBatch, Error>>,
+    fresh: Vec<RecordBatch>,
+    each: impl FnMut(&RecordBatch) -> Result<(), Error>,
+) -> Result<(), Error> {
+    merged_by(&plan.schema(), &order(plan), filed, fresh, each)
+}
+
+fn merged_by(
+    schema: &SchemaRef,
+    columns: &[usize],
+    filed: impl Iterator<Item = Result<RecordBatch, Error>>,
+    fresh: Vec<RecordBatch>,
+    mut each: impl FnMut(&RecordBatch) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let fresh = sorted_by(schema, columns, fresh)?;
+    let converter = converter(schema, columns)?;
+    let keys = keys(&converter, columns, &fresh)?;
+    let mut next = 0;
+    for batch in filed {
+        let batch = batch?.with_schema(Arc::clone(schema))?;
+        let Some(last) = batch.num_rows().checked_sub(1) else { continue };
+        if columns.is_empty() {
+            each(&batch)?;
+            continue;
+        }
+        let last = self::keys(&converter, columns, &batch.slice(last, 1))?;
+        let before = (next..fresh.num_rows()).take_while(|row| keys.row(*row) < last.row(0)).count();
+        match before {
+            0 => each(&batch)?,
+            _ => each(&sorted_by(schema, columns, vec![batch, fresh.slice(next, before)])?)?,
+        }
+        next += before;
+    }
+    each(&fresh.slice(next, fresh.num_rows() - next))
 }
 
 /// The rows' places in ascending order. Most comparisons are decided by the first bytes in which rows differ at all:
@@ -283,7 +326,10 @@ pub(crate) fn order(plan: &ViewPlan) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{Int64Array, StringViewArray};
+    use datafusion::arrow::{
+        array::{AsArray, Int64Array, StringViewArray},
+        datatypes::Int64Type,
+    };
 
     use super::*;
 
@@ -292,6 +338,43 @@ mod tests {
         let texts: ArrayRef = Arc::new(StringViewArray::from_iter(texts));
         let fields = vec![SortField::new(DataType::Int64), SortField::new(DataType::Utf8View)];
         RowConverter::new(fields).expect("a converter").convert_columns(&[numbers, texts]).expect("rows")
+    }
+
+    fn filed(rows: &[(i64, i64)]) -> RecordBatch {
+        let columns = [rows.iter().map(|row| row.0).collect::<Vec<_>>(), rows.iter().map(|row| row.1).collect()];
+        let [a, b] = columns.map(|column| Arc::new(Int64Array::from(column)) as ArrayRef);
+        RecordBatch::try_from_iter([("a", a), ("b", b)]).expect("a batch")
+    }
+
+    #[track_caller]
+    fn check_merged(columns: &[usize], of_file: &[&[(i64, i64)]], fresh: &[(i64, i64)], expected: &[(i64, i64)]) {
+        let mut found: Vec<(i64, i64)> = Vec::new();
+        let of_file: Vec<RecordBatch> = of_file.iter().map(|rows| filed(rows)).collect();
+        let schema = filed(&[]).schema();
+        merged_by(&schema, columns, of_file.into_iter().map(Ok), vec![filed(fresh)], |batch| {
+            let [a, b] = [0, 1].map(|column| batch.column(column).as_primitive::<Int64Type>());
+            found.extend(a.values().iter().copied().zip(b.values().iter().copied()));
+            Ok(())
+        })
+        .expect("merged");
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn rows_of_a_file_and_fresh_ones_come_in_one_order() {
+        check_merged(&[0], &[], &[(2, 0), (1, 0)], &[(1, 0), (2, 0)]);
+        check_merged(&[0], &[&[(1, 0)], &[]], &[], &[(1, 0)]);
+        check_merged(
+            &[0],
+            &[&[(1, 0), (2, 0)], &[(3, 0)]],
+            &[(9, 1), (4, 1)],
+            &[(1, 0), (2, 0), (3, 0), (4, 1), (9, 1)],
+        );
+        let file: [&[(i64, i64)]; 3] = [&[(1, 0), (4, 0)], &[(4, 0)], &[(6, 0), (8, 0)]];
+        let fresh = [(7, 1), (0, 1), (2, 1), (9, 1), (5, 1), (4, 1)];
+        let all = [(0, 1), (1, 0), (2, 1), (4, 0), (4, 0), (4, 1), (5, 1), (6, 0), (7, 1), (8, 0), (9, 1)];
+        check_merged(&[0], &file, &fresh, &all);
+        check_merged(&[], &[&[(2, 0)]], &[(1, 1)], &[(2, 0), (1, 1)]);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //!
 //! A commit writes new files, syncs them and their folder, and then renames one checkpoint; a crash before the rename
 //! leaves the old answer, after it the new one. Nothing here is the only copy of anything: every file can be rebuilt from
-//! the log.
+//! the log. Where very many result periods are due at once, a commit writes [`PERIODS_MAX`] of them and leaves the rest to
+//! the next, so that nobody waits long for it.
 
 pub(crate) mod changes;
 mod rows;
@@ -36,10 +37,12 @@ use crate::{
     checked::noted,
     checkpoint::{ChangeFile, Checkpoint, MadeOf, Period, Rebuild},
     compact, derived,
-    files::{self, Folder, ResultFile},
+    files::{self, Folder, ParquetWriter, ResultFile},
+    panics::unharmed,
     plan::Kind,
     run::Piece,
     snapshot::{FailedValues, Finished, Listed, Results},
+    syncing::Syncing,
 };
 
 /// What becomes of an event whose window was already emitted.
@@ -221,7 +224,7 @@ impl ViewPlan {
                 Kind::Windowed(windowed) => {
                     let picked = sieve.pick(windowed.condition.as_ref(), &windowed.partial.input());
                     let fast = match picked {
-                        Ok(events) => windowed.partial.run(events).await,
+                        Ok(events) => unharmed(windowed.partial.run(events), defect).await,
                         Err(error) => Err(error),
                     };
                     let rows = match fast {
@@ -238,7 +241,7 @@ impl ViewPlan {
                     for (start, batches) in by_hour(&round.batches)? {
                         let picked = batches.iter().map(|batch| columns(batch, &input));
                         let picked = picked.collect::<Result<Vec<_>, _>>()?;
-                        let of_hour = match rows.piece.run(picked).await {
+                        let of_hour = match unharmed(rows.piece.run(picked), defect).await {
                             Ok(rows) => rows,
                             Err(error) => {
                                 let batches: Vec<RecordBatch> = batches.into_iter().cloned().collect();
@@ -260,6 +263,11 @@ impl ViewPlan {
             Ok(Digest { serial, rows, failed, events: round.events, end: round.end, times })
         })
     }
+}
+
+/// A panic of the engine.
+fn defect(words: String) -> Error {
+    Error::Engine(format!("a defect ({words}); please report it with the view's SQL"))
 }
 
 /// What `careful` makes of events on which something has failed: `error` when it cannot leave any out, or none is to blame.
@@ -337,29 +345,40 @@ impl Live {
 /// A commit under way: what it is about to make true.
 pub(crate) struct Committing {
     folder: Folder,
+    /// Windows that end at or before this close.
     watermark: Timestamp,
+    /// Nothing is left to the next commit.
+    is_whole: bool,
     checkpoint: Checkpoint,
     written: BTreeMap<Timestamp, Live>,
+    syncing: Syncing,
     /// What is told to those who follow. A view's first commit may hold all of a long log, and whoever follows begins with
     /// everything that there is: nothing is told of it.
     changes: Option<Vec<RecordBatch>>,
 }
 
 impl Committing {
-    /// Writes the result file of a period.
+    /// Writes the result file of a period: `rows`, and those that the file `filed` has.
     fn write(
         &mut self,
         plan: &ViewPlan,
         period: TimeRange,
+        filed: Option<&Path>,
         rows: Vec<RecordBatch>,
         failed: FailedValues,
         made_of: Option<MadeOf>,
     ) -> Result<(), Error> {
-        let rows = changes::sorted(plan, rows)?;
         let generation = self.checkpoint.generation;
         let path = self.folder.result(period, self.checkpoint.build, generation);
-        let count = rows.num_rows() as u64;
-        let bytes = files::write_parquet(&path, &plan.schema(), &[rows], &changes::order(plan))?;
+        let mut writer = ParquetWriter::create(&path, &plan.schema(), &changes::order(plan))?;
+        let mut count = 0;
+        let write = |batch: &RecordBatch| {
+            count += batch.num_rows() as u64;
+            writer.write(batch)
+        };
+        let filed = filed.map(|filed| files::parquet_batches(filed, &plan.schema())).transpose()?;
+        changes::merged(plan, filed.into_iter().flatten(), rows, write)?;
+        let bytes = writer.finish(&mut self.syncing)?;
         self.add(Live::new(period, generation, count, bytes, path, made_of, failed));
         Ok(())
     }
@@ -408,6 +427,8 @@ pub struct View {
     damaged: Vec<PathBuf>,
     /// Periods whose results are to be made again of partial rows.
     without: Vec<TimeRange>,
+    /// The last commit has left something to the next.
+    is_unfinished: bool,
     handle: ViewHandle,
 }
 
@@ -418,6 +439,11 @@ const CHANGE_FILES_MAX: usize = 2_000;
 
 /// Rows of a projection that are committed early, so that they do not take more memory than this, in bytes.
 const PENDING_BYTES_MAX: usize = 64 << 20;
+
+/// Most result periods that one commit writes, beside those that late events have opened again. The other views of the
+/// stream and a stop wait for it, so it is to take about a second. Each further commit writes once more what is open and
+/// a checkpoint that names every file: with far fewer periods in each, all of them would take longer.
+const PERIODS_MAX: usize = 1_000;
 
 /// What stands in the checkpoint of the view `name` under `data`, if there is one that can be read.
 #[must_use]
@@ -620,6 +646,7 @@ impl View {
             }
         };
         let handle = ViewHandle::new(name, Snapshot::empty(Arc::clone(&plan)), upstream);
+        let is_unfinished = checkpoint.watermark.current().is_some_and(|watermark| checkpoint.closed_until < watermark);
         let mut view = Self {
             plan,
             settings,
@@ -632,6 +659,7 @@ impl View {
             replaced: Vec::new(),
             damaged,
             without,
+            is_unfinished,
             handle,
         };
         view.list_results();
@@ -657,6 +685,7 @@ impl View {
             Kind::Derived(_) => Body::Derived,
         };
         self.replaced.clear();
+        self.is_unfinished = false;
         self.list_results();
         if let Some(slot) = self.slot {
             if slot == Slot::Current {
@@ -766,13 +795,15 @@ impl View {
         }
     }
 
-    /// Whether it holds so much that it should be committed now rather than when its time comes.
+    /// Whether it should be committed now rather than when its time comes: it holds too much, or its last commit has
+    /// left something to the next.
     #[must_use]
     pub fn wants_commit(&self) -> bool {
-        match &self.body {
+        let wants = match &self.body {
             Body::Rows(rows) => rows.bytes() > PENDING_BYTES_MAX,
-            _ => false,
-        }
+            Body::Windowed(_) | Body::Derived => self.is_unfinished,
+        };
+        wants && self.slot.is_some()
     }
 
     /// Takes events in, in the order of the log. After this the view's snapshot has them.
@@ -843,7 +874,8 @@ impl View {
     }
 
     /// Writes what changed and commits it: state, offset and results at once. A view over another view writes what that
-    /// one has committed.
+    /// one has committed. Of very many result periods it writes some: then [`wants_commit`](Self::wants_commit) is true
+    /// afterwards. What is left is still in every answer and survives a crash.
     ///
     /// # Errors
     /// [`Error::File`] when something cannot be written; the last commit then still stands and the next call tries
@@ -852,14 +884,25 @@ impl View {
         Box::pin(self.write_commit())
     }
 
+    /// Commits until nothing is left.
+    async fn commit_all(&mut self) -> Result<(), Error> {
+        self.write_commit().await?;
+        while self.wants_commit() {
+            self.write_commit().await?;
+        }
+        Ok(())
+    }
+
     async fn write_commit(&mut self) -> Result<(), Error> {
         let Some(slot) = self.slot else { return Ok(()) };
         let watermark = self.checkpoint.watermark.current().unwrap_or(Timestamp(i64::MIN));
         let mut next = Committing {
             folder: self.folder.clone(),
             watermark,
+            is_whole: true,
             checkpoint: self.checkpoint.clone(),
             written: BTreeMap::new(),
+            syncing: Syncing::new(self.folder.state()),
             changes: (self.checkpoint.generation > 0).then(Vec::new),
         };
         next.checkpoint.generation += 1;
@@ -875,6 +918,7 @@ impl View {
             }
             _ => {
                 if !self.make_files(&mut next, &mut gone).await? {
+                    self.is_unfinished = false;
                     // It has no files yet; what it is must stand there all the same.
                     let path = self.folder.checkpoint(slot);
                     let is_there = self.checkpoint.generation > 0 && path.exists();
@@ -884,10 +928,10 @@ impl View {
             }
         };
         self.write_changes(&mut next)?;
-        self.folder.sync()?;
+        let Committing { mut checkpoint, written, syncing, watermark, is_whole, .. } = next;
+        syncing.finish()?;
         crash::point("checkpoint.files");
 
-        let Committing { mut checkpoint, written, .. } = next;
         checkpoint.closed_until = checkpoint.closed_until.max(watermark);
         let kept = self.live.iter().filter(|(start, _)| !gone.contains(*start));
         checkpoint.periods = kept.chain(&written).map(|(start, live)| (*start, live.period())).collect();
@@ -896,6 +940,7 @@ impl View {
 
         // From here on the new commit stands; what follows only tidies up, and an opening would do it again.
         let before = std::mem::replace(&mut self.checkpoint, checkpoint);
+        self.is_unfinished = !is_whole;
         for start in gone {
             if let Some(old) = self.live.remove(&start) {
                 self.replaced.push(old.file);
@@ -950,22 +995,26 @@ impl View {
         let holds = |start: &Timestamp, task: &derived::Task| {
             self.live.get(start).is_some_and(|live| live.made_of.as_ref() == Some(&task.made_of))
         };
-        let due: Vec<&derived::Task> =
+        let mut due: Vec<&derived::Task> =
             tasks.iter().filter(|(start, task)| !holds(start, task)).map(|(_, task)| task).collect();
+        next.is_whole = due.len() <= PERIODS_MAX;
+        due.truncate(PERIODS_MAX);
         let made = derived::make(&self.plan, name, upstream, &due).await?;
         for (task, Finished { rows, failed }) in due.into_iter().zip(made) {
             let live = self.live.get(&task.period.start);
             let before =
                 live.map_or(Ok(Vec::new()), |live| files::read_parquet(&live.file.path, &self.plan.schema()))?;
             next.tell(|| changes::between(&self.plan, before, rows.clone()))?;
-            next.write(&self.plan, task.period, rows, failed, Some(task.made_of.clone()))?;
+            next.write(&self.plan, task.period, None, rows, failed, Some(task.made_of.clone()))?;
         }
-        for (start, live) in &self.live {
-            if !tasks.contains_key(start) {
-                let before = files::read_parquet(&live.file.path, &self.plan.schema())?;
-                next.tell(|| changes::between(&self.plan, before, Vec::new()))?;
-                gone.push(*start);
+        for (start, live) in self.live.iter().filter(|(start, _)| !tasks.contains_key(start)) {
+            if gone.len() == PERIODS_MAX {
+                next.is_whole = false;
+                break;
             }
+            let before = files::read_parquet(&live.file.path, &self.plan.schema())?;
+            next.tell(|| changes::between(&self.plan, before, Vec::new()))?;
+            gone.push(*start);
         }
         Ok(!next.written.is_empty() || !gone.is_empty())
     }
@@ -979,7 +1028,8 @@ impl View {
         let rows: u64 = told.iter().map(|batch| batch.num_rows() as u64).sum();
         if rows > 0 {
             let path = self.folder.changes(next.checkpoint.build, generation);
-            let bytes = files::write_partial(&path, &changes::schema(&self.plan), &changes::in_parts(told))?;
+            let (schema, parts) = (changes::schema(&self.plan), changes::in_parts(told));
+            let bytes = files::write_partial(&path, &schema, &parts, &mut next.syncing)?;
             next.checkpoint.changes.push(ChangeFile { generation, rows, bytes });
         }
         let changes = &mut next.checkpoint.changes;
@@ -999,7 +1049,7 @@ impl View {
     /// [`Error::File`] when the change cannot be written; the old view then still stands, and is given back.
     pub fn take_over(&mut self, mut old: View) -> BoxFuture<'_, Result<(), (Box<View>, Error)>> {
         Box::pin(async move {
-            let mut swapped = self.commit().await;
+            let mut swapped = self.commit_all().await;
             if swapped.is_ok() {
                 swapped = self.spare_replaced(&mut old).await.and_then(|()| files::swap(&self.folder));
             }
@@ -1038,7 +1088,7 @@ impl View {
             return Ok(());
         }
         // All that it has goes into files, where it can; else what its last commit has is what there is.
-        if let Err(error) = old.commit().await {
+        if let Err(error) = old.commit_all().await {
             tracing::warn!(view = %self.handle.name(), "what it took in last cannot be set aside: {error}");
         }
         self.set_aside(Some(&old.checkpoint), "it was changed, or built anew", self.checkpoint.begins)
@@ -1076,6 +1126,8 @@ impl View {
                 });
             }
         }
+        // Whoever looks for the files of a span of time goes by their order.
+        all.sort_by_key(|listed| listed.range.start);
         let taken_back = match &self.body {
             Body::Windowed(body) => body.reopened.values().flatten().cloned().collect(),
             _ => Vec::new(),

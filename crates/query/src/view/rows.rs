@@ -1,7 +1,8 @@
 //! The body of a projection: rows as the log has them, gathered into one file for each received hour.
 //!
 //! Between commits rows are in memory; each commit adds them as a part of their hour, and when the hour is over its parts
-//! become one file, which other programs see. Nothing is ever late, since received time never runs back.
+//! and what has come since become one file, which other programs see. Nothing is ever late, since received time never
+//! runs back.
 
 use std::collections::BTreeMap;
 
@@ -46,24 +47,27 @@ impl Body {
     }
 
     pub(super) fn commit(&self, plan: &ViewPlan, next: &mut Committing) -> Result<(), Error> {
-        let (build, generation) = (next.checkpoint.build, next.checkpoint.generation);
+        let (build, generation, watermark) = (next.checkpoint.build, next.checkpoint.generation, next.watermark);
         for (start, rows) in &self.pending {
             let range = plan.period_at(*start);
             let mut parts = next.checkpoint.parts.remove(start).unwrap_or(Parts { end: range.end, files: Vec::new() });
-            let older = if parts.files.len() < PARTS_MAX { Vec::new() } else { std::mem::take(&mut parts.files) };
-            let path = next.folder.part(range, build, generation);
-            parts.files.push(write(plan, next, range, &older, rows, &path)?);
+            // An hour that is over becomes one file below, and these rows go into it at once.
+            if watermark < range.end {
+                let older = if parts.files.len() < PARTS_MAX { Vec::new() } else { std::mem::take(&mut parts.files) };
+                let path = next.folder.part(range, build, generation);
+                parts.files.push(write(plan, next, range, &older, rows, &path)?);
+            }
             next.checkpoint.parts.insert(*start, parts);
             next.tell(|| changes::inserted(plan, rows))?;
         }
-        let watermark = next.watermark;
         let over: Vec<Timestamp> =
             next.checkpoint.parts.iter().filter(|(_, parts)| parts.end <= watermark).map(|(start, _)| *start).collect();
         for start in over {
             let Some(parts) = next.checkpoint.parts.remove(&start) else { continue };
             let range = TimeRange { start, end: parts.end };
+            let rows = self.pending.get(&start).map(Vec::as_slice).unwrap_or_default();
             let path = next.folder.result(range, build, generation);
-            let part = write(plan, next, range, &parts.files, &[], &path)?;
+            let part = write(plan, next, range, &parts.files, rows, &path)?;
             next.add(Live::new(range, generation, part.rows, part.bytes, path, None, FailedValues::default()));
         }
         Ok(())
@@ -73,7 +77,7 @@ impl Body {
 /// Makes one file of several parts and `rows` after them, bit by bit.
 fn write(
     plan: &ViewPlan,
-    next: &Committing,
+    next: &mut Committing,
     range: TimeRange,
     parts: &[Part],
     rows: &[RecordBatch],
@@ -92,5 +96,5 @@ fn write(
         }
     }
     rows.iter().try_for_each(&mut add)?;
-    Ok(Part { generation: next.checkpoint.generation, rows: count, bytes: writer.finish()? })
+    Ok(Part { generation: next.checkpoint.generation, rows: count, bytes: writer.finish(&mut next.syncing)? })
 }

@@ -26,10 +26,10 @@ use datafusion::arrow::{
 use lakehead_model::{TimeRange, Timestamp};
 use lakehead_window::{Timeliness, Windows, classify};
 
-use super::{Committing, Counts, Late, Live, ViewSettings, changes};
+use super::{Committing, Counts, Late, Live, PERIODS_MAX, ViewSettings, changes};
 use crate::{
     Error, ViewPlan,
-    cells::{self, Cell, Cells},
+    cells::{self, Cell, Cells, Picked},
     checkpoint::{Checkpoint, Partials},
     files::{self, Folder, ResultFile},
     plan::Windowed,
@@ -126,7 +126,8 @@ impl Body {
         Ok(())
     }
 
-    /// Writes what a commit at `watermark` closes.
+    /// Writes what a commit at its watermark closes. Where that is much, it sets the commit's watermark back: it is then a
+    /// commit as there could have been before, and the rest is left to the next.
     pub(super) async fn commit(
         &self,
         plan: &ViewPlan,
@@ -135,12 +136,11 @@ impl Body {
         live: &BTreeMap<Timestamp, Live>,
         next: &mut Committing,
     ) -> Result<Draft, Error> {
-        let watermark = next.watermark;
         let mut draft = Draft { state: None, fresh: Vec::new() };
         next.checkpoint.partials = self.partials.clone();
         let earliest = self.state.earliest().map(|start| windowed.windows.first_end(start, start));
-        if earliest.is_some_and(|end| end <= watermark) {
-            self.close(plan, windowed, live, next, &mut draft).await?;
+        if earliest.is_some_and(|end| end <= next.watermark) {
+            self.close(plan, windowed, settings, live, next, &mut draft).await?;
         }
         let state = draft.state.as_ref().unwrap_or(&self.state);
         let mut runs = Vec::new();
@@ -151,7 +151,7 @@ impl Body {
                     let number = u32::try_from(index).unwrap_or(u32::MAX);
                     let file = RunFile { generation: next.checkpoint.generation, number, tier: run.tier };
                     let path = next.folder.run(next.checkpoint.build, file);
-                    files::write_partial(&path, &windowed.partial.schema(), &run.batches)?;
+                    files::write_partial(&path, &windowed.partial.schema(), &run.batches, &mut next.syncing)?;
                     draft.fresh.push((index, file));
                     file
                 }
@@ -160,11 +160,12 @@ impl Body {
         }
         next.checkpoint.runs = runs;
         if !next.checkpoint.takes_all() {
+            let watermark = next.watermark;
             let settled = &mut next.checkpoint.settled_until;
             next.checkpoint.partials.retain(|start, partials| {
-                let end = last_end(windowed, TimeRange { start: *start, end: partials.end });
-                let keeps = watermark < end.plus(settings.lateness);
-                *settled = if keeps { *settled } else { end.max(*settled) };
+                let period = TimeRange { start: *start, end: partials.end };
+                let keeps = is_correctable(windowed, settings, watermark, period);
+                *settled = if keeps { *settled } else { last_end(windowed, period).max(*settled) };
                 keeps
             });
         }
@@ -175,12 +176,12 @@ impl Body {
         &self,
         plan: &ViewPlan,
         windowed: &Windowed,
+        settings: &ViewSettings,
         live: &BTreeMap<Timestamp, Live>,
         next: &mut Committing,
         draft: &mut Draft,
     ) -> Result<(), Error> {
-        let watermark = next.watermark;
-        let was_closed_until = next.checkpoint.closed_until;
+        let (watermark, was_closed_until) = (next.watermark, next.checkpoint.closed_until);
         // Rows that are nearly all different are merged once, where they become results.
         let rows = match &windowed.windows {
             Windows::Session(_) => self.state.reduced(windowed).await?,
@@ -188,40 +189,25 @@ impl Body {
             _ => self.state.reduced(windowed).await?,
         };
         let windows = &windowed.windows;
-        // The windows that close now, by result period.
-        let closes = |window: TimeRange| {
-            let is_filed =
-                window.end <= was_closed_until && live.contains_key(&windowed.period.range(window.start).start);
-            window.end <= watermark && !is_filed
+        let is_filed = |window: TimeRange| {
+            window.end <= was_closed_until && live.contains_key(&windowed.period.range(window.start).start)
         };
-        let mut periods: BTreeMap<Timestamp, TimeRange> = BTreeMap::new();
-        for batch in &rows {
-            let mut last = None;
-            for cell in Cells::of(windowed, batch)?.iter().filter_map(|(cell, _)| cell) {
-                if last == Some(cell.start) && windowed.last.is_none() {
-                    continue;
-                }
-                last = Some(cell.start);
-                for window in cells::windows_over(windows, cell).into_iter().filter(|window| closes(*window)) {
-                    let period = windowed.period.range(window.start);
-                    periods.insert(period.start, period);
-                }
-            }
-        }
-        let spreads: Vec<_> = rows.iter().map(|batch| spread(windowed, batch)).collect::<Result<_, _>>()?;
-        for period in periods.into_values() {
-            let in_it = |window: TimeRange| closes(window) && period.contains(window.start);
-            let near = rows.iter().zip(&spreads).filter(|(_, spread)| is_near(windowed, **spread, period));
-            let by_window = near.map(|(batch, _)| cells::by_window(windowed, batch, in_it));
+        let closes = |window: TimeRange, until: Timestamp| window.end <= until && !is_filed(window);
+        let mut closing = closing_periods(windowed, &rows, |window| closes(window, watermark))?;
+        let until = reach(closing.values().map(|closing| closing.first_end).collect(), was_closed_until, watermark);
+        closing.retain(|_, closing| closing.first_end <= until);
+        next.is_whole = until == watermark;
+        next.watermark = until;
+        for Closing { period, rows: picked, .. } in closing.into_values() {
+            let in_it = |window: TimeRange| closes(window, until) && period.contains(window.start);
+            let picked = picked.take_from(&rows)?;
+            let by_window = picked.iter().map(|batch| cells::by_window(windowed, batch, in_it));
             let by_window: Vec<RecordBatch> = by_window.collect::<Result<_, _>>()?;
             let Finished { rows: fresh, mut failed } = snapshot::finish(plan, windowed, by_window).await?;
-            let mut results = match live.get(&period.start) {
-                Some(live) => {
-                    failed = failed.and(&live.failed);
-                    files::read_parquet(&live.file.path, &plan.schema())?
-                }
-                None => Vec::new(),
-            };
+            let filed = live.get(&period.start);
+            if let Some(live) = filed {
+                failed = failed.and(&live.failed);
+            }
             match self.reopened.get(&period.start) {
                 Some(Some(old)) => {
                     let before = files::read_parquet(&old.path, &plan.schema())?;
@@ -229,8 +215,7 @@ impl Body {
                 }
                 _ => next.tell(|| changes::inserted(plan, &fresh))?,
             }
-            results.extend(fresh);
-            next.write(plan, period, results, failed, None)?;
+            next.write(plan, period, filed.map(|live| live.file.path.as_path()), fresh, failed, None)?;
         }
         // A session that begins earlier for a late event leaves the period that it was in.
         for (start, old) in &self.reopened {
@@ -238,51 +223,41 @@ impl Body {
             let before = files::read_parquet(&old.path, &plan.schema())?;
             next.tell(|| changes::between(plan, before, Vec::new()))?;
         }
-        let (mut leaving, mut staying) = (BTreeMap::<Timestamp, (TimeRange, Vec<RecordBatch>)>::new(), Vec::new());
-        let leaves = |cell: Cell| windows.last_end(cell.start, cell.last) <= watermark;
-        for batch in &rows {
+        let (mut leaving, mut staying) = (BTreeMap::<Timestamp, (TimeRange, Picked)>::new(), Vec::new());
+        let leaves = |cell: Cell| windows.last_end(cell.start, cell.last) <= until;
+        for (index, batch) in rows.iter().enumerate() {
             staying.push(cells::filter(windowed, batch, |cell| !leaves(cell))?);
-            for period in self.periods_of(windowed, batch, leaves)? {
-                let of = cells::filter(windowed, batch, |cell| leaves(cell) && period.contains(cell.start))?;
-                leaving.entry(period.start).or_insert((period, Vec::new())).1.push(of);
+            let mut last: Option<TimeRange> = None;
+            for (row, (cell, _)) in (0_u32..).zip(Cells::of(windowed, batch)?.iter()) {
+                let Some(cell) = cell.filter(|cell| leaves(*cell)) else { continue };
+                let known = last.filter(|last| last.contains(cell.start));
+                let period = known.unwrap_or_else(|| windowed.period.range(cell.start));
+                last = Some(period);
+                leaving.entry(period.start).or_insert_with(|| (period, Picked::default())).1.add(index, row);
             }
         }
-        for (start, (period, mut rows)) in leaving {
+        let takes_all = next.checkpoint.takes_all();
+        for (start, (period, picked)) in leaving {
             let generation = next.checkpoint.generation;
             let partials =
                 next.checkpoint.partials.entry(start).or_insert(Partials { end: period.end, generations: Vec::new() });
+            if !takes_all && !is_correctable(windowed, settings, until, period) {
+                // No late event needs them any more: the entry, with the files that it has, goes with this commit.
+                continue;
+            }
+            let mut rows = picked.take_from(&rows)?;
             if partials.generations.len() >= PARTIAL_FILES_MAX {
                 rows.extend(read(&next.folder, next.checkpoint.build, start, partials)?);
                 partials.generations.clear();
             }
             let path = next.folder.partial(period, next.checkpoint.build, generation);
-            files::write_partial(&path, &windowed.partial.schema(), &rows)?;
+            files::write_partial(&path, &windowed.partial.schema(), &rows, &mut next.syncing)?;
             partials.generations.push(generation);
         }
         let mut state = self.state.emptied();
         state.replace(windowed, staying)?;
         draft.state = Some(state);
         Ok(())
-    }
-
-    /// The periods of the cells that satisfy `which`.
-    fn periods_of(
-        &self,
-        plan: &Windowed,
-        batch: &RecordBatch,
-        which: impl Fn(Cell) -> bool,
-    ) -> Result<Vec<TimeRange>, Error> {
-        let mut periods: BTreeMap<Timestamp, TimeRange> = BTreeMap::new();
-        let mut last: Option<TimeRange> = None;
-        for cell in Cells::of(plan, batch)?.iter().filter_map(|(cell, _)| cell).filter(|cell| which(*cell)) {
-            if last.is_some_and(|last| last.contains(cell.start)) {
-                continue;
-            }
-            let period = plan.period.range(cell.start);
-            periods.insert(period.start, period);
-            last = Some(period);
-        }
-        Ok(periods.into_values().collect())
     }
 
     /// Takes over what a commit made, now that it stands.
@@ -300,18 +275,69 @@ impl Body {
     }
 }
 
-/// The earliest and the latest start of the cells of `batch`.
-fn spread(plan: &Windowed, batch: &RecordBatch) -> Result<Option<(Timestamp, Timestamp)>, Error> {
-    Ok(Cells::of(plan, batch)?.spread())
+/// The windows of one result period that a commit closes.
+struct Closing {
+    period: TimeRange,
+    /// The end of the first of them.
+    first_end: Timestamp,
+    /// The partial rows that are in them.
+    rows: Picked,
 }
 
-/// Whether windows that start in `period` may have rows whose cells are spread so.
-fn is_near(plan: &Windowed, spread: Option<(Timestamp, Timestamp)>, period: TimeRange) -> bool {
-    match plan.windows {
-        // A pane is in windows that start before it.
-        Windows::Hop(_) => spread.is_some(),
-        _ => spread.is_some_and(|(least, most)| least < period.end && period.start <= most),
+/// The result periods of those windows that satisfy `closes`. One pass over the rows finds all of them: a pass for each
+/// period would be quadratic where every row is in a period of its own.
+fn closing_periods(
+    plan: &Windowed,
+    rows: &[RecordBatch],
+    closes: impl Fn(TimeRange) -> bool,
+) -> Result<BTreeMap<Timestamp, Closing>, Error> {
+    let mut found: BTreeMap<Timestamp, Closing> = BTreeMap::new();
+    for (index, batch) in rows.iter().enumerate() {
+        // Rows come in runs of one cell.
+        let mut last: Option<(Timestamp, Vec<(TimeRange, Timestamp)>)> = None;
+        for (row, (cell, _)) in (0_u32..).zip(Cells::of(plan, batch)?.iter()) {
+            let Some(cell) = cell else { continue };
+            let known = last.take().filter(|(start, _)| *start == cell.start && plan.last.is_none());
+            let (_, periods) = last.insert(known.unwrap_or_else(|| (cell.start, periods_over(plan, cell, &closes))));
+            for (period, first_end) in periods.iter().copied() {
+                let fresh = || Closing { period, first_end, rows: Picked::default() };
+                let closing = found.entry(period.start).or_insert_with(fresh);
+                closing.first_end = closing.first_end.min(first_end);
+                closing.rows.add(index, row);
+            }
+        }
     }
+    Ok(found)
+}
+
+/// The result periods of those windows over `cell` that satisfy `closes`, each with the end of its first window.
+fn periods_over(plan: &Windowed, cell: Cell, closes: impl Fn(TimeRange) -> bool) -> Vec<(TimeRange, Timestamp)> {
+    let mut periods: Vec<(TimeRange, Timestamp)> = Vec::new();
+    for window in cells::windows_over(&plan.windows, cell).into_iter().filter(|window| closes(*window)) {
+        let period = plan.period.range(window.start);
+        if periods.last().is_none_or(|(last, _)| *last != period) {
+            periods.push((period, window.end));
+        }
+    }
+    periods
+}
+
+/// How far a commit closes windows: up to `watermark`, or to where [`PERIODS_MAX`] result periods have closed.
+/// `first_ends` has for each period that would close the end of its first window. Periods that late events have opened
+/// again, with windows that end at or before `was_closed_until`, are all written: those who follow are told what their
+/// rows were before, and no checkpoint says it.
+fn reach(mut first_ends: Vec<Timestamp>, was_closed_until: Timestamp, watermark: Timestamp) -> Timestamp {
+    if first_ends.len() <= PERIODS_MAX {
+        return watermark;
+    }
+    // The first windows of two periods never end at the same time, so each commit closes some.
+    let (_, beyond, _) = first_ends.select_nth_unstable(PERIODS_MAX);
+    Timestamp(beyond.0.saturating_sub(1)).max(was_closed_until)
+}
+
+/// Whether late events may still correct windows that start in `period`, so that its partial rows are kept.
+fn is_correctable(plan: &Windowed, settings: &ViewSettings, watermark: Timestamp, period: TimeRange) -> bool {
+    watermark < last_end(plan, period).plus(settings.lateness)
 }
 
 fn read(folder: &Folder, build: u64, start: Timestamp, partials: &Partials) -> Result<Vec<RecordBatch>, Error> {
@@ -403,8 +429,7 @@ impl Judge<'_> {
             if !is_closed {
                 continue;
             }
-            let lasts =
-                self.takes_all || self.watermark < self::last_end(self.plan, period).plus(self.settings.lateness);
+            let lasts = self.takes_all || is_correctable(self.plan, self.settings, self.watermark, period);
             if lasts && !self.is_settled(period) {
                 self.touched.insert(period.start);
             } else {
@@ -413,5 +438,23 @@ impl Judge<'_> {
         }
         self.counts.partly += if is_partly { events } else { 0 };
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_closes_so_many_periods_and_all_that_late_events_have_opened_again() {
+        let max = i64::try_from(PERIODS_MAX).expect("small");
+        let ends = |count: i64| (1..=count).rev().map(Timestamp).collect::<Vec<_>>();
+        let (never, watermark) = (Timestamp(i64::MIN), Timestamp(10 * max));
+        assert_eq!(reach(Vec::new(), never, watermark), watermark);
+        assert_eq!(reach(ends(max), never, watermark), watermark);
+        assert_eq!(reach(ends(max + 1), never, watermark), Timestamp(max), "the last one waits");
+        assert_eq!(reach(ends(3 * max), Timestamp(1), watermark), Timestamp(max));
+        let opened_again = Timestamp(2 * max);
+        assert_eq!(reach(ends(3 * max), opened_again, watermark), opened_again, "no other beside them");
     }
 }

@@ -544,6 +544,31 @@ fn bytes_that_never_end_an_event_are_silence() {
     }
 }
 
+#[test]
+fn whole_comments_keep_a_quiet_connection_for_longer_than_silence_may_last() {
+    run(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}/t", listener.local_addr().expect("an address"));
+        // It takes one connection and no other.
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.expect("a connection");
+            let _ = socket.read(&mut [0; 4096]).await;
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+            socket.write_all(head.as_bytes()).await.expect("taken");
+            for _ in 0..8 {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                socket.write_all(b":\r\n\r\n: still here\n\n").await.expect("taken");
+            }
+            socket.write_all(ALIKE.as_bytes()).await.expect("taken");
+            std::future::pending::<()>().await;
+        });
+        let settings = serde_json::json!({ "url": url, "silence_max": "1s" });
+        let mut feed = feed_with(settings, None, &VecTail::default()).expect("it opens");
+        let chunk = feed.next().await.expect("no silence").expect("no end");
+        assert_eq!(chunk.events.len(), 1);
+    });
+}
+
 /// What a source gave.
 #[derive(Default)]
 struct Given {
