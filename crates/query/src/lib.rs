@@ -55,7 +55,7 @@ pub use identity::Identity;
 pub use lake::{Answer, Lake, Limits, Rows};
 pub use mistake::{Mistake, Place, Placed, type_name};
 pub use outline::{Outline, OutlineColumn, Step, Values};
-pub use panics::{panic_words, unharmed, write_unexpected_panics_only};
+pub use panics::{defect, panic_words, unharmed, write_unexpected_panics_only};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
 pub use seen::seen;
 pub use sieve::Sieve;

@@ -10,6 +10,8 @@ use std::{
 
 use futures::FutureExt;
 
+use crate::Error;
+
 thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
@@ -20,6 +22,12 @@ pub fn panic_words(panic: &(dyn Any + Send)) -> String {
     let text =
         panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "no message".to_owned())
+}
+
+/// A panic in what a view is asked to do, which says `words`.
+#[must_use]
+pub fn defect(words: String) -> Error {
+    Error::Engine(format!("a defect ({words}); please report it with the view's SQL"))
 }
 
 /// What `work` answers; a panic in it as `defect` tells it.

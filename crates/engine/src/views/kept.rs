@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use lakehead_decode::Decoder;
 use lakehead_model::{Name, Offset, StreamSchema, Timestamp};
-use lakehead_query::{Digest, FailedEvent, Round, Sieve, View, ViewHandle, ViewPlan, ViewSettings, panic_words};
+use lakehead_query::{
+    Digest, FailedEvent, Round, Sieve, View, ViewHandle, ViewPlan, ViewSettings, defect, panic_words,
+};
 use lakehead_store::{Reader, Stream};
 
 use super::{
     Id,
     feed::Digested,
     gathering::Gathering,
-    left_out::{LeftOut, defect, since_now, unharmed},
+    left_out::{LeftOut, since_now, unharmed},
     progress::Build,
 };
 use crate::{Error, pipeline::Swap};

@@ -102,12 +102,7 @@ fn cut(reason: &str) -> &str {
 pub(super) async fn unharmed<T>(
     work: BoxFuture<'_, Result<T, lakehead_query::Error>>,
 ) -> Result<T, lakehead_query::Error> {
-    lakehead_query::unharmed(work, defect).await
-}
-
-/// A panic, as an error.
-pub(super) fn defect(words: String) -> lakehead_query::Error {
-    lakehead_query::Error::Engine(format!("a defect ({words}); please report it with the view's SQL"))
+    lakehead_query::unharmed(work, lakehead_query::defect).await
 }
 
 /// The moment.

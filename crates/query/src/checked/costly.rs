@@ -210,20 +210,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::checked::sized::Argument;
-
-    fn text(text: &str) -> ScalarValue {
-        ScalarValue::Utf8View(Some(text.to_owned()))
-    }
-
-    fn number(number: i64) -> ScalarValue {
-        ScalarValue::Int64(Some(number))
-    }
-
-    fn list(elements: &[ScalarValue]) -> ScalarValue {
-        let kind = elements.first().map_or(DataType::Int64, ScalarValue::data_type);
-        ScalarValue::List(ScalarValue::new_list_nullable(elements, &kind))
-    }
+    use crate::checked::sized::{
+        Argument,
+        tests::{list, number, text},
+    };
 
     /// The steps for a row of these values, of which only the first `varying` come from the event.
     fn steps_of(name: &str, values: &[ScalarValue], varying: usize) -> Option<u64> {

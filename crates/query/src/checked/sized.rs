@@ -414,20 +414,20 @@ fn steps(start: i128, stop: i128, step: i128) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use datafusion::{arrow::datatypes::IntervalMonthDayNano, common::ScalarValue};
 
     use super::*;
 
-    fn text(text: &str) -> ScalarValue {
+    pub(in crate::checked) fn text(text: &str) -> ScalarValue {
         ScalarValue::Utf8View(Some(text.to_owned()))
     }
 
-    fn number(number: i64) -> ScalarValue {
+    pub(in crate::checked) fn number(number: i64) -> ScalarValue {
         ScalarValue::Int64(Some(number))
     }
 
-    fn list(elements: &[ScalarValue]) -> ScalarValue {
+    pub(in crate::checked) fn list(elements: &[ScalarValue]) -> ScalarValue {
         let kind = elements.first().map_or(DataType::Int64, ScalarValue::data_type);
         ScalarValue::List(ScalarValue::new_list_nullable(elements, &kind))
     }

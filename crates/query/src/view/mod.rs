@@ -38,7 +38,7 @@ use crate::{
     checkpoint::{ChangeFile, Checkpoint, MadeOf, Period, Rebuild},
     compact, derived,
     files::{self, Folder, ParquetWriter, ResultFile},
-    panics::unharmed,
+    panics::{defect, unharmed},
     plan::Kind,
     run::Piece,
     snapshot::{FailedValues, Finished, Listed, Results},
@@ -263,11 +263,6 @@ impl ViewPlan {
             Ok(Digest { serial, rows, failed, events: round.events, end: round.end, times })
         })
     }
-}
-
-/// A panic of the engine.
-fn defect(words: String) -> Error {
-    Error::Engine(format!("a defect ({words}); please report it with the view's SQL"))
 }
 
 /// What `careful` makes of events on which something has failed: `error` when it cannot leave any out, or none is to blame.
