@@ -9,10 +9,13 @@ mod floors;
 mod heads;
 mod leftovers;
 mod owners;
+mod paths;
 mod registration;
+mod rings;
 mod sizes;
 mod source;
 mod tree;
+mod types;
 mod versions;
 
 use anyhow::{Result, bail};
@@ -25,6 +28,8 @@ type Rule = (&'static str, fn(&Tree) -> Vec<Finding>);
 
 const RULES: &[Rule] = &[
     ("imports go down the floors", floors::check),
+    ("inside a crate imports have no ring", rings::check),
+    ("a type's name is unique within its crate", types::check),
     ("versions stand in the root manifest alone", versions::check),
     ("only query and planning name DataFusion", owners::check),
     ("nothing below the engine reads the clock, the nouns do no I/O", clocks::check),

@@ -11,6 +11,15 @@ pub(crate) fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .map(|(index, line)| (index + 1, line.split("//").next().unwrap_or_default()))
 }
 
+/// The same as one text with the same line numbers.
+pub(crate) fn product_code(text: &str) -> String {
+    code_lines(text).fold(String::new(), |mut code, (_, line)| {
+        code.push_str(line);
+        code.push('\n');
+        code
+    })
+}
+
 /// Whether `name` stands in `line` as a whole word.
 pub(crate) fn names(line: &str, name: &str) -> bool {
     let part = |c: char| c.is_alphanumeric() || c == '_';
