@@ -22,6 +22,7 @@ mod http;
 mod import;
 mod kills;
 mod lakehead;
+mod old_directory;
 mod panels;
 mod papers;
 mod poison;
