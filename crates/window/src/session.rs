@@ -28,7 +28,7 @@ pub const SESSION_GREATEST: Duration = Duration::from_secs(24 * 3_600);
 /// sessions that were long emitted. Cells are the same whatever came, so what a session is does not depend on the order
 /// in which events come, and partial sessions may be put together in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
+#[serde(try_from = "SavedSession", into = "SavedSession")]
 pub struct Session {
     gap_micros: i64,
     cells: Tumble,
@@ -86,21 +86,21 @@ impl Session {
     }
 }
 
-/// Sessions as they are written.
+/// Sessions as they are saved.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct SavedSession {
     gap: Duration,
     greatest: Duration,
 }
 
-impl TryFrom<Written> for Session {
+impl TryFrom<SavedSession> for Session {
     type Error = Error;
-    fn try_from(written: Written) -> Result<Self, Error> {
-        Self::new(written.gap, written.greatest)
+    fn try_from(saved: SavedSession) -> Result<Self, Error> {
+        Self::new(saved.gap, saved.greatest)
     }
 }
 
-impl From<Session> for Written {
+impl From<Session> for SavedSession {
     fn from(session: Session) -> Self {
         Self { gap: session.gap(), greatest: session.greatest() }
     }
