@@ -10,6 +10,5 @@ mod json_array;
 pub mod json_lines;
 mod members;
 mod source;
-mod sse;
 
 pub use source::SOURCES;

@@ -12,6 +12,7 @@ use std::{
 };
 
 use lakehead_connector_api::{Activity, Chunk, Error, Gap, Move, Resume, Source};
+use lakehead_eventstreams_wire::{Data, Frame};
 use lakehead_model::{Cursor, Reject, StreamSchema, Timestamp};
 use lakehead_testkit::{Act, ManualClock, Upstream, VecTail};
 use proptest::prelude::*;
@@ -20,10 +21,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::{
     EventStreams, Feed, Pace,
     config::Config,
-    cursor::{PARTITIONS_MAX, Written},
+    cursor::{PARTITIONS_MAX, SavedCursor},
     intake::{Intake, Step},
 };
-use crate::sse::{Data, Frame};
 
 /// When the first event happened; Unix seconds.
 const START: i64 = 1_790_000_000;
@@ -705,7 +705,7 @@ fn more_partitions_than_can_be_followed_are_told_once_and_all_events_kept() {
             assert!(reason.contains("kept") && reason.contains("at most 128 upstream partitions"), "{case}: {reason}");
             let cursor = given.cursor.expect("a cursor").position;
             assert!(cursor.len() < 64 << 10, "{case}: {}", cursor.len());
-            let partitions = Written::read(&cursor).expect("a cursor").partitions;
+            let partitions = SavedCursor::read(&cursor).expect("a cursor").partitions;
             assert!(partitions.len() <= PARTITIONS_MAX, "{case}: {}", partitions.len());
             let follows = |topic: &&str| partitions.iter().any(|partition| partition.topic == *topic);
             assert!(followed.iter().all(follows), "{case}: {cursor}");
