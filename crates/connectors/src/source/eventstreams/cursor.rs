@@ -31,7 +31,7 @@ pub(super) const TOPICS_BYTES_MAX: usize = 20 << 10;
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct SavedCursor {
     version: u32,
-    /// The streams in the path when it was written. With other ones the topics have to be learned anew.
+    /// The streams in the path when it was written. With other ones the topics have to be learned again.
     pub(super) streams: String,
     pub(super) partitions: Vec<Entry>,
     /// By which rule its event times were read; none for `timestamp`, else `meta.dt`, as Wikimedia's streams have them.

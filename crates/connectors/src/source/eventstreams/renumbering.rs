@@ -14,7 +14,7 @@ pub(super) struct Before {
     expected: Option<i64>,
 }
 
-/// Offsets go on at `to` where `from` was expected.
+/// The next offset is `to`, where `from` was expected.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Renumbering {
     pub(super) from: i64,
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn within_an_overlap_whatever_is_taken_goes_on_elsewhere() {
+    fn within_an_overlap_an_event_that_is_taken_may_jump() {
         assert_eq!(lead(before(true, 7), Decision::Take(None), 500, false), Some((7, 500)));
         assert_eq!(lead(before(true, 7), Decision::Duplicate(None), 500, false), None);
         assert_eq!(lead(before(true, 7), Decision::Known, 509, true), Some((7, 510)));
