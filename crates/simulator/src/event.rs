@@ -3,6 +3,8 @@
 //! Key order, presence and absence are those of recentchange 1.0.0 in its newest wire shape (EVENTSTREAMS.md, section
 //! 2.2). What an event is about, of which the fields are made, is in `change.rs`.
 
+use std::ops::Range;
+
 use crate::{
     change::{Change, Type},
     comment::Markup,
@@ -44,11 +46,9 @@ impl Generator {
         out.extend_from_slice(b"}}");
     }
 
-    fn write_change(&self, n: u64, offset: u64, out: &mut Vec<u8>) {
-        let change = self.change(n);
-        let Change { wiki, kind, request, own, .. } = change;
-        let mut rng = Rng::new(mix(own ^ 0x66_6965_6c64));
-
+    /// Writes `$schema` and `meta`, and gives where the page's title stands as in a URL.
+    fn write_meta(&self, change: &Change<'_>, n: u64, offset: u64, out: &mut Vec<u8>) -> Range<usize> {
+        let Change { wiki, request, own, .. } = *change;
         out.extend_from_slice(br#"{"$schema":"/mediawiki/recentchange/1.0.0","meta":{"uri":"https://"#);
         out.extend_from_slice(&wiki.domain);
         out.extend_from_slice(b"/wiki/");
@@ -64,7 +64,14 @@ impl Generator {
         out.push(b'"');
         push_stream_to_offset(out, self.timeline.kafka_millis(n), LIVE, offset);
         out.push(b'}');
+        url
+    }
 
+    fn write_change(&self, n: u64, offset: u64, out: &mut Vec<u8>) {
+        let change = self.change(n);
+        let Change { wiki, kind, own, .. } = change;
+        let mut rng = Rng::new(mix(own ^ 0x66_6965_6c64));
+        let url = self.write_meta(&change, n, offset, out);
         let log = (kind == Type::Log).then(|| Log::of(&change));
         let rcid = wiki.ids_from + n;
         if log.as_ref().is_none_or(|log| log.has_row()) {

@@ -2,7 +2,7 @@
 //!
 //! It speaks Wikimedia's protocol (EVENTSTREAMS.md, section 1) over its own small HTTP server, with events that a seeded
 //! [`Generator`] makes or that were recorded. The N-th generated event is a pure function of the seed, N and the
-//! settings, so whoever reads the stream can be checked byte for byte. [`Faults`] lists what it does wrong on demand.
+//! settings, so every reader of the stream can be checked byte for byte. [`Faults`] lists what it does wrong on demand.
 //!
 //! It stands beside the pipeline, not in it: it knows the words of `lakehead-model`, the protocol of
 //! `lakehead-eventstreams-wire` and nothing else of Lakehead. It is cheap, since it shares its processor with the program

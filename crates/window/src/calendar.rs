@@ -22,7 +22,7 @@ const DAY_SECONDS: i64 = 86_400;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// Less than 24 hours: each local day is cut up anew from its first instant, by the time that really passes. The
+    /// Less than 24 hours: each local day is cut up from its own first instant, by the time that really passes. The
     /// day's last window ends with the day, so that a day of 23 hours has three windows of six hours and one of five,
     /// and a day of 25 hours has 25 of one hour.
     Within(Duration),

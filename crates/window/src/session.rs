@@ -19,7 +19,7 @@ pub const SESSION_GREATEST: Duration = Duration::from_secs(24 * 3_600);
 ///
 /// Time is cut into *cells*, tumbling windows of the size `greatest`, and an event in another cell than the one before
 /// begins a session whatever the gap is. So the first and the last event of a session are less than `greatest` apart,
-/// and a machine that never rests does not keep one session open for ever. A session that goes on over midnight becomes
+/// and a machine that never rests does not keep one session open for ever. A session that continues over midnight becomes
 /// two, at a cell of 24 hours. The end of a session is that of its silence, a gap after its last event, and may lie in
 /// the next cell.
 ///
@@ -70,7 +70,7 @@ impl Session {
         self.cells.window(time)
     }
 
-    /// Whether an event at `next` goes on with the session whose last event so far is at `last`: at `last` or less than
+    /// Whether an event at `next` continues the session whose last event so far is at `last`: at `last` or less than
     /// a gap after it, and in the same cell.
     #[must_use]
     #[inline]
