@@ -2,7 +2,7 @@
 
 use lakehead_model::Kind;
 
-/// Why a connector could not go on.
+/// Why a connector stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -21,7 +21,7 @@ pub trait Source: Send {
     /// [`Error::Unavailable`] when the connection is lost or silent; [`Error::Invalid`] when only a person can help.
     async fn next(&mut self) -> Result<Option<Chunk>, Error>;
 
-    /// Told after every commit, in order: everything up to and including this cursor is on disk. Sources whose other
+    /// Called after every commit, in order: everything up to and including this cursor is on disk. Sources whose other
     /// side wants to know (a Kafka group, a spool directory) act here; the default does nothing.
     async fn committed(&mut self, cursor: &Cursor) -> Result<(), Error> {
         let _ = cursor;
@@ -37,14 +37,14 @@ pub struct Chunk {
     /// the batch; else the engine reads them itself, whatever stands there. There is one rule for a stream, and no source
     /// has its own.
     pub events: EventBatch,
-    /// Where the source stands after these events. `None` only for sources that cannot resume. Its progress is told by the
-    /// same rule.
+    /// Where the source stands after these events. `None` only for sources that cannot resume. Its progress is by the same
+    /// rule.
     pub cursor: Option<Cursor>,
     /// What was refused, with its reason.
     pub rejects: Vec<Reject>,
     /// What is missing upstream, proven by its offsets.
     pub gaps: Vec<Gap>,
-    /// Where the upstream's offsets go on otherwise than one by one, though nothing is missing.
+    /// Where the upstream's offsets do not follow one another, though nothing is missing.
     pub moves: Vec<Move>,
     /// Events that came again and were dropped, since the log holds them already.
     pub duplicates: u64,
@@ -69,7 +69,7 @@ pub struct Gap {
     pub reason: String,
 }
 
-/// A place where offsets do not go on one by one and nothing is missing: another cluster answered, which numbers the same
+/// A place where offsets do not follow one another and nothing is missing: another cluster answered, which numbers the same
 /// events differently, or an event came that is kept already under another offset. Kept in the gap ledger, so that an
 /// audit can tell it from a hole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub struct Resume {
     /// The cursor in the last committed block of its stream, if there is one.
     pub cursor: Option<Cursor>,
     /// Where the stream's event time stands in an event, as the pipeline says: the first rule that finds one goes. Event
-    /// times and progress are by these, whatever clock the upstream has beside them.
+    /// times and progress are by these, whatever other clock the upstream has.
     pub event_time: Vec<EventTimeRule>,
     /// Reads the stream's last events, for sources that compare what comes with what is held.
     pub tail: Box<dyn TailReader>,

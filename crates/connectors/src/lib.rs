@@ -6,10 +6,7 @@
 //! The binary installs rustls' crypto provider before it opens a source: the HTTP client cannot be made without one,
 //! not even for plain HTTP.
 
-mod json_array;
 pub mod json_lines;
-mod members;
 mod source;
-mod sse;
 
 pub use source::SOURCES;

@@ -1,4 +1,4 @@
-//! From the events of blocks to one record batch: one walk through each event, only the wanted paths.
+//! From the events of blocks to one record batch: one walk through each event, only the required paths.
 
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
@@ -18,7 +18,7 @@ use lakehead_model::{ColumnType, StreamSchema, TimeFormat, TimeRule, Timestamp};
 
 use crate::{DATA, EVENT_OFFSET, EVENT_TIME, Error, Events, RECEIVED_TIME, table_schema, text::TextBuilder};
 
-/// Turns events into record batches of the wanted columns. Prepared once, used for every block, from any thread.
+/// Turns events into record batches of the required columns. Prepared once, used for every block, from any thread.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     schema: SchemaRef,
@@ -26,12 +26,12 @@ pub struct Decoder {
     path_count: usize,
     time_rules: Vec<(usize, TimeReader)>,
     time_rule: TimeRule,
-    columns: Vec<Wanted>,
+    columns: Vec<ColumnSource>,
 }
 
 /// What a column is made of; a `usize` is the place of its path.
 #[derive(Clone, Debug)]
-enum Wanted {
+enum ColumnSource {
     Offset,
     EventTime,
     ReceivedTime,
@@ -41,11 +41,11 @@ enum Wanted {
 }
 
 impl Decoder {
-    /// Prepares to decode the columns `wanted`, in this order. None wanted makes batches that only count rows.
+    /// Prepares to decode the columns `required`, in this order. With none the batches only count rows.
     ///
     /// # Errors
-    /// When a wanted column is not in the [`table_schema`], or the schema has two columns of one name.
-    pub fn new(schema: &StreamSchema, wanted: &[String]) -> Result<Self, Error> {
+    /// When a required column is not in the [`table_schema`], or the schema has two columns of one name.
+    pub fn new(schema: &StreamSchema, required: &[String]) -> Result<Self, Error> {
         let mut names = BTreeSet::from([EVENT_OFFSET, EVENT_TIME, RECEIVED_TIME, DATA]);
         for column in &schema.columns {
             if !names.insert(&column.name) {
@@ -61,24 +61,24 @@ impl Decoder {
         let mut time_rules = Vec::new();
         let mut columns = Vec::new();
         let mut indices = Vec::new();
-        for name in wanted {
+        for name in required {
             let unknown = || {
                 let known: Vec<_> = table.fields().iter().map(|field| field.name().as_str()).collect();
                 Error::UnknownColumn { column: name.clone(), known: known.join(", ") }
             };
             indices.push(table.index_of(name).map_err(|_| unknown())?);
             columns.push(match (name.as_str(), schema.column(name)) {
-                (EVENT_OFFSET, _) => Wanted::Offset,
+                (EVENT_OFFSET, _) => ColumnSource::Offset,
                 (EVENT_TIME, _) => {
                     let reader = |rule| TimeReader::new(rule).unwrap_or_else(|_| TimeReader::of(rule.format));
                     time_rules = schema.event_time.iter().map(|rule| (place(&rule.path), reader(rule))).collect();
-                    Wanted::EventTime
+                    ColumnSource::EventTime
                 }
-                (RECEIVED_TIME, _) => Wanted::ReceivedTime,
-                (DATA, _) => Wanted::Data,
+                (RECEIVED_TIME, _) => ColumnSource::ReceivedTime,
+                (DATA, _) => ColumnSource::Data,
                 (_, Some(column)) => match &column.equals {
-                    Some(text) => Wanted::Equals(place(&column.path), text.clone()),
-                    None => Wanted::Declared(place(&column.path), column.column_type),
+                    Some(text) => ColumnSource::Equals(place(&column.path), text.clone()),
+                    None => ColumnSource::Declared(place(&column.path), column.column_type),
                 },
                 (_, None) => return Err(unknown()),
             });
@@ -88,7 +88,7 @@ impl Decoder {
         Ok(Self { schema, path_count: paths.len(), paths: Paths::new(&paths), time_rules, time_rule, columns })
     }
 
-    /// The wanted columns, in the order in which they were wanted.
+    /// The required columns, in their order.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         self.schema.clone()
@@ -101,7 +101,7 @@ impl Decoder {
     }
 
     /// The greatest event time of these rows of a batch that it made; `None` where no row has one, or the column is not
-    /// wanted.
+    /// required.
     #[must_use]
     pub fn greatest_event_time(&self, batch: &RecordBatch, rows: Range<usize>) -> Option<Timestamp> {
         let times = batch.column_by_name(EVENT_TIME)?.as_primitive_opt::<TimestampMicrosecondType>()?;
@@ -117,7 +117,7 @@ impl Decoder {
         self.decode_all(std::slice::from_ref(events))
     }
 
-    /// The same for several blocks, which become one batch: where blocks are small, whoever works on batches does it once for
+    /// The same for several blocks, which become one batch: where blocks are small, the work on a batch is done once for
     /// many. They hold less than 4 GiB together.
     ///
     /// # Errors
@@ -126,14 +126,14 @@ impl Decoder {
         self.decode_counting(blocks, &mut [])
     }
 
-    /// The same, and counts for each wanted column, in its order, the values that are there and of another type, which are
+    /// The same, and counts for each required column, in its order, the values that are there and of another type, which are
     /// NULL; what is `null` in the event is none of them. Counting costs nothing where there are none.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn decode_counting(&self, blocks: &[Events<'_>], mistyped: &mut [u64]) -> Result<RecordBatch, Error> {
         let rows = blocks.iter().map(|events| events.ends.len()).sum();
-        let mut builders: Vec<_> = self.columns.iter().map(|wanted| Builder::new(wanted, rows)).collect();
+        let mut builders: Vec<_> = self.columns.iter().map(|source| Builder::new(source, rows)).collect();
         let mut found = vec![None; self.path_count];
         for (number, events) in blocks.iter().enumerate() {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
@@ -177,15 +177,15 @@ enum Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(wanted: &'a Wanted, rows: usize) -> Self {
+    fn new(source: &'a ColumnSource, rows: usize) -> Self {
         let text = || TextBuilder::new(rows);
-        match wanted {
-            Wanted::Offset => Self::Offset(Vec::with_capacity(rows)),
-            Wanted::ReceivedTime => Self::ReceivedTime(Vec::with_capacity(rows)),
-            Wanted::EventTime => Self::EventTime(TimestampMicrosecondBuilder::with_capacity(rows)),
-            Wanted::Data => Self::Data(text()),
-            Wanted::Equals(place, text) => Self::Equals(*place, text, BooleanBuilder::with_capacity(rows)),
-            Wanted::Declared(place, column_type) => match column_type {
+        match source {
+            ColumnSource::Offset => Self::Offset(Vec::with_capacity(rows)),
+            ColumnSource::ReceivedTime => Self::ReceivedTime(Vec::with_capacity(rows)),
+            ColumnSource::EventTime => Self::EventTime(TimestampMicrosecondBuilder::with_capacity(rows)),
+            ColumnSource::Data => Self::Data(text()),
+            ColumnSource::Equals(place, text) => Self::Equals(*place, text, BooleanBuilder::with_capacity(rows)),
+            ColumnSource::Declared(place, column_type) => match column_type {
                 ColumnType::Text => Self::Text(*place, text(), 0),
                 ColumnType::Json => Self::Json(*place, text()),
                 ColumnType::Int64 => Self::Int64(*place, Int64Builder::with_capacity(rows), 0),
@@ -235,7 +235,7 @@ impl<'a> Builder<'a> {
             Self::Int64(place, numbers, mistyped) => {
                 numbers.append_option(typed(found[*place], Raw::as_integer, mistyped));
             }
-            // There is one zero: minus zero is a number of its own to whoever groups by bits.
+            // There is one zero: minus zero is a number of its own where rows are grouped by bits.
             Self::Float64(place, numbers, mistyped) => {
                 let plain = |raw: Raw<'_>| raw.as_f64().map(|number| number + 0.0);
                 numbers.append_option(typed(found[*place], plain, mistyped));

@@ -7,7 +7,7 @@ use lakehead_model::Kind;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A wanted column is not in the table.
+    /// A required column is not in the table.
     #[error("there is no column {column:?}: the table has {known}")]
     UnknownColumn {
         /// The column that was asked for.

@@ -1,7 +1,7 @@
 //! JSON events into typed Arrow columns, only those asked for.
 //!
 //! It stands between the store's blocks and the queries: [`table_schema`] says what a stream looks like as a table, a
-//! [`Decoder`] turns a block's [`Events`] into one record batch of the wanted columns, in one walk through each event.
+//! [`Decoder`] turns a block's [`Events`] into one record batch of the required columns, in one walk through each event.
 //! The events were checked when they entered the stream; here a missing or mistyped field is NULL, never an error.
 //!
 //! Text is not copied: it is views into the block's payload. **So one string keeps its whole block alive**, and each

@@ -38,7 +38,7 @@ impl<'a> TextBuilder<'a> {
     #[inline]
     pub(crate) fn push(&mut self, text: &'a [u8]) {
         let at = text.as_ptr().addr().wrapping_sub(self.payload.as_ptr().addr());
-        // The payload goes on behind most texts: then sixteen bytes are taken at once, and those that are too many cut.
+        // More of the payload follows most texts: then sixteen bytes are taken at once, and those that are too many cut.
         let view = match self.payload.get(at..).and_then(<[u8]>::first_chunk::<16>) {
             Some(bytes) if text.len() <= INLINE_MAX => inline(*bytes, text.len()),
             _ => view(text, self.buffer, at),

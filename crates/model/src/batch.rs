@@ -4,7 +4,7 @@ use crate::{TimeRule, Timestamp};
 
 /// A run of events in one buffer, newline-delimited as the store will write them, so that the store copies once.
 ///
-/// Each event is one valid JSON document without a raw newline; whoever fills a batch has checked that. The event time
+/// Each event is one valid JSON document without a raw newline; the code that fills a batch has checked that. The event time
 /// of each stands beside it, `None` where the event has none, and by which rule these were read, where one says it.
 #[derive(Clone, Debug, Default)]
 pub struct EventBatch {
@@ -29,7 +29,7 @@ impl EventBatch {
     /// Adds one event: a JSON document without raw newlines. The newline that ends its line is added here.
     ///
     /// # Panics
-    /// When the batch would pass 4 GiB; a batch is bounded far below that by whoever fills it.
+    /// When the batch would pass 4 GiB; the code that fills a batch bounds it far below that.
     pub fn push(&mut self, event: &[u8], event_time: Option<Timestamp>) {
         debug_assert!(!event.contains(&b'\n'), "an event must not hold a raw newline");
         self.payload.extend_from_slice(event);

@@ -103,8 +103,8 @@ pub struct EventTimeRule {
 pub const READING: u32 = 2;
 
 /// By which rule event times were read, as a number that says nothing but whether two rules are the same one: where they
-/// stand, how they are written, and how such text is read ([`READING`]). Whoever keeps a range of event times keeps this
-/// beside it, and the range means something only to who reads by the same rule.
+/// stand, how they are written, and how such text is read ([`READING`]). A range of event times is kept
+/// together with this, and has a meaning only for a reader by the same rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TimeRule(pub NonZeroU64);

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-/// Words that are listed in full; of more than these only the near ones are told.
+/// Words that are listed in full; of more than these only the near ones are named.
 const LISTED_MAX: usize = 40;
 
-/// Near words that are told where not all are.
+/// Near words that are named where not all are.
 const NEAR_MAX: usize = 3;
 
 /// Characters of a line that are shown around a place.

@@ -5,8 +5,8 @@
 //! reverts, pages put in categories. Text is written as it stands inside a JSON string, so a quote is `\"` here.
 
 use crate::{
+    change::{Change, Type},
     digits::push_u64,
-    event::{Change, Type},
     log::Log,
     page::{Page, PageKind, words},
     random::{Rng, hash, mix},

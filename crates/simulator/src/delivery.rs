@@ -10,14 +10,18 @@
 
 use std::time::Duration;
 
+use lakehead_eventstreams_wire::{Position, TopicPartition, write, write_assignments};
+
 use crate::{
-    digits::{push_i64, push_rfc3339, push_u64, push_uuid},
-    feed::{Feed, NONE},
+    active_faults::ActiveFaults,
+    digits::{push_rfc3339, push_u64, push_uuid},
+    faults::Faults,
+    feed::Feed,
     http::Chunk,
     patch,
-    position::{Seen, Start},
     random::mix,
-    simulator::Simulator,
+    start::Start,
+    topic::NONE,
 };
 
 /// From this size on a chunk is sent: large enough that a system call costs little for each event, small enough to stay
@@ -41,13 +45,13 @@ pub(crate) enum Step {
 
 struct Lane {
     start: Start,
-    /// `{"topic":"…","partition":0,"`
-    id: Vec<u8>,
+    partition: TopicPartition,
 }
 
 /// The events of one connection.
 pub(crate) struct Delivery<'s> {
-    simulator: &'s Simulator,
+    feed: &'s Feed,
+    faults: &'s ActiveFaults,
     lanes: Vec<Lane>,
     /// Lines of JSON instead of frames.
     lines: bool,
@@ -57,12 +61,10 @@ pub(crate) struct Delivery<'s> {
 }
 
 impl<'s> Delivery<'s> {
-    pub(crate) fn new(simulator: &'s Simulator, starts: Vec<Start>, lines: bool, shift: i64) -> Self {
-        let lanes = starts.into_iter().map(|start| {
-            let name = &simulator.feed.topics[start.topic].name;
-            Lane { id: format!("{{\"topic\":\"{name}\",\"partition\":0,\"").into_bytes(), start }
-        });
-        Self { simulator, lanes: lanes.collect(), lines, shift, strikes: simulator.faults().strike_events(), events: 0 }
+    pub(crate) fn new(feed: &'s Feed, faults: &'s ActiveFaults, starts: Vec<Start>, lines: bool, shift: i64) -> Self {
+        let lane = |start: Start| Lane { partition: TopicPartition::new(&feed.topics[start.topic].name, 0), start };
+        let lanes = starts.into_iter().map(lane).collect();
+        Self { feed, faults, lanes, lines, shift, strikes: faults.set.strike_events(), events: 0 }
     }
 
     /// How many events were written since this was asked last.
@@ -77,7 +79,7 @@ impl<'s> Delivery<'s> {
 
     /// Writes events before `end` into the chunk.
     pub(crate) fn fill(&mut self, chunk: &mut Chunk, end: u64) -> Step {
-        let simulator = self.simulator;
+        let feed = self.feed;
         while chunk.len() < CHUNK_BYTES {
             let next = (0..self.lanes.len()).min_by_key(|lane| self.lanes[*lane].start.next);
             let Some((lane, n)) = next.map(|lane| (lane, self.lanes[lane].start.next)) else {
@@ -92,90 +94,59 @@ impl<'s> Delivery<'s> {
                     Some(step) => return step,
                 }
             } else {
-                self.write(lane, n, &mut chunk.bytes, |simulator, shift, out| simulator.feed.write(n, shift, out));
+                self.write(lane, n, &mut chunk.bytes, |feed, shift, out| feed.write(n, shift, out));
             }
             let start = &mut self.lanes[lane].start;
-            start.next = simulator.feed.next_of(start.topic, n + 1);
+            start.next = feed.next_of(start.topic, n + 1);
         }
         Step::Full
     }
 
-    fn write(&mut self, lane: usize, n: u64, out: &mut Vec<u8>, event: impl FnOnce(&Simulator, i64, &mut Vec<u8>)) {
-        self.lanes[lane].start.seen = Seen::Timestamp(self.simulator.feed.kafka_millis(n) + 1);
+    /// Writes event `n` as a frame, or as a line; gives where its field `data:` begins.
+    fn write(&mut self, lane: usize, n: u64, out: &mut Vec<u8>, event: impl FnOnce(&Feed, i64, &mut Vec<u8>)) -> usize {
+        let (feed, shift) = (self.feed, self.shift);
+        self.lanes[lane].start.seen = Position::Timestamp(feed.kafka_millis(n) + 1);
         self.events += 1;
         if self.lines {
-            event(self.simulator, self.shift, out);
+            let data_from = out.len();
+            event(feed, shift, out);
             out.push(b'\n');
-            return;
+            return data_from;
         }
-        out.extend_from_slice(b"event: message\nid: ");
-        self.write_id(out);
-        out.extend_from_slice(b"\ndata: ");
-        event(self.simulator, self.shift, out);
-        out.extend_from_slice(b"\n\n");
+        write::event("message", out);
+        write::id(|out| self.write_id(out), out);
+        let data_from = out.len();
+        write::data(|out| event(feed, shift, out), out);
+        write::end(out);
+        data_from
     }
 
     fn write_id(&self, out: &mut Vec<u8>) {
-        for (place, lane) in self.lanes.iter().enumerate() {
-            out.push(if place == 0 { b'[' } else { b',' });
-            out.extend_from_slice(&lane.id);
-            match lane.start.seen {
-                Seen::Offset(offset) => {
-                    out.extend_from_slice(b"offset\":");
-                    push_i64(out, offset);
-                }
-                Seen::Timestamp(millis) => {
-                    out.extend_from_slice(b"timestamp\":");
-                    push_i64(out, millis);
-                }
-            }
-            out.push(b'}');
-        }
-        out.push(b']');
+        write_assignments(self.lanes.iter().map(|lane| (&lane.partition, lane.start.seen)), out);
     }
 
     /// Writes event `n` with what the faults make of it.
     fn strike(&mut self, lane: usize, n: u64, out: &mut Vec<u8>) -> Option<Step> {
-        let simulator = self.simulator;
-        let faults = simulator.faults();
-        if faults.hole.strikes(n) || (faults.hole_once.strikes(n) && simulator.first_time("hole-once", n)) {
+        let (active, faults) = (self.faults, &self.faults.set);
+        if faults.hole.strikes(n) || active.strikes_once("hole-once", &faults.hole_once, n) {
             return None;
         }
-        if faults.silence.strikes(n) && simulator.first_time("silence", n) {
+        if active.strikes_once("silence", &faults.silence, n) {
             return Some(Step::Silent(faults.silence_for));
         }
-        if faults.error_event.strikes(n) && simulator.first_time("error-event", n) {
-            if !self.lines {
-                out.extend_from_slice(b"event: error\nid: ");
-                self.write_id(out);
-                out.extend_from_slice(b"\ndata: ");
-            }
-            out.extend_from_slice(
-                br#"{"message":"Local: Broker transport failure","origin":"KafkaSSE","name":"KafkaError"}"#,
-            );
-            out.extend_from_slice(b"\n\n");
+        if active.strikes_once("error-event", &faults.error_event, n) {
+            self.write_error(out);
             return Some(Step::End);
         }
         let before = self.lanes[lane].start.seen;
         let from = out.len();
         let topic = self.lanes[lane].start.topic;
-        let mut data = 0;
-        self.write(lane, n, out, |simulator, shift, out| {
-            data = out.len();
-            write_struck(simulator, topic, n, shift, out);
+        let mut json_from = 0;
+        let data_from = self.write(lane, n, out, |feed, shift, out| {
+            json_from = out.len();
+            write_struck(feed, faults, topic, n, shift, out);
         });
-        let cut_to = if faults.cut_inside_frame.strikes(n) && simulator.first_time("cut-inside-frame", n) {
-            Some(data + (out.len() - data) / 2)
-        } else if faults.cut_inside_character.strikes(n) && simulator.first_time("cut-inside-character", n) {
-            // After the first byte of a character that has more.
-            let character = out[data..].iter().position(|byte| *byte >= 0xc0).map(|at| data + at + 1);
-            Some(character.unwrap_or(data + (out.len() - data) / 2))
-        } else if faults.cut_after_id.strikes(n) && simulator.first_time("cut-after-id", n) {
-            Some(data.saturating_sub(if self.lines { 0 } else { b"data: ".len() }))
-        } else {
-            None
-        };
-        if let Some(cut_to) = cut_to {
+        if let Some(cut_to) = self.cut_to(n, data_from, json_from, out) {
             out.truncate(cut_to);
             self.lanes[lane].start.seen = before;
             self.events -= 1;
@@ -187,16 +158,45 @@ impl<'s> Delivery<'s> {
         }
         None
     }
+
+    /// Where the connection is to be cut within event `n`, whose field `data:` and whose JSON begin there in `out`.
+    fn cut_to(&self, n: u64, data_from: usize, json_from: usize, out: &[u8]) -> Option<usize> {
+        let (active, faults) = (self.faults, &self.faults.set);
+        let middle = json_from + (out.len() - json_from) / 2;
+        if active.strikes_once("cut-inside-frame", &faults.cut_inside_frame, n) {
+            Some(middle)
+        } else if active.strikes_once("cut-inside-character", &faults.cut_inside_character, n) {
+            // After the first byte of a character that has more.
+            let character = out[json_from..].iter().position(|byte| *byte >= 0xc0);
+            Some(character.map_or(middle, |at| json_from + at + 1))
+        } else if active.strikes_once("cut-after-id", &faults.cut_after_id, n) {
+            Some(data_from)
+        } else {
+            None
+        }
+    }
+
+    fn write_error(&self, out: &mut Vec<u8>) {
+        let error = br#"{"message":"Local: Broker transport failure","origin":"KafkaSSE","name":"KafkaError"}"#;
+        if self.lines {
+            out.extend_from_slice(error);
+            out.push(b'\n');
+        } else {
+            write::event("error", out);
+            write::id(|out| self.write_id(out), out);
+            write::data(|out| out.extend_from_slice(error), out);
+        }
+        write::end(out);
+    }
 }
 
 /// Writes the event's JSON as the faults that change contents want it.
-fn write_struck(simulator: &Simulator, topic: usize, n: u64, shift: i64, out: &mut Vec<u8>) {
-    let faults = simulator.faults();
+fn write_struck(feed: &Feed, faults: &Faults, topic: usize, n: u64, shift: i64, out: &mut Vec<u8>) {
     let from = out.len();
     if faults.canary.strikes(n) {
-        write_canary(&simulator.feed, topic, n, shift, out);
+        write_canary(feed, topic, n, shift, out);
     } else {
-        simulator.feed.write(n, shift, out);
+        feed.write(n, shift, out);
     }
     if faults.wrong_types.strikes(n) {
         for (name, value) in

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lakehead_model::Kind;
 
-/// Why the simulator could not be set up or could not go on.
+/// Why the simulator could not be set up or stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -1,67 +1,30 @@
 //! One generated event as JSON: which fields it has, in which order, and what stands in them.
 //!
 //! Key order, presence and absence are those of recentchange 1.0.0 in its newest wire shape (EVENTSTREAMS.md, section
-//! 2.2). Neighbours are alike as on the real stream: some forty *sessions* (a bot at its task, a person at a run of
-//! edits) make more than half of all events, each staying with its user, wiki and kind of comment for some thousand
-//! events; the rest are people who come once. A categorize event belongs to a *request* that put one page into several
-//! categories. All of that is hashed from the seed and N; nothing is remembered.
+//! 2.2). What an event is about, of which the fields are made, is in `change.rs`.
+
+use std::ops::Range;
 
 use crate::{
+    change::{Change, Type},
     comment::Markup,
-    digits::{push_compact_date, push_hex, push_i64, push_rfc3339, push_u64, push_uuid},
+    digits::{push_i64, push_rfc3339, push_u64, push_uuid},
     generator::{Generator, IDLE, LIVE, STREAM, Slot, TOPICS},
-    page::{Page, PageKind},
+    log::Log,
     random::{Rng, hash, mix},
     user,
-    wikis::{Family, Wiki},
+    wikis::Family,
     words::Form,
 };
 
-/// What an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Type {
-    Edit,
-    Categorize,
-    New,
-    Log,
-    /// StructuredDiscussions, whose events say `"142"`.
-    Flow,
-}
-
-/// Shares of the types, of 65,536: the contiguous slices of 2023 (EVENTSTREAMS.md, section 3.4).
-const EDITS: u64 = 36_044;
-const CATEGORIZES: u64 = 23_593;
-const NEWS: u64 = 3_277;
-const FLOWS: u64 = 8;
-
-/// How many sessions run at a time, of changes and of pages put in categories, and how many events each lasts (a power
-/// of two).
-const SESSIONS: [u64; 2] = [36, 8];
-const SESSION_EVENTS: u32 = 12;
-/// How many of 1,000 events belong to a session.
-const SESSION_SHARE: u64 = 840;
-/// How many people edit once in the span of a request.
-const VISITORS: u64 = 2;
-
-/// Who does what: the facts of an event that its fields are made from.
-pub(crate) struct Change<'g> {
-    pub(crate) generator: &'g Generator,
-    pub(crate) wiki: &'g Wiki,
-    pub(crate) kind: Type,
-    /// The same for all events of a session.
-    pub(crate) session: u64,
-    /// The same for all events of a web request.
-    pub(crate) request: u64,
-    /// Of this event alone.
-    pub(crate) own: u64,
-    pub(crate) bot: bool,
-    pub(crate) page: Page,
-    /// The page that a categorize event is about; the edited page itself otherwise.
-    pub(crate) subject: Page,
-    pub(crate) seconds: i64,
-}
-
 impl Generator {
+    /// Appends event `n` to `out`: the JSON of its `data:` field, exactly as the simulator serves it when no fault
+    /// changes it. No newline is added.
+    #[inline]
+    pub fn write_event(&self, n: u64, out: &mut Vec<u8>) {
+        self.write(n, self.offset(n), out);
+    }
+
     /// Appends event `n` as it stands at `offset`.
     pub(crate) fn write(&self, n: u64, offset: u64, out: &mut Vec<u8>) {
         match self.slot(n) {
@@ -83,11 +46,9 @@ impl Generator {
         out.extend_from_slice(b"}}");
     }
 
-    fn write_change(&self, n: u64, offset: u64, out: &mut Vec<u8>) {
-        let change = self.change(n);
-        let Change { wiki, kind, request, own, .. } = change;
-        let mut rng = Rng::new(mix(own ^ 0x66_6965_6c64));
-
+    /// Writes `$schema` and `meta`, and gives where the page's title stands as in a URL.
+    fn write_meta(&self, change: &Change<'_>, n: u64, offset: u64, out: &mut Vec<u8>) -> Range<usize> {
+        let Change { wiki, request, own, .. } = *change;
         out.extend_from_slice(br#"{"$schema":"/mediawiki/recentchange/1.0.0","meta":{"uri":"https://"#);
         out.extend_from_slice(&wiki.domain);
         out.extend_from_slice(b"/wiki/");
@@ -103,8 +64,15 @@ impl Generator {
         out.push(b'"');
         push_stream_to_offset(out, self.timeline.kafka_millis(n), LIVE, offset);
         out.push(b'}');
+        url
+    }
 
-        let log = (kind == Type::Log).then(|| crate::log::Log::of(&change));
+    fn write_change(&self, n: u64, offset: u64, out: &mut Vec<u8>) {
+        let change = self.change(n);
+        let Change { wiki, kind, own, .. } = change;
+        let mut rng = Rng::new(mix(own ^ 0x66_6965_6c64));
+        let url = self.write_meta(&change, n, offset, out);
+        let log = (kind == Type::Log).then(|| Log::of(&change));
         let rcid = wiki.ids_from + n;
         if log.as_ref().is_none_or(|log| log.has_row()) {
             out.extend_from_slice(br#","id":"#);
@@ -142,48 +110,6 @@ impl Generator {
         out.push(b'"');
         change.comment(log.as_ref(), Markup::Html, out);
         out.extend_from_slice(b"\"}");
-    }
-
-    /// What event `n` is about.
-    fn change(&self, n: u64) -> Change<'_> {
-        let own = hash(self.seed, n);
-        let mut rng = Rng::new(own);
-        let kind = match rng.next() & 0xffff {
-            part if part < EDITS => Type::Edit,
-            part if part < EDITS + CATEGORIZES => Type::Categorize,
-            part if part < EDITS + CATEGORIZES + NEWS => Type::New,
-            part if part < EDITS + CATEGORIZES + NEWS + FLOWS => Type::Flow,
-            _ => Type::Log,
-        };
-        let categorize = kind == Type::Categorize;
-        let span = n & !(self.request_span - 1);
-        let stays = rng.per_mille(SESSION_SHARE);
-        let (session, request) = if stays {
-            // Sessions begin at different times; each kind of event has its own.
-            let place = rng.skewed(SESSIONS[usize::from(categorize)]);
-            let epoch = (n + place * 977) >> SESSION_EVENTS;
-            let session = hash(self.seed ^ u64::from(categorize), place << 40 | epoch);
-            (session, hash(session, span))
-        } else {
-            let visitor = hash(self.seed ^ 0x76, span << 8 | rng.below(VISITORS));
-            (visitor, mix(visitor))
-        };
-        // One request may make an edit and put its page into categories; most make an edit alone.
-        let (session, request, first) = match (categorize, stays) {
-            (true, _) => (session, request, span),
-            (false, true) if rng.per_mille(650) => (session, request, span),
-            (false, true) => (session, mix(own ^ 5), n),
-            (false, false) => (mix(own ^ 6), mix(own ^ 5), n),
-        };
-        let mut traits = Rng::new(mix(session ^ 0x7472_6169_7473));
-        let wiki = match (categorize, traits.next()) {
-            (true, bits) => self.wikis.of_category(bits),
-            (false, bits) => self.wikis.of_change(bits),
-        };
-        let bot = stays && traits.per_mille(560);
-        let (page, subject) = Page::of(kind, wiki, session, request, own, &mut rng);
-        let seconds = self.timeline.event_seconds(first, request);
-        Change { generator: self, wiki, kind, session, request, own, bot, page, subject, seconds }
     }
 }
 
@@ -266,21 +192,5 @@ impl Change<'_> {
         out.extend_from_slice(br#""new":"#);
         push_u64(out, new);
         out.push(b'}');
-    }
-}
-
-/// Things that `log.rs` and `comment.rs` write too.
-impl Change<'_> {
-    pub(crate) fn push_compact_date(&self, out: &mut Vec<u8>) {
-        push_compact_date(out, self.seconds * 1000);
-    }
-
-    pub(crate) fn push_hex(&self, salt: u64, count: u32, out: &mut Vec<u8>) {
-        push_hex(out, mix(self.session ^ salt), count);
-    }
-
-    /// A page named by a link.
-    pub(crate) fn linked(&self, kind: PageKind, bits: u64) -> Page {
-        Page { kind, hash: mix(bits) }
     }
 }

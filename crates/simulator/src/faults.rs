@@ -9,7 +9,7 @@ use std::{ops::Range, time::Duration};
 
 use lakehead_model::{ByteSize, Span};
 
-use crate::Error;
+use crate::error::Error;
 
 /// Which numbers a fault strikes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,17 +4,10 @@
 //! the way back from an offset or a time to N. Nothing here knows HTTP or a clock.
 
 use crate::{
-    Generator,
-    generator::{STREAM, TOPICS},
+    generator::{Generator, STREAM, TOPICS},
     recording::Recording,
+    topic::Topic,
 };
-
-/// One Kafka topic, which has one partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Topic {
-    pub(crate) name: String,
-    pub(crate) stream: String,
-}
 
 /// Where events come from.
 #[derive(Debug)]
@@ -29,9 +22,6 @@ pub(crate) struct Feed {
     pub(crate) source: Source,
     pub(crate) topics: Vec<Topic>,
 }
-
-/// An event number past all events: where a topic has no further event.
-pub(crate) const NONE: u64 = u64::MAX;
 
 impl Feed {
     pub(crate) fn generated(generator: Generator) -> Self {
@@ -68,7 +58,7 @@ impl Feed {
         }
     }
 
-    /// The first event of the topic at or after `n`, or [`NONE`].
+    /// The first event of the topic at or after `n`, or [`NONE`](crate::topic::NONE).
     #[inline]
     pub(crate) fn next_of(&self, topic: usize, n: u64) -> u64 {
         match &self.source {

@@ -67,13 +67,6 @@ impl Generator {
         }
     }
 
-    /// Appends event `n` to `out`: the JSON of its `data:` field, exactly as the simulator serves it when no fault
-    /// changes it. No newline is added.
-    #[inline]
-    pub fn write_event(&self, n: u64, out: &mut Vec<u8>) {
-        self.write(n, self.offset(n), out);
-    }
-
     /// The topic of event `n`.
     #[must_use]
     pub fn topic(&self, n: u64) -> &'static str {

@@ -4,8 +4,8 @@
 //! PHP makes of an empty map, or a list; and no `id` where the entry has no row among the recent changes.
 
 use crate::{
+    change::Change,
     digits::push_u64,
-    event::Change,
     page::words,
     random::{Rng, mix},
     user,

@@ -1,12 +1,11 @@
-//! Pages: which one an event is about, and its title, as it is read and as it stands in a URL.
+//! Pages: their kinds, and the title of each, as it is read and as it stands in a URL.
 
 use crate::{
     digits::push_u64,
-    event::Type,
     generator::Generator,
-    random::{Rng, hash, mix},
+    random::Rng,
     user,
-    wikis::{Family, Wiki},
+    wikis::{Phrase, Wiki},
     words::{Form, WORDS},
 };
 
@@ -31,9 +30,6 @@ pub(crate) struct Page {
     pub(crate) hash: u64,
 }
 
-/// How many maintenance categories of a wiki come again and again.
-const BUSY_CATEGORIES: u64 = 24;
-
 impl PageKind {
     pub(crate) fn namespace(self) -> i64 {
         match self {
@@ -47,53 +43,13 @@ impl PageKind {
             Self::Topic => 2600,
         }
     }
-
-    /// The kind of page that is edited in this wiki.
-    fn of_content(wiki: &Wiki, rng: &mut Rng) -> Self {
-        match (wiki.family, rng.below(100)) {
-            (Family::Wikidata, 0..=97) => Self::Item,
-            (Family::Commons, 0..=88) => Self::File,
-            (Family::Commons, 89..=95) => Self::Category,
-            (Family::Text, 0..=79) => Self::Article,
-            (Family::Text, 80..=84) => Self::Talk,
-            (Family::Text, 85..=88) => Self::Template,
-            (Family::Text, 89..=90) => Self::Category,
-            (_, part) if part % 3 == 0 => Self::User,
-            _ => Self::UserTalk,
-        }
-    }
 }
 
 impl Page {
-    /// The page that the event names in its title, and the page that its change was made on.
-    pub(crate) fn of(kind: Type, wiki: &Wiki, session: u64, request: u64, own: u64, rng: &mut Rng) -> (Self, Self) {
-        match kind {
-            Type::Categorize => {
-                let mut of_request = Rng::new(request);
-                let content = if wiki.family == Family::Commons { PageKind::File } else { PageKind::Article };
-                let subject = Self { kind: content, hash: of_request.next() };
-                let busy = rng.per_mille(560);
-                let category =
-                    if busy { hash(wiki.ids_from, rng.skewed(BUSY_CATEGORIES)) } else { hash(session, rng.skewed(64)) };
-                (Self { kind: PageKind::Category, hash: category }, subject)
-            }
-            Type::Flow => both(Self { kind: PageKind::Topic, hash: mix(session) }),
-            Type::Edit => {
-                // A third comes back to a page of the session.
-                let hash = if rng.per_mille(600) { hash(session, rng.skewed(12)) } else { mix(own ^ 9) };
-                both(Self { kind: PageKind::of_content(wiki, &mut Rng::new(hash)), hash })
-            }
-            Type::New | Type::Log => {
-                let hash = mix(own ^ 9);
-                both(Self { kind: PageKind::of_content(wiki, &mut Rng::new(hash)), hash })
-            }
-        }
-    }
-
     /// Writes the title, with its namespace.
     pub(crate) fn write(self, generator: &Generator, wiki: &Wiki, form: Form, out: &mut Vec<u8>) {
         let mut rng = Rng::new(self.hash ^ 0x74_6974_6c65);
-        let mut prefix = |phrase: &crate::wikis::Phrase| {
+        let mut prefix = |phrase: &Phrase| {
             out.extend_from_slice(if form == Form::Plain { &phrase.plain } else { &phrase.url });
         };
         match self.kind {
@@ -137,10 +93,6 @@ impl Page {
             }
         }
     }
-}
-
-fn both(page: Page) -> (Page, Page) {
-    (page, page)
 }
 
 fn space(form: Form) -> u8 {

@@ -3,7 +3,7 @@
 //! A file is JSON lines or a recorded SSE response, plain or gzip; which, its content says. Events keep their bytes,
 //! topics and offsets; one without an offset gets one by its order, written into its `meta` as EventStreams does
 //! (EVENTSTREAMS.md, section 1.12). Several files are united: of two events at one topic and offset the first stays. A
-//! frame that an SSE recording ends in is kept when its data line is whole, and dropped when it is not.
+//! frame that an SSE recording ends in is kept when its data is whole, and dropped when it is not.
 
 use std::{
     borrow::Cow,
@@ -12,15 +12,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use lakehead_eventstreams_wire::{Data, Frame, Parser};
 use lakehead_model::Timestamp;
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    Error,
-    feed::{NONE, Topic},
+    error::Error,
     patch,
+    topic::{NONE, Topic},
 };
 
 /// Largest recording after decompression, all files together: they are held in memory.
@@ -72,17 +73,14 @@ impl Recording {
             let bytes = read_file(path, room)?;
             room -= bytes.len();
             let mut found = 0;
-            for (line, json) in lines(&bytes) {
+            each_event(&bytes, &mut |line, json| {
                 if line.cut && serde_json::from_slice::<&RawValue>(json).is_err() {
-                    continue;
+                    return Ok(());
                 }
-                take(json, &mut topics).map_err(|found| Error::Event {
-                    path: path.clone(),
-                    line: line.number,
-                    found,
-                })?;
                 found += 1;
-            }
+                let event_error = |found| Error::Event { path: path.clone(), line: line.number, found };
+                add(json, &mut topics).map_err(event_error)
+            })?;
             if found == 0 {
                 return Err(Error::Recording { path: path.clone(), problem: "expected recorded events, found none" });
             }
@@ -178,7 +176,7 @@ fn stream_of(topic: &str) -> &str {
 }
 
 /// Adds the event to its topic.
-fn take(json: &[u8], topics: &mut BTreeMap<String, BTreeMap<u64, Event>>) -> Result<(), String> {
+fn add(json: &[u8], topics: &mut BTreeMap<String, BTreeMap<u64, Event>>) -> Result<(), String> {
     let wrong = |error: serde_json::Error| error.to_string();
     let text = std::str::from_utf8(json).map_err(|error| error.to_string())?;
     let document: Document<'_> = serde_json::from_str(text).map_err(wrong)?;
@@ -248,33 +246,65 @@ struct Line {
     cut: bool,
 }
 
-/// The JSON of each event, of either form.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = (Line, &[u8])> {
+/// Takes the JSON of one event.
+type Take<'t> = dyn FnMut(Line, &[u8]) -> Result<(), Error> + 't;
+
+/// Hands over the JSON of each event, of either form.
+fn each_event(bytes: &[u8], take: &mut Take<'_>) -> Result<(), Error> {
     let head = &bytes[..bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0) + 1.min(bytes.len())];
-    let sse = matches!(head.last(), Some(b':' | b'e' | b'i' | b'd' | b'r'));
+    if matches!(head.last(), Some(b':' | b'e' | b'i' | b'd' | b'r')) {
+        each_of_frames(bytes, take)
+    } else {
+        each_of_lines(bytes, take)
+    }
+}
+
+fn each_of_lines(bytes: &[u8], take: &mut Take<'_>) -> Result<(), Error> {
     let mut rest = bytes;
     let mut number = 0;
-    let mut of_message = true;
-    std::iter::from_fn(move || {
-        while !rest.is_empty() {
-            let end = memchr(b'\n', rest);
-            let mut line = &rest[..end.unwrap_or(rest.len())];
-            rest = end.map_or(&[], |end| &rest[end + 1..]);
-            line = line.strip_suffix(b"\r").unwrap_or(line);
-            number += 1;
-            let place = Line { number, cut: end.is_none() };
-            if !sse {
-                if !line.trim_ascii().is_empty() {
-                    return Some((place, line));
-                }
-            } else if let Some(name) = line.strip_prefix(b"event:") {
-                of_message = name.trim_ascii() == b"message";
-            } else if let Some(data) = line.strip_prefix(b"data:")
-                && of_message
-            {
-                return Some((place, data.strip_prefix(b" ").unwrap_or(data)));
-            }
+    while !rest.is_empty() {
+        let end = memchr(b'\n', rest);
+        let line = &rest[..end.unwrap_or(rest.len())];
+        rest = end.map_or(&[], |end| &rest[end + 1..]);
+        number += 1;
+        if !line.trim_ascii().is_empty() {
+            take(Line { number, cut: end.is_none() }, line.strip_suffix(b"\r").unwrap_or(line))?;
         }
-        None
-    })
+    }
+    Ok(())
+}
+
+fn each_of_frames(bytes: &[u8], take: &mut Take<'_>) -> Result<(), Error> {
+    let mut parser = Parser::new(BYTES_MAX);
+    let mut number = 0;
+    let mut rest = bytes;
+    loop {
+        let before = rest;
+        let Some(frame) = parser.next(&mut rest) else { break };
+        number += memchr_iter(b'\n', &before[..before.len() - rest.len()]).count();
+        // The frame's last line is the one before the blank line.
+        take_frame(&frame, Line { number: number.saturating_sub(1), cut: false }, take)?;
+    }
+    // Where the file ends in a frame, the blank line after it is missing.
+    number = memchr_iter(b'\n', bytes.trim_ascii_end()).count() + 1;
+    let cut = !bytes.ends_with(b"\n");
+    match parser.next(&mut &b"\n\n"[..]) {
+        Some(frame) => take_frame(&frame, Line { number, cut }, take),
+        None => Ok(()),
+    }
+}
+
+/// Hands over what a frame carries, if it is an event. Data of several lines is JSON with white space between its lines.
+fn take_frame(frame: &Frame<'_>, line: Line, take: &mut Take<'_>) -> Result<(), Error> {
+    match (frame.event, &frame.data) {
+        (b"" | b"message", Data::Whole(data)) if !data.is_empty() => {
+            let one_line: Cow<'_, [u8]> = match memchr(b'\n', data) {
+                Some(_) => data.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }).collect(),
+                None => Cow::Borrowed(data),
+            };
+            take(line, &one_line)
+        }
+        // No frame is larger than the file, which is within the limit.
+        _ => Ok(()),
+    }
 }

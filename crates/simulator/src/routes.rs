@@ -1,11 +1,13 @@
 //! What each route answers, up to the moment when a stream begins (EVENTSTREAMS.md, sections 1.1 and 1.5).
 
+use lakehead_eventstreams_wire::{
+    Entry, LAST_EVENT_ID, MEDIA_TYPE, MEDIA_TYPE_UTF8, SINCE, read_last_event_id, read_since,
+};
 use serde_json::{Value, json};
 
 use crate::{
     feed::Feed,
     http::{Answer, Request, decode},
-    position::{Entry, parse_last_event_id, parse_since},
 };
 
 const JSON: &str = "application/json; charset=utf-8";
@@ -68,6 +70,27 @@ const DESCRIPTION: &str = "A simulated EventStreams: made-up or recorded events 
 const HOME: &str = "https://wikitech.wikimedia.org/wiki/Event_Platform/EventStreams_HTTP_Service";
 
 fn subscribe(request: &Request, feed: &Feed, names: &str) -> Result<Subscription, Box<Answer>> {
+    let topics = topics(request, feed, names)?;
+    let since = match request.query(SINCE).filter(|text| !text.is_empty()) {
+        Some(text) => Some(read_since(&text).ok_or_else(|| {
+            let detail = format!("invalid timestamp: {text}");
+            Box::new(problem(request, 400, "invalid_timestamp", "Invalid Timestamp", &detail))
+        })?),
+        None => None,
+    };
+    let entries = request.header(LAST_EVENT_ID).map(|header| entries(header, feed, &topics)).transpose()?;
+    let accept = request.header("accept");
+    let lines = accept.is_some_and(|accept| accept.starts_with("application/json"));
+    let content_type = match (lines, accept) {
+        (true, _) => JSON,
+        (false, Some(_)) => MEDIA_TYPE_UTF8,
+        (false, None) => MEDIA_TYPE,
+    };
+    Ok(Subscription { topics, entries, since, lines, content_type })
+}
+
+/// The topics of the streams of these names, or aliases.
+fn topics(request: &Request, feed: &Feed, names: &str) -> Result<Vec<usize>, Box<Answer>> {
     let mut topics: Vec<usize> = Vec::new();
     let mut unknown = Vec::new();
     for name in names.split(',') {
@@ -77,42 +100,27 @@ fn subscribe(request: &Request, feed: &Feed, names: &str) -> Result<Subscription
             None => unknown.push(name),
         }
     }
-    topics.sort_unstable();
-    topics.dedup();
     if !unknown.is_empty() {
         let detail = format!("Invalid streams: {}", unknown.join(","));
         return Err(Box::new(problem(request, 400, "not_found", "Stream Not Found", &detail)));
     }
-    let since = match request.query("since").filter(|text| !text.is_empty()) {
-        Some(text) => Some(parse_since(&text).ok_or_else(|| {
-            let detail = format!("invalid timestamp: {text}");
-            Box::new(problem(request, 400, "invalid_timestamp", "Invalid Timestamp", &detail))
-        })?),
-        None => None,
-    };
-    let entries = match request.header("last-event-id") {
-        Some(header) => {
-            let entries = parse_last_event_id(header).map_err(|message| {
-                Box::new(kafka_error(400, "InvalidAssignmentError", &message, json!({ "last_event_id": header })))
-            })?;
-            let available: Vec<&str> = topics.iter().map(|topic| feed.topics[*topic].name.as_str()).collect();
-            if let Some(entry) = entries.iter().find(|entry| !available.contains(&entry.topic())) {
-                let message = format!("topic '{}' is not available for consumption.", entry.topic());
-                let more = json!({ "availableTopics": available, "last_event_id": header });
-                return Err(Box::new(kafka_error(404, "TopicNotAvailableError", &message, more)));
-            }
-            Some(entries)
-        }
-        None => None,
-    };
-    let accept = request.header("accept");
-    let lines = accept.is_some_and(|accept| accept.starts_with("application/json"));
-    let content_type = match (lines, accept) {
-        (true, _) => JSON,
-        (false, Some(_)) => "text/event-stream; charset=utf-8",
-        (false, None) => "text/event-stream",
-    };
-    Ok(Subscription { topics, entries, since, lines, content_type })
+    topics.sort_unstable();
+    topics.dedup();
+    Ok(topics)
+}
+
+/// The entries of a `Last-Event-ID`, all of them about topics of the subscription.
+fn entries(header: &str, feed: &Feed, topics: &[usize]) -> Result<Vec<Entry>, Box<Answer>> {
+    let entries = read_last_event_id(header).map_err(|message| {
+        Box::new(kafka_error(400, "InvalidAssignmentError", &message, json!({ "last_event_id": header })))
+    })?;
+    let available: Vec<&str> = topics.iter().map(|topic| feed.topics[*topic].name.as_str()).collect();
+    if let Some(entry) = entries.iter().find(|entry| !available.contains(&entry.topic())) {
+        let message = format!("topic '{}' is not available for consumption.", entry.topic());
+        let more = json!({ "availableTopics": available, "last_event_id": header });
+        return Err(Box::new(kafka_error(404, "TopicNotAvailableError", &message, more)));
+    }
+    Ok(entries)
 }
 
 /// The problem body of the service itself.
@@ -147,10 +155,10 @@ fn spec(feed: &Feed) -> Value {
     names.sort_unstable();
     names.dedup();
     let responses = json!({ "200": { "description": "Success", "content": {
-        "text/event-stream": { "schema": { "type": "string" } }, "application/json": { "schema": { "type": "object" } },
+        MEDIA_TYPE: { "schema": { "type": "string" } }, "application/json": { "schema": { "type": "object" } },
     } } });
     let resume = json!({ "name": "Last-Event-ID", "in": "header", "schema": { "type": "array", "items": { "type": "object" } } });
-    let since = json!({ "name": "since", "in": "query", "schema": { "type": "string" } });
+    let since = json!({ "name": SINCE, "in": "query", "schema": { "type": "string" } });
     let streams = json!({ "name": "streams", "in": "path", "required": true, "schema": {
         "type": "array", "items": { "type": "string", "enum": names },
     } });

@@ -1,4 +1,4 @@
-//! The simulator: settings, what has been served, and the connections.
+//! The simulator: what is served, and the connections.
 //!
 //! ```text
 //! accept ─▶ request ─▶ route ─┬─▶ answer ─▶ next request
@@ -6,17 +6,16 @@
 //! ```
 
 use std::{
-    collections::{HashMap, HashSet},
     future::Future,
     io,
-    path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use lakehead_eventstreams_wire::{MEDIA_TYPE, write};
 use lakehead_model::{Clock, Timestamp};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -26,40 +25,21 @@ use tokio::{
 };
 
 use crate::{
-    Error, Faults, Generator, Second,
+    active_faults::ActiveFaults,
+    admission::{Admission, Admitted, too_many},
     delivery::{Delivery, Step},
-    feed::{Feed, NONE},
+    error::Error,
+    faults::{Faults, Second},
+    feed::Feed,
+    generator::Generator,
     http::{Answer, Chunk, Received, Request, receive, stream_head},
-    position::{Asked, Available},
+    options::Options,
     recording::Recording,
-    routes::{Route, Subscription, problem, route},
+    routes::{Route, Subscription, route},
+    start::{Available, StartRequest},
     timeline::Timeline,
+    topic::NONE,
 };
-
-/// How the simulator is set.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// What the generated events follow from. Default: 7.
-    pub seed: u64,
-    /// Events per second; 0 is as fast as they are read, with the times of 36.1 a second. Default: 36.1, Wikimedia's mean
-    /// of August and September 2026.
-    pub rate: f64,
-    /// How many events there are, counted over all topics, canaries and events withheld by a fault included: event 0 to
-    /// event N - 1. After them the stream stays open and silent. Default: no end.
-    pub events: Option<u64>,
-    /// Recordings to serve instead of generated events: JSON lines or SSE, plain or gzip. Default: none.
-    pub from: Vec<PathBuf>,
-    /// When event 0 is produced. Default: the clock's time when the simulator is made; at rate 0, where the events' times
-    /// have nothing to do with the clock, 2026-09-01T00:00:00Z, so that events follow from the seed alone.
-    pub start: Option<Timestamp>,
-    /// After how long a connection is cut. Default: 15 minutes (EVENTSTREAMS.md, section 1.6).
-    pub cut_after: Duration,
-    /// How many streams a client, as named by its X-Client-IP, may have open; the header is required then. Default: no
-    /// limit.
-    pub connections_per_client: Option<u32>,
-    /// What goes wrong. Default: nothing.
-    pub faults: Faults,
-}
 
 /// 2026-09-01T00:00:00Z.
 const START_AT_RATE_0: Timestamp = Timestamp(1_788_220_800_000_000);
@@ -71,21 +51,6 @@ const EVENTS_MAX: u64 = 1 << 42;
 /// is looked at often enough.
 const WAIT_MIN: Duration = Duration::from_millis(5);
 const WAIT_MAX: Duration = Duration::from_millis(100);
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            seed: 7,
-            rate: crate::timeline::NOMINAL_RATE,
-            events: None,
-            from: Vec::new(),
-            start: None,
-            cut_after: Duration::from_secs(15 * 60),
-            connections_per_client: None,
-            faults: Faults::default(),
-        }
-    }
-}
 
 /// What was served so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,15 +77,12 @@ pub struct StreamDescription {
 /// An EventStreams upstream.
 #[derive(Debug)]
 pub struct Simulator {
-    pub(crate) feed: Feed,
+    feed: Feed,
+    faults: ActiveFaults,
     options: Options,
     clock: Arc<dyn Clock>,
     timeline: Timeline,
-    /// What happened once and is not to happen again.
-    struck: Mutex<HashSet<(&'static str, u64)>>,
-    clients: Mutex<HashMap<String, u32>>,
-    connections: AtomicU64,
-    open: AtomicU64,
+    admission: Admission,
     events: AtomicU64,
     reached: AtomicU64,
 }
@@ -156,12 +118,10 @@ impl Simulator {
         Ok(Self {
             timeline: Timeline::new(options.seed, start, options.rate),
             feed,
+            faults: ActiveFaults::new(options.faults.clone()),
+            admission: Admission::new(options.connections_per_client),
             options,
             clock,
-            struck: Mutex::default(),
-            clients: Mutex::default(),
-            connections: AtomicU64::new(0),
-            open: AtomicU64::new(0),
             events: AtomicU64::new(0),
             reached: AtomicU64::new(0),
         })
@@ -208,8 +168,8 @@ impl Simulator {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
-            connections: self.connections.load(Ordering::Relaxed),
-            open: self.open.load(Ordering::Relaxed),
+            connections: self.admission.connections(),
+            open: self.admission.open(),
             events: self.events.load(Ordering::Relaxed),
         }
     }
@@ -233,15 +193,6 @@ impl Simulator {
     #[must_use]
     pub fn total(&self) -> Option<u64> {
         [self.options.events, self.feed.len()].into_iter().flatten().min()
-    }
-
-    pub(crate) fn faults(&self) -> &Faults {
-        &self.options.faults
-    }
-
-    /// Whether this happens for the first time.
-    pub(crate) fn first_time(&self, what: &'static str, number: u64) -> bool {
-        lock(&self.struck).insert((what, number))
     }
 
     /// The first event that does not exist yet.
@@ -278,7 +229,7 @@ impl Simulator {
             let head_only = request.method == "HEAD";
             let answer = match route(&request, &self.feed) {
                 Route::Answer(answer) => answer,
-                Route::Stream(_) if request.method != "GET" => Answer::new(200, "text/event-stream", ""),
+                Route::Stream(_) if request.method != "GET" => Answer::new(200, MEDIA_TYPE, ""),
                 Route::Stream(subscription) => match self.admit(&request) {
                     Ok((number, _admitted)) => {
                         return match self.stream(&mut socket, subscription, number).await? {
@@ -297,10 +248,10 @@ impl Simulator {
         }
     }
 
-    /// Counts the connection and lets it in, unless a fault or the limit says no.
+    /// Lets the connection in, unless a fault or the limit says no; with its number.
     fn admit(&self, request: &Request) -> Result<(u64, Admitted<'_>), Box<Answer>> {
-        let number = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        let faults = self.faults();
+        let number = self.admission.count();
+        let faults: &Faults = &self.faults.set;
         if faults.too_many_requests.strikes(number) {
             let mut answer = too_many(request);
             answer.headers.push(("retry-after", faults.retry_after.as_secs().to_string()));
@@ -311,29 +262,12 @@ impl Simulator {
                 "<!DOCTYPE html>\n<title>Wikimedia Error</title>\n<p>Our servers are currently under maintenance.\n";
             return Err(Box::new(Answer::new(503, "text/html; charset=utf-8", page)));
         }
-        let client = match self.options.connections_per_client {
-            Some(limit) => {
-                let Some(client) = request.header("x-client-ip") else {
-                    let detail = "the X-Client-IP header is required";
-                    return Err(Box::new(problem(request, 400, "bad_request", "Bad Request", detail)));
-                };
-                let mut clients = lock(&self.clients);
-                let open = clients.entry(client.to_owned()).or_default();
-                if *open >= limit {
-                    return Err(Box::new(too_many(request)));
-                }
-                *open += 1;
-                Some(client.to_owned())
-            }
-            None => None,
-        };
-        self.open.fetch_add(1, Ordering::Relaxed);
-        Ok((number, Admitted { simulator: self, client }))
+        Ok((number, self.admission.admit(request)?))
     }
 
     /// What the cluster that answers this connection adds to offsets.
     fn shift(&self, number: u64) -> i64 {
-        let second = self.faults().second_cluster.filter(|second| match second.when {
+        let second = self.faults.set.second_cluster.filter(|second| match second.when {
             Second::Alternate => number.is_multiple_of(2),
             Second::After(event) => self.reached.load(Ordering::Relaxed) > event,
         });
@@ -343,14 +277,20 @@ impl Simulator {
     async fn stream(&self, socket: &mut TcpStream, subscription: Subscription, number: u64) -> io::Result<Ending> {
         let deadline = Instant::now() + self.options.cut_after;
         let shift = self.shift(number);
-        let asked =
-            Asked { topics: &subscription.topics, entries: subscription.entries.as_deref(), since: subscription.since };
+        let asked = StartRequest {
+            topics: &subscription.topics,
+            entries: subscription.entries.as_deref(),
+            since: subscription.since,
+        };
         let starts = self.available(shift).resolve(&asked);
-        let mut delivery = Delivery::new(self, starts, subscription.lines, shift);
+        let mut delivery = Delivery::new(&self.feed, &self.faults, starts, subscription.lines, shift);
         socket.write_all(stream_head(subscription.content_type).as_bytes()).await?;
         let mut chunk = Chunk::default();
         chunk.clear();
-        chunk.bytes.extend_from_slice(if subscription.lines { b"\n" } else { b":ok\n\n" });
+        if !subscription.lines {
+            write::comment("ok", &mut chunk.bytes);
+        }
+        write::end(&mut chunk.bytes);
         socket.write_all(chunk.finish()).await?;
         loop {
             chunk.clear();
@@ -406,34 +346,4 @@ impl Simulator {
             }
         }
     }
-}
-
-fn too_many(request: &Request) -> Answer {
-    let title = "Too Many Concurrent Connections From Your Client IP";
-    problem(request, 429, "too_many_requests", title, title)
-}
-
-/// A connection that counts as open while this lives.
-struct Admitted<'s> {
-    simulator: &'s Simulator,
-    client: Option<String>,
-}
-
-impl Drop for Admitted<'_> {
-    fn drop(&mut self) {
-        self.simulator.open.fetch_sub(1, Ordering::Relaxed);
-        let Some(client) = &self.client else { return };
-        let mut clients = lock(&self.simulator.clients);
-        if let Some(open) = clients.get_mut(client) {
-            *open -= 1;
-            if *open == 0 {
-                clients.remove(client);
-            }
-        }
-    }
-}
-
-/// The state behind these locks is whole at every moment, so a panic elsewhere does not spoil it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

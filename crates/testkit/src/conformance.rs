@@ -26,7 +26,7 @@ pub async fn source<K: SourceKind, F: Future<Output = serde_json::Value>>(
     for stops in [vec![every], vec![1, every], vec![every / 3, every / 2, every]] {
         let mut world = World::new(now);
         for stop in stops {
-            // Opened anew each time, from what was committed: unacknowledged events come again.
+            // Opened again each time, from what was committed: unacknowledged events come again.
             let mut source = world.open(&spec, settings().await).await;
             world.read_until(source.as_mut(), stop).await;
         }

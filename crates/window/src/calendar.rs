@@ -22,7 +22,7 @@ const DAY_SECONDS: i64 = 86_400;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// Less than 24 hours: each local day is cut up anew from its first instant, by the time that really passes. The
+    /// Less than 24 hours: each local day is cut up from its own first instant, by the time that really passes. The
     /// day's last window ends with the day, so that a day of 23 hours has three windows of six hours and one of five,
     /// and a day of 25 hours has 25 of one hour.
     Within(Duration),
@@ -43,7 +43,7 @@ pub enum Step {
 ///
 /// What is before the year −9998 is one window, and what is after 9998 is one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
+#[serde(try_from = "SavedCalendar", into = "SavedCalendar")]
 pub struct Calendar {
     step: Step,
     zone: Zone,
@@ -147,21 +147,21 @@ fn first_day(month: i64) -> i64 {
     }
 }
 
-/// A calendar as it is written: without the zone's rules, which are looked up when it is read.
+/// A calendar as it is saved: without the zone's rules, which are looked up when it is read.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct SavedCalendar {
     step: Step,
     zone: String,
 }
 
-impl TryFrom<Written> for Calendar {
+impl TryFrom<SavedCalendar> for Calendar {
     type Error = Error;
-    fn try_from(written: Written) -> Result<Self, Error> {
-        Self::new(written.step, &written.zone)
+    fn try_from(saved: SavedCalendar) -> Result<Self, Error> {
+        Self::new(saved.step, &saved.zone)
     }
 }
 
-impl From<Calendar> for Written {
+impl From<Calendar> for SavedCalendar {
     fn from(calendar: Calendar) -> Self {
         Self { step: calendar.step, zone: calendar.zone.name().to_owned() }
     }

@@ -26,7 +26,7 @@ const PANES_MAX: u64 = 10_000;
 /// slide 4, size 6:   windows   [0, 6)  [4, 10)  [8, 14) …     panes of 2   [4, 6) is in [0, 6) and in [4, 10)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
+#[serde(try_from = "SavedHop", into = "SavedHop")]
 pub struct Hop {
     slide: Tumble,
     pane: Tumble,
@@ -130,21 +130,21 @@ fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Hopping windows as they are written.
+/// Hopping windows as they are saved.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct SavedHop {
     slide: Duration,
     size: Duration,
 }
 
-impl TryFrom<Written> for Hop {
+impl TryFrom<SavedHop> for Hop {
     type Error = Error;
-    fn try_from(written: Written) -> Result<Self, Error> {
-        Self::new(written.slide, written.size)
+    fn try_from(saved: SavedHop) -> Result<Self, Error> {
+        Self::new(saved.slide, saved.size)
     }
 }
 
-impl From<Hop> for Written {
+impl From<Hop> for SavedHop {
     fn from(hop: Hop) -> Self {
         Self { slide: hop.slide(), size: hop.size() }
     }

@@ -19,7 +19,7 @@ pub const SESSION_GREATEST: Duration = Duration::from_secs(24 * 3_600);
 ///
 /// Time is cut into *cells*, tumbling windows of the size `greatest`, and an event in another cell than the one before
 /// begins a session whatever the gap is. So the first and the last event of a session are less than `greatest` apart,
-/// and a machine that never rests does not keep one session open for ever. A session that goes on over midnight becomes
+/// and a machine that never rests does not keep one session open for ever. A session that continues over midnight becomes
 /// two, at a cell of 24 hours. The end of a session is that of its silence, a gap after its last event, and may lie in
 /// the next cell.
 ///
@@ -28,7 +28,7 @@ pub const SESSION_GREATEST: Duration = Duration::from_secs(24 * 3_600);
 /// sessions that were long emitted. Cells are the same whatever came, so what a session is does not depend on the order
 /// in which events come, and partial sessions may be put together in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
+#[serde(try_from = "SavedSession", into = "SavedSession")]
 pub struct Session {
     gap_micros: i64,
     cells: Tumble,
@@ -70,7 +70,7 @@ impl Session {
         self.cells.window(time)
     }
 
-    /// Whether an event at `next` goes on with the session whose last event so far is at `last`: at `last` or less than
+    /// Whether an event at `next` continues the session whose last event so far is at `last`: at `last` or less than
     /// a gap after it, and in the same cell.
     #[must_use]
     #[inline]
@@ -86,21 +86,21 @@ impl Session {
     }
 }
 
-/// Sessions as they are written.
+/// Sessions as they are saved.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct SavedSession {
     gap: Duration,
     greatest: Duration,
 }
 
-impl TryFrom<Written> for Session {
+impl TryFrom<SavedSession> for Session {
     type Error = Error;
-    fn try_from(written: Written) -> Result<Self, Error> {
-        Self::new(written.gap, written.greatest)
+    fn try_from(saved: SavedSession) -> Result<Self, Error> {
+        Self::new(saved.gap, saved.greatest)
     }
 }
 
-impl From<Session> for Written {
+impl From<Session> for SavedSession {
     fn from(session: Session) -> Self {
         Self { gap: session.gap(), greatest: session.greatest() }
     }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 /// With a delay of 60 s and a base of 13:21:00 the watermark is 13:20:00: the window `[13:19:00, 13:20:00)` is
 /// complete, `[13:20:00, 13:21:00)` is not.
 ///
-/// It is part of a view's checkpoint, so a run that goes on from there decides as if it had never stopped.
+/// It is part of a view's checkpoint, so a run that resumes there decides as if it had never stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watermark {
     basis: Basis,
@@ -58,7 +58,7 @@ impl Watermark {
     /// that is the beginning of time, at which no window is complete.
     ///
     /// `progress` is what the cursors that stand after the block tell: the least of those that tell one.
-    /// `greatest_event_time` is that of the block's own events; it matters only while no progress is told.
+    /// `greatest_event_time` is that of the block's own events; it matters only while there is no progress.
     pub fn observe(
         &mut self,
         progress: Option<Timestamp>,

@@ -1,8 +1,8 @@
 //! Time and files come in as arguments: what the lower floors may not reach for.
 //!
-//! model, json, window and decode are pure: no clock, no files, no sockets, no runtime. The store has files, but what
-//! time it is comes from the clock it is given; only how long to wait for the next append or sync it measures itself,
-//! since a thread can be woken by nothing but the system's own clock.
+//! model, json, window, decode and eventstreams-wire are pure: no clock, no files, no sockets, no runtime. The store has
+//! files, but what time it is comes from the clock it is given; only how long to wait for the next append or sync it
+//! measures itself, since a thread can be woken by nothing but the system's own clock.
 
 use super::{
     source::code_lines,
@@ -10,10 +10,11 @@ use super::{
 };
 
 /// Crates that do no I/O at all.
-const PURE: &[&str] = &["model", "json", "window", "decode"];
+const PURE: &[&str] = &["model", "json", "window", "decode", "eventstreams-wire"];
 
 /// Crates that read no clock: the pure ones, and those that are handed one.
-const CLOCKLESS: &[&str] = &["model", "json", "window", "decode", "store", "query", "connector-api"];
+const CLOCKLESS: &[&str] =
+    &["model", "json", "window", "decode", "eventstreams-wire", "store", "query", "connector-api"];
 
 const CLOCKS: &[&str] = &["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now", "UNIX_EPOCH.elapsed"];
 

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! binary ─► serve ─► engine ─► query ─► decode ─► json, window, store ─► model
-//!   │                  │         connectors ─► connector-api ────────────►
+//!   │                  │         connectors ─► connector-api, json, eventstreams-wire
 //!   ├─► connectors     └─► connector-api
-//!   └─► simulator ─► json, model              testkit: for tests alone
+//!   └─► simulator ─► eventstreams-wire, model      testkit: for tests alone
 //! ```
 //!
 //! `unify` and `planning` stand beside, and are named by query alone: the one has no code, the other is what of DataFusion is
@@ -26,15 +26,16 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("json", &["model"]),
     ("window", &["model"]),
     ("store", &["model"]),
+    ("eventstreams-wire", &[]),
     ("connector-api", &["model"]),
     ("decode", &["model", "json"]),
-    ("connectors", &["model", "json", "connector-api"]),
+    ("connectors", &["model", "json", "eventstreams-wire", "connector-api"]),
     ("unify", &[]),
     ("planning", &[]),
     ("query", &["model", "json", "window", "store", "decode", "unify", "planning"]),
     ("engine", &["model", "json", "window", "store", "decode", "connector-api", "query"]),
     ("serve", &["model", "json", "store", "query", "engine"]),
-    ("simulator", &["model", "json"]),
+    ("simulator", &["model", "eventstreams-wire"]),
     ("testkit", &["model", "json", "store", "connector-api"]),
 ];
 

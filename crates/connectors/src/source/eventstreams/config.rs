@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use lakehead_eventstreams_wire::SINCE;
 use lakehead_model::{ByteSize, Span, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -100,7 +101,7 @@ impl Config {
                         https://stream.wikimedia.org/v2/stream/recentchange"
                 .to_owned());
         }
-        if self.url.query_pairs().any(|(key, _)| key == "since") {
+        if self.url.query_pairs().any(|(key, _)| key == SINCE) {
             return Err("url: where to begin is not part of the address: set the key since instead".to_owned());
         }
         if let Some(contact) = &self.contact

@@ -29,9 +29,9 @@ pub(super) const TOPICS_BYTES_MAX: usize = 20 << 10;
 
 /// A cursor.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Written {
+pub(super) struct SavedCursor {
     version: u32,
-    /// The streams in the path when it was written. With other ones the topics have to be learned anew.
+    /// The streams in the path when it was written. With other ones the topics have to be learned again.
     pub(super) streams: String,
     pub(super) partitions: Vec<Entry>,
     /// By which rule its event times were read; none for `timestamp`, else `meta.dt`, as Wikimedia's streams have them.
@@ -55,10 +55,10 @@ pub(super) struct Entry {
     /// The offset up to which, itself included, everything is accounted for: taken, refused or a known gap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) through: Option<i64>,
-    /// The last event before which nothing is missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) held: Option<Held>,
-    /// The log holds events after the held one that were taken while it was being looked for.
+    /// The anchor event: the last one before which nothing is missing.
+    #[serde(rename = "held", default, skip_serializing_if = "Option::is_none")]
+    pub(super) anchor: Option<Anchor>,
+    /// The log holds events after the anchor that were taken while it was being looked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) unproven: bool,
     /// The offset of the last of these events.
@@ -76,7 +76,7 @@ impl Entry {
             event_time: None,
             kafka_time: None,
             through: None,
-            held: None,
+            anchor: None,
             unproven: false,
             taken: None,
         }
@@ -88,9 +88,9 @@ impl Entry {
     }
 }
 
-/// The event by which a partition's place is known.
+/// The event by which a partition's position is known.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Held {
+pub(super) struct Anchor {
     /// Its offset, in the cluster that was read when the cursor was written.
     pub(super) offset: i64,
     #[serde(with = "key_text")]
@@ -111,7 +111,7 @@ mod key_text {
     }
 }
 
-impl Written {
+impl SavedCursor {
     pub(super) fn new(streams: String, partitions: Vec<Entry>) -> Self {
         Self { version: VERSION, streams, partitions, time_rule: None }
     }
@@ -125,7 +125,7 @@ impl Written {
     pub(super) fn forget_times(&mut self) {
         for entry in &mut self.partitions {
             entry.event_time = None;
-            entry.held.iter_mut().for_each(|held| held.event_time = None);
+            entry.anchor.iter_mut().for_each(|anchor| anchor.event_time = None);
         }
     }
 
@@ -150,16 +150,17 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_as_written() {
-        let held = Held { offset: 6_520_000_000, key: Key(7), event_time: Some(Timestamp(5)) };
+        let anchor = Anchor { offset: 6_520_000_000, key: Key(7), event_time: Some(Timestamp(5)) };
         let idle = Entry::new("eqiad.t".into(), 0, Timestamp(3));
-        let busy = Entry { topic: "codfw.t".into(), held: Some(held), through: Some(6_520_000_001), ..idle.clone() };
-        let written = Written::new("t".into(), vec![idle, busy]);
-        assert_eq!(Written::read(&written.text()).expect("a cursor"), written);
+        let busy =
+            Entry { topic: "codfw.t".into(), anchor: Some(anchor), through: Some(6_520_000_001), ..idle.clone() };
+        let written = SavedCursor::new("t".into(), vec![idle, busy]);
+        assert_eq!(SavedCursor::read(&written.text()).expect("a cursor"), written);
     }
 
     #[test]
     fn a_newer_cursor_is_refused_by_name() {
-        let error = Written::read(r#"{"version":2,"streams":"t","partitions":[]}"#).expect_err("newer");
+        let error = SavedCursor::read(r#"{"version":2,"streams":"t","partitions":[]}"#).expect_err("newer");
         assert!(matches!(&error, Error::Corrupt(what) if what.contains("expected version 1, found 2")), "{error}");
     }
 
@@ -172,11 +173,11 @@ mod tests {
             event_time: Some(Timestamp(i64::MAX)),
             kafka_time: Some(Timestamp(i64::MAX)),
             through: Some(i64::MAX),
-            held: Some(Held { offset: i64::MAX, key: Key(u128::MAX), event_time: Some(Timestamp(i64::MAX)) }),
+            anchor: Some(Anchor { offset: i64::MAX, key: Key(u128::MAX), event_time: Some(Timestamp(i64::MAX)) }),
             unproven: true,
             taken: Some(i64::MAX),
         };
-        let text = Written::new("s".repeat(2_000), vec![entry; PARTITIONS_MAX]).text();
+        let text = SavedCursor::new("s".repeat(2_000), vec![entry; PARTITIONS_MAX]).text();
         assert!(text.len() <= 64 << 10, "{}", text.len());
     }
 }

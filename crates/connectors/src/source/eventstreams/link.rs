@@ -8,6 +8,7 @@ use std::{error::Error as _, time::Duration};
 use bytes::Bytes;
 use futures::future::poll_immediate;
 use lakehead_connector_api::Error;
+use lakehead_eventstreams_wire::{LAST_EVENT_ID, MEDIA_TYPE, Parser, is_event_stream, is_only_comments};
 use reqwest::{
     Client, Response,
     header::{
@@ -20,7 +21,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use super::refusal::{Answer, BODY_BYTES_MAX, refusal};
-use crate::sse::Parser;
 
 /// The longest wait for a TCP and TLS connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -65,7 +65,7 @@ pub(super) fn client(user_agent: &str) -> Result<Client, Error> {
     let invalid = |what: String| Error::Invalid(format!("no HTTP client: {what}"));
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_str(user_agent).map_err(|error| invalid(error.to_string()))?);
-    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    headers.insert(ACCEPT, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Client::builder()
         .default_headers(headers)
@@ -90,7 +90,7 @@ impl Link {
         if let Some(id) = last_event_id {
             let value = HeaderValue::from_bytes(id.as_bytes())
                 .map_err(|_| Error::Corrupt(format!("the cursor names a topic that cannot be asked for: {id}")))?;
-            request = request.header(HeaderName::from_static("last-event-id"), value);
+            request = request.header(HeaderName::from_static(LAST_EVENT_ID), value);
         }
         let response = match timeout(ANSWER_MAX, request.send()).await {
             Ok(Ok(response)) => response,
@@ -148,7 +148,7 @@ impl Link {
             Ok(Some(piece)) => {
                 self.heard = Instant::now();
                 self.eventless_bytes += piece.len() as u64;
-                if is_heartbeat(&piece) {
+                if is_only_comments(&piece) {
                     (self.event_at, self.eventless_bytes) = (self.heard, 0);
                 }
                 self.piece = piece;
@@ -158,11 +158,6 @@ impl Link {
             Err(error) => Heard::End(reasons(&error)),
         }
     }
-}
-
-/// Media types are compared without case, and may have parameters: RFC 9110, section 8.3.1.
-fn is_event_stream(content_type: &str) -> bool {
-    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
 }
 
 /// Whether a redirect is followed: to the same machine, not from https to http, and a few times at most. Elsewhere may be
@@ -198,11 +193,4 @@ fn reasons(error: &reqwest::Error) -> String {
         source = error.source();
     }
     if reasons.is_empty() { error.to_string() } else { reasons.join(": ") }
-}
-
-/// Whether this is nothing but whole comments: what servers of SSE send so that a quiet connection is not cut.
-fn is_heartbeat(piece: &[u8]) -> bool {
-    piece.starts_with(b":")
-        && piece.ends_with(b"\n")
-        && piece.split(|byte| *byte == b'\n').all(|line| matches!(line, [] | [b'\r'] | [b':', ..]))
 }

@@ -3,18 +3,22 @@
 //! ---
 //!
 //! In this folder: `config` (what a user may set), `link` (one connection), `intake` (what becomes of each frame),
-//! `partition` (the decisions of exact resume), `event` (what is read of an event), `seen` (what was taken before),
-//! `cursor` (the position as it is written), `progress` (event time, head, idle), `refusal` (answers that are no
-//! stream). Here is only the loop that joins them: it connects, reads, hands over, and connects again.
+//! `partitions` (those that are followed), `partition` (the decisions of exact resume), `renumbering` (offsets that do not
+//! follow one another), `event` (what is read of an event), `memory` and `seen` (what was taken before), `cursor` (the
+//! position as it is written), `progress` (event time, head, idle), `refusal` (answers that are no stream). Here is only the
+//! loop that joins them: it connects, reads, hands over, and connects again.
 
 mod config;
 mod cursor;
 mod event;
 mod intake;
 mod link;
+mod memory;
 mod partition;
+mod partitions;
 mod progress;
 mod refusal;
+mod renumbering;
 mod seen;
 #[cfg(test)]
 mod tests;
@@ -23,6 +27,7 @@ use std::{pin::Pin, time::Duration};
 
 use async_trait::async_trait;
 use lakehead_connector_api::{Chunk, Error, Resume, Source, SourceKind};
+use lakehead_eventstreams_wire::{SINCE, write_since};
 use lakehead_model::Timestamp;
 use tokio::time::Instant;
 
@@ -59,7 +64,7 @@ since = "1h"
 /// How long the source waits for what should come soon. Constants but for tests, which cannot wait so long.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
-    /// How long a partition may take to bring the held event. DESIGN: 10 s.
+    /// How long a partition may take to bring the anchor event. DESIGN: 10 s.
     proof: Duration,
     /// A connection that lived shorter than this and brought nothing is a failure, not the normal cut.
     short_life: Duration,
@@ -97,9 +102,9 @@ struct Feed {
     pace: Pace,
     intake: Intake,
     link: Option<Link>,
-    /// The connection under way. It is kept here so that a call that is dropped does not begin it anew.
+    /// The connection under way. It is kept here so that a call that is dropped does not begin it again.
     dialing: Option<Dialing>,
-    /// When to look whether the held events have come.
+    /// When to check whether the anchor events have come.
     proof_at: Option<Instant>,
     /// The connection's own task was given its turn since something came. Kept here so that calls that are dropped get
     /// on all the same.
@@ -151,7 +156,7 @@ impl Feed {
         })
     }
 
-    /// Connects. Cancel-safe: the next call goes on where this one was dropped.
+    /// Connects. Cancel-safe: the next call continues where this one was dropped.
     async fn connect(&mut self) -> Result<(), Error> {
         if let Some(at) = self.not_before {
             tokio::time::sleep_until(at).await;
@@ -176,18 +181,18 @@ impl Feed {
         if last_event_id.is_none()
             && let Some(since) = self.since
         {
-            url.query_pairs_mut().append_pair("since", &since.millis().to_string());
+            url.query_pairs_mut().append_pair(SINCE, &write_since(since.millis()));
         }
         let event_bytes_max = usize::try_from(self.config.event_bytes_max.0).unwrap_or(usize::MAX);
         let client = self.client.clone();
         Ok(Box::pin(async move { Link::open(&client, url, last_event_id.as_deref(), event_bytes_max).await }))
     }
 
-    /// Takes the frames of the last piece, until the chunk is full or the connection is to be given up.
-    fn digest(&mut self) -> Result<Digest, Error> {
-        let Some(link) = &mut self.link else { return Ok(Digest::Hungry) };
+    /// Takes the frames of the last piece, until the chunk is full or the connection is to be closed.
+    fn take_frames(&mut self) -> Result<Taken, Error> {
+        let Some(link) = &mut self.link else { return Ok(Taken::All) };
         if link.piece.is_empty() {
-            return Ok(Digest::Hungry);
+            return Ok(Taken::All);
         }
         let now = Instant::now();
         let piece = std::mem::take(&mut link.piece);
@@ -195,7 +200,7 @@ impl Feed {
         loop {
             if self.intake.is_full() {
                 link.piece = piece.slice(piece.len() - input.len()..);
-                return Ok(Digest::Full);
+                return Ok(Taken::Full);
             }
             let Some(frame) = link.parser.next(&mut input) else { break };
             if !frame.is_empty() {
@@ -205,18 +210,18 @@ impl Feed {
                 Step::Next => {}
                 Step::AskAgain(why) => {
                     tracing::debug!(?why, "asking again");
-                    return Ok(Digest::AskAgain);
+                    return Ok(Taken::AskAgain);
                 }
-                Step::Learned => return Ok(Digest::AskAgain),
+                Step::Learned => return Ok(Taken::AskAgain),
             }
         }
         self.intake.heard(now.into_std());
-        Ok(Digest::Hungry)
+        Ok(Taken::All)
     }
 
-    /// The connection is at its end: says when the next one may begin. Only one that lasted, or brought enough, lets the
-    /// pauses begin anew; else an upstream that hangs up after each event would be asked hundreds of times a second.
-    fn rest(&mut self, asked: bool) {
+    /// Closes the connection and decides when the next one may begin. Only one that lasted, or brought enough, resets the
+    /// pauses; else an upstream that hangs up after each event would be asked hundreds of times a second.
+    fn close(&mut self, asked: bool) {
         let Some(link) = self.link.take() else { return };
         if link.opened.elapsed() >= self.pace.short_life || self.intake.new_bytes >= WORTH_BYTES {
             (self.short_ended, self.short_asked) = (0, 0);
@@ -227,14 +232,14 @@ impl Feed {
         *count = count.saturating_add(1);
         if let Some(doublings) = count.checked_sub(max + 1) {
             let pause = self.pace.pause.saturating_mul(1 << doublings.min(16)).min(PAUSE_MAX);
-            tracing::debug!(?pause, "short connections in a row; resting");
+            tracing::debug!(?pause, "short connections in a row; pausing");
             self.not_before = Some(Instant::now() + pause);
         }
     }
 
     /// Gives up the connection, to be followed by another soon; unless that leads nowhere.
     fn disconnect(&mut self, how: &str, asked: bool) -> Result<(), Error> {
-        self.rest(asked);
+        self.close(asked);
         self.fruitless = if self.intake.fruitful { 0 } else { self.fruitless + 1 };
         if self.fruitless > FRUITLESS_MAX {
             return Err(Error::unavailable(format!(
@@ -249,20 +254,20 @@ impl Feed {
     fn ended(&mut self, how: &str) -> Result<(), Error> {
         let short = self.link.as_ref().is_some_and(|link| link.opened.elapsed() < self.pace.short_life);
         if short && !self.intake.fruitful {
-            self.rest(false);
+            self.close(false);
             return Err(Error::unavailable(format!("{} hung up without an event: {how}", self.config.url)));
         }
         tracing::debug!(how, "the connection ended; connecting again");
         if !short {
             // A quiet stream, cut by the edge every few minutes, is no trouble.
             self.fruitless = 0;
-            self.rest(false);
+            self.close(false);
             return Ok(());
         }
         self.disconnect(how, false)
     }
 
-    /// Looks whether the held events are overdue. True when the connection is to be given up.
+    /// Checks whether the anchor events are overdue. True when the connection is to be closed.
     fn overdue(&mut self) -> bool {
         if self.proof_at.is_none_or(|at| Instant::now() < at) {
             return false;
@@ -324,12 +329,12 @@ impl Feed {
 }
 
 /// What became of a piece.
-enum Digest {
+enum Taken {
     /// All of it was taken.
-    Hungry,
+    All,
     /// The chunk is full; there is more.
     Full,
-    /// The connection is to be given up.
+    /// The connection is to be closed, and the upstream asked again.
     AskAgain,
 }
 
@@ -341,10 +346,10 @@ impl Feed {
             if self.link.is_none() {
                 self.connect().await?;
             }
-            match self.digest()? {
-                Digest::Full => {}
-                Digest::AskAgain => self.disconnect("it had to be asked again", true)?,
-                Digest::Hungry => {
+            match self.take_frames()? {
+                Taken::Full => {}
+                Taken::AskAgain => self.disconnect("it had to be asked again", true)?,
+                Taken::All => {
                     self.check_silence(called)?;
                     if self.overdue() {
                         self.disconnect("the last event held did not come", true)?;

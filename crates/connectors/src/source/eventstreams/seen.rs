@@ -86,7 +86,7 @@ pub(super) struct Nameless {
 }
 
 impl Nameless {
-    /// Made ready for a new connection.
+    /// Prepares for a new connection.
     pub(super) fn connect(&mut self) {
         self.came = Counts::default();
     }

@@ -30,106 +30,106 @@ fn facts(n: i64) -> Facts<'static> {
 fn holding(n: i64, memory: &mut Keys) -> Partition {
     let mut partition = partition("t");
     for n in 0..=n {
-        assert_eq!(partition.judge(n, &facts(n), 0, memory).expect("a verdict"), Verdict::Take(None));
+        assert_eq!(partition.classify(n, &facts(n), 0, memory).expect("a decision"), Decision::Take(None));
     }
     partition
 }
 
-/// What is judged of the events `(offset, number)` in turn, up to the first that asks again.
-fn judge(partition: &mut Partition, memory: &mut Keys, events: &[(i64, i64)]) -> Vec<Verdict> {
-    events.iter().map(|(offset, n)| partition.judge(*offset, &facts(*n), 0, memory).expect("a verdict")).collect()
+/// What is decided of the events `(offset, number)` in turn, up to the first that asks again.
+fn classify(partition: &mut Partition, memory: &mut Keys, events: &[(i64, i64)]) -> Vec<Decision> {
+    events.iter().map(|(offset, n)| partition.classify(*offset, &facts(*n), 0, memory).expect("a decision")).collect()
 }
 
-const TAKE: Verdict = Verdict::Take(None);
-const AGAIN: Verdict = Verdict::Duplicate(None);
+const TAKE: Decision = Decision::Take(None);
+const AGAIN: Decision = Decision::Duplicate(None);
 
 #[test]
-fn the_held_event_first_proves_the_cluster() {
+fn the_anchor_event_first_proves_the_cluster() {
     let memory = &mut Keys::default();
     let mut partition = holding(9, memory);
     partition.connect();
-    assert_eq!(partition.request(), Request::Offset(9));
-    assert_eq!(judge(&mut partition, memory, &[(9, 9), (10, 10)]), [Verdict::Known, TAKE]);
+    assert_eq!(partition.asked_position(), Position::Offset(9));
+    assert_eq!(classify(&mut partition, memory, &[(9, 9), (10, 10)]), [Decision::Known, TAKE]);
 }
 
 #[test]
-fn another_event_at_the_held_offset_is_another_cluster_and_is_asked_by_time() {
+fn another_event_at_the_anchors_offset_is_another_cluster_and_is_asked_by_time() {
     let memory = &mut Keys::default();
     let mut partition = holding(9, memory);
     partition.connect();
-    assert_eq!(judge(&mut partition, memory, &[(9, 700)]), [Verdict::AskAgain(Why::OtherCluster)]);
+    assert_eq!(classify(&mut partition, memory, &[(9, 700)]), [Decision::AskAgain(Why::OtherCluster)]);
     partition.connect();
-    assert_eq!(partition.request(), Request::Time(Timestamp::from_seconds(1_000_009 - 120)));
-    // The other cluster's offsets; what is held comes again, the held event proves the place, the rest is new.
-    let verdicts = judge(&mut partition, memory, &[(507, 7), (508, 8)]);
-    assert_eq!(verdicts, [AGAIN, AGAIN]);
+    assert_eq!(partition.asked_position(), Position::Timestamp((1_000_009 - 120) * 1_000));
+    // The other cluster's offsets; what was taken comes again, the anchor event proves the place, the rest is new.
+    let decisions = classify(&mut partition, memory, &[(507, 7), (508, 8)]);
+    assert_eq!(decisions, [AGAIN, AGAIN]);
     assert!(!partition.entry.unproven && partition.entry.through == Some(9));
-    let verdicts = judge(&mut partition, memory, &[(509, 9), (510, 10), (511, 11)]);
-    assert_eq!(verdicts, [Verdict::Known, TAKE, TAKE]);
+    let decisions = classify(&mut partition, memory, &[(509, 9), (510, 10), (511, 11)]);
+    assert_eq!(decisions, [Decision::Known, TAKE, TAKE]);
     assert!(!partition.entry.unproven && partition.entry.through == Some(511));
 }
 
 #[test]
-fn an_event_that_was_never_had_is_taken_from_an_overlap_though_it_lies_before_the_held_one() {
+fn an_event_that_was_never_had_is_taken_from_an_overlap_though_it_lies_before_the_anchor() {
     let memory = &mut Keys::default();
     let mut partition = holding(9, memory);
     partition.ask_by_time();
-    assert_eq!(judge(&mut partition, memory, &[(1, 8), (2, 70)]), [AGAIN, TAKE]);
+    assert_eq!(classify(&mut partition, memory, &[(1, 8), (2, 70)]), [AGAIN, TAKE]);
     assert!(partition.entry.unproven);
     assert_eq!(partition.entry.next(), Some(3), "what follows in the log");
-    assert_eq!(judge(&mut partition, memory, &[(3, 9)]), [Verdict::Known]);
+    assert_eq!(classify(&mut partition, memory, &[(3, 9)]), [Decision::Known]);
     assert!(!partition.entry.unproven);
     assert_eq!(partition.entry.next(), Some(4));
 }
 
 #[test]
-fn a_hole_is_asked_for_once_more_and_then_a_gap() {
+fn a_gap_is_asked_for_once_more_and_then_reported() {
     let memory = &mut Keys::default();
     let mut partition = holding(9, memory);
-    assert_eq!(judge(&mut partition, memory, &[(12, 12)]), [Verdict::AskAgain(Why::Hole)]);
+    assert_eq!(classify(&mut partition, memory, &[(12, 12)]), [Decision::AskAgain(Why::Missing)]);
     partition.connect();
-    assert_eq!(partition.request(), Request::Offset(9));
+    assert_eq!(partition.asked_position(), Position::Offset(9));
     let reason = "asked for twice, and did not come";
     let after = facts(9).event_time;
     assert_eq!(
-        judge(&mut partition, memory, &[(9, 9), (12, 12), (13, 13)]),
-        [Verdict::Known, Verdict::Take(Some(Hole { from: 10, to: 12, after, reason })), TAKE]
+        classify(&mut partition, memory, &[(9, 9), (12, 12), (13, 13)]),
+        [Decision::Known, Decision::Take(Some(Missing { from: 10, to: 12, after, reason })), TAKE]
     );
 }
 
 #[test]
-fn a_hole_that_heals_leaves_no_gap() {
+fn missing_events_that_come_after_all_leave_no_gap() {
     let memory = &mut Keys::default();
     let mut partition = holding(9, memory);
-    assert_eq!(judge(&mut partition, memory, &[(12, 12)]), [Verdict::AskAgain(Why::Hole)]);
+    assert_eq!(classify(&mut partition, memory, &[(12, 12)]), [Decision::AskAgain(Why::Missing)]);
     partition.connect();
     assert_eq!(
-        judge(&mut partition, memory, &[(9, 9), (10, 10), (11, 11), (12, 12)]),
-        [Verdict::Known, TAKE, TAKE, TAKE]
+        classify(&mut partition, memory, &[(9, 9), (10, 10), (11, 11), (12, 12)]),
+        [Decision::Known, TAKE, TAKE, TAKE]
     );
 }
 
 #[test]
-fn a_topic_that_always_leaps_is_not_asked_again_for_ever() {
+fn a_topic_that_always_jumps_is_not_asked_again_for_ever() {
     let memory = &mut Keys::default();
     let mut partition = holding(0, memory);
     let mut asked = 0;
     for n in 1..100 {
-        while let Verdict::AskAgain(_) = partition.judge(2 * n, &facts(n), 0, memory).expect("a verdict") {
+        while let Decision::AskAgain(_) = partition.classify(2 * n, &facts(n), 0, memory).expect("a decision") {
             asked += 1;
             partition.connect();
-            assert_eq!(judge(&mut partition, memory, &[(2 * n - 2, n - 1)]), [Verdict::Known]);
+            assert_eq!(classify(&mut partition, memory, &[(2 * n - 2, n - 1)]), [Decision::Known]);
         }
     }
-    assert_eq!(asked, LASTING_HOLES_MAX);
+    assert_eq!(asked, LASTING_GAPS_MAX);
 }
 
 #[test]
-fn refused_frames_explain_a_hole_as_wide_as_they_are_many() {
+fn refused_frames_explain_a_gap_as_wide_as_they_are_many() {
     let memory = &mut Keys::default();
     let mut partition = holding(9, memory);
-    assert_eq!(partition.judge(12, &facts(12), 2, memory).expect("a verdict"), TAKE);
-    assert_eq!(partition.judge(15, &facts(15), 1, memory).expect("a verdict"), Verdict::AskAgain(Why::Hole));
+    assert_eq!(partition.classify(12, &facts(12), 2, memory).expect("a decision"), TAKE);
+    assert_eq!(partition.classify(15, &facts(15), 1, memory).expect("a decision"), Decision::AskAgain(Why::Missing));
 }
 
 #[test]
@@ -138,25 +138,25 @@ fn a_refused_event_that_comes_again_is_known() {
     let mut partition = holding(9, memory);
     assert!(partition.refuse(10));
     partition.connect();
-    assert_eq!(judge(&mut partition, memory, &[(9, 9)]), [Verdict::Known]);
+    assert_eq!(classify(&mut partition, memory, &[(9, 9)]), [Decision::Known]);
     assert!(!partition.refuse(10), "it was refused before");
-    assert_eq!(judge(&mut partition, memory, &[(11, 11)]), [TAKE]);
+    assert_eq!(classify(&mut partition, memory, &[(11, 11)]), [TAKE]);
 }
 
 #[test]
 fn what_comes_again_is_dropped_and_offsets_that_begin_anew_are_asked_by_time() {
     let memory = &mut Keys::default();
     let mut partition = holding(9, memory);
-    assert_eq!(judge(&mut partition, memory, &[(8, 8), (9, 9), (10, 10)]), [AGAIN, AGAIN, TAKE]);
+    assert_eq!(classify(&mut partition, memory, &[(8, 8), (9, 9), (10, 10)]), [AGAIN, AGAIN, TAKE]);
     // The same event at another offset.
-    assert_eq!(judge(&mut partition, memory, &[(11, 10), (12, 12)]), [AGAIN, TAKE]);
-    assert_eq!(judge(&mut partition, memory, &[(0, 13)]), [Verdict::AskAgain(Why::OtherCluster)]);
+    assert_eq!(classify(&mut partition, memory, &[(11, 10), (12, 12)]), [AGAIN, TAKE]);
+    assert_eq!(classify(&mut partition, memory, &[(0, 13)]), [Decision::AskAgain(Why::OtherCluster)]);
     partition.connect();
-    assert_eq!(judge(&mut partition, memory, &[(0, 12), (1, 13)]), [Verdict::Known, TAKE]);
+    assert_eq!(classify(&mut partition, memory, &[(0, 12), (1, 13)]), [Decision::Known, TAKE]);
 }
 
 #[test]
-fn an_overlap_is_widened_until_the_held_event_is_seen_and_then_given_up_with_a_gap() {
+fn an_overlap_is_widened_until_the_anchor_event_is_seen_and_then_given_up_with_a_gap() {
     let memory = &mut Keys::default();
     let mut partition = holding(9, memory);
     partition.ask_by_time();
@@ -165,17 +165,17 @@ fn an_overlap_is_widened_until_the_held_event_is_seen_and_then_given_up_with_a_g
         partition.connect();
         let Mode::Overlapping { width, .. } = partition.mode else { panic!("{:?}", partition.mode) };
         widths.push(width);
-        // Long after the held event, which this upstream does not have.
-        match partition.judge(70, &facts(100), 0, memory).expect("a verdict") {
-            Verdict::AskAgain(Why::Wider) => {}
+        // Long after the anchor event, which this upstream does not have.
+        match partition.classify(70, &facts(100), 0, memory).expect("a decision") {
+            Decision::AskAgain(Why::Wider) => {}
             other => break other,
         }
     };
     assert_eq!(widths[0], OVERLAP);
     assert!(widths.windows(2).all(|two| two[1] == (two[0] * 2).min(OVERLAP_MAX)));
     assert_eq!(widths.last(), Some(&OVERLAP_MAX));
-    assert!(matches!(last, Verdict::Take(Some(Hole { from: 10, to: 70, .. }))), "{last:?}");
-    assert_eq!(judge(&mut partition, memory, &[(71, 101)]), [TAKE]);
+    assert!(matches!(last, Decision::Take(Some(Missing { from: 10, to: 70, .. }))), "{last:?}");
+    assert_eq!(classify(&mut partition, memory, &[(71, 101)]), [TAKE]);
 }
 
 #[test]
@@ -183,13 +183,13 @@ fn a_kill_during_an_overlap_begins_at_the_same_place() {
     let memory = &mut Keys::default();
     let mut partition = holding(9, memory);
     partition.ask_by_time();
-    assert_eq!(judge(&mut partition, memory, &[(501, 70)]), [TAKE]);
+    assert_eq!(classify(&mut partition, memory, &[(501, 70)]), [TAKE]);
     let again = Partition::new(partition.entry.clone());
-    assert_eq!(again.entry.held, partition.entry.held);
-    assert!(matches!(again.request(), Request::Time(_)), "the log holds more than the held event says");
+    assert_eq!(again.entry.anchor, partition.entry.anchor);
+    assert!(matches!(again.asked_position(), Position::Timestamp(_)), "the log holds more than the anchor event says");
 }
 
 #[test]
 fn an_idle_topic_is_asked_by_time_never_from_the_end() {
-    assert_eq!(partition("t").request(), Request::Time(Timestamp(0)));
+    assert_eq!(partition("t").asked_position(), Position::Timestamp(0));
 }

@@ -88,3 +88,13 @@ fn a_frame_past_the_limit_is_counted_not_kept() {
         assert!(parser.open.capacity() <= 200_000, "{}", parser.open.capacity());
     }
 }
+
+#[test]
+fn whole_comments_are_told_from_frames_and_pieces_of_them() {
+    for comments in [":\n", ":\r\n\r\n: still here\n\n", ":ok\n\n"] {
+        assert!(is_only_comments(comments.as_bytes()), "{comments:?}");
+    }
+    for other in ["", "\n", ":", ": x", ":ok\n\ndata: 1\n", "data: 1\n\n"] {
+        assert!(!is_only_comments(other.as_bytes()), "{other:?}");
+    }
+}

@@ -1,4 +1,4 @@
-//! Server-Sent Events from bytes, however they are split: HTML Living Standard, section 9.2.5 and 9.2.6.
+//! Reads frames from bytes, however they are split: HTML Living Standard, section 9.2.5 and 9.2.6.
 //!
 //! A [`Parser`] is fed what a socket brings and gives frames that borrow from it: a frame that lies whole in one piece
 //! is never copied, only one that crosses pieces is put together first. Lines may end with LF, CRLF or CR, a byte order
@@ -12,39 +12,11 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
-/// How much of a frame that passes the limit is kept, to say in a reject what it was.
-pub(crate) const HEAD_BYTES: usize = 64 << 10;
-
-/// One event as it came: everything up to a blank line.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Frame<'a> {
-    /// The value of `event:`; empty when there was none, which stands for `message`.
-    pub(crate) event: &'a [u8],
-    /// The value of `id:`.
-    pub(crate) id: Option<&'a [u8]>,
-    /// The values of the `data:` lines.
-    pub(crate) data: Data<'a>,
-}
-
-impl Frame<'_> {
-    /// Whether it is no event: the standard dispatches none for empty data.
-    pub(crate) fn is_empty(&self) -> bool {
-        matches!(&self.data, Data::Whole(data) if data.is_empty())
-    }
-}
-
-/// What a frame carries.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Data<'a> {
-    /// The lines, joined by LF; borrowed when there was only one.
-    Whole(Cow<'a, [u8]>),
-    /// The frame passed the limit: the head of its data, and how many bytes the whole frame had.
-    TooLarge { head: &'a [u8], frame_bytes: u64 },
-}
+use crate::frame::{Data, Frame, HEAD_BYTES};
 
 /// Finds frames in a byte stream.
 #[derive(Debug)]
-pub(crate) struct Parser {
+pub struct Parser {
     frame_bytes_max: usize,
     /// What has come of a frame that is not whole yet; at most `frame_bytes_max`, or `HEAD_BYTES` once it passed that.
     open: Vec<u8>,
@@ -92,7 +64,8 @@ impl Fields {
 
 impl Parser {
     /// A parser for a new connection that keeps frames of up to `frame_bytes_max` bytes.
-    pub(crate) fn new(frame_bytes_max: usize) -> Self {
+    #[must_use]
+    pub fn new(frame_bytes_max: usize) -> Self {
         Self {
             frame_bytes_max,
             open: Vec::new(),
@@ -105,8 +78,8 @@ impl Parser {
         }
     }
 
-    /// The next frame that has data, or `None` when all of `input` was taken in. Takes from `input` what it used.
-    pub(crate) fn next<'f, 'i: 'f>(&'f mut self, input: &mut &'i [u8]) -> Option<Frame<'f>> {
+    /// The next frame that has data, or `None` when all of `input` was read. Takes from `input` what it used.
+    pub fn next<'f, 'i: 'f>(&'f mut self, input: &mut &'i [u8]) -> Option<Frame<'f>> {
         loop {
             if self.spent {
                 self.open.clear();
@@ -196,6 +169,15 @@ impl Parser {
         self.open.shrink_to(head);
         self.dropped = before - self.open.len() as u64;
     }
+}
+
+/// Whether `piece` is nothing but whole comments: what servers of Server-Sent Events send so that a quiet connection is not
+/// cut.
+#[must_use]
+pub fn is_only_comments(piece: &[u8]) -> bool {
+    piece.starts_with(b":")
+        && piece.ends_with(b"\n")
+        && piece.split(|byte| *byte == b'\n').all(|line| matches!(line, [] | [b'\r'] | [b':', ..]))
 }
 
 /// The frame without a byte order mark, if this is the first one.

@@ -6,8 +6,7 @@
 //!     [2, 3] ]
 //! ```
 //!
-//! White space outside of texts is left out; all else of an element stays as it is, and whether it is JSON is for whoever takes
-//! the lines. Memory is bounded by what is read at once, whatever the array holds.
+//! White space outside of texts is left out; all else of an element stays as it is, and whether it is JSON is for the caller. Memory is bounded by what is read at once, whatever the array holds.
 
 use std::io::{self, Read};
 

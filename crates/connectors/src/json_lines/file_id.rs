@@ -1,0 +1,66 @@
+//! Which file it is: what tells a file from another, and from itself after it was changed.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    checksum::{checksum_of, running_checksum},
+    text::READ_BYTES,
+};
+
+/// How much of a file's head tells it from another: enough to hold a few events.
+const HEAD_BYTES: usize = 64 << 10;
+
+/// A file as it was found: enough to tell whether it is the same one later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileId {
+    /// Where it is, absolute.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The checksum (CRC-64/NVME) of its first 64 KiB.
+    pub head: u64,
+}
+
+impl FileId {
+    /// Looks at the file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let path = fs::canonicalize(path)?;
+        let file = File::open(&path)?;
+        let size = file.metadata()?.len();
+        let mut head = Vec::new();
+        file.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+        Ok(Self { path, size, head: checksum_of(&head) })
+    }
+
+    /// The checksum (CRC-64/NVME) of all that is in the file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn content(&self) -> io::Result<u64> {
+        let mut checksum = running_checksum();
+        let mut file = File::open(&self.path)?;
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(checksum.finalize()),
+                read => checksum.update(&buffer[..read]),
+            }
+        }
+    }
+
+    /// The checksum of all of it, chained to that of the files `before`.
+    #[must_use]
+    pub fn chained(&self, before: u64) -> u64 {
+        let text = format!("{before} {} {} {}", self.size, self.head, self.path.display());
+        checksum_of(text.as_bytes())
+    }
+}

@@ -1,0 +1,75 @@
+//! The files of a folder that hold JSON lines, by their names.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Endings of the files that are taken from a folder; each may be followed by one of [`COMPRESSED`].
+const ENDINGS: [&str; 3] = ["json", "jsonl", "ndjson"];
+const COMPRESSED: [&str; 3] = ["gz", "zst", "bz2"];
+
+/// The files that `path` stands for: itself, or, of a folder, those in it and below it that end as JSON lines do, sorted
+/// by path; and what else is in it. Folders of which `is_other` says so are among the latter and not looked into; links to
+/// folders are not followed.
+///
+/// # Errors
+/// When it cannot be listed.
+pub fn files(path: &Path, is_other: &dyn Fn(&fs::Metadata) -> bool) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok((vec![path.to_owned()], Vec::new()));
+    }
+    let (mut taken, mut left_out, mut folders) = (Vec::new(), Vec::new(), vec![path.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let path = entry.path();
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                if is_other(&entry.metadata()?) {
+                    left_out.push(path);
+                } else {
+                    folders.push(path);
+                }
+            } else if holds_lines(&path) && (kind.is_file() || path.is_file()) {
+                taken.push(path);
+            } else {
+                left_out.push(path);
+            }
+        }
+    }
+    taken.sort();
+    left_out.sort();
+    Ok((taken, left_out))
+}
+
+/// Whether the name of `path` says that it holds JSON lines.
+fn holds_lines(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let plain = match name.rsplit_once('.') {
+        Some((plain, ending)) if COMPRESSED.contains(&ending) => plain,
+        _ => &name,
+    };
+    plain.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_gives_what_ends_as_json_lines_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("b")).expect("a folder");
+        for name in ["b/1.jsonl.zst", "a.ndjson", "c.json.GZ", "b/2.txt", "notes", "x.gz"] {
+            fs::write(folder.path().join(name), "").expect("a file");
+        }
+        let names = |paths: Vec<PathBuf>| -> Vec<String> {
+            let name = |path: PathBuf| path.strip_prefix(folder.path()).expect("below it").display().to_string();
+            paths.into_iter().map(name).collect()
+        };
+        let (taken, left_out) = files(folder.path(), &|_| false).expect("listed");
+        assert_eq!(names(taken), ["a.ndjson", "b/1.jsonl.zst", "c.json.GZ"]);
+        assert_eq!(names(left_out), ["b/2.txt", "notes", "x.gz"]);
+    }
+}

@@ -1,0 +1,7 @@
+//! The whole source against an upstream in memory.
+
+mod answers;
+mod kafka;
+mod repeats;
+mod resume;
+mod world;

@@ -1,0 +1,158 @@
+//! Events and refusals that come again, or only look so; and partitions that are too many to be followed.
+
+use std::sync::Arc;
+
+use lakehead_connector_api::Source;
+use lakehead_eventstreams_wire::{Data, Frame};
+use lakehead_model::{Cursor, Reject, StreamSchema, Timestamp};
+use lakehead_testkit::{Act, ManualClock, Upstream, VecTail};
+
+use super::{
+    super::{
+        cursor::{PARTITIONS_MAX, SavedCursor},
+        intake::{Intake, Step},
+    },
+    kafka::{Kafka, LIMIT, START, topics},
+    world::{ALIKE, feed_with, run},
+};
+
+/// What a source gave.
+#[derive(Default)]
+struct Given {
+    events: u64,
+    duplicates: u64,
+    rejects: Vec<Reject>,
+    cursor: Option<Cursor>,
+}
+
+/// Reads until so many events have come, be they new or not, from connections that bring `texts` in turn. The last hangs.
+async fn given(settings: serde_json::Value, texts: Vec<String>, count: u64) -> Given {
+    let last = texts.len() - 1;
+    let upstream = Upstream::start(move |n, _| {
+        let mut acts = vec![Act::stream(), Act::send(texts[n.min(last)].clone())];
+        acts.extend((n >= last).then_some(Act::Hang));
+        acts
+    })
+    .await;
+    let mut settings = settings;
+    settings["url"] = upstream.url("/t").into();
+    let mut feed = feed_with(settings, None, &VecTail::default()).expect("it opens");
+    let mut given = Given::default();
+    while given.events + given.duplicates < count {
+        let chunk = feed.next().await.expect("no error").expect("no end");
+        given.events += chunk.events.len() as u64;
+        given.duplicates += chunk.duplicates;
+        given.rejects.extend(chunk.rejects);
+        given.cursor = chunk.cursor.or(given.cursor);
+    }
+    given
+}
+
+fn alike(id: &str) -> String {
+    format!("id: {id}\n{ALIKE}")
+}
+
+#[test]
+fn events_that_only_look_alike_are_all_kept() {
+    let frames: [fn(u64) -> String; 5] = [
+        |_| ALIKE.to_owned(),
+        |n| alike(&n.to_string()),
+        |n| alike(&format!(r#"[{{"topic":"t","partition":0,"offset":{n}}}]"#)),
+        |_| alike(r#"[{"topic":"t","partition":0,"timestamp":1}]"#),
+        |n| format!("data: {{\"meta\":{{\"topic\":\"t\",\"partition\":0,\"offset\":{n}}}}}\n\n"),
+    ];
+    for (case, frame) in frames.into_iter().enumerate() {
+        for since in [serde_json::json!("1h"), serde_json::Value::Null] {
+            run(async {
+                let text = (0..1_000).map(frame).collect();
+                let given = given(serde_json::json!({ "since": since }), vec![text], 1_000).await;
+                assert_eq!((given.events, given.duplicates), (1_000, 0), "{case}");
+            });
+        }
+    }
+}
+
+#[test]
+fn what_an_upstream_repeats_after_a_reconnect_is_dropped_and_counted() {
+    run(async {
+        let (since, now) = (serde_json::json!({ "since": "1h" }), serde_json::json!({ "since": null }));
+        // Asked by a time, an upstream begins where it began before.
+        let given_since = given(since, vec![ALIKE.repeat(3), ALIKE.repeat(5)], 8).await;
+        assert_eq!((given_since.events, given_since.duplicates), (5, 3));
+        // Asked from now on, it has nothing to repeat.
+        let given_now = given(now.clone(), vec![ALIKE.repeat(3), ALIKE.repeat(5)], 8).await;
+        assert_eq!((given_now.events, given_now.duplicates), (8, 0));
+        // By its id an event is known wherever it comes; also when nothing new comes with it.
+        let ids = [alike("7"), alike("8"), alike("9")].concat();
+        let given_ids = given(now, vec![ids.clone(), ids], 6).await;
+        assert_eq!((given_ids.events, given_ids.duplicates), (3, 3));
+    });
+}
+
+#[test]
+fn a_pause_ends_what_an_upstream_repeats() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START)));
+    let event_time = StreamSchema::builtin("mediawiki/recentchange").expect("built in").event_time;
+    let tail = Box::new(VecTail::default());
+    let since = Timestamp::from_seconds(START);
+    let mut intake = Intake::new("t", LIMIT, since, None, &event_time, clock, tail).expect("no cursor");
+    let now = std::time::Instant::now();
+    let take = |intake: &mut Intake| {
+        let frame = Frame { event: b"", id: None, data: Data::Whole(br#"{"a":1}"#.into()) };
+        assert_eq!(intake.take(&frame, now).expect("no error"), Step::Next);
+    };
+    let connect = |intake: &mut Intake| assert_eq!(intake.connect(true).expect("no error"), None);
+    connect(&mut intake);
+    (0..3).for_each(|_| take(&mut intake));
+    connect(&mut intake);
+    // It may only be slow to begin.
+    intake.paused(now);
+    take(&mut intake);
+    intake.paused(now);
+    take(&mut intake);
+    let chunk = intake.hand_over(now).expect("events");
+    assert_eq!((chunk.events.len(), chunk.duplicates), (4, 1));
+}
+
+#[test]
+fn what_is_refused_again_is_counted() {
+    run(async {
+        let given = given(serde_json::json!({}), vec!["data: {bad\n\n".repeat(3)], 2).await;
+        assert_eq!((given.events, given.duplicates, given.rejects.len()), (0, 2, 1));
+    });
+}
+
+#[test]
+fn more_partitions_than_can_be_followed_are_told_once_and_all_events_kept() {
+    run(async {
+        let name = |n: u64| format!(r#"{{"topic":"t{n}","partition":0,"offset":1}}"#);
+        let odd = |topics: u64| {
+            let names: Vec<String> = (0..topics).map(name).collect();
+            alike(&format!("[{}]", names.join(",")))
+        };
+        let placed = |n: u64| format!("data: {{\"meta\":{}}}\n\n", name(n));
+        let kafka = Kafka { topics: topics(20), ..Kafka::default() };
+        let mut good = String::new();
+        (0..3).for_each(|place| kafka.frame(0, 0, place, &mut good));
+        let long = "t".repeat(30_000);
+        let long = alike(&format!(r#"[{{"topic":"{long}","partition":0,"offset":1}}]"#));
+        let delete = alike("[{\"topic\":\"\x7f\",\"partition\":0,\"offset\":1}]");
+        for (case, odd, count, followed) in [
+            ("an id of many topics", odd(200), 1, vec!["codfw.t", "eqiad.t"]),
+            ("a long topic", long, 1, vec!["codfw.t", "eqiad.t"]),
+            ("a topic that no header can name", delete, 1, vec!["codfw.t", "eqiad.t"]),
+            ("one by one", (0..200).map(placed).collect(), 200, Vec::new()),
+        ] {
+            let given = given(serde_json::json!({}), vec![format!("{odd}{good}")], count + 3).await;
+            assert_eq!((given.events, given.duplicates, given.rejects.len()), (count + 3, 0, 1), "{case}");
+            let reason = &given.rejects[0].reason;
+            assert!(reason.contains("kept") && reason.contains("at most 128 upstream partitions"), "{case}: {reason}");
+            let cursor = given.cursor.expect("a cursor").position;
+            assert!(cursor.len() < 64 << 10, "{case}: {}", cursor.len());
+            let partitions = SavedCursor::read(&cursor).expect("a cursor").partitions;
+            assert!(partitions.len() <= PARTITIONS_MAX, "{case}: {}", partitions.len());
+            let follows = |topic: &&str| partitions.iter().any(|partition| partition.topic == *topic);
+            assert!(followed.iter().all(follows), "{case}: {cursor}");
+        }
+    });
+}
