@@ -34,10 +34,10 @@ use super::{
     fallible::{self, EVALUATES, always, evaluates, is_fallible, within},
     guard::{OnFailure, Wanted, guard},
     measured,
+    mode::Mode,
     notes::Notes,
-    planner::Mode,
-    rule::text,
     sum,
+    text::text,
 };
 
 /// The event's offset, passed through to where something may fail.

@@ -23,6 +23,7 @@ mod guard;
 mod lenient;
 mod like;
 mod measured;
+mod mode;
 mod notes;
 mod pattern;
 mod plain;
@@ -30,6 +31,7 @@ mod planner;
 mod rule;
 mod sized;
 mod sum;
+mod text;
 
 use std::sync::Arc;
 
@@ -37,9 +39,10 @@ use datafusion::{error::Result, execution::SessionStateBuilder, optimizer::Optim
 
 pub(crate) use self::{
     lenient::{may_leave_out, without_failing},
+    mode::Mode,
     notes::{Note, Notes, noted},
-    planner::{Mode, Planner, physical},
-    rule::text,
+    planner::{Planner, physical},
+    text::text,
 };
 
 /// Makes every plan of the session a checked one.
