@@ -1,4 +1,4 @@
-//! Two lives of one view held against each other: what changes when the one that is built takes the other's place.
+//! Compares two incarnations of one view: what changes when the one that is built takes the other's place.
 //!
 //! Compared are the windows that are over in both, so that it does not matter which of them is further; rows are told
 //! apart by the groups that both show, and compared in the columns that both have.

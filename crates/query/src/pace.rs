@@ -1,4 +1,4 @@
-//! How fast the log is read by what is in no hurry: slowed down so that the live path does not feel it, and stopped.
+//! Pacing: how fast a background reader may read the log, and when it must stop.
 
 /// What an audit says that was told to stop.
 pub(crate) const STOPPED: &str = "the audit was stopped";

@@ -1,4 +1,4 @@
-//! One micro-batch on its way into views: a run of blocks as columns, and what their footers say of time.
+//! A micro-batch: a run of blocks as columns, with what their footers say of time.
 
 use datafusion::arrow::{
     array::{AsArray, RecordBatch},

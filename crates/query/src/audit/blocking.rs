@@ -1,4 +1,4 @@
-//! What blocks or keeps a core busy for a while: reading files and comparing rows, off the threads that serve.
+//! Blocking work of an audit, off the threads that serve: reading files and comparing rows.
 
 use std::{
     os::unix::fs::MetadataExt,

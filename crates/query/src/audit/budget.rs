@@ -1,4 +1,4 @@
-//! Which rows may differ because of late events that a view left out, and how many.
+//! The budget of explained differences: which rows may differ because of late events that a view left out, and how many.
 //!
 //! A view says how many events it has left out, and where its partial rows are still kept, in which cells they are missing.
 //! A tumbling window is one cell. A hopping window is several panes, each of which is in several windows; an event may be in

@@ -1,4 +1,4 @@
-//! An audit under way: a view and the log, pinned, and what was found so far.
+//! The state of an audit: the view and the log, pinned, and the findings so far.
 
 use std::{ops::Range, sync::Arc};
 

@@ -16,7 +16,10 @@
 
 mod arithmetic;
 mod brief;
+mod common;
+mod conditions;
 mod costly;
+mod demanded;
 mod distinct;
 mod fallible;
 mod guard;
@@ -25,6 +28,7 @@ mod like;
 mod measured;
 mod mode;
 mod notes;
+mod offset;
 mod pattern;
 mod plain;
 mod planner;
@@ -32,13 +36,15 @@ mod rule;
 mod sized;
 mod sum;
 mod text;
+mod wide;
 
 use std::sync::Arc;
 
 use datafusion::{error::Result, execution::SessionStateBuilder, optimizer::Optimizer, prelude::SessionContext};
 
 pub(crate) use self::{
-    lenient::{may_leave_out, without_failing},
+    demanded::without_failing,
+    lenient::may_leave_out,
     mode::Mode,
     notes::{Note, Notes, noted},
     planner::{Planner, physical},

@@ -1,4 +1,4 @@
-//! What becomes of what an expression fails on, in a query and in the pieces of a view.
+//! What happens to a row on which an expression fails: in a query, and in the pieces of a view.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The text of an expression, as it was written or nearly: for messages, and as the name of what is guarded.
+//! The SQL text of an expression, for messages and as the name of a guarded column.
 
 use std::sync::Arc;
 

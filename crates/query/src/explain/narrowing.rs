@@ -1,4 +1,4 @@
-//! Narrows a query to what is behind some of its rows, and carries columns through it that it hides.
+//! Restricts a view's query to the events behind some of its rows, and carries columns through projections that hide them.
 
 use std::sync::Arc;
 

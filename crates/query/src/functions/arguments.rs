@@ -1,4 +1,4 @@
-//! What the window functions are given: a column of times, and constants that are lengths of time.
+//! The arguments of the window functions: a column of times, and constants that are lengths of time.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What every session of the engine is set up with: how SQL is read, and the functions that Lakehead adds to it.
+//! The setup of every session: how SQL is read, and the functions that Lakehead adds to it.
 
 use std::sync::Arc;
 

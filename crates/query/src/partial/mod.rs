@@ -1,4 +1,4 @@
-//! What views of one stream make of a micro-batch before any of them applies it.
+//! Partial aggregation: what is computed of a micro-batch for each view of a stream, before any state is touched.
 
 mod digest;
 mod shared_filter;

@@ -144,7 +144,7 @@ async fn compile_in(
     let given = given.chain(views.values().flat_map(|view| names_of(&view.output))).chain(names_in_quotes(sql));
     check_names(&output, &given.collect())?;
 
-    let Pieces { stream, reads, time, wanted, kind } = Pieces::of(physical, found, upstream, context.task_ctx())?;
+    let CutPlan { stream, reads, time, wanted, kind } = CutPlan::of(physical, found, upstream, context.task_ctx())?;
     let schema = streams.get(&stream).filter(|_| reads.is_none());
     let (definition, written) = definition(sql, &names, views, schema.map(|schema| (schema, wanted.as_slice())))?;
     let is_projection = matches!(kind, PlanKind::Projection(_));
@@ -212,8 +212,8 @@ impl Physical {
     }
 }
 
-/// How a view is kept up to date, and what it reads for it.
-struct Pieces {
+/// A plan, cut: how the view is kept up to date, and what it reads for it.
+struct CutPlan {
     stream: Name,
     reads: Option<Name>,
     time: TimeColumn,
@@ -221,7 +221,7 @@ struct Pieces {
     kind: PlanKind,
 }
 
-impl Pieces {
+impl CutPlan {
     fn of(
         physical: Physical,
         found: Found,

@@ -1,4 +1,4 @@
-//! Which events a view counts, where its plan asks that of the events as they are.
+//! The condition of a view: which events it counts, evaluated on the events as they are.
 
 use std::sync::Arc;
 

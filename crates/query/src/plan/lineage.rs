@@ -1,4 +1,4 @@
-//! What a column of a query is made of: followed down the logical plan to the aggregation, or to the table.
+//! Column lineage in a logical plan: of which group, aggregate or column of the table an output column is made.
 
 use datafusion::{
     common::{Column, tree_node::TreeNodeRecursion},

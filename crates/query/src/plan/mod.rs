@@ -1,4 +1,4 @@
-//! A view's SQL as a plan: looked at, cut into pieces, compiled, and tried.
+//! Compiles a view's SQL into a plan: checked, cut into pieces, tried.
 
 mod additive;
 mod check;

@@ -1,4 +1,4 @@
-//! Applies what was made of events to a view, in the order of the log.
+//! Applies digests to a view, in the order of the log.
 
 use std::sync::Arc;
 

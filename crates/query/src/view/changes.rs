@@ -1,4 +1,4 @@
-//! What has changed in a view's rows since a position that somebody holds.
+//! The changes of a view since a position: commit by commit, or all rows where the position is unknown or too old.
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
@@ -103,7 +103,7 @@ fn since(snapshot: &Snapshot, after: Option<Position>) -> Result<Changes, Error>
         }
         _ => {
             let results = &snapshot.results;
-            let all = results.files.iter().map(|listed| &listed.file).chain(&results.taken_back);
+            let all = results.files.iter().map(|listed| &listed.file).chain(&results.reopened_files);
             let all: Vec<Arc<ResultFile>> = all.cloned().collect();
             all.iter().try_for_each(|file| files::check(&file.path))?;
             let plan = Arc::clone(plan);

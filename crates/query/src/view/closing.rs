@@ -1,4 +1,4 @@
-//! Which windows a commit closes, result period by result period, and how far it goes when very many are due.
+//! Selects the windows that a commit closes, by result period, and bounds how many periods one commit writes.
 
 use std::collections::BTreeMap;
 

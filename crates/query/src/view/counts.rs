@@ -1,4 +1,4 @@
-//! What became of the events that a view has seen, in numbers.
+//! The counters of a view: what became of the events that it has seen.
 
 use std::time::Duration;
 

@@ -173,7 +173,7 @@ pub(crate) fn pinned(own: &Snapshot, name: Name, upstream: Arc<Snapshot>) -> Sna
         rows: files.iter().map(|listed| listed.rows).sum(),
         bytes: files.iter().map(|listed| listed.file.size).sum(),
         files,
-        taken_back: Vec::new(),
+        reopened_files: Vec::new(),
         reopened: reopened(own, &upstream),
         partials: BTreeMap::new(),
         changes: own.results.changes.clone(),
@@ -194,7 +194,7 @@ pub(crate) fn pinned(own: &Snapshot, name: Name, upstream: Arc<Snapshot>) -> Sna
         results: Arc::new(results),
         open: Vec::new(),
         upstream: Some((name, upstream)),
-        open_rows_of: Arc::new(OfUpstream),
+        open_rows_of: &OfUpstream,
         rest: OnceCell::new(),
         counted: std::sync::OnceLock::new(),
     }

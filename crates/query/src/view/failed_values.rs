@@ -1,4 +1,4 @@
-//! Values of a view's rows that are NULL, since they could not be computed.
+//! Failed values: values of a view's rows that are NULL because they could not be computed.
 
 use serde::{Deserialize, Serialize};
 

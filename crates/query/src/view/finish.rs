@@ -1,4 +1,4 @@
-//! The rows that partial rows become, once their windows are over or somebody asks.
+//! Turns partial rows into finished rows, when their windows are over or a query asks for them.
 
 use datafusion::arrow::{array::RecordBatch, datatypes::SchemaRef};
 use lakehead_model::TimeRange;

@@ -1,4 +1,4 @@
-//! Where queries find a view's newest snapshot.
+//! The handle of a view: where queries find its newest snapshot.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

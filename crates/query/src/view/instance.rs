@@ -1,4 +1,4 @@
-//! A view, open for work: its plan, its last commit, and what came since.
+//! A view, open for work: its plan, its last commit, and its state since.
 //!
 //! There are three bodies behind one face: windows over a stream (`windowed.rs`), a projection (`projection.rs`), and a view
 //! over another view (`derived.rs`, which needs no state). What they share is in `open.rs`, `apply.rs`, `commit.rs`,

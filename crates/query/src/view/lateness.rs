@@ -1,4 +1,4 @@
-//! Lateness: which partial rows a view accepts though their windows were closed, and how long windows can be corrected.
+//! Lateness: whether a view accepts a partial row whose windows were closed, and how long windows can be corrected.
 
 use std::collections::HashSet;
 
@@ -33,7 +33,7 @@ impl Classifier<'_> {
     }
 
     /// Whether a partial row of so many events is accepted.
-    pub(super) fn keeps(&mut self, cell: Option<Cell>, events: u64) -> bool {
+    pub(super) fn accepts(&mut self, cell: Option<Cell>, events: u64) -> bool {
         let Some(cell) = cell else {
             self.counts.without_time += events;
             return false;

@@ -1,4 +1,4 @@
-//! A view on disk: what its checkpoints say, without opening it, and the beginning and the end of one that is built beside it.
+//! The checkpoints of a view on disk, read and written without opening the view.
 
 use std::path::Path;
 

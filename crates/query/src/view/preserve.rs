@@ -1,4 +1,4 @@
-//! Before a view is replaced: what the log cannot give again is kept in the quarantine.
+//! Preserves, before a view is replaced, what the log cannot give again.
 
 use lakehead_model::Offset;
 

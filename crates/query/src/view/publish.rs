@@ -1,4 +1,4 @@
-//! What a view shows of itself: its snapshot to queries, its result files to other programs.
+//! Publishes a view: its snapshot to queries, its result files to other programs.
 
 use std::{
     collections::HashSet,
@@ -37,7 +37,7 @@ impl View {
             results: Arc::clone(&self.results),
             open,
             upstream: None,
-            open_rows_of: Arc::new(InMemory),
+            open_rows_of: &InMemory,
             rest: OnceCell::new(),
             counted: std::sync::OnceLock::new(),
         });
@@ -49,7 +49,7 @@ impl View {
         all.extend(self.listed_parts());
         // Whoever looks for the files of a span of time goes by their order.
         all.sort_by_key(|listed| listed.range.start);
-        let (taken_back, reopened, partials) = match &self.body {
+        let (reopened_files, reopened, partials) = match &self.body {
             Body::Windowed(body) => (
                 body.reopened.values().flatten().cloned().collect(),
                 body.reopened.keys().map(|start| self.plan.period_at(*start)).collect(),
@@ -66,7 +66,7 @@ impl View {
         let fresh = Results {
             rows: all.iter().map(|listed| listed.rows).sum(),
             bytes: all.iter().map(|listed| listed.file.size).sum(),
-            taken_back,
+            reopened_files,
             reopened,
             partials: partials.collect(),
             changes: self.checkpoint.changes.clone(),

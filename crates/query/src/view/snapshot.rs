@@ -53,7 +53,7 @@ pub struct Snapshot {
     /// For a view over another: that one, at this moment.
     pub(crate) upstream: Option<(Name, Arc<Snapshot>)>,
     /// Makes the rows that no result file holds.
-    pub(crate) open_rows_of: Arc<dyn OpenRows>,
+    pub(crate) open_rows_of: &'static dyn OpenRows,
     /// These rows, computed when first asked for.
     pub(crate) rest: OnceCell<Finished>,
     /// The number of these rows, where only that was asked for.
@@ -97,7 +97,7 @@ pub(crate) struct Results {
     pub(crate) files: Vec<Listed>,
     /// Files of the last commit whose periods were reopened since: their rows are in the state, and the next commit writes
     /// them again.
-    pub(crate) taken_back: Vec<Arc<ResultFile>>,
+    pub(crate) reopened_files: Vec<Arc<ResultFile>>,
     /// Periods with late rows that no file holds yet, whether they had a file before or not.
     pub(crate) reopened: Vec<TimeRange>,
     /// Files with partial rows that have left the state, by the period of their cells.
@@ -140,7 +140,7 @@ impl Snapshot {
             results: Arc::default(),
             open: Vec::new(),
             upstream: None,
-            open_rows_of: Arc::new(InMemory),
+            open_rows_of: &InMemory,
             rest: OnceCell::new(),
             counted: OnceLock::new(),
         }

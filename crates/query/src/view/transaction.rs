@@ -1,4 +1,4 @@
-//! A commit under way: what it is about to make true.
+//! The commit under way: the files that it writes, and the checkpoint that will name them.
 
 use std::{
     collections::BTreeMap,

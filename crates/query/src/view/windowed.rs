@@ -94,9 +94,10 @@ impl WindowedBody {
         let mut kept = Vec::with_capacity(rows.len());
         for batch in rows {
             let cells = Cells::of(plan, &batch)?;
-            let keeps: BooleanArray = cells.iter().map(|(cell, events)| Some(classifier.keeps(cell, events))).collect();
-            let all = keeps.true_count() == batch.num_rows();
-            kept.push(if all { batch } else { filter_record_batch(&batch, &keeps)? });
+            let accepted: BooleanArray =
+                cells.iter().map(|(cell, events)| Some(classifier.accepts(cell, events))).collect();
+            let all = accepted.true_count() == batch.num_rows();
+            kept.push(if all { batch } else { filter_record_batch(&batch, &accepted)? });
         }
         let touched = classifier.touched;
         self.state.push(plan, kept).await?;

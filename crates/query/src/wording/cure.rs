@@ -1,4 +1,4 @@
-//! What the words at a mistake's place tell beside it: a text in double quotes, a misspelt word of SQL.
+//! Hints from the words around a mistake: a text in double quotes, a misspelt keyword.
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use lakehead_model::hint::is_slip;

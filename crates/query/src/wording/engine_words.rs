@@ -1,4 +1,4 @@
-//! Takes an error of the engine apart: what it means for who wrote the statement, and the place that it names.
+//! Translates an error of the engine: what is wrong with the statement, and where.
 
 use datafusion::{
     arrow::error::ArrowError,

@@ -1,4 +1,4 @@
-//! What a statement can name: for the table or function that is not there, the names that come near.
+//! Suggests near names for a table or a function that is not there.
 
 use datafusion::execution::{FunctionRegistry, SessionState};
 use lakehead_model::hint::{instead, nearest};

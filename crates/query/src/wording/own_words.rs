@@ -1,4 +1,4 @@
-//! Where in a statement that lies which one of our own sentences is about.
+//! Locates in a statement what one of our own messages is about.
 
 use super::{
     pattern::captures,

@@ -1,4 +1,4 @@
-//! Patterns of sentences: what stands for each `{}`.
+//! Matches a text against a pattern with `{}` placeholders.
 
 /// What stands for each `{}` of `pattern` where it is first found in `text`; the last `{}` of a pattern that ends so takes
 /// the rest.

@@ -1,4 +1,4 @@
-//! The engine's sentences, and what each says to who wrote the statement.
+//! The table of the engine's sentences, and what each means for who wrote the statement.
 //!
 //! A table: what the engine says, with `{}` for what it says it of, and what we say. What no rule knows is at least
 //! without its prefixes, its own names of types and tables, and its advice to report a bug (`plain.rs`).

@@ -1,4 +1,4 @@
-//! What a checkpoint says of what the view is, for whoever decides what to do with it.
+//! The definition and the settings saved in a checkpoint, to decide whether a view can continue with it.
 
 use std::time::Duration;
 
