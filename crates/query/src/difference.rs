@@ -1,4 +1,4 @@
-//! Two lives of one view held against each other: what changes when the one that is built takes the other's place.
+//! Compares two incarnations of one view: what changes when the one that is built takes the other's place.
 //!
 //! Compared are the windows that are over in both, so that it does not matter which of them is further; rows are told
 //! apart by the groups that both show, and compared in the columns that both have.
@@ -8,17 +8,17 @@ use std::sync::Arc;
 use datafusion::arrow::{
     array::{Array, AsArray, BooleanArray, RecordBatch},
     compute::filter_record_batch,
-    datatypes::TimestampMicrosecondType,
+    datatypes::{Schema, TimestampMicrosecondType},
 };
 use futures::future::BoxFuture;
 use lakehead_model::{Offset, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Snapshot, ViewHandle, ViewPlan,
-    audit::{Comparison, Side},
-    files,
-    plan::{Kind, Shape},
+    error::Error,
+    keyed_rows::{Comparison, Side},
+    plan::{Shape, ViewPlan},
+    view::{Snapshot, ViewHandle, files},
 };
 
 /// Rows that are shown in full; more are only counted.
@@ -82,56 +82,30 @@ impl ViewHandle {
 
 async fn compare(old: &Snapshot, new: &Snapshot) -> Result<ViewDifference, Error> {
     let (old_plan, new_plan) = (old.plan(), new.plan());
+    let (old_schema, new_schema) = (old_plan.schema(), new_plan.schema());
+    let common = common_columns(&old_schema, &new_schema);
+    let names = |schema: &Schema, has: &dyn Fn(usize) -> bool| {
+        let fields = schema.fields().iter().enumerate().filter(|(index, _)| !has(*index));
+        fields.map(|(_, field)| field.name().clone()).collect::<Vec<_>>()
+    };
+    let until = closed_in_both(old, new);
+    let old_rows = rows(old, until, &common.iter().map(|(old, _)| *old).collect::<Vec<_>>()).await?;
+    let new_rows = rows(new, until, &common.iter().map(|(_, new)| *new).collect::<Vec<_>>()).await?;
+    let count = |rows: &[RecordBatch]| rows.iter().map(|batch| batch.num_rows() as u64).sum();
     let mut found = ViewDifference {
         old_sql: old_plan.sql().to_owned(),
         new_sql: new_plan.sql().to_owned(),
         built_to: new.next_offset,
+        columns_added: names(&new_schema, &|index| common.iter().any(|(_, new)| *new == index)),
+        columns_removed: names(&old_schema, &|index| common.iter().any(|(old, _)| *old == index)),
+        until: until.map(|until| until.to_string()),
+        old_rows: count(&old_rows),
+        new_rows: count(&new_rows),
         ..ViewDifference::default()
     };
-    let (old_schema, new_schema) = (old_plan.schema(), new_plan.schema());
-    let common: Vec<(usize, usize)> = new_schema
-        .fields()
-        .iter()
-        .enumerate()
-        .filter_map(|(index, field)| {
-            let before = old_schema.index_of(field.name()).ok()?;
-            (old_schema.field(before).data_type() == field.data_type()).then_some((before, index))
-        })
-        .collect();
-    let names = |schema: &datafusion::arrow::datatypes::Schema, has: &dyn Fn(usize) -> bool| {
-        let fields = schema.fields().iter().enumerate().filter(|(index, _)| !has(*index));
-        fields.map(|(_, field)| field.name().clone()).collect::<Vec<_>>()
-    };
-    found.columns_added = names(&new_schema, &|index| common.iter().any(|(_, new)| *new == index));
-    found.columns_removed = names(&old_schema, &|index| common.iter().any(|(old, _)| *old == index));
 
-    // Windows that are over in both, whether a commit has filed them yet or not.
-    let until = match (old_plan.kind(), new_plan.kind()) {
-        (Kind::Windowed(_), Kind::Windowed(_)) => Some(old.watermark.min(new.watermark).unwrap_or(Timestamp(i64::MIN))),
-        _ => None,
-    };
-    let comparable = until.is_some() && old_plan.shape().window.is_some() && new_plan.shape().window.is_some();
-    found.until = until.filter(|_| comparable).map(|until| until.to_string());
-    let until = until.filter(|_| comparable);
-    let old_rows = rows(old, until, &common.iter().map(|(old, _)| *old).collect::<Vec<_>>()).await?;
-    let new_rows = rows(new, until, &common.iter().map(|(_, new)| *new).collect::<Vec<_>>()).await?;
-    let count = |rows: &[RecordBatch]| rows.iter().map(|batch| batch.num_rows() as u64).sum();
-    (found.old_rows, found.new_rows) = (count(&old_rows), count(&new_rows));
-
-    let (old_shape, new_shape) = (old_plan.shape(), new_plan.shape());
-    let place = |new: usize| common.iter().position(|(_, index)| *index == new);
-    let both = |(old, new): &&(usize, usize)| old_shape.keys.contains(old) && new_shape.keys.contains(new);
-    let shape = Shape {
-        keys: common.iter().filter(both).filter_map(|(_, new)| place(*new)).collect(),
-        groups: Vec::new(),
-        keys_are_whole: old_shape.keys_are_whole && new_shape.keys_are_whole,
-        window: new_shape.window.and_then(place),
-        has_having: false,
-        approximate: Vec::new(),
-        rough: new_shape.rough.iter().filter_map(|column| place(*column)).collect(),
-        adds_up: Vec::new(),
-    };
     let columns: Vec<usize> = common.iter().map(|(_, new)| *new).collect();
+    let shape = common_shape(old_plan.shape(), new_plan.shape(), &common);
     let comparison = Comparison::over(Arc::new(new_schema.project(&columns)?), &shape);
     let differing = tokio::task::spawn_blocking(move || {
         comparison.compare(&Side::new(&comparison, old_rows)?, &Side::new(&comparison, new_rows)?)
@@ -149,6 +123,40 @@ async fn compare(old: &Snapshot, new: &Snapshot) -> Result<ViewDifference, Error
         }
     }
     Ok(found)
+}
+
+/// The columns that both have under one name and of one type: their places in the old and in the new schema.
+fn common_columns(old: &Schema, new: &Schema) -> Vec<(usize, usize)> {
+    let common = new.fields().iter().enumerate().filter_map(|(index, field)| {
+        let before = old.index_of(field.name()).ok()?;
+        (old.field(before).data_type() == field.data_type()).then_some((before, index))
+    });
+    common.collect()
+}
+
+/// Until when windows are over in both, whether a commit has filed them yet or not; `None` where not both have windows and show
+/// them.
+fn closed_in_both(old: &Snapshot, new: &Snapshot) -> Option<Timestamp> {
+    let (old_plan, new_plan) = (old.plan(), new.plan());
+    let both_windowed = old_plan.windowed().is_some() && new_plan.windowed().is_some();
+    let both_shown = old_plan.shape().window.is_some() && new_plan.shape().window.is_some();
+    (both_windowed && both_shown).then(|| old.watermark.min(new.watermark).unwrap_or(Timestamp(i64::MIN)))
+}
+
+/// What the columns are that both have.
+fn common_shape(old: &Shape, new: &Shape, common: &[(usize, usize)]) -> Shape {
+    let place = |new: usize| common.iter().position(|(_, index)| *index == new);
+    let is_key = |(before, after): &&(usize, usize)| old.keys.contains(before) && new.keys.contains(after);
+    Shape {
+        keys: common.iter().filter(is_key).filter_map(|(_, new)| place(*new)).collect(),
+        groups: Vec::new(),
+        keys_are_whole: old.keys_are_whole && new.keys_are_whole,
+        window: new.window.and_then(place),
+        has_having: false,
+        approximate: Vec::new(),
+        rough: new.rough.iter().filter_map(|column| place(*column)).collect(),
+        adds_up: Vec::new(),
+    }
 }
 
 /// The rows of the windows that are closed at `until`, or all, in the named columns.

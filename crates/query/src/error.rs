@@ -1,11 +1,11 @@
 //! What can go wrong with a query or a view, named by what to do about it.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
-use datafusion::{arrow::error::ArrowError, error::DataFusionError};
+use datafusion::{arrow::error::ArrowError, error::DataFusionError, execution::SessionState};
 use lakehead_model::Kind;
 
-use crate::mistake::{self, Mistake, Placed, plainly};
+use crate::wording::{self, Known, Mistake, Place, plainly};
 
 /// Why a query or a view could not be answered or kept.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +68,21 @@ pub enum Error {
     Engine(String),
 }
 
+/// An error and its place.
+#[derive(Debug)]
+pub struct Placed {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub error: Error,
+}
+
+impl fmt::Display for Placed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}\n{}", self.place, self.error, self.place.marked())
+    }
+}
+
 impl Error {
     /// What the caller does next.
     #[must_use]
@@ -101,6 +116,68 @@ impl Error {
         DataFusionError::External(Box::new(error.into()))
     }
 
+    /// The same error with its place in `text`, where it has one, and with the names that would be valid.
+    pub(crate) fn in_text(self, text: &str, state: &SessionState) -> Self {
+        self.in_text_with(text, state, &[])
+    }
+
+    /// The same, where there are more tables than those of `state`: `tables`.
+    pub(crate) fn in_text_with(self, text: &str, state: &SessionState, tables: &[String]) -> Self {
+        let known = Known { state, tables };
+        let (error, place) = match self {
+            Self::Wrong(mistake) => {
+                let (what, place) = known.complete(mistake, text);
+                (Self::Sql(what), place)
+            }
+            Self::Sql(what) => {
+                let place = wording::place_of(&what, text);
+                (Self::Sql(what), place)
+            }
+            Self::NotIncremental { what, instead } => {
+                let place = wording::place_of_refusal(&what, text);
+                (Self::NotIncremental { what, instead }, place)
+            }
+            other => (other, None),
+        };
+        match place {
+            Some(place) => Self::At(Box::new(Placed { place, error })),
+            None => error,
+        }
+    }
+
+    /// The place in the text of the statement, where the error has one.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::At(placed) => Some(&placed.place),
+            _ => None,
+        }
+    }
+
+    /// What is wrong, without the place.
+    #[must_use]
+    pub fn what(&self) -> String {
+        match self {
+            Self::At(placed) => placed.error.what(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The same error, of a statement that Lakehead made around `text`, which begins at the `start`-th character.
+    #[must_use]
+    pub fn of_part(self, text: &str, start: usize) -> Self {
+        match self {
+            Self::At(placed) => {
+                let Placed { place, error } = *placed;
+                match place.within(text, start) {
+                    Some(place) => Self::At(Box::new(Placed { place, error })),
+                    None => error,
+                }
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }
@@ -116,7 +193,7 @@ impl From<DataFusionError> for Error {
             },
             other => other,
         };
-        let root = mistake::root(&error).0;
+        let root = wording::root(&error).0;
         match carried(root).and_then(|inner| inner.downcast_ref()) {
             Some(Self::Damaged { path }) => return Self::Damaged { path: path.clone() },
             Some(Self::Limit(what)) => return Self::Limit(what.clone()),

@@ -27,7 +27,7 @@ use datafusion::{
 
 use lakehead_model::hint::printable;
 
-use crate::{Answer, Error, plain_types, writable};
+use crate::{answer::Answer, error::Error, plain_types, writable};
 
 /// Rows in one row group of a file that is written as rows come: a few tens of megabytes of events of 1 KB, which is what
 /// the writer holds in memory.

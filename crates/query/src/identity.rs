@@ -10,7 +10,7 @@
 //!
 //! A checkpoint is gone on with only if its identity is that of the view as it is to be. There is no other way to find out
 //! whether old results still hold, and no setting that may be left out: whoever adds one that changes answers adds it here.
-//! The files of another view that a result file was made of are compared file by file ([`MadeOf`](crate::checkpoint::MadeOf)).
+//! The files of another view that a result file was made of are compared file by file ([`MadeOf`](crate::view::files::MadeOf)).
 
 use std::time::Duration;
 
@@ -20,7 +20,10 @@ use datafusion::sql::sqlparser::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Late, TimeColumn, ViewPlan, ViewSettings, plan::Kind};
+use crate::{
+    plan::{PlanKind, TimeColumn, ViewPlan},
+    view::{Late, ViewSettings},
+};
 
 /// What the SQL of views means in this version of Lakehead: raised when an expression or an aggregate begins to give
 /// another value for the same events. Views that were made under another meaning are built anew.
@@ -49,7 +52,7 @@ impl Identity {
     /// That of a view of this plan with these settings.
     #[must_use]
     pub fn of(plan: &ViewPlan, settings: &ViewSettings) -> Self {
-        let can_be_late = matches!(plan.kind(), Kind::Windowed(_)) && plan.time() == TimeColumn::EventTime;
+        let can_be_late = matches!(plan.kind(), PlanKind::Windowed(_)) && plan.time() == TimeColumn::EventTime;
         Self {
             definition: plan.definition().to_owned(),
             watermark_delay: can_be_late.then_some(settings.watermark_delay),

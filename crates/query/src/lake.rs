@@ -3,11 +3,10 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
-    time::Duration,
 };
 
 use datafusion::{
-    arrow::{array::RecordBatch, datatypes::SchemaRef},
+    arrow::datatypes::SchemaRef,
     catalog::{
         CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
         SchemaProvider, TableProvider,
@@ -22,109 +21,33 @@ use datafusion::{
     physical_plan::execute_stream,
     prelude::SessionContext,
 };
-use futures::{StreamExt, future::BoxFuture};
-use lakehead_model::{ByteSize, Name, StreamSchema};
+use futures::future::BoxFuture;
+use lakehead_model::{Name, StreamSchema};
 use lakehead_store::Stream;
 
 use crate::{
-    Error, ViewHandle, checked, functions, mistake::parsed, names::Names, rewrite, stream_table::StreamTable,
-    view_table::ViewTable,
+    answer::{Answer, Limits, Rows},
+    checked,
+    error::Error,
+    functions,
+    names::ColumnNames,
+    rewrite,
+    stream_table::StreamTable,
+    view::{ViewHandle, table::ViewTable},
+    wording::parsed,
 };
 
 /// Where DataFusion finds a table that is named without more.
 const CATALOG: &str = "lakehead";
 const SCHEMA: &str = "public";
 
-/// What one query, and all queries together, may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Most rows in an answer; what is more is cut off and the answer says so. Default: 100,000.
-    pub rows: usize,
-    /// Memory of all queries together, as far as DataFusion accounts for it. Default: 256 MiB.
-    pub memory: ByteSize,
-    /// Longest time of one query. Default: 60 s.
-    pub time: Duration,
-    /// Threads of one query. Default: as many as there are cores.
-    pub threads: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { rows: 100_000, memory: ByteSize::mib(256), time: Duration::from_secs(60), threads }
-    }
-}
-
-/// A query's answer.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// Its columns.
-    pub schema: SchemaRef,
-    /// Its rows.
-    pub batches: Vec<RecordBatch>,
-    /// Whether rows were cut off at [`Limits::rows`].
-    pub truncated: bool,
-    /// What whoever reads it has to know: that a view in it stands still, and since when and why.
-    pub warnings: Vec<String>,
-}
-
-impl Answer {
-    /// How many rows it has.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.batches.iter().map(RecordBatch::num_rows).sum()
-    }
-}
-
-/// An answer that comes bit by bit.
-pub struct Rows {
-    /// Its columns.
-    pub schema: SchemaRef,
-    /// What whoever reads them has to know: that a view in them stands still, and since when and why.
-    pub warnings: Vec<String>,
-    stream: SendableRecordBatchStream,
-    /// It has the tables, which pin what the stream reads; the plan itself only has the files' names.
-    tables: SessionState,
-    /// The statement, so that what fails on a value is told with its place.
-    sql: Arc<str>,
-}
-
-impl Rows {
-    /// The next rows; `None` after the last.
-    #[expect(clippy::should_implement_trait, reason = "it is awaited")]
-    pub fn next(&mut self) -> BoxFuture<'_, Option<Result<RecordBatch, Error>>> {
-        Box::pin(async {
-            let batch = self.stream.next().await?;
-            Some(batch.map_err(|error| Error::from(error).in_text(&self.sql, &self.tables)))
-        })
-    }
-
-    /// The first `rows_max` of them, and whether there are more.
-    pub(crate) async fn first(mut self, rows_max: usize) -> Result<Answer, Error> {
-        let schema = Arc::clone(&self.schema);
-        let warnings = std::mem::take(&mut self.warnings);
-        let (mut batches, mut rows) = (Vec::new(), 0);
-        while let Some(batch) = self.next().await {
-            let batch = batch?;
-            let room = rows_max - rows;
-            if batch.num_rows() > room {
-                batches.push(batch.slice(0, room));
-                return Ok(Answer { schema, batches, truncated: true, warnings });
-            }
-            rows += batch.num_rows();
-            batches.push(batch);
-        }
-        Ok(Answer { schema, batches, truncated: false, warnings })
-    }
-}
-
 /// The streams and views that queries can name. Cheap to clone.
 #[derive(Clone)]
 pub struct Lake {
-    inner: Arc<Inner>,
+    inner: Arc<Shared>,
 }
 
-struct Inner {
+struct Shared {
     limits: Limits,
     /// What every query begins with: all functions, no tables. Each has a copy, since making it anew takes longer than
     /// most queries over views.
@@ -141,7 +64,7 @@ impl Lake {
     pub fn new(limits: Limits) -> Result<Self, Error> {
         let base = base(limits)?;
         let (streams, views) = (RwLock::default(), RwLock::default());
-        Ok(Self { inner: Arc::new(Inner { limits, base, streams, views }) })
+        Ok(Self { inner: Arc::new(Shared { limits, base, streams, views }) })
     }
 
     /// Makes a stream a table.
@@ -169,6 +92,12 @@ impl Lake {
     #[must_use]
     pub fn views(&self) -> Vec<ViewHandle> {
         self.inner.views.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// The view of this name.
+    #[must_use]
+    pub fn view(&self, name: &Name) -> Option<ViewHandle> {
+        self.views().into_iter().find(|view| view.name() == name)
     }
 
     /// The stream of this name, with its columns.
@@ -311,7 +240,7 @@ pub(crate) async fn begin(state: SessionState, sql: &str, known: &[String]) -> R
 async fn planned(state: &SessionState, sql: &str) -> Result<(SchemaRef, SendableRecordBatchStream), Error> {
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let statement = parsed(state, sql)?;
-    let names = Names::of(&statement, sql);
+    let names = ColumnNames::of(&statement, sql);
     let plan = lakehead_planning::of_statement(state, statement).await?;
     read_only.verify_plan(&plan)?;
     let plan = names.give(rewrite::executable(plan)?)?;

@@ -5,66 +5,55 @@
 //! and answers questions over streams and views of one moment ([`Lake`]). It starts no threads and owns no loop; the
 //! engine drives it.
 
-mod aside;
+mod answer;
 mod audit;
 mod bounds;
-mod cells;
 mod checked;
-mod checkpoint;
 mod compact;
-mod derived;
 mod difference;
 mod error;
 mod explain;
-mod files;
 pub mod format;
 mod functions;
 mod identity;
 mod interval;
+mod keyed_rows;
 mod lake;
-mod latest;
-mod mistake;
 mod names;
 mod outline;
+mod pace;
 mod panics;
+mod partial;
 mod plain_types;
 mod plan;
 mod rewrite;
-mod run;
-mod sealed;
-mod seen;
-mod sieve;
-mod snapshot;
-mod state;
+mod round;
 mod stream_table;
 mod syncing;
 mod times;
 mod view;
-mod view_table;
+mod wording;
 pub mod worker;
 mod writable;
 
-pub use aside::found_aside;
-pub use audit::{Balance, Difference, Extent, Pace, ViewAudit};
-pub use checkpoint::Kept;
+pub use answer::{Answer, Limits, Rows};
+pub use audit::{Balance, Difference, Extent, ViewAudit};
 pub use difference::{ChangedRow, ViewDifference};
-pub use error::Error;
+pub use error::{Error, Placed};
 pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question, Selection};
-pub use files::Slot;
 pub use identity::Identity;
-pub use lake::{Answer, Lake, Limits, Rows};
-pub use mistake::{Mistake, Place, Placed, type_name};
+pub use lake::Lake;
 pub use outline::{Outline, OutlineColumn, Step, Values};
+pub use pace::Pace;
 pub use panics::{defect, panic_words, unharmed, write_unexpected_panics_only};
+pub use partial::{Digest, FailedEvent, Sieve};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
-pub use seen::seen;
-pub use sieve::Sieve;
-pub use snapshot::{FailedValues, Snapshot, ViewHandle};
+pub use round::Round;
 pub use view::{
-    Counts, Digest, FailedEvent, Late, LateBy, Round, View, ViewSettings, begin_next,
-    changes::{Changes, Position},
-    forget_next, kept, kept_next,
+    Changes, Counts, FailedValues, Kept, Late, LateBy, Position, Slot, Snapshot, View, ViewHandle, ViewSettings,
+    begin_next, forget_next, found_aside, kept, kept_next, seen,
 };
+pub use wording::{Mistake, Place, type_name};
 
 /// The stack of a thread that parses, plans or runs SQL, which is done by recursion: deep enough for every text that a person
 /// writes. It is memory only as far as it is used.

@@ -14,14 +14,14 @@ use datafusion::{
     },
 };
 
-use crate::Error;
+use crate::error::Error;
 
 /// Longest statement whose columns are called so, in bytes. Writing an expression goes as deep as it is nested, and a chain
 /// of additions is nested once for each two bytes: this is some megabytes of a worker's stack of 64 MiB.
 const STATEMENT_BYTES_MAX: usize = 16 << 10;
 
 /// What is selected, one after the other.
-pub(crate) struct Names(Vec<Item>);
+pub(crate) struct ColumnNames(Vec<Item>);
 
 enum Item {
     /// A column that has a name.
@@ -41,7 +41,7 @@ impl Item {
     }
 }
 
-impl Names {
+impl ColumnNames {
     /// Those of `statement`, which is that of `sql`; of a UNION those of its first part, as SQL has it.
     pub(crate) fn of(statement: &Statement, sql: &str) -> Self {
         let Statement::Statement(plain) = statement else { return Self(Vec::new()) };
@@ -140,7 +140,7 @@ mod tests {
             (vec![written("1"), Many, written("b")], 1, vec![None]),
             (Vec::new(), 1, vec![None]),
         ] {
-            assert_eq!(Names(items).each(columns), called);
+            assert_eq!(ColumnNames(items).each(columns), called);
         }
     }
 }

@@ -8,7 +8,10 @@ use std::time::Duration;
 use datafusion::arrow::datatypes::DataType;
 use lakehead_window::{Step as CalendarStep, Windows};
 
-use crate::{ViewHandle, ViewPlan, plan::Kind};
+use crate::{
+    plan::{PlanKind, ViewPlan},
+    view::ViewHandle,
+};
 
 /// How far it is from one window to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,9 +95,9 @@ impl ViewPlan {
             adds_up: shape.adds_up.contains(&at),
         });
         let windows = match self.kind() {
-            Kind::Windowed(windowed) => Some(&windowed.windows),
-            Kind::Derived(derived) => derived.windows.as_ref().map(|(windows, _)| windows),
-            Kind::Rows(_) => None,
+            PlanKind::Windowed(windowed) => Some(&windowed.windows),
+            PlanKind::Derived(derived) => derived.windows.as_ref().map(|(windows, _)| windows),
+            PlanKind::Projection(_) => None,
         };
         let (step, overlap) = match windows {
             Some(Windows::Hop(hop)) if hop.size() > hop.slide() => (Some(Step::Time(hop.slide())), Some(hop.size())),

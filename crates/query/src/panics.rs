@@ -10,7 +10,7 @@ use std::{
 
 use futures::FutureExt;
 
-use crate::Error;
+use crate::error::Error;
 
 thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };

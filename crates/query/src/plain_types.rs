@@ -20,7 +20,7 @@ use datafusion::{
     },
 };
 
-use crate::Error;
+use crate::error::Error;
 
 /// A writer of rows of `schema` whose file names plain types.
 pub(crate) fn writer<W: Write + Send>(

@@ -29,7 +29,7 @@ use datafusion::{
 use lakehead_planning::{Walk, WalkPlan};
 use lakehead_window::{Hop, Session, Windows};
 
-use crate::{Error, functions, mistake::parsed, times};
+use crate::{error::Error, functions, times, wording::parsed};
 
 /// Columns that are made on the way and that no query can name.
 const WINDOW: &str = "__window";

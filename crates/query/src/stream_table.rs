@@ -23,7 +23,11 @@ use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Offset, StreamSchema, TimeRange, TimeRule, Timestamp};
 use lakehead_store::{Block, Only, Stream};
 
-use crate::{Error, audit::Pace, bounds::TimeBounds};
+use crate::{
+    bounds::TimeBounds,
+    error::Error,
+    pace::{Pace, STOPPED},
+};
 
 /// Batches under way between the thread that reads and the query: enough to overlap, few enough to bound memory. What is
 /// read at a pace is in no hurry.
@@ -118,7 +122,7 @@ impl TableProvider for StreamTable {
         let parts = state.config().target_partitions().max(1) as u64;
         let step = (end - start).div_ceil(parts).max(1);
         let parts = (start..end.max(start + 1)).step_by(usize::try_from(step).unwrap_or(usize::MAX)).map(|from| {
-            Arc::new(Part {
+            Arc::new(Partition {
                 stream: self.stream.clone(),
                 decoder: Arc::clone(&decoder),
                 schema: Arc::clone(&schema),
@@ -134,7 +138,7 @@ impl TableProvider for StreamTable {
 }
 
 /// One thread's share of a scan: `[from, to)`.
-struct Part {
+struct Partition {
     stream: Stream,
     decoder: Arc<Decoder>,
     schema: SchemaRef,
@@ -144,13 +148,13 @@ struct Part {
     pace: Option<Arc<dyn Pace>>,
 }
 
-impl fmt::Debug for Part {
+impl fmt::Debug for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} [{}, {})", self.stream.name(), self.from, self.to)
     }
 }
 
-impl PartitionStream for Part {
+impl PartitionStream for Partition {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
@@ -166,7 +170,7 @@ impl PartitionStream for Part {
             while reader.position() < to {
                 let Some(block) = reader.next().map_err(Error::through)? else { break };
                 if pace.as_ref().is_some_and(|pace| !pace.read(block.payload.len() as u64)) {
-                    return Err(Error::through(Error::Limit(crate::audit::STOPPED.to_owned())));
+                    return Err(Error::through(Error::Limit(STOPPED.to_owned())));
                 }
                 if block.first_offset >= to {
                     break;

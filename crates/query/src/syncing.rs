@@ -20,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::Error;
+use crate::error::Error;
 
 /// Files of a commit that are synced one by one. A usual commit has fewer, and so does not wait for what other programs
 /// have written to the same file system.

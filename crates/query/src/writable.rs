@@ -11,7 +11,7 @@ use datafusion::arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 
-use crate::Error;
+use crate::error::Error;
 
 /// Looks through all columns of `batch`.
 ///

@@ -498,17 +498,3 @@ async fn what_cannot_be_is_refused_in_words() {
         assert!(said.contains(says), "{sql}\n says: {said}\n expected: {says}");
     }
 }
-
-#[tokio::test]
-async fn zz_measure() {
-    let world = World::with(&Random(1).events(500)).await;
-    for sql in ["SELECT 1", "SELECT count(*) FROM s"] {
-        for _ in 0..3 {
-            let begun = std::time::Instant::now();
-            for _ in 0..100 {
-                world.lake.query(sql).await.expect("an answer");
-            }
-            println!("{sql}: {:?} each", begun.elapsed() / 100);
-        }
-    }
-}

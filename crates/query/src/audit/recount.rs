@@ -27,16 +27,20 @@ use lakehead_planning::Walk;
 use lakehead_store::Stream;
 use lakehead_window::Tumble;
 
-use super::{Comparison, Differing, Extent, Windows, amounts};
+use super::{
+    amounts,
+    extent::Extent,
+    window_counts::{WindowCounts, counted_by, counted_together_by, counted_under},
+};
 use crate::{
-    Error, Snapshot, ViewPlan,
     checked::{self, Mode, Notes},
+    error::Error,
     functions,
-    plan::{find_aggregate, groups, is_window},
+    keyed_rows::{Comparison, Differing},
+    plan::{ViewPlan, find_aggregate, groups, is_window},
     rewrite,
     stream_table::StreamTable,
-    view::windowed::last_end,
-    view_table::ViewTable,
+    view::{Snapshot, last_end_in, table::ViewTable},
 };
 
 /// Memory of one audit, as far as DataFusion accounts for it: four times what the rows of one pass are expected to take.
@@ -91,7 +95,7 @@ impl Recount {
         &self,
         from: Option<Timestamp>,
         single: Timestamp,
-    ) -> Result<(Windows, u64, u64), Error> {
+    ) -> Result<(WindowCounts, u64, u64), Error> {
         let (Some(windowed), Some(aggregate)) = (self.plan.windowed(), find_aggregate(&self.logical)?) else {
             return Ok(Default::default());
         };
@@ -99,11 +103,11 @@ impl Recount {
         let Some(Expr::ScalarFunction(call)) = window else {
             return Err(Error::Engine("the view has no window among its groups".into()));
         };
-        let by = match (super::counted_by(windowed), call.args.first()) {
+        let by = match (counted_by(windowed), call.args.first()) {
             (Some(size), Some(time)) => functions::tumble().call(vec![time.clone(), size_literal(size)]),
             _ => Expr::ScalarFunction(call),
         };
-        let by = match super::counted_together_by(windowed) {
+        let by = match counted_together_by(windowed) {
             Some(period) => {
                 let together = functions::tumble().call(vec![by.clone(), size_literal(period)]);
                 when(by.clone().gt_eq(time(single)), by).otherwise(together)?
@@ -126,9 +130,7 @@ impl Recount {
             for (start, events) in starts.iter().zip(events.iter()) {
                 let events = u64::try_from(events.unwrap_or(0)).unwrap_or(0);
                 match start {
-                    Some(start) => {
-                        *windows.entry(super::counted_under(windowed, Timestamp(start))).or_default() += events
-                    }
+                    Some(start) => *windows.entry(counted_under(windowed, Timestamp(start))).or_default() += events,
                     None => without += events,
                 }
             }
@@ -155,7 +157,7 @@ impl Recount {
             let plan = match self.plan.windowed() {
                 Some(windowed) => {
                     let plan = windows_in(logical.clone(), run)?;
-                    self.within(plan, run.start, last_end(windowed, run))?
+                    self.within(plan, run.start, last_end_in(windowed, run))?
                 }
                 None => self.within(logical.clone(), run.start, run.end)?,
             };

@@ -22,7 +22,7 @@ use datafusion::{
 pub(super) const NAME: &str = "__checked";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Kind {
+enum Operation {
     Binary(Operator),
     Negative,
 }
@@ -30,12 +30,12 @@ enum Kind {
 /// One operation, checked.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Arithmetic {
-    kind: Kind,
+    kind: Operation,
     text: String,
     signature: Signature,
 }
 
-fn call(kind: Kind, text: String, args: Vec<Expr>) -> Expr {
+fn call(kind: Operation, text: String, args: Vec<Expr>) -> Expr {
     let signature = Signature::any(args.len(), Volatility::Immutable);
     let function = ScalarUDF::new_from_impl(Arithmetic { kind, text, signature });
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), args))
@@ -43,12 +43,12 @@ fn call(kind: Kind, text: String, args: Vec<Expr>) -> Expr {
 
 /// `left op right`, whose text is `text`.
 pub(super) fn binary(left: Expr, op: Operator, right: Expr, text: String) -> Expr {
-    call(Kind::Binary(op), text, vec![left, right])
+    call(Operation::Binary(op), text, vec![left, right])
 }
 
 /// `-expression`, whose text is `text`.
 pub(super) fn negative(expression: Expr, text: String) -> Expr {
-    call(Kind::Negative, text, vec![expression])
+    call(Operation::Negative, text, vec![expression])
 }
 
 /// Whether an operation of values of this type can wrap around.
@@ -78,8 +78,8 @@ impl ScalarUDFImpl for Arithmetic {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match (self.kind, types) {
-            (Kind::Binary(op), [left, right]) => BinaryTypeCoercer::new(left, &op, right).get_result_type(),
-            (Kind::Negative, [one]) => Ok(one.clone()),
+            (Operation::Binary(op), [left, right]) => BinaryTypeCoercer::new(left, &op, right).get_result_type(),
+            (Operation::Negative, [one]) => Ok(one.clone()),
             _ => plan_err!("{} has too few operands", self.text),
         }
     }
@@ -87,9 +87,9 @@ impl ScalarUDFImpl for Arithmetic {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let wanted = args.return_type().clone();
         let computed = match (self.kind, args.args.as_slice()) {
-            (Kind::Binary(op), [left, right]) => binary_op(op, left, right),
-            (Kind::Negative, [ColumnarValue::Array(one)]) => neg(one).map(ColumnarValue::Array),
-            (Kind::Negative, [ColumnarValue::Scalar(one)]) => {
+            (Operation::Binary(op), [left, right]) => binary_op(op, left, right),
+            (Operation::Negative, [ColumnarValue::Array(one)]) => neg(one).map(ColumnarValue::Array),
+            (Operation::Negative, [ColumnarValue::Scalar(one)]) => {
                 one.to_array().map_err(ArrowError::from).and_then(|one| neg(&one)).and_then(as_scalar)
             }
             _ => return exec_err!("{} has too few operands", self.text),

@@ -11,10 +11,10 @@ use datafusion::{
     optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule},
 };
 
-type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+type SharedRule = Arc<dyn OptimizerRule + Send + Sync>;
 
 /// `rule`, or what takes its place.
-pub(super) fn instead(rule: Rule) -> Rule {
+pub(super) fn instead(rule: SharedRule) -> SharedRule {
     match rule.name() {
         "single_distinct_aggregation_to_group_by" => Arc::new(WholeSums(rule)),
         _ => rule,
@@ -22,7 +22,7 @@ pub(super) fn instead(rule: Rule) -> Rule {
 }
 
 #[derive(Debug)]
-struct WholeSums(Rule);
+struct WholeSums(SharedRule);
 
 impl OptimizerRule for WholeSums {
     fn name(&self) -> &str {

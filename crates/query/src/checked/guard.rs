@@ -35,7 +35,7 @@ use lakehead_planning::Walk;
 use super::{
     measured,
     notes::{self, Notes},
-    rule::text,
+    text::text,
 };
 use crate::panics::computed;
 

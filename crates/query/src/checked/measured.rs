@@ -26,7 +26,7 @@ use super::{
     like,
     sized::{self, Argument, JOINED, ROW_BYTES_MAX, Row, bytes_of, padded},
 };
-use crate::Error;
+use crate::error::Error;
 
 /// The most that one call makes of a batch, or holds of compiled patterns: a few of the largest rows.
 const CALL_BYTES_MAX: u64 = 64 << 20;

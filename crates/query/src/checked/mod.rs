@@ -16,30 +16,39 @@
 
 mod arithmetic;
 mod brief;
+mod common;
+mod conditions;
 mod costly;
+mod demanded;
 mod distinct;
 mod fallible;
 mod guard;
 mod lenient;
 mod like;
 mod measured;
+mod mode;
 mod notes;
+mod offset;
 mod pattern;
 mod plain;
 mod planner;
 mod rule;
 mod sized;
 mod sum;
+mod text;
+mod wide;
 
 use std::sync::Arc;
 
 use datafusion::{error::Result, execution::SessionStateBuilder, optimizer::Optimizer, prelude::SessionContext};
 
 pub(crate) use self::{
-    lenient::{may_leave_out, without_failing},
+    demanded::without_failing,
+    lenient::may_leave_out,
+    mode::Mode,
     notes::{Note, Notes, noted},
-    planner::{Mode, Planner, physical},
-    rule::text,
+    planner::{Planner, physical},
+    text::text,
 };
 
 /// Makes every plan of the session a checked one.

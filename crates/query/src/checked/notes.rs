@@ -21,10 +21,10 @@ pub(crate) struct Note {
 
 /// All failures of one run.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(Mutex<Inner>);
+pub(crate) struct Notes(Mutex<Noted>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct Noted {
     count: u64,
     notes: Vec<Note>,
 }

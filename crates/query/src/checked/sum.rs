@@ -166,7 +166,7 @@ impl AggregateUDFImpl for Sum {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let kind = args.expr_fields.first().map_or(DataType::Null, |field| field.data_type().clone());
-        let of = Of { name: args.name.to_owned(), result: args.return_type().clone(), is_wide: self.is_wide };
+        let of = SumOf { name: args.name.to_owned(), result: args.return_type().clone(), is_wide: self.is_wide };
         let is_distinct = args.is_distinct;
         macro_rules! make {
             ($value:ty, $wide:ty, $narrow:expr) => {{
@@ -195,7 +195,7 @@ impl AggregateUDFImpl for Sum {
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         let kind = args.expr_fields.first().map_or(DataType::Null, |field| field.data_type().clone());
-        let of = Of { name: args.name.to_owned(), result: args.return_type().clone(), is_wide: self.is_wide };
+        let of = SumOf { name: args.name.to_owned(), result: args.return_type().clone(), is_wide: self.is_wide };
         let state = Wide::of(&kind).map_or(DataType::Null, |wide| wide.state());
         macro_rules! make {
             ($value:ty, $wide:ty, $narrow:expr) => {
@@ -227,7 +227,7 @@ impl AggregateUDFImpl for Sum {
 
 /// What a sum is of and what becomes of it.
 #[derive(Clone, Debug)]
-struct Of {
+struct SumOf {
     name: String,
     result: DataType,
     is_wide: bool,
@@ -248,7 +248,7 @@ fn has_place<V: ArrowPrimitiveType>(value: V::Native, kind: &DataType) -> bool {
 
 /// The sum of one group.
 struct One<V: ArrowPrimitiveType, W: ArrowPrimitiveType> {
-    of: Of,
+    of: SumOf,
     sum: Option<W::Native>,
     narrow: Narrower<V, W>,
     /// Values that are in it, for a window that slides.
@@ -417,7 +417,7 @@ where
 
 /// The sums of many groups.
 struct Groups<V: ArrowPrimitiveType, W: ArrowPrimitiveType> {
-    of: Of,
+    of: SumOf,
     state: DataType,
     sums: Vec<W::Native>,
     /// Which groups have a value at all.

@@ -16,7 +16,10 @@ use datafusion::{
 use lakehead_model::Timestamp;
 use lakehead_window::Hop;
 
-use super::{length, start_type, time_type, times, window_call::NOWHERE_ELSE};
+use super::{
+    arguments::{length, time_type, times},
+    placeholder::placeholder,
+};
 
 /// The name of the hopping window's function in SQL.
 pub(crate) const HOP: &str = "hop";
@@ -25,30 +28,7 @@ pub(super) const USAGE: &str = "hop(time, slide, size)";
 
 /// `hop` as a function to register.
 pub(super) fn function() -> ScalarUDF {
-    ScalarUDF::from(HopFunction { signature: Signature::any(3, Volatility::Immutable) })
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct HopFunction {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for HopFunction {
-    fn name(&self) -> &str {
-        HOP
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        start_type(USAGE, types)
-    }
-
-    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        exec_err!("hop(…) {NOWHERE_ELSE}")
-    }
+    placeholder(HOP, USAGE, Signature::any(3, Volatility::Immutable))
 }
 
 /// The windows that the constants behind the time stand for.

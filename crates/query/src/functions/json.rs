@@ -145,14 +145,14 @@ impl ScalarUDFImpl for JsonFunction {
                 return exec_err!("{}(json, path …): {step} is no key and no place in an array", self.name);
             }
         }
-        let steps: Vec<Step> = steps.into_iter().map(Step::from).collect();
+        let steps: Vec<PathStep> = steps.into_iter().map(PathStep::from).collect();
         let json = cast(&json.to_array(args.number_rows)?, &DataType::Utf8View)?;
         Ok(ColumnarValue::Array(self.take(json.as_string_view(), &steps)))
     }
 }
 
 impl JsonFunction {
-    fn take(&self, documents: &StringViewArray, steps: &[Step]) -> ArrayRef {
+    fn take(&self, documents: &StringViewArray, steps: &[PathStep]) -> ArrayRef {
         let found = documents.iter().map(|document| find(document?, steps));
         match self.taken {
             Taken::Json => Arc::new(found.map(|value| written(value?)).collect::<StringViewArray>()),
@@ -213,38 +213,38 @@ fn fill<'d, I>(
 }
 
 /// A step of a path as it is written: keys that follow each other are found in one walk.
-enum Part {
+enum PathPart {
     Keys(Vec<String>),
     Place(i64),
 }
 
 /// A step of a path, ready to be gone.
-enum Step {
+enum PathStep {
     Keys(Paths),
     Place(i64),
 }
 
-impl From<Part> for Step {
-    fn from(part: Part) -> Self {
+impl From<PathPart> for PathStep {
+    fn from(part: PathPart) -> Self {
         match part {
-            Part::Keys(keys) => Self::Keys(Paths::new(&[keys])),
-            Part::Place(place) => Self::Place(place),
+            PathPart::Keys(keys) => Self::Keys(Paths::new(&[keys])),
+            PathPart::Place(place) => Self::Place(place),
         }
     }
 }
 
 /// Adds a step, if it is one.
-fn add(path: &mut Vec<Part>, step: &ScalarValue) -> bool {
+fn add(path: &mut Vec<PathPart>, step: &ScalarValue) -> bool {
     if let Some(Some(key)) = step.try_as_str() {
         match path.last_mut() {
-            Some(Part::Keys(keys)) => keys.push(key.to_owned()),
-            _ => path.push(Part::Keys(vec![key.to_owned()])),
+            Some(PathPart::Keys(keys)) => keys.push(key.to_owned()),
+            _ => path.push(PathPart::Keys(vec![key.to_owned()])),
         }
         return true;
     }
     match step.cast_to(&DataType::Int64) {
         Ok(ScalarValue::Int64(Some(place))) if step.data_type().is_integer() => {
-            path.push(Part::Place(place));
+            path.push(PathPart::Place(place));
             true
         }
         _ => false,
@@ -252,24 +252,24 @@ fn add(path: &mut Vec<Part>, step: &ScalarValue) -> bool {
 }
 
 /// The value at a path.
-fn find<'d>(document: &'d str, steps: &[Step]) -> Option<Raw<'d>> {
+fn find<'d>(document: &'d str, steps: &[PathStep]) -> Option<Raw<'d>> {
     let document = document.as_bytes();
     validate(document).ok()?;
     let mut value = Raw::new(document.trim_ascii());
     for step in steps {
         value = match step {
-            Step::Keys(paths) => {
+            PathStep::Keys(paths) => {
                 let mut found = [None];
                 paths.extract(value.bytes(), &mut found);
                 let [found] = found;
                 found?
             }
-            Step::Place(place) if *place < 0 => {
+            PathStep::Place(place) if *place < 0 => {
                 let from_end = usize::try_from(place.unsigned_abs()).ok()?;
                 let count = value.elements()?.count();
                 value.elements()?.nth(count.checked_sub(from_end)?)?
             }
-            Step::Place(place) => value.elements()?.nth(usize::try_from(*place).ok()?)?,
+            PathStep::Place(place) => value.elements()?.nth(usize::try_from(*place).ok()?)?,
         };
     }
     Some(value)

@@ -12,7 +12,7 @@ use datafusion::{
         array::{ArrayRef, PrimitiveArray},
         datatypes::{DataType, TimestampMicrosecondType},
     },
-    common::{Result, ScalarValue, exec_err},
+    common::{Result, ScalarValue},
     logical_expr::{
         ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
     },
@@ -20,7 +20,10 @@ use datafusion::{
 use lakehead_model::Timestamp;
 use lakehead_window::{SESSION_GREATEST, Session};
 
-use super::{length, start_type, time_type, times, window_call::NOWHERE_ELSE};
+use super::{
+    arguments::{length, time_type, times},
+    placeholder::placeholder,
+};
 
 /// The name of the session window's function in SQL.
 pub(crate) const SESSION: &str = "session";
@@ -30,30 +33,7 @@ pub(super) const USAGE: &str = "session(time, gap [, greatest])";
 /// `session` as a function to register.
 pub(super) fn function() -> ScalarUDF {
     let signature = Signature::one_of(vec![TypeSignature::Any(2), TypeSignature::Any(3)], Volatility::Immutable);
-    ScalarUDF::from(SessionFunction { signature })
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct SessionFunction {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for SessionFunction {
-    fn name(&self) -> &str {
-        SESSION
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        start_type(USAGE, types)
-    }
-
-    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        exec_err!("session(…) {NOWHERE_ELSE}")
-    }
+    placeholder(SESSION, USAGE, signature)
 }
 
 /// The windows that the constants behind the time stand for.
@@ -68,21 +48,22 @@ pub(super) fn windows(constants: &[&ScalarValue]) -> Result<Session, String> {
 
 /// The start of the cell that `time` lies in.
 pub(crate) fn cell(session: Session, time: Expr) -> Expr {
-    ScalarUDF::from(Cell { session, signature: Signature::any(1, Volatility::Immutable) }).call(vec![time])
+    ScalarUDF::from(SessionCell { session, signature: Signature::any(1, Volatility::Immutable) }).call(vec![time])
 }
 
 /// `time` where it begins a session, given the time before it in the same cell; else NULL.
 pub(crate) fn first(session: Session, before: Expr, time: Expr) -> Expr {
-    ScalarUDF::from(First { session, signature: Signature::any(2, Volatility::Immutable) }).call(vec![before, time])
+    ScalarUDF::from(SessionFirst { session, signature: Signature::any(2, Volatility::Immutable) })
+        .call(vec![before, time])
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Cell {
+struct SessionCell {
     session: Session,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for Cell {
+impl ScalarUDFImpl for SessionCell {
     fn name(&self) -> &str {
         "__session_cell"
     }
@@ -104,12 +85,12 @@ impl ScalarUDFImpl for Cell {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct First {
+struct SessionFirst {
     session: Session,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for First {
+impl ScalarUDFImpl for SessionFirst {
     fn name(&self) -> &str {
         "__session_first"
     }

@@ -23,7 +23,7 @@ use datafusion::{
     physical_expr::expressions::Literal,
 };
 
-use crate::Error;
+use crate::error::Error;
 
 const TOP_K: &str = "top_k";
 
@@ -138,14 +138,14 @@ impl AggregateUDFImpl for TopK {
 struct Counted {
     value_type: DataType,
     k: usize,
-    counts: Counts,
+    counts: ValueCounts,
     /// What the values take beside their places in the map.
     value_bytes: usize,
 }
 
 /// Text, which most values are, is looked up without a copy.
 #[derive(Debug)]
-enum Counts {
+enum ValueCounts {
     Text(HashMap<Box<str>, i64>),
     Other(HashMap<ScalarValue, i64>),
 }
@@ -153,8 +153,8 @@ enum Counts {
 impl Counted {
     fn new(value_type: DataType, k: usize) -> Self {
         let counts = match value_type {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Counts::Text(HashMap::default()),
-            _ => Counts::Other(HashMap::default()),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => ValueCounts::Text(HashMap::default()),
+            _ => ValueCounts::Other(HashMap::default()),
         };
         Self { value_type, k, counts, value_bytes: 0 }
     }
@@ -162,7 +162,7 @@ impl Counted {
     fn add(&mut self, values: &ArrayRef, count_of: impl Fn(usize) -> i64) -> Result<()> {
         let Self { counts, value_bytes, .. } = self;
         match counts {
-            Counts::Text(counts) => {
+            ValueCounts::Text(counts) => {
                 let mut add = |(row, text): (usize, Option<&str>)| {
                     let Some(text) = text else { return };
                     if let Some(count) = counts.get_mut(text) {
@@ -179,7 +179,7 @@ impl Counted {
                     other => return exec_err!("top_k counts texts, but was given a {other}"),
                 }
             }
-            Counts::Other(counts) => {
+            ValueCounts::Other(counts) => {
                 for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
                     let value = ScalarValue::try_from_array(values, row)?;
                     let bytes = value.size().saturating_sub(size_of::<ScalarValue>());
@@ -197,13 +197,13 @@ impl Counted {
     /// Values and their counts as two columns: all of them in any order, or the `first` in order.
     fn columns(&self, first: Option<usize>) -> Result<(ArrayRef, Int64Array)> {
         match &self.counts {
-            Counts::Text(counts) => {
+            ValueCounts::Text(counts) => {
                 let rows = ordered(counts, first, |a, b| a.cmp(b));
                 let values = StringViewArray::from_iter_values(rows.iter().map(|(text, _)| text));
                 let counts = rows.iter().map(|(_, count)| **count).collect();
                 Ok((cast(&(Arc::new(values) as ArrayRef), &self.value_type)?, counts))
             }
-            Counts::Other(counts) => {
+            ValueCounts::Other(counts) => {
                 let rows = ordered(counts, first, |a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
                 let counts = rows.iter().map(|(_, count)| **count).collect();
                 let values = match rows.is_empty() {
@@ -263,8 +263,8 @@ impl Accumulator for Counted {
 
     fn size(&self) -> usize {
         let place = match &self.counts {
-            Counts::Text(counts) => counts.capacity() * (size_of::<(Box<str>, i64)>() + 1),
-            Counts::Other(counts) => counts.capacity() * (size_of::<(ScalarValue, i64)>() + 1),
+            ValueCounts::Text(counts) => counts.capacity() * (size_of::<(Box<str>, i64)>() + 1),
+            ValueCounts::Other(counts) => counts.capacity() * (size_of::<(ScalarValue, i64)>() + 1),
         };
         size_of_val(self) + place + self.value_bytes
     }

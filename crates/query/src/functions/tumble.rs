@@ -17,7 +17,7 @@ use datafusion::{
 use lakehead_model::{TimeRange, Timestamp};
 use lakehead_window::{Calendar, Step, Tumble, Windows};
 
-use super::{Span, length, shown, span, start_type, times};
+use super::arguments::{Span, length, shown, span, start_type, times};
 
 /// The name of the tumbling window's function in SQL.
 pub(crate) const TUMBLE: &str = "tumble";

@@ -3,11 +3,12 @@
 use datafusion::{common::ScalarValue, logical_expr::Expr};
 use lakehead_window::Windows;
 
-use super::{HOP, SESSION, TUMBLE, hop, session, tumble};
-use crate::{Error, mistake::plainly};
-
-/// What is said of `hop` and `session` anywhere but in GROUP BY.
-pub(crate) const NOWHERE_ELSE: &str = "stands in GROUP BY of a query or view, nowhere else";
+use super::{
+    hop::{self, HOP},
+    session::{self, SESSION},
+    tumble::{self, TUMBLE},
+};
+use crate::{error::Error, wording::plainly};
 
 /// A call of `tumble`, `hop` or `session`.
 #[derive(Clone, Debug)]

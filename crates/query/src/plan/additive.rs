@@ -8,7 +8,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan, Operator},
 };
 
-use super::shape::group_count;
+use super::lineage::group_count;
 
 /// Aggregates whose values over parts of the events add up to the value over all.
 const SUMS: [&str; 2] = ["sum", "count"];

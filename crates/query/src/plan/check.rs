@@ -4,15 +4,18 @@
 use std::collections::BTreeMap;
 
 use datafusion::{
-    common::{Column, tree_node::TreeNodeRecursion},
+    common::tree_node::TreeNodeRecursion,
     logical_expr::{Aggregate, Expr, LogicalPlan, Volatility},
 };
 use lakehead_model::Name;
 use lakehead_planning::Walk;
 use lakehead_window::Windows;
 
-use super::{TimeColumn, ViewPlan, shape::groups};
-use crate::{Error, functions, mistake::plainly, rewrite::ORDER_SENSITIVE};
+use super::{
+    lineage::{groups, origin},
+    view_plan::{TimeColumn, ViewPlan},
+};
+use crate::{error::Error, functions, rewrite::ORDER_SENSITIVE, wording::plainly};
 
 /// What a query is, as far as its text says.
 pub(super) struct Found {
@@ -32,7 +35,7 @@ pub(super) struct Window {
 }
 
 /// A refusal: what stands in the SQL, and the nearest thing that can be done.
-type Verdict = Result<(), (&'static str, &'static str)>;
+type Refusal = Result<(), (&'static str, &'static str)>;
 
 /// Looks at `plan`; `views` are the views that can be read as tables.
 pub(super) fn look(plan: &LogicalPlan, views: &BTreeMap<Name, &ViewPlan>) -> Result<Found, Error> {
@@ -60,7 +63,7 @@ pub(super) fn look(plan: &LogicalPlan, views: &BTreeMap<Name, &ViewPlan>) -> Res
     Ok(Found { table, window })
 }
 
-fn place(node: &LogicalPlan, table: &mut Option<String>, aggregate: &mut Option<Aggregate>) -> Verdict {
+fn place(node: &LogicalPlan, table: &mut Option<String>, aggregate: &mut Option<Aggregate>) -> Refusal {
     match node {
         LogicalPlan::Projection(_)
         | LogicalPlan::Filter(_)
@@ -87,7 +90,7 @@ fn place(node: &LogicalPlan, table: &mut Option<String>, aggregate: &mut Option<
     }
 }
 
-fn mergeable(expression: &Expr) -> Verdict {
+fn mergeable(expression: &Expr) -> Refusal {
     let mut verdict = Ok(());
     let walked = expression.each(&mut |part| {
         verdict = match part {
@@ -167,30 +170,5 @@ fn find_window(aggregate: &Aggregate, view: Option<&ViewPlan>) -> Result<Window,
             allowed.first().unwrap_or(&"which it does not show"),
             column.name
         ))),
-    }
-}
-
-/// The column of the table that `column` is, if it is one as it stands.
-pub(super) fn origin(plan: &LogicalPlan, column: &Column) -> Option<String> {
-    match plan {
-        LogicalPlan::Projection(projection) => {
-            let index = projection.schema.index_of_column(column).ok()?;
-            match projection.expr.get(index).cloned().map(Expr::unalias) {
-                Some(Expr::Column(below)) => origin(&projection.input, &below),
-                _ => None,
-            }
-        }
-        LogicalPlan::Filter(filter) => origin(&filter.input, column),
-        LogicalPlan::SubqueryAlias(alias) => {
-            let index = alias.schema.index_of_column(column).ok()?;
-            let (qualifier, field) = alias.input.schema().qualified_field(index);
-            origin(&alias.input, &Column::new(qualifier.cloned(), field.name()))
-        }
-        LogicalPlan::Unnest(unnest) => {
-            unnest.input.schema().index_of_column(column).ok()?;
-            origin(&unnest.input, column)
-        }
-        LogicalPlan::TableScan(_) => Some(column.name.clone()),
-        _ => None,
     }
 }

@@ -38,8 +38,13 @@ use datafusion::{
 use lakehead_planning::Walk;
 use lakehead_window::Windows;
 
-use super::{Rows, Windowed, shape};
-use crate::{Error, functions, run, run::Piece, sieve::Condition};
+use super::{
+    condition::Condition,
+    lineage,
+    piece::{self, Piece},
+    view_plan::{Projection, Windowed},
+};
+use crate::{error::Error, functions};
 
 /// The hidden count of events in a partial row.
 const EVENTS: &str = "__events";
@@ -51,7 +56,7 @@ const LAST: &str = "__last";
 pub(super) fn by_cell(plan: LogicalPlan, group: usize, windows: &Windows) -> Result<LogicalPlan, Error> {
     let replaced = plan.down(&mut |node| {
         let LogicalPlan::Aggregate(aggregate) = node else { return Ok(Transformed::no(node)) };
-        let mut groups = shape::groups(&aggregate);
+        let mut groups = lineage::groups(&aggregate);
         if let Some(expression) = groups.get_mut(group) {
             let name = expression.schema_name().to_string();
             *expression = cell(expression.clone(), windows).alias(name);
@@ -86,12 +91,12 @@ pub(super) fn rows(
     root: Arc<dyn ExecutionPlan>,
     careful: Option<Arc<dyn ExecutionPlan>>,
     task: Arc<TaskContext>,
-) -> Rows {
+) -> Projection {
     let piece = |root: Arc<dyn ExecutionPlan>| {
         let leaf = bottom(&root).schema();
         Piece::new(root, leaf, Arc::clone(&task))
     };
-    Rows { careful: careful.map(piece), piece: piece(root) }
+    Projection { careful: careful.map(piece), piece: piece(root) }
 }
 
 /// The leaf of a chain of operators.
@@ -165,14 +170,65 @@ fn cut(
     task: Arc<TaskContext>,
     takes_condition: bool,
 ) -> Result<Windowed, Error> {
-    let strange = |what: &str| Error::Engine(format!("the plan of this view has {what}; please report its SQL"));
+    let (aggregate, above) = aggregation(root)?;
+    let groups = aggregate.group_expr();
+    let (cell, (time, _)) = groups
+        .expr()
+        .iter()
+        .enumerate()
+        .find(|(_, (_, name))| name == window)
+        .ok_or_else(|| strange("no window among its groups"))?;
+    let is_session = matches!(windows, Windows::Session(_));
+
+    let input = Arc::clone(aggregate.input());
+    let leaf: SchemaRef = bottom(&input).schema();
+    let (condition, input) = if takes_condition { without_condition(input)? } else { (None, input) };
+    let (partial, functions) = partial(&aggregate, is_session.then_some(time), input)?;
+    let rows = partial.schema();
+    let functions: Vec<_> = functions.into_iter().map(merging).collect();
+    let above_rows = |mode| -> Result<AggregateExec, Error> {
+        Ok(AggregateExec::try_new(
+            mode,
+            groups.as_final(),
+            functions.clone(),
+            vec![None; functions.len()],
+            piece::leaf(Arc::clone(&rows))?,
+            aggregate.input_schema(),
+        )?)
+    };
+    let reduce = above_rows(AggregateMode::PartialReduce)?;
+    let last: Arc<dyn ExecutionPlan> = Arc::new(above_rows(AggregateMode::Final)?);
+    let finish = finish(last, 1 + usize::from(is_session), above)?;
+
+    let events = rows.fields().len() - 1;
+    Ok(Windowed {
+        period: windows.period(),
+        windows,
+        cell,
+        last: is_session.then(|| events - 1),
+        events,
+        keys: (0..groups.expr().len()).collect(),
+        condition,
+        partial: Piece::new(Arc::new(partial), leaf, Arc::clone(&task)),
+        careful: None,
+        reduce: Piece::new(Arc::new(reduce), Arc::clone(&rows), Arc::clone(&task)),
+        finish: Piece::new(finish, rows, task),
+    })
+}
+
+fn strange(what: &str) -> Error {
+    Error::Engine(format!("the plan of this view has {what}; please report its SQL"))
+}
+
+/// The one aggregation of a chain of operators, and what stands above it, the topmost first.
+fn aggregation(root: Arc<dyn ExecutionPlan>) -> Result<(AggregateExec, Vec<Arc<dyn ExecutionPlan>>), Error> {
     let mut above = Vec::new();
     let mut node = root;
-    let aggregate = loop {
+    loop {
         if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
             match aggregate.mode() {
                 AggregateMode::Single | AggregateMode::SinglePartitioned | AggregateMode::Partial => {
-                    break aggregate.clone();
+                    return Ok((aggregate.clone(), above));
                 }
                 // The final half of a pair: its input is the partial half, which has all that is needed.
                 _ => node = Arc::clone(aggregate.input()),
@@ -182,18 +238,17 @@ fn cut(
         let [child] = node.children()[..] else { return Err(strange("no aggregation in one line")) };
         let child = Arc::clone(child);
         above.push(std::mem::replace(&mut node, child));
-    };
+    }
+}
 
-    let input = Arc::clone(aggregate.input());
+/// The aggregation of `input` into partial rows, whose last columns are hidden ones; `session` is the time that a session is
+/// over, where there is one. Answers also the aggregates as they were given, since the engine may turn those of the aggregation.
+fn partial(
+    aggregate: &AggregateExec,
+    session: Option<&Arc<dyn PhysicalExpr>>,
+    input: Arc<dyn ExecutionPlan>,
+) -> Result<(AggregateExec, Vec<Arc<AggregateFunctionExpr>>), Error> {
     let input_schema = aggregate.input_schema();
-    let groups = aggregate.group_expr().clone();
-    let (cell, (time, _)) = groups
-        .expr()
-        .iter()
-        .enumerate()
-        .find(|(_, (_, name))| name == window)
-        .ok_or_else(|| strange("no window among its groups"))?;
-
     let mut functions = aggregate.aggr_expr().to_vec();
     let mut filters = aggregate.filter_expr().to_vec();
     let mut hidden = |builder: AggregateExprBuilder, name: &str| -> Result<(), Error> {
@@ -201,43 +256,23 @@ fn cut(
         filters.push(None);
         Ok(())
     };
-    let is_session = matches!(windows, Windows::Session(_));
-    if is_session {
+    if let Some(time) = session {
         hidden(AggregateExprBuilder::new(max_udaf(), vec![Arc::clone(time)]), LAST)?;
     }
     let one: Arc<dyn PhysicalExpr> = expressions::lit(1_i64);
     hidden(AggregateExprBuilder::new(count_udaf(), vec![one]), EVENTS)?;
-    let hidden = 1 + usize::from(is_session);
+    let groups = aggregate.group_expr().clone();
+    let mode = AggregateMode::Partial;
+    let partial = AggregateExec::try_new(mode, groups, functions.clone(), filters, input, input_schema)?;
+    Ok((partial, functions))
+}
 
-    let merged = groups.as_final();
-    let key_count = groups.expr().len();
-    let unfiltered = vec![None; functions.len()];
-    let bottom = bottom(&input);
-    let (condition, input) = if takes_condition { without_condition(input)? } else { (None, input) };
-    let partial = AggregateExec::try_new(
-        AggregateMode::Partial,
-        groups.clone(),
-        functions.clone(),
-        filters,
-        input,
-        Arc::clone(&input_schema),
-    )?;
-    let functions: Vec<_> = functions.into_iter().map(merging).collect();
-    let rows = partial.schema();
-    let above_rows = |mode| -> Result<AggregateExec, Error> {
-        let leaf = run::leaf(Arc::clone(&rows))?;
-        let functions = functions.clone();
-        Ok(AggregateExec::try_new(
-            mode,
-            merged.clone(),
-            functions,
-            unfiltered.clone(),
-            leaf,
-            Arc::clone(&input_schema),
-        )?)
-    };
-    let reduce = above_rows(AggregateMode::PartialReduce)?;
-    let last: Arc<dyn ExecutionPlan> = Arc::new(above_rows(AggregateMode::Final)?);
+/// The final aggregation `last` and, over its columns but for the last `hidden` ones, what stands above it.
+fn finish(
+    last: Arc<dyn ExecutionPlan>,
+    hidden: usize,
+    above: Vec<Arc<dyn ExecutionPlan>>,
+) -> Result<Arc<dyn ExecutionPlan>, Error> {
     // What stands above the aggregation must not see the hidden columns.
     let shown = last.schema().fields().len() - hidden;
     let visible = (0..shown).map(|i| {
@@ -249,20 +284,5 @@ fn cut(
     for node in above.into_iter().rev() {
         finish = node.replace_children(vec![finish], ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))?;
     }
-
-    let leaf: SchemaRef = bottom.schema();
-    let events = rows.fields().len() - 1;
-    Ok(Windowed {
-        period: windows.period(),
-        windows,
-        cell,
-        last: is_session.then(|| events - 1),
-        events,
-        keys: (0..key_count).collect(),
-        condition,
-        partial: Piece::new(Arc::new(partial), leaf, Arc::clone(&task)),
-        careful: None,
-        reduce: Piece::new(Arc::new(reduce), Arc::clone(&rows), Arc::clone(&task)),
-        finish: Piece::new(finish, rows, task),
-    })
+    Ok(finish)
 }

@@ -2,14 +2,13 @@
 //!
 //! Read off the logical plan as the user wrote it. Sorting, comparing, explaining and publishing changes go by it.
 
-use datafusion::{
-    common::{Column, tree_node::TreeNodeRecursion},
-    logical_expr::{Aggregate, Expr, LogicalPlan},
-};
-use lakehead_planning::Walk;
+use datafusion::{common::Column, logical_expr::LogicalPlan};
 
-use super::{ViewPlan, additive::adds_up, check::origin};
-use crate::{Error, functions};
+use super::{
+    additive::adds_up,
+    lineage::{find_aggregate, follow, groups, is_window, made_of, origin},
+};
+use crate::error::Error;
 
 /// Aggregates whose answer depends on how the events were split up: their digests are merged in another order.
 const APPROXIMATE: [&str; 3] = ["approx_percentile_cont", "approx_percentile_cont_with_weight", "approx_median"];
@@ -69,118 +68,34 @@ impl Shape {
         shape.keys_are_whole = (0..all.len()).all(|group| shape.groups.contains(&group));
         Ok(shape)
     }
-}
 
-impl Shape {
-    /// For a query that makes each row of one row of the view `upstream`: what that view's columns are, they are here.
-    pub(super) fn pass_on(&mut self, plan: &LogicalPlan, upstream: &ViewPlan) {
-        let names: Vec<&String> = upstream.output.fields().iter().map(|field| field.name()).collect();
+    /// For a query that makes each row of one row of another view, whose columns have these `names` and the shape `upstream`:
+    /// what that view's columns are, they are here.
+    pub(super) fn pass_on(&mut self, plan: &LogicalPlan, names: &[String], upstream: &Self) {
         let mut found = Vec::new();
         for (column, (qualifier, field)) in plan.schema().iter().enumerate() {
             let Some(name) = origin(plan, &Column::new(qualifier.cloned(), field.name())) else { continue };
-            let Some(above) = names.iter().position(|known| **known == name) else { continue };
-            let key = upstream.shape.keys.iter().position(|key| *key == above);
-            if let Some(group) = key.and_then(|key| upstream.shape.groups.get(key)) {
+            let Some(above) = names.iter().position(|known| *known == name) else { continue };
+            let key = upstream.keys.iter().position(|key| *key == above);
+            if let Some(group) = key.and_then(|key| upstream.groups.get(key)) {
                 self.keys.push(column);
                 self.groups.push(*group);
                 found.push(above);
             }
-            if upstream.shape.window == Some(above) {
+            if upstream.window == Some(above) {
                 self.window = self.window.or(Some(column));
             }
-            if upstream.shape.approximate.contains(&above) {
+            if upstream.approximate.contains(&above) {
                 self.approximate.push(column);
             }
-            if upstream.shape.rough.contains(&above) {
+            if upstream.rough.contains(&above) {
                 self.rough.push(column);
             }
-            if upstream.shape.adds_up.contains(&above) {
+            if upstream.adds_up.contains(&above) {
                 self.adds_up.push(column);
             }
         }
-        self.keys_are_whole =
-            upstream.shape.keys_are_whole && upstream.shape.keys.iter().all(|key| found.contains(key));
+        self.keys_are_whole = upstream.keys_are_whole && upstream.keys.iter().all(|key| found.contains(key));
         self.has_having = true;
-    }
-}
-
-/// Whether a group is a call of a window function.
-pub(crate) fn is_window(group: &Expr) -> bool {
-    matches!(group.clone().unalias(), Expr::ScalarFunction(call) if [functions::TUMBLE, functions::HOP, functions::SESSION].contains(&call.func.name()))
-}
-
-/// The groups of an aggregation in the order of its columns: each once, however often it was written.
-pub(crate) fn groups(aggregate: &Aggregate) -> Vec<Expr> {
-    let mut groups: Vec<Expr> = Vec::new();
-    for group in &aggregate.group_expr {
-        let same = |other: &Expr| other.clone().unalias() == group.clone().unalias();
-        if !groups.iter().any(same) {
-            groups.push(group.clone());
-        }
-    }
-    groups
-}
-
-/// The topmost aggregation.
-pub(crate) fn find_aggregate(plan: &LogicalPlan) -> Result<Option<Aggregate>, Error> {
-    let mut found = None;
-    plan.each(&mut |node| {
-        if let LogicalPlan::Aggregate(aggregate) = node {
-            found = Some(aggregate.clone());
-            return Ok(TreeNodeRecursion::Stop);
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(found)
-}
-
-pub(super) fn group_count(aggregate: &Aggregate) -> usize {
-    aggregate.schema.fields().len() - aggregate.aggr_expr.len()
-}
-
-/// Which group the column is, if it is one as it stands, and whether rows are filtered on the way.
-fn follow(plan: &LogicalPlan, column: usize) -> (Option<usize>, bool) {
-    match plan {
-        LogicalPlan::Projection(projection) => match projection.expr.get(column).cloned().map(Expr::unalias) {
-            Some(Expr::Column(below)) => match projection.input.schema().index_of_column(&below) {
-                Ok(index) => follow(&projection.input, index),
-                Err(_) => (None, is_filtered(&projection.input)),
-            },
-            _ => (None, is_filtered(&projection.input)),
-        },
-        LogicalPlan::Filter(filter) => (follow(&filter.input, column).0, true),
-        LogicalPlan::SubqueryAlias(alias) => follow(&alias.input, column),
-        LogicalPlan::Aggregate(aggregate) => ((column < group_count(aggregate)).then_some(column), false),
-        _ => (None, false),
-    }
-}
-
-/// The aggregates that a column is made of.
-fn made_of(plan: &LogicalPlan, column: usize) -> Vec<String> {
-    match plan {
-        LogicalPlan::Projection(projection) => {
-            let below = projection.expr.get(column).map(Expr::column_refs).unwrap_or_default();
-            let below = below.into_iter().filter_map(|below| projection.input.schema().index_of_column(below).ok());
-            below.flat_map(|index| made_of(&projection.input, index)).collect()
-        }
-        LogicalPlan::Filter(filter) => made_of(&filter.input, column),
-        LogicalPlan::SubqueryAlias(alias) => made_of(&alias.input, column),
-        LogicalPlan::Aggregate(aggregate) => {
-            let call = column.checked_sub(group_count(aggregate)).and_then(|call| aggregate.aggr_expr.get(call));
-            match call.cloned().map(Expr::unalias) {
-                Some(Expr::AggregateFunction(call)) => vec![call.func.name().to_owned()],
-                _ => Vec::new(),
-            }
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn is_filtered(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Filter(_) => true,
-        LogicalPlan::Projection(projection) => is_filtered(&projection.input),
-        LogicalPlan::SubqueryAlias(alias) => is_filtered(&alias.input),
-        _ => false,
     }
 }

@@ -23,12 +23,24 @@ use datafusion::{
 };
 use lakehead_model::{Offset, StreamSchema, Timestamp};
 
-use super::{Kind, ViewPlan, find_aggregate};
+use super::{
+    cut,
+    lineage::find_aggregate,
+    piece::Piece,
+    view_plan::{PlanKind, ViewPlan},
+};
 use crate::{
-    Error, Round, Sieve, checked, functions, panics, plain_types, rewrite,
-    run::Piece,
-    snapshot, state,
-    view::{Digested, changes},
+    checked,
+    error::Error,
+    functions, panics,
+    partial::{Digested, Sieve},
+    plain_types, rewrite,
+    round::Round,
+    view::{
+        diff,
+        finish::finish,
+        state::{by_window, reduce},
+    },
 };
 
 /// Made-up events.
@@ -136,7 +148,7 @@ fn without_nulls(column: &ArrayRef) -> Result<ArrayRef, Error> {
 /// Tries `plan`; what it says names no expression yet. `read` is what it reads: the columns of the stream, or of the other view.
 pub(super) async fn try_out(plan: &ViewPlan, read: &SchemaRef) -> Result<(), Error> {
     let outcome = match plan.kind() {
-        Kind::Derived(_) => unharmed(derived(plan, read)).await,
+        PlanKind::Derived(_) => unharmed(derived(plan, read)).await,
         _ => unharmed(streamed(plan, read)).await,
     };
     let rows = outcome.map_err(told)?;
@@ -159,7 +171,7 @@ pub(super) async fn culprit(logical: &LogicalPlan, state: &SessionState, task: &
         let physical = checked::physical(&optimized, state, &checked::Mode::Careful).await;
         let outcome = match physical {
             Ok(physical) => {
-                let leaf = super::cut::bottom(&physical).schema();
+                let leaf = cut::bottom(&physical).schema();
                 let batch = events(&leaf).ok()?.with_schema(Arc::clone(&leaf));
                 match batch {
                     Ok(batch) => {
@@ -198,11 +210,11 @@ async fn streamed(plan: &ViewPlan, read: &SchemaRef) -> Result<Vec<RecordBatch>,
         let why = digest.failed().first().map_or("", |failed| failed.reason.as_str());
         return Err(Error::Sql(why.to_owned()));
     }
-    match (digest.into_rows(), plan.windowed()) {
+    match (digest.rows, plan.windowed()) {
         (Digested::Partial(rows), Some(windowed)) => {
-            let rows = state::reduce(windowed, rows).await?;
-            let rows = rows.iter().map(|batch| crate::cells::by_window(windowed, batch, |_| true));
-            Ok(snapshot::finish(plan, windowed, rows.collect::<Result<_, _>>()?).await?.rows)
+            let rows = reduce(windowed, rows).await?;
+            let rows = rows.iter().map(|batch| by_window(windowed, batch, |_| true));
+            Ok(finish(plan, windowed, rows.collect::<Result<_, _>>()?).await?.rows)
         }
         (Digested::Rows(rows), _) => Ok(rows.into_iter().map(|(_, batch)| batch).collect()),
         _ => Ok(Vec::new()),
@@ -224,9 +236,9 @@ async fn derived(plan: &ViewPlan, read: &SchemaRef) -> Result<Vec<RecordBatch>, 
 /// Files them, and compares them as a correction does.
 fn results(plan: &ViewPlan, rows: Vec<RecordBatch>) -> Result<(), Error> {
     let mut writer = plain_types::writer(Vec::new(), &plan.schema(), WriterProperties::default())?;
-    changes::merged(plan, std::iter::empty(), rows.clone(), |sorted| Ok(writer.write(sorted)?))?;
+    diff::merged(plan, std::iter::empty(), rows.clone(), |sorted| Ok(writer.write(sorted)?))?;
     writer.close()?;
-    changes::between(plan, rows.clone(), rows)?;
+    diff::between(plan, rows.clone(), rows)?;
     Ok(())
 }
 

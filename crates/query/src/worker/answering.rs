@@ -7,11 +7,12 @@ use lakehead_store::Walks;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Ask, Channel, Failure, Form, Frame, FrameKind, Head, Query,
+    frame::{Channel, Frame, FrameKind},
+    messages::{Ask, Failure, Form, Head, Query},
     tables::Tables,
     written::{self, Pieces},
 };
-use crate::{Error, Limits, compact::compact, lake, mistake::parsed, writable};
+use crate::{answer::Limits, compact::compact, error::Error, lake, wording::parsed, writable};
 
 /// Answers one query after another. It has nothing of the lake but what it is told for each of them.
 pub struct Worker {

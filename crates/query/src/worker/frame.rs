@@ -74,8 +74,8 @@ impl Frame {
     ///
     /// # Errors
     /// When it cannot be written as JSON, as a path that is no text.
-    pub fn json(kind: FrameKind, message: &impl serde::Serialize) -> Result<Self, crate::Error> {
-        let content = serde_json::to_vec(message).map_err(|error| crate::Error::Engine(error.to_string()))?;
+    pub fn json(kind: FrameKind, message: &impl serde::Serialize) -> Result<Self, crate::error::Error> {
+        let content = serde_json::to_vec(message).map_err(|error| crate::error::Error::Engine(error.to_string()))?;
         Ok(Self { kind, content })
     }
 

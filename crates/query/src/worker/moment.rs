@@ -13,10 +13,15 @@ use lakehead_model::{Name, Offset, StreamSchema};
 use lakehead_store::{Hold, Pinned, Stream};
 
 use super::{
-    Ask, Frame, FrameKind,
+    frame::{Frame, FrameKind},
+    messages::Ask,
     tables::{Tables, Told, ToldFile, rows},
 };
-use crate::{Error, Lake, Snapshot, ViewHandle, files, snapshot::Listed, view_table};
+use crate::{
+    error::Error,
+    lake::Lake,
+    view::{Listed, Snapshot, ViewHandle, files, table},
+};
 
 /// How long a statement over a stream and its views waits for the views: some times what a view needs for a round of
 /// events that have just come, and short enough for a page that a person waits for.
@@ -150,7 +155,7 @@ impl Moment {
                             sum: files::sum(&listed.file.path).map(|(_, sum)| sum),
                         };
                         let files = snapshot.results.files.iter().map(file).collect();
-                        let filed_by = view_table::filed_by(plan).map(str::to_owned);
+                        let filed_by = table::filed_by(plan).map(str::to_owned);
                         told.tables.push(Told::View { name, filed_by, files });
                     }
                 }

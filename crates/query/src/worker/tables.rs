@@ -18,7 +18,14 @@ use lakehead_model::{Name, Offset, StreamSchema, TimeRange};
 use lakehead_store::{Pinned, Walks};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, compact::compact, files, stream_table::StreamTable, view_table};
+use super::messages::Head;
+use crate::{
+    answer::Answer,
+    compact::compact,
+    error::Error,
+    stream_table::StreamTable,
+    view::{files, table},
+};
 
 /// All that was asked for.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -94,6 +101,15 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<(SchemaRef, Vec<RecordBatch>), Erro
     Ok((schema, reader.collect::<Result<_, _>>()?))
 }
 
+/// The answer in the bytes that [`Form::Arrow`](super::Form::Arrow) is written as.
+///
+/// # Errors
+/// When they are not such.
+pub fn answer(bytes: Vec<u8>, head: &Head) -> Result<Answer, Error> {
+    let (schema, batches) = read(bytes)?;
+    Ok(Answer { schema, batches, truncated: head.truncated, warnings: head.warnings.clone() })
+}
+
 /// A view that was handed over.
 #[derive(Debug)]
 struct HandedView {
@@ -114,7 +130,7 @@ impl TableProvider for HandedView {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(view_table::pushdown(self.filed_by.as_deref(), filters))
+        Ok(table::pushdown(self.filed_by.as_deref(), filters))
     }
 
     async fn scan(
@@ -125,6 +141,6 @@ impl TableProvider for HandedView {
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = self.files.iter().map(|file| (file.range, file.path.as_path(), file.size));
-        view_table::scan(state, &self.schema, self.filed_by.as_deref(), files, self.rest.clone(), projection, filters)
+        table::scan(state, &self.schema, self.filed_by.as_deref(), files, self.rest.clone(), projection, filters)
     }
 }

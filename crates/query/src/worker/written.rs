@@ -13,8 +13,11 @@ use datafusion::arrow::{
     },
 };
 
-use super::{Channel, Form, FrameKind};
-use crate::{Error, compact::compact};
+use super::{
+    frame::{Channel, FrameKind},
+    messages::Form,
+};
+use crate::{compact::compact, error::Error};
 
 /// Bytes of an answer in one frame: what a socket takes at once, more or less.
 const PIECE_BYTES: usize = 64 << 10;

@@ -1,0 +1,126 @@
+//! The handle of a view: where queries find its newest snapshot.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::arrow::datatypes::SchemaRef;
+use lakehead_model::{Name, Timestamp};
+
+use super::{derived, snapshot::Snapshot};
+use crate::plan::ViewPlan;
+
+/// Where queries find a view's newest snapshot. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ViewHandle {
+    name: Name,
+    current: Arc<Mutex<Current>>,
+}
+
+#[derive(Debug)]
+struct Current {
+    snapshot: Arc<Snapshot>,
+    /// For a view over another: where that one's newest snapshot is.
+    upstream: Option<ViewHandle>,
+    /// Since when the view is stopped, and why.
+    stopped: Option<(Timestamp, String)>,
+}
+
+impl ViewHandle {
+    pub(crate) fn new(name: Name, snapshot: Snapshot, upstream: Option<Self>) -> Self {
+        Self { name, current: Arc::new(Mutex::new(Current { snapshot: Arc::new(snapshot), upstream, stopped: None })) }
+    }
+
+    /// The view's name.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// How it was compiled.
+    #[must_use]
+    pub fn plan(&self) -> Arc<ViewPlan> {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current.snapshot.plan)
+    }
+
+    /// The columns of its rows.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        self.plan().schema()
+    }
+
+    /// The view as it is now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        let (snapshot, upstream) = {
+            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            (Arc::clone(&current.snapshot), current.upstream.clone())
+        };
+        match upstream {
+            None => snapshot,
+            Some(upstream) => Arc::new(derived::pinned(&snapshot, upstream.name.clone(), upstream.snapshot())),
+        }
+    }
+
+    /// The view's own last commit and what came since, without looking at its upstream view.
+    pub(crate) fn own_snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner).snapshot)
+    }
+
+    pub(crate) fn publish(&self, snapshot: Snapshot) {
+        let snapshot = Arc::new(snapshot);
+        // The old one is dropped outside the lock: it may delete files.
+        let old = {
+            let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut current.snapshot, snapshot)
+        };
+        drop(old);
+    }
+
+    /// Marks the view as stopped: it applies nothing any more, and every answer over it says so
+    /// ([`Answer::warnings`](crate::Answer::warnings)).
+    pub fn stands_still(&self, since: Timestamp, why: &str) {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).stopped = Some((since, why.to_owned()));
+    }
+
+    /// Marks the view as running again: another incarnation has replaced the stopped one.
+    pub(crate) fn goes_on(&self) {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).stopped = None;
+    }
+
+    /// The warning for a stopped view: since when it, or a view that it reads, is stopped, why, and at which offset.
+    pub(crate) fn stale(&self) -> Option<String> {
+        let (stopped, upstream, offset) = {
+            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            (current.stopped.clone(), current.upstream.clone(), current.snapshot.next_offset)
+        };
+        let Some((since, why)) = stopped else { return upstream.and_then(|upstream| upstream.stale()) };
+        Some(format!(
+            "the view {} stands still since {since}: {why}; its rows are those of offset {offset}, and what came later is in \
+             none of them",
+            self.name
+        ))
+    }
+
+    /// A handle that keeps answering with the view as it is now.
+    fn frozen(&self) -> Self {
+        let current = Current { snapshot: self.snapshot(), upstream: None, stopped: None };
+        Self { name: self.name.clone(), current: Arc::new(Mutex::new(current)) }
+    }
+
+    /// Freezes the upstream view at this moment. Answers the upstream view.
+    pub(crate) fn hold_upstream(&self) -> Option<Self> {
+        let upstream = self.upstream()?;
+        self.set_upstream(Some(upstream.frozen()));
+        Some(upstream)
+    }
+
+    /// The upstream view, if it reads one.
+    pub(crate) fn upstream(&self) -> Option<Self> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).upstream.clone()
+    }
+
+    /// Sets the upstream view.
+    pub(crate) fn set_upstream(&self, upstream: Option<Self>) {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).upstream = upstream;
+    }
+}
