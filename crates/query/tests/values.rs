@@ -604,6 +604,29 @@ async fn the_rows_of_a_view_are_those_that_a_query_finds() {
     assert_eq!(viewed.view.handle().snapshot().rows(), (18, true));
 }
 
+// A7
+#[tokio::test]
+async fn the_newest_rows_are_not_read_from_a_damaged_file() {
+    let world = World::with(&numbers(&[1, 2, 3, 4, 5, 6])).await;
+    let viewed = world.view("SELECT event_offset, n FROM s WHERE n > 1").await;
+    let handle = viewed.view.handle();
+    assert_eq!(rows(&handle.latest(2).await.expect("an answer").batches).len(), 2);
+    let state = world.dir.path().join("views/v/.state");
+    let parts: Vec<_> = std::fs::read_dir(state)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "part"))
+        .collect();
+    assert!(!parts.is_empty());
+    for part in &parts {
+        let mut bytes = std::fs::read(part).expect("reads");
+        // The reader of Parquet looks at neither.
+        bytes[3] ^= 1;
+        std::fs::write(part, bytes).expect("writes");
+    }
+    assert!(matches!(handle.latest(2).await, Err(Error::Damaged { path }) if parts.contains(&path)));
+}
+
 // A9
 #[tokio::test]
 async fn whoever_asks_a_view_that_stands_still_is_told_so() {

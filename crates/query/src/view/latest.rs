@@ -8,7 +8,7 @@ use std::fs::File;
 use datafusion::arrow::array::RecordBatch;
 use futures::future::BoxFuture;
 
-use super::{handle::ViewHandle, snapshot::Listed};
+use super::{files, handle::ViewHandle, snapshot::Listed};
 use crate::{answer::Answer, error::Error, plain_types};
 
 /// Files that are read at most for it. Those of periods that are over hold an hour or more each; of a period that is not, one
@@ -19,7 +19,7 @@ impl ViewHandle {
     /// The view's newest rows, the newest last: `rows` of them, or fewer where there are not so many near its end.
     ///
     /// # Errors
-    /// `Unavailable` when a file cannot be read.
+    /// [`Error::File`] when a file cannot be read, [`Error::Damaged`] when one is not what was written.
     pub fn latest(&self, rows: usize) -> BoxFuture<'_, Result<Answer, Error>> {
         Box::pin(self.newest(rows))
     }
@@ -29,13 +29,14 @@ impl ViewHandle {
         let schema = snapshot.plan().schema();
         let (mut found, mut wanted) = (Vec::new(), rows);
         take(&mut found, &mut wanted, snapshot.rest().await?.to_vec());
-        let mut files: Vec<&Listed> = snapshot.results.files.iter().collect();
-        files.sort_by_key(|listed| (listed.range.start, listed.generation));
-        for listed in files.into_iter().rev().take(FILES_MAX) {
+        let mut newest_last: Vec<&Listed> = snapshot.results.files.iter().collect();
+        newest_last.sort_by_key(|listed| (listed.range.start, listed.generation));
+        for listed in newest_last.into_iter().rev().take(FILES_MAX) {
             if wanted == 0 {
                 break;
             }
             let path = &listed.file.path;
+            files::check(path)?;
             let file = File::open(path).map_err(Error::file(path))?;
             let batches = plain_types::reader_of_last(file, &schema, wanted)?.collect::<Result<Vec<_>, _>>()?;
             take(&mut found, &mut wanted, batches);
