@@ -241,6 +241,6 @@ fn a_sync_that_fails_at_the_end_of_an_hour_begins_no_segment_over_a_hole() {
 
 fn read_past_it_in_the_middle(files: &Memory, clock: &std::sync::Arc<ManualClock>) {
     let disk = files.after_kill();
-    let reading = super::rig::open_for(&disk, options(), clock, crate::files::Access::Read).expect("opens");
+    let reading = super::rig::open_for(&disk, options(), clock, crate::disk::files::Access::Read).expect("opens");
     assert_eq!(read(&reading, 0), ["2"]);
 }

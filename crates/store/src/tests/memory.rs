@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard},
 };
 
-use crate::files::{Access, Entry, File, Files};
+use crate::disk::files::{Access, File, Files, FolderEntry};
 
 /// An operation that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -341,17 +341,17 @@ impl Files for Memory {
         Ok(self.lock().free_bytes.unwrap_or(u64::MAX))
     }
 
-    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+    fn list(&self, path: &Path) -> io::Result<Vec<FolderEntry>> {
         let mut state = self.lock();
         state.step(Op::List)?;
         let name = |p: &Path| p.file_name().and_then(|n| n.to_str()).expect("test names are text").to_owned();
         let mut entries = Vec::new();
         for folder in state.disk.folders.iter().filter(|f| f.parent() == Some(path)) {
-            entries.push(Entry { name: name(folder), is_folder: true, len: 0 });
+            entries.push(FolderEntry { name: name(folder), is_folder: true, len: 0 });
         }
         for (file, node) in state.disk.names.iter().filter(|(f, _)| f.parent() == Some(path)) {
             let len = state.disk.nodes.get(*node).map_or(0, |n| n.seen.len() as u64);
-            entries.push(Entry { name: name(file), is_folder: false, len });
+            entries.push(FolderEntry { name: name(file), is_folder: false, len });
         }
         Ok(entries)
     }

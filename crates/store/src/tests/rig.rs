@@ -13,8 +13,8 @@ use lakehead_model::{ByteSize, Clock, Cursor, EventBatch, Name, Offset, Span, Ti
 use super::memory::Memory;
 use crate::{
     Append, Appended, Appender, Error, Options, Stream, Ticket,
-    files::{Access, Files},
-    layout::Layout,
+    disk::files::{Access, Files},
+    disk::layout::Layout,
 };
 
 /// 2026-11-23T07:00:00Z.
