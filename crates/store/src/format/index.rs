@@ -227,82 +227,10 @@ impl Index {
         if first_number.max(first_offset).max(raw_before) > NUMBER_MAX {
             return Err(Damaged);
         }
-        let mut frames = Vec::with_capacity(frame_count);
-        let mut start = 0_u64;
-        for _ in 0..frame_count {
-            let (stored_len, checksum) = (fields.u32()?, fields.u64()?);
-            frames.push(Frame { start, stored_len, raw_len: 0, checksum, first_block: 0 });
-            start = start.checked_add(u64::from(stored_len)).ok_or(Damaged)?;
-        }
-        let mut first_block = 0_usize;
-        for frame in &mut frames {
-            frame.first_block = first_block;
-            let count = usize::try_from(fields.varint()?).map_err(|_| Damaged)?;
-            first_block =
-                first_block.checked_add(count).filter(|end| count > 0 && *end <= block_count).ok_or(Damaged)?;
-        }
-        if first_block != block_count {
-            return Err(Damaged);
-        }
-        let mut blocks = Vec::with_capacity(block_count);
-        let mut first_offset = first_offset;
-        for _ in 0..block_count {
-            let count = u32::try_from(fields.varint()?).map_err(|_| Damaged)?;
-            let block = IndexedBlock {
-                first_offset: Offset(first_offset),
-                count,
-                raw_len: 0,
-                received_time: Timestamp(0),
-                event_times: None,
-                time_rule: None,
-                progress: None,
-                epoch: 0,
-            };
-            blocks.push(block);
-            first_offset = first_offset.checked_add(u64::from(count)).ok_or(Damaged)?;
-        }
-        for block in &mut blocks {
-            block.raw_len = u32::try_from(fields.varint()?).map_err(|_| Damaged)?;
-            if block.raw_len as usize > RAW_BYTES_MAX || block.count > block.raw_len {
-                return Err(Damaged);
-            }
-        }
-        let ends: Vec<usize> = frames.iter().map(|frame| frame.first_block).skip(1).chain([block_count]).collect();
-        for (frame, end) in frames.iter_mut().zip(ends) {
-            let raw_len: u64 =
-                blocks.get(frame.first_block..end).unwrap_or(&[]).iter().map(|block| u64::from(block.raw_len)).sum();
-            frame.raw_len = u32::try_from(raw_len).ok().filter(|len| *len as usize <= RAW_BYTES_MAX).ok_or(Damaged)?;
-        }
-        let mut before = 0;
-        for block in &mut blocks {
-            block.received_time = Timestamp(next(fields, &mut before)?);
-        }
-        before = 0;
-        for block in &mut blocks {
-            block.epoch = next(fields, &mut before)? as u64;
-            if block.epoch > NUMBER_MAX {
-                return Err(Damaged);
-            }
-        }
-        let flags = fields.take(block_count)?;
-        let mut least = Vec::with_capacity(block_count);
-        before = 0;
-        for _ in flags.iter().filter(|flags| **flags & 1 != 0) {
-            least.push(next(fields, &mut before)?);
-        }
-        let mut least = least.into_iter();
-        for (block, _) in blocks.iter_mut().zip(flags).filter(|(_, flags)| **flags & 1 != 0) {
-            let least = least.next().ok_or(Damaged)?;
-            block.event_times = Some((Timestamp(least), Timestamp(least.wrapping_add(fields.signed()?))));
-        }
-        before = 0;
-        for (block, _) in blocks.iter_mut().zip(flags).filter(|(_, flags)| **flags & 2 != 0) {
-            block.progress = Some(Timestamp(next(fields, &mut before)?));
-        }
-        before = 0;
-        for block in blocks.iter_mut().filter(|_| version > 1) {
-            block.time_rule = TimeRule::kept(next(fields, &mut before)? as u64);
-        }
+        let mut frames = read_frames(fields, frame_count, block_count)?;
+        let mut blocks = read_sizes(fields, block_count, first_offset)?;
+        sum_sizes(&mut frames, &blocks)?;
+        read_times(fields, &mut blocks, version)?;
         let cursors = fields.cursors(cursor_count)?;
         let keys = fields.keys(key_count)?;
         if !fields.0.is_empty() {
@@ -310,6 +238,97 @@ impl Index {
         }
         Ok(Self { first_number, raw_before, frames, blocks, cursors, keys, chain })
     }
+}
+
+/// The frames, but for their raw lengths.
+fn read_frames(fields: &mut Fields<'_>, count: usize, block_count: usize) -> Result<Vec<Frame>, Damaged> {
+    let mut frames = Vec::with_capacity(count);
+    let mut start = 0_u64;
+    for _ in 0..count {
+        let (stored_len, checksum) = (fields.u32()?, fields.u64()?);
+        frames.push(Frame { start, stored_len, raw_len: 0, checksum, first_block: 0 });
+        start = start.checked_add(u64::from(stored_len)).ok_or(Damaged)?;
+    }
+    let mut first_block = 0_usize;
+    for frame in &mut frames {
+        frame.first_block = first_block;
+        let count = usize::try_from(fields.varint()?).map_err(|_| Damaged)?;
+        first_block = first_block.checked_add(count).filter(|end| count > 0 && *end <= block_count).ok_or(Damaged)?;
+    }
+    if first_block == block_count { Ok(frames) } else { Err(Damaged) }
+}
+
+/// The blocks with their sizes alone.
+fn read_sizes(fields: &mut Fields<'_>, count: usize, mut first_offset: u64) -> Result<Vec<IndexedBlock>, Damaged> {
+    let mut blocks = Vec::with_capacity(count);
+    for _ in 0..count {
+        let count = u32::try_from(fields.varint()?).map_err(|_| Damaged)?;
+        let block = IndexedBlock {
+            first_offset: Offset(first_offset),
+            count,
+            raw_len: 0,
+            received_time: Timestamp(0),
+            event_times: None,
+            time_rule: None,
+            progress: None,
+            epoch: 0,
+        };
+        blocks.push(block);
+        first_offset = first_offset.checked_add(u64::from(count)).ok_or(Damaged)?;
+    }
+    for block in &mut blocks {
+        block.raw_len = u32::try_from(fields.varint()?).map_err(|_| Damaged)?;
+        if block.raw_len as usize > RAW_BYTES_MAX || block.count > block.raw_len {
+            return Err(Damaged);
+        }
+    }
+    Ok(blocks)
+}
+
+/// The raw length of each frame is that of its blocks.
+fn sum_sizes(frames: &mut [Frame], blocks: &[IndexedBlock]) -> Result<(), Damaged> {
+    let ends: Vec<usize> = frames.iter().map(|frame| frame.first_block).skip(1).chain([blocks.len()]).collect();
+    for (frame, end) in frames.iter_mut().zip(ends) {
+        let raw_len: u64 =
+            blocks.get(frame.first_block..end).unwrap_or(&[]).iter().map(|block| u64::from(block.raw_len)).sum();
+        frame.raw_len = u32::try_from(raw_len).ok().filter(|len| *len as usize <= RAW_BYTES_MAX).ok_or(Damaged)?;
+    }
+    Ok(())
+}
+
+/// What the index says of each block beside its sizes: times, epochs, rules.
+fn read_times(fields: &mut Fields<'_>, blocks: &mut [IndexedBlock], version: u8) -> Result<(), Damaged> {
+    let mut before = 0;
+    for block in &mut *blocks {
+        block.received_time = Timestamp(next(fields, &mut before)?);
+    }
+    before = 0;
+    for block in &mut *blocks {
+        block.epoch = next(fields, &mut before)? as u64;
+        if block.epoch > NUMBER_MAX {
+            return Err(Damaged);
+        }
+    }
+    let flags = fields.take(blocks.len())?;
+    let mut least = Vec::with_capacity(blocks.len());
+    before = 0;
+    for _ in flags.iter().filter(|flags| **flags & 1 != 0) {
+        least.push(next(fields, &mut before)?);
+    }
+    let mut least = least.into_iter();
+    for (block, _) in blocks.iter_mut().zip(flags).filter(|(_, flags)| **flags & 1 != 0) {
+        let least = least.next().ok_or(Damaged)?;
+        block.event_times = Some((Timestamp(least), Timestamp(least.wrapping_add(fields.signed()?))));
+    }
+    before = 0;
+    for (block, _) in blocks.iter_mut().zip(flags).filter(|(_, flags)| **flags & 2 != 0) {
+        block.progress = Some(Timestamp(next(fields, &mut before)?));
+    }
+    before = 0;
+    for block in blocks.iter_mut().filter(|_| version > 1) {
+        block.time_rule = TimeRule::kept(next(fields, &mut before)? as u64);
+    }
+    Ok(())
 }
 
 /// The first offset that a whole index names, whatever its checksum says.

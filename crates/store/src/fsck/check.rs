@@ -1,4 +1,4 @@
-//! The check of one stream: each file examined, each border, the inventory and those who have seen the stream against what
+//! The check of one stream: each file examined, each boundary, the inventory and those who have seen the stream against what
 //! was found.
 
 use lakehead_model::Offset;
@@ -72,7 +72,7 @@ struct ExaminedLog {
     found: Vec<(SegmentPath, Summary)>,
 }
 
-/// Examines every segment, and each border between two.
+/// Examines every segment, and each boundary between two.
 fn examine_all(
     log: &LogFiles,
     arranged: Arrangement,
@@ -126,7 +126,7 @@ fn does_not_open(log: &LogFiles, error: &Error) -> Finding {
     Finding::damage(&path, at, format!("it does not open: {error}"), (Offset(0), Offset(0)), repair)
 }
 
-/// What is wrong at the border between what came before and this segment.
+/// What is wrong at the boundary between what came before and this segment.
 fn join(log: &LogFiles, before: Option<&Tail>, examined: &Examined, placed: &Placed, findings: &mut Vec<Finding>) {
     let Some(begins) = examined.begins else { return };
     let mut damage = |what: String, lost: (Offset, Offset), repair: &str| {

@@ -162,10 +162,21 @@ pub(super) fn contents(segment: &Segment, next: Next) -> Result<Contents, Error>
     if let Some(next) = next.beginning() {
         blocks.retain(|((_, block_ref), _)| block_ref.number < next.boundary.number);
     }
-    let synced_blocks = blocks.iter().map(|((footer, _), _)| footer.synced_blocks).max().unwrap_or(0);
+    prove(segment, &mut blocks)?;
+    let mut torn_from = None;
+    if next == Next::Nothing {
+        let good_end = cut_torn_tail(segment, &mut blocks);
+        torn_from = Some(good_end).filter(|end| *end < file_len);
+    }
+    let counts_to = blocks.last().map_or(0, |((_, block_ref), _)| block_ref.end());
+    Ok(Contents::Open { blocks, counts_to, torn_from })
+}
+
+/// Finds out of each block whether its data is good.
+fn prove(segment: &Segment, blocks: &mut [(FoundFooter, bool)]) -> Result<(), Error> {
     let mut decompressor = Decompressor::new().map_err(Error::io("decompress", &segment.at.path))?;
     let mut before: Option<(u64, u64)> = Some((0, segment.seed));
-    for ((_, block_ref), good) in &mut blocks {
+    for ((_, block_ref), good) in blocks {
         *good = match before {
             Some((at, chain)) if at == block_ref.start => segment.verify(block_ref, chain)?,
             // The block before it is not there: the footer proves itself, and zstd's own checksum the data.
@@ -177,30 +188,30 @@ pub(super) fn contents(segment: &Segment, next: Next) -> Result<Contents, Error>
         };
         before = Some((block_ref.end(), block_ref.chain));
     }
-    // At the end of the last segment, what is not proven to have been synced is a torn tail when it is not good.
-    let mut torn_from = None;
-    if next == Next::Nothing {
-        let synced_to = blocks.iter().map(|((footer, _), _)| footer.synced_to).max();
-        let mut good_end = 0;
-        let mut keep = 0;
-        let mut kept_to: Option<u64> = None;
-        for ((_, block_ref), good) in &blocks {
-            let proven = block_ref.number < synced_blocks;
-            // What lies before this block and is not whole was synced, as a footer says: it is damage, and this block, which a
-            // clean stop may have left as that proof, is no part of a torn tail.
-            let is_damage = kept_to.map_or(synced_to > Some(segment.at.first_offset), |to| to < synced_blocks);
-            if !proven && (!*good || (block_ref.start != good_end && !is_damage)) {
-                break;
-            }
-            good_end = block_ref.end();
-            kept_to = Some(block_ref.number + 1);
-            keep += 1;
+    Ok(())
+}
+
+/// At the end of the last segment, what is not proven to have been synced is a torn tail when it is not good: leaves it out of
+/// `blocks`, and answers where it begins.
+fn cut_torn_tail(segment: &Segment, blocks: &mut Vec<(FoundFooter, bool)>) -> u64 {
+    let synced_blocks = blocks.iter().map(|((footer, _), _)| footer.synced_blocks).max().unwrap_or(0);
+    let synced_to = blocks.iter().map(|((footer, _), _)| footer.synced_to).max();
+    let (mut good_end, mut keep) = (0, 0);
+    let mut kept_to: Option<u64> = None;
+    for ((_, block_ref), good) in &*blocks {
+        let proven = block_ref.number < synced_blocks;
+        // What lies before this block and is not whole was synced, as a footer says: it is damage, and this block, which a
+        // clean stop may have left as that proof, is no part of a torn tail.
+        let is_damage = kept_to.map_or(synced_to > Some(segment.at.first_offset), |to| to < synced_blocks);
+        if !proven && (!*good || (block_ref.start != good_end && !is_damage)) {
+            break;
         }
-        blocks.truncate(keep);
-        torn_from = Some(good_end).filter(|end| *end < file_len);
+        good_end = block_ref.end();
+        kept_to = Some(block_ref.number + 1);
+        keep += 1;
     }
-    let counts_to = blocks.last().map_or(0, |((_, block_ref), _)| block_ref.end());
-    Ok(Contents::Open { blocks, counts_to, torn_from })
+    blocks.truncate(keep);
+    good_end
 }
 
 fn good_frames(segment: &Segment, index: &Index) -> Result<Vec<bool>, Error> {
@@ -279,6 +290,18 @@ impl Examined {
             self.raw_before = Some(footer.raw_before);
             self.received_first = Some(footer.received_time);
         }
+        self.open_end(file_len, counts_to, torn_from, next_begins);
+        let block_refs: Vec<_> = blocks.iter().map(|((_, block_ref), _)| *block_ref).collect();
+        let whole = self.findings.iter().all(|finding| finding.severity < Severity::Damage);
+        // Of the last, too: the inventory names it where the file after it is gone or cannot be read, and it is whole for that.
+        if let Some(raw_before) = self.raw_before.filter(|_| whole) {
+            self.summary = Summary::of_blocks(&block_refs, raw_before);
+        }
+        Ok(())
+    }
+
+    /// What is wrong at the end of a segment with footers.
+    fn open_end(&mut self, file_len: u64, counts_to: u64, torn_from: Option<u64>, next_begins: Option<Beginning>) {
         if let Some(torn_from) = torn_from {
             let what = format!(
                 "a tail of {} bytes that is not known to have been synced and is not whole",
@@ -292,7 +315,7 @@ impl Examined {
             {
                 let what = format!("{} was expected next, and nothing whole follows up to {next}", tail.boundary);
                 self.damage(counts_to, what, (tail.boundary.offset, next.offset), AS_NULL);
-                // Said here; the border itself is then in order.
+                // Said here; the boundary itself is then in order.
                 self.tail = Some(Tail { boundary: next, raw_end: raw_before, ..tail });
             }
             (Some(_), Some(_)) if counts_to < file_len => {
@@ -305,13 +328,6 @@ impl Examined {
             }
             _ => {}
         }
-        let block_refs: Vec<_> = blocks.iter().map(|((_, block_ref), _)| *block_ref).collect();
-        let whole = self.findings.iter().all(|finding| finding.severity < Severity::Damage);
-        // Of the last, too: the inventory names it where the file after it is gone or cannot be read, and it is whole for that.
-        if let Some(raw_before) = self.raw_before.filter(|_| whole) {
-            self.summary = Summary::of_blocks(&block_refs, raw_before);
-        }
-        Ok(())
     }
 
     fn sealed(&mut self, index: &Index, frames: &[bool]) {

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use lakehead_model::Timestamp;
 
 use crate::{
@@ -57,6 +58,23 @@ pub(super) struct Mending<'a> {
     pub(super) log: &'a LogFiles,
     pub(super) segment: &'a Segment,
     pub(super) next: Option<Beginning>,
+}
+
+/// A frame that is whole.
+struct WholeFrame {
+    stored: Vec<u8>,
+    payload: Bytes,
+}
+
+/// Where a sealed segment without its index stands.
+struct Unindexed {
+    first_number: u64,
+    /// Bytes of all the stream's events before it.
+    raw_before: u64,
+    ends: Boundary,
+    /// Events that are in none of its frames, and their bytes.
+    lost: u64,
+    lost_bytes: u64,
 }
 
 /// What was done, if anything, and where the log stands after the segment.
@@ -112,52 +130,11 @@ impl Mending<'_> {
 
     /// A segment with footers: its good blocks as they are, the others as null.
     fn open(&self, prior: Option<&Prior>, blocks: &[(FoundFooter, bool)], counts_to: u64) -> Result<Mended, Error> {
-        let Some(((footer, block_ref), _)) = blocks.first() else {
-            return match (prior, self.next) {
-                // Nothing that counts is in it; opening sets it aside.
-                (_, None) => Ok(None),
-                (Some(prior), Some(Beginning { boundary: next, raw_before }))
-                    if next.offset > prior.boundary.offset =>
-                {
-                    let lost = next.offset.since(prior.boundary.offset);
-                    let done = self.replace(lost, |file, path| self.nulls_only(prior, next, raw_before, file, path))?;
-                    Ok(Some((Some(done), Prior { boundary: next, raw_end: raw_before, ..prior.clone() })))
-                }
-                (None, Some(Beginning { boundary: next, .. })) if next.offset > self.segment.at.first_offset => {
-                    Err(self.cannot("it is the first segment and no block in it is whole"))
-                }
-                _ => Ok(None),
-            };
-        };
-        let start = match prior {
-            Some(prior) => prior.clone(),
-            None => Prior {
-                boundary: Boundary {
-                    number: block_ref
-                        .number
-                        .saturating_sub(u64::from(block_ref.first_offset > self.segment.at.first_offset)),
-                    offset: self.segment.at.first_offset,
-                },
-                raw_end: footer
-                    .raw_before
-                    .saturating_sub(block_ref.first_offset.since(self.segment.at.first_offset) * 5),
-                received: footer.received_time,
-                epoch: footer.epoch,
-                cursors: Arc::clone(&footer.cursors),
-            },
-        };
-        let mut end = start.boundary;
-        let mut at = 0;
-        let mut whole = true;
-        for ((_, block_ref), good) in blocks {
-            whole &= *good && block_ref.begins() == end && block_ref.start == at;
-            end = block_ref.ends();
-            at = block_ref.end();
-        }
+        let Some((first, _)) = blocks.first() else { return self.without_block(prior) };
+        let start = prior.cloned().unwrap_or_else(|| self.prior_of(first));
         // A file that ends with its last block is whole: what is missing after it is another file.
-        let ends_here = counts_to == self.segment.len()?;
-        whole &= ends_here || self.next.is_none_or(|next| next.boundary == end);
-        if whole {
+        let next = if counts_to == self.segment.len()? { None } else { self.next };
+        if is_whole(&start, blocks, next) {
             let last = blocks.last().map_or(start, |((footer, block_ref), _)| after(footer, block_ref.ends()));
             return Ok(Some((None, last)));
         }
@@ -187,13 +164,45 @@ impl Mending<'_> {
                 writer.block(footer.clone(), &payload)?;
                 last = after(footer, block_ref.ends());
             }
-            if let Some(next) = self.next.filter(|_| !ends_here) {
+            if let Some(next) = next {
                 nulls_made += writer.nulls(&mut last, next.boundary, next.raw_before)?;
             }
             Ok(())
         });
         failed?;
         Ok(Some((Some(Repaired { nulls: nulls_made, ..done? }), last)))
+    }
+
+    /// A segment with footers of which no block is whole: nulls, where something is missing that counts.
+    fn without_block(&self, prior: Option<&Prior>) -> Result<Mended, Error> {
+        match (prior, self.next) {
+            // Nothing that counts is in it; opening sets it aside.
+            (_, None) => Ok(None),
+            (Some(prior), Some(Beginning { boundary: next, raw_before })) if next.offset > prior.boundary.offset => {
+                let lost = next.offset.since(prior.boundary.offset);
+                let done = self.replace(lost, |file, path| self.nulls_only(prior, next, raw_before, file, path))?;
+                Ok(Some((Some(done), Prior { boundary: next, raw_end: raw_before, ..prior.clone() })))
+            }
+            (None, Some(Beginning { boundary: next, .. })) if next.offset > self.segment.at.first_offset => {
+                Err(self.cannot("it is the first segment and no block in it is whole"))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Where the log stands before the first segment, by its first block that is left.
+    fn prior_of(&self, (footer, block_ref): &FoundFooter) -> Prior {
+        let missing = block_ref.first_offset.since(self.segment.at.first_offset);
+        Prior {
+            boundary: Boundary {
+                number: block_ref.number.saturating_sub(u64::from(missing > 0)),
+                offset: self.segment.at.first_offset,
+            },
+            raw_end: footer.raw_before.saturating_sub(missing * 5),
+            received: footer.received_time,
+            epoch: footer.epoch,
+            cursors: Arc::clone(&footer.cursors),
+        }
     }
 
     /// A sealed segment: its good frames as they are, the others made anew of nulls of the same length.
@@ -234,48 +243,15 @@ impl Mending<'_> {
     /// A sealed segment without its index: the events of its frames, one block for each frame; the times are not known any
     /// more, so they are the latest that they can be.
     fn unindexed(&self, prior: Option<&Prior>) -> Result<(Option<Repaired>, Prior), Error> {
-        let first_offset = self.segment.at.first_offset;
-        let mut decompressor = Decompressor::new().map_err(Error::io("decompress", &self.segment.at.path))?;
-        let mut frames = Vec::new();
-        for range in frames_of(self.segment)? {
-            let stored = self.segment.read(range.start, range.end)?;
-            let Some(raw_len) = data_frame::content_len(&stored).filter(|len| *len <= RAW_BYTES_MAX) else { continue };
-            let Some(payload) = decompressor.decompress(&stored, raw_len) else { break };
-            frames.push((stored, payload));
-        }
-        let count = |payload: &[u8]| memchr::memchr_iter(b'\n', payload).count() as u64;
-        let events: u64 = frames.iter().map(|(_, payload)| count(payload)).sum();
-        let raw_bytes: u64 = frames.iter().map(|(_, payload)| payload.len() as u64).sum();
-        let first_number = match (prior, self.next) {
-            (Some(prior), _) => prior.boundary.number,
-            (None, Some(next)) => next.boundary.number.saturating_sub(frames.len() as u64 + 1),
-            (None, None) => 0,
-        };
-        let ends = self
-            .next
-            .map(|next| next.boundary)
-            .unwrap_or(Boundary { number: first_number + frames.len() as u64, offset: first_offset.plus(events) });
-        let blocks = ends.number.saturating_sub(first_number);
-        let lost = ends.offset.since(first_offset).checked_sub(events);
-        let (Some(lost), true) = (lost, blocks >= frames.len() as u64 && blocks > 0) else {
-            return Err(self.cannot("its frames hold more than fits between its neighbours"));
-        };
-        if lost > 0 && blocks == frames.len() as u64 || lost > NULLS_MAX {
-            return Err(self.cannot("there is no block left for the events that are lost"));
-        }
+        let frames = self.whole_frames()?;
+        let Unindexed { first_number, raw_before, ends, lost, lost_bytes } = self.without_index(prior, &frames)?;
         let hour = self.log.hour_of(&self.segment.at.path).and_then(|hour| start_of(&hour));
         let received = prior.map(|prior| prior.received).max(hour).unwrap_or_default();
         let epoch = prior.map_or(0, |prior| prior.epoch);
         let cursors = prior.map_or_else(Arc::default, |prior| Arc::clone(&prior.cursors));
-        let raw_before = match (prior, self.next) {
-            (Some(prior), _) => prior.raw_end,
-            (None, Some(next)) => next.raw_before.saturating_sub(raw_bytes + lost * 5),
-            (None, None) => 0,
-        };
-        let lost_bytes = self.next.map_or(lost * 5, |next| next.raw_before.saturating_sub(raw_before + raw_bytes));
         let done = self.replace(lost, |file, path| {
             let mut writer = SealedWriter::new(file, path, self.segment.seed, LEVEL)?;
-            let mut offset = first_offset;
+            let mut offset = self.segment.at.first_offset;
             let mut entry = |count: u64, raw_len: usize| {
                 let event_times = (count > 0).then_some((Timestamp(i64::MIN), Timestamp(i64::MAX)));
                 let (first_offset, received_time, progress, time_rule) = (offset, received, None, None);
@@ -284,11 +260,11 @@ impl Mending<'_> {
                 let (count, raw_len) = (count as u32, raw_len as u32);
                 IndexedBlock { first_offset, count, raw_len, received_time, event_times, time_rule, progress, epoch }
             };
-            for (stored, payload) in &frames {
-                writer.block(entry(count(payload), payload.len()));
+            for WholeFrame { stored, payload } in &frames {
+                writer.block(entry(lines(payload), payload.len()));
                 writer.stored_frame(stored, payload.len())?;
             }
-            let left = blocks - frames.len() as u64;
+            let left = ends.number - first_number - frames.len() as u64;
             if left > 0 {
                 let payload = if lost == 0 { Vec::new() } else { nulls(lost, lost_bytes.max(lost * 2)) };
                 writer.block(entry(lost, payload.len()));
@@ -297,8 +273,56 @@ impl Mending<'_> {
             }
             writer.finish(first_number, raw_before, Arc::clone(&cursors), Vec::new(), 0).map(|_| ())
         })?;
-        let raw_end = raw_before + raw_bytes + if lost == 0 { 0 } else { lost_bytes };
+        let raw_end = raw_before + raw_bytes(&frames) + if lost == 0 { 0 } else { lost_bytes };
         Ok((Some(done), Prior { boundary: ends, raw_end, received, epoch, cursors }))
+    }
+
+    /// The frames of the segment that are whole, up to the first that is not.
+    fn whole_frames(&self) -> Result<Vec<WholeFrame>, Error> {
+        let mut decompressor = Decompressor::new().map_err(Error::io("decompress", &self.segment.at.path))?;
+        let mut frames = Vec::new();
+        for range in frames_of(self.segment)? {
+            let stored = self.segment.read(range.start, range.end)?;
+            let Some(raw_len) = data_frame::content_len(&stored).filter(|len| *len <= RAW_BYTES_MAX) else { continue };
+            let Some(payload) = decompressor.decompress(&stored, raw_len) else { break };
+            frames.push(WholeFrame { stored, payload });
+        }
+        Ok(frames)
+    }
+
+    /// Where these frames, all that is left of the segment, stand between its neighbours.
+    ///
+    /// # Errors
+    /// `Invalid` when they do not fit there.
+    fn without_index(&self, prior: Option<&Prior>, frames: &[WholeFrame]) -> Result<Unindexed, Error> {
+        let first_offset = self.segment.at.first_offset;
+        let frame_count = frames.len() as u64;
+        let events: u64 = frames.iter().map(|frame| lines(&frame.payload)).sum();
+        let raw_bytes = raw_bytes(frames);
+        let first_number = match (prior, self.next) {
+            (Some(prior), _) => prior.boundary.number,
+            (None, Some(next)) => next.boundary.number.saturating_sub(frame_count + 1),
+            (None, None) => 0,
+        };
+        let ends = self
+            .next
+            .map(|next| next.boundary)
+            .unwrap_or(Boundary { number: first_number + frame_count, offset: first_offset.plus(events) });
+        let blocks = ends.number.saturating_sub(first_number);
+        let lost = ends.offset.since(first_offset).checked_sub(events);
+        let (Some(lost), true) = (lost, blocks >= frame_count && blocks > 0) else {
+            return Err(self.cannot("its frames hold more than fits between its neighbours"));
+        };
+        if lost > 0 && blocks == frame_count || lost > NULLS_MAX {
+            return Err(self.cannot("there is no block left for the events that are lost"));
+        }
+        let raw_before = match (prior, self.next) {
+            (Some(prior), _) => prior.raw_end,
+            (None, Some(next)) => next.raw_before.saturating_sub(raw_bytes + lost * 5),
+            (None, None) => 0,
+        };
+        let lost_bytes = self.next.map_or(lost * 5, |next| next.raw_before.saturating_sub(raw_before + raw_bytes));
+        Ok(Unindexed { first_number, raw_before, ends, lost, lost_bytes })
     }
 
     /// A segment that is not there at all, made of nulls.
@@ -347,6 +371,27 @@ impl Mending<'_> {
         let mut last = prior.clone();
         writer.nulls(&mut last, until, raw_before).map(|_| ())
     }
+}
+
+/// Whether nothing is missing from `start` on, between the blocks, and up to what comes `next`.
+fn is_whole(start: &Prior, blocks: &[(FoundFooter, bool)], next: Option<Beginning>) -> bool {
+    let (mut end, mut at) = (start.boundary, 0);
+    let mut whole = true;
+    for ((_, block_ref), good) in blocks {
+        whole &= *good && block_ref.begins() == end && block_ref.start == at;
+        end = block_ref.ends();
+        at = block_ref.end();
+    }
+    whole && next.is_none_or(|next| next.boundary == end)
+}
+
+fn lines(payload: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', payload).count() as u64
+}
+
+/// Bytes of the events in these frames.
+fn raw_bytes(frames: &[WholeFrame]) -> u64 {
+    frames.iter().map(|frame| frame.payload.len() as u64).sum()
 }
 
 /// `2026/11/23/07` as a time.

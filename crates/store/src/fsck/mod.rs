@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   list ─▶ where each file belongs ─▶ each segment: footers or index, checksums, frames, lines
-//!        ─▶ each border: numbers, offsets, times ─▶ the inventory and those who have seen the stream against what was found
+//!        ─▶ each boundary: numbers, offsets, times ─▶ the inventory and those who have seen the stream against what was found
 //!        ─▶ what opening says                    ─▶ findings
 //! ```
 //!

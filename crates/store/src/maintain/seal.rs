@@ -4,7 +4,7 @@
 //!   read and verify block by block ─▶ large frames + index ─▶ temporary/ ─sync─▶ read back and compare ─rename─▶ in place
 //! ```
 //!
-//! Offsets, order, bytes, received times and block borders stay, so whatever is computed from the log comes out the same
+//! Offsets, order, bytes, received times and block boundaries stay, so whatever is computed from the log comes out the same
 //! before and after. A crash before the rename leaves the old file and a leftover in `temporary/`, which the next opening
 //! removes; after it, the new file. Readers that have the old file open go on reading it.
 

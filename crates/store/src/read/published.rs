@@ -93,7 +93,7 @@ impl Published {
         published
     }
 
-    /// What these files hold up to `mark`, the last of them like a finished one.
+    /// What these files hold up to `log_end`, the last of them like a finished one.
     pub(crate) fn of_files(segments: Vec<SegmentEntry>, first_number: u64, log_end: LogEnd) -> Self {
         let stored_before_last = segments.iter().rev().skip(1).map(|entry| entry.end).sum();
         Self {
@@ -119,7 +119,7 @@ impl Published {
         &self.segments
     }
 
-    /// The number of the first block that is entry.
+    /// The number of the first block that is kept.
     pub(crate) fn first_number(&self) -> u64 {
         self.first_number
     }

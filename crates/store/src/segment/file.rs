@@ -98,7 +98,7 @@ impl Segment {
         if let Some(found) = self.footer_ending_at(end)? {
             return Ok(Some(found));
         }
-        // Windows overlap by what a magic less one byte takes, so that none is missed at a border.
+        // Windows overlap by what a magic less one byte takes, so that none is missed at the edge of one.
         let overlap = footer::END_MAGIC.len() as u64 - 1;
         let mut window_end = end;
         let mut buffer = Vec::new();
