@@ -154,15 +154,15 @@ impl Arrangement {
         named: Option<Offset>,
         error: Error,
     ) -> Result<(), Error> {
+        let is_gone = matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound);
         match error {
             Error::NewerSegment { .. } => return Err(error),
-            Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                // Where it is not listed any more, retention is at work.
-                if still_listed(&*log.files, &path) && named.is_some() {
-                    self.aside(path, "it is a link that leads nowhere".to_owned());
-                }
-            }
-            error if named.is_some() => {
+            // Nobody takes it for a segment.
+            _ if named.is_none() => {}
+            // Retention is at work.
+            _ if is_gone && !still_listed(&*log.files, &path) => {}
+            _ if is_gone => self.aside(path, "it is a link that leads nowhere".to_owned()),
+            error => {
                 self.findings.push(Finding::misplaced(
                     &path,
                     format!("it cannot be read: {error}"),
@@ -170,7 +170,6 @@ impl Arrangement {
                 ));
                 self.unreadable.push(path);
             }
-            _ => {}
         }
         Ok(())
     }
