@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use lakehead_model::{TimeFormat, Timestamp};
-
-use crate::time_reader::read_time;
+use lakehead_model::Timestamp;
 
 /// The bytes of one value inside a valid document. Each `as_…` answers `None` when the value is of another type: a
 /// number in a string is text, not a number.
@@ -110,14 +108,6 @@ impl<'d> Raw<'d> {
     #[inline]
     pub fn as_integer(self) -> Option<i64> {
         self.as_i64().or_else(|| self.as_whole())
-    }
-
-    /// A point in time in the given format, of the years that times may be of ([`Timestamp::FIRST`]). Unix times may have
-    /// a fraction; below a microsecond is cut off, towards the past. Text without a zone is none here: that takes a
-    /// [`TimeReader`](crate::TimeReader).
-    #[must_use]
-    pub fn as_time(self, format: TimeFormat) -> Option<Timestamp> {
-        read_time(self, format, None).ok()
     }
 
     /// A number of `1/micros_each` microseconds as microseconds, where these fit 64 bits.

@@ -61,6 +61,16 @@ impl TimeReader {
     }
 }
 
+impl Raw<'_> {
+    /// A point in time in the given format, of the years that times may be of ([`Timestamp::FIRST`]). Unix times may have
+    /// a fraction; below a microsecond is cut off, towards the past. Text without a zone is none here: that takes a
+    /// [`TimeReader`].
+    #[must_use]
+    pub fn as_time(self, format: TimeFormat) -> Option<Timestamp> {
+        read_time(self, format, None).ok()
+    }
+}
+
 /// The zone of this name.
 fn zone(name: &str) -> Result<TimeZone, String> {
     let unknown =
@@ -79,7 +89,7 @@ fn zone(name: &str) -> Result<TimeZone, String> {
     database.get(name).ok().filter(|zone| !zone.is_unknown()).ok_or_else(unknown)
 }
 
-pub(crate) fn read_time(raw: Raw<'_>, format: TimeFormat, zone: Option<&TimeZone>) -> Result<Timestamp, NotATime> {
+fn read_time(raw: Raw<'_>, format: TimeFormat, zone: Option<&TimeZone>) -> Result<Timestamp, NotATime> {
     let time = match format {
         TimeFormat::Rfc3339 => text(raw, parse_rfc3339).ok_or(NotATime::Form)?,
         TimeFormat::UnixSeconds => unix(raw, Unit::Seconds)?,

@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use crate::checksum::Running;
+use crate::format::checksum::Running;
 
 /// What the checksum begins with, so that no other bytes have it.
 const SEED: u64 = u64::from_le_bytes(*b"lakehead");

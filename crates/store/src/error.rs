@@ -186,3 +186,10 @@ pub(crate) fn advice(error: &io::Error) -> &'static str {
         _ => "",
     }
 }
+
+/// The error for a segment that somebody took away.
+pub(crate) fn segment_gone() -> io::Error {
+    let what = "it was removed or moved, or a folder that leads to it, while Lakehead writes it; put it back, or stop Lakehead \
+                and see what `lakehead fsck` says";
+    io::Error::new(io::ErrorKind::NotFound, what)
+}

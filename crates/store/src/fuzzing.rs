@@ -8,13 +8,13 @@ use std::{collections::BTreeMap, io::Read, path::Path, sync::Arc};
 use lakehead_model::{Clock, Cursor, Name, Offset, TimeRule, Timestamp};
 
 use crate::{
-    Options, Stream,
-    checksum::{self, Running},
-    data_frame::Compressor,
-    files::{Access, Files},
-    footer::{FRAME_MAGIC as FOOTER_MAGIC, Footer, IdempotencyKey},
-    index::{Entry, Frame, Index},
-    layout::Layout,
+    IdempotencyKey, Options, Stream,
+    disk::files::{Access, Files},
+    disk::layout::Layout,
+    format::checksum::{self, Running},
+    format::data_frame::Compressor,
+    format::footer::{FRAME_MAGIC as FOOTER_MAGIC, Footer},
+    format::index::{Frame, Index, IndexedBlock},
 };
 
 #[allow(dead_code, unreachable_pub, clippy::pedantic)]
@@ -66,12 +66,12 @@ impl Recipe<'_> {
 /// back the same when it is encoded and decoded again.
 pub fn footer(input: &[u8]) {
     let _ = Footer::open(input, seed());
-    let _ = crate::footer::len_by_trailer(input);
-    let mut bytes = head(crate::footer::FRAME_MAGIC, b"LHBLOCK", input.len());
+    let _ = crate::format::footer::len_by_trailer(input);
+    let mut bytes = head(crate::format::footer::FRAME_MAGIC, b"LHBLOCK", input.len());
     bytes.extend_from_slice(input);
-    trailer(&mut bytes, crate::footer::END_MAGIC);
+    trailer(&mut bytes, crate::format::footer::END_MAGIC);
     if let Ok((footer, seals)) = Footer::open(&bytes, seed()) {
-        assert_eq!(seals.chained_len, bytes.len() - crate::footer::TRAILER_LEN);
+        assert_eq!(seals.chained_len, bytes.len() - crate::format::envelope::TRAILER_LEN);
         let mut again = Vec::new();
         footer.seal(&mut again, seed(), 0).expect("what was decoded fits");
         let (decoded, _) = Footer::open(&again, seed()).expect("what was encoded decodes");
@@ -82,14 +82,14 @@ pub fn footer(input: &[u8]) {
 /// Decodes the bytes as a sealed segment's index: as they are, and as the body of one whose checksum holds.
 pub fn index(input: &[u8]) {
     let _ = Index::open(input, seed());
-    let _ = crate::index::len_by_trailer(input);
+    let _ = crate::format::index::len_by_trailer(input);
     let Ok(stored) = zstd::bulk::compress(input, 1) else { return };
-    let mut bytes = head(crate::index::FRAME_MAGIC, b"LHINDEX", stored.len() + 9);
+    let mut bytes = head(crate::format::index::FRAME_MAGIC, b"LHINDEX", stored.len() + 9);
     bytes.push(1);
     bytes.extend((input.len() as u32).to_le_bytes());
     bytes.extend((stored.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&stored);
-    trailer(&mut bytes, crate::index::END_MAGIC);
+    trailer(&mut bytes, crate::format::index::END_MAGIC);
     if let Ok(index) = Index::open(&bytes, seed()) {
         // What a reader asks of it.
         let _ = (index.begins(), index.ends(), index.raw_bytes(), index.frames_end());
@@ -283,7 +283,7 @@ fn sealed_segment(recipe: &mut Recipe<'_>) -> Vec<u8> {
             let (more, count) = lines(recipe);
             let raw_len = more.len() as u32;
             payload.extend(more);
-            let mut entry = Entry {
+            let mut entry = IndexedBlock {
                 first_offset: Offset(offset),
                 count,
                 raw_len,

@@ -4,17 +4,17 @@
 //! store does not know: event times and cursors are handed to it. In floors, each standing only on those before it:
 //!
 //! ```text
-//! frame     checksum, fields, data_frame,     bytes of one zstd frame, of one footer, of a sealed segment's index
-//!           envelope, footer, index
-//! block     block, gathering, only            the events of one write, and one in the making; which of them are wanted
-//! segment   files, layout, segment, sealed,   files, where they lie, walking them by their footers or their index;
-//!           seal, inventory, evidence         making the second out of the first; what the finished ones hold; what is lost
-//! stream    recovery, published, commit,      opening; what readers see; one thread writes, one syncs
-//!           writer, aside, reader, packed,    and publishes; blocking readers, and what they have found and not read;
-//!           append, queue, retention, upkeep  the way in; what leaves the log; sealing and removing beside the live path
-//! store     marker, lock, store, fsck         one data directory, one writer; checking and repairing it
-//! beside    pinned                            a stream as of one moment, told to another process
-//!           crash, checked                    where a test can end the process; small records with checksums
+//! disk      the file system beneath, and where a stream's files lie on it
+//! format    the bytes: checksums, one zstd frame, one footer, the index of a sealed segment
+//! segment   one file: its blocks by their footers, or its large frames by their index
+//! recover   opening a log: its end, its inventory, what is lost, what goes to the quarantine
+//! read      the read side: what is committed, where a reader finds it, who still needs it
+//! write     the write side: the way in, a block in the making, the thread that writes and the one that syncs
+//! maintain  beside the live path: sealing, retention, comparing the inventory with the files
+//! stream    one log: the handle to its read side, its write side and its maintenance
+//! fsck      checking a stream and repairing it
+//! store     one data directory, one writer (marker, lock)
+//! beside    crash, checked: where a test can end the process; small records with checksums
 //! ```
 //!
 //! **What survives what.** With [`Sync::Always`] and [`Sync::Every`] a [`Ticket`] that resolved well means that the events
@@ -26,66 +26,54 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-mod append;
-mod aside;
-mod block;
 pub mod checked;
-mod checksum;
-mod commit;
 pub mod crash;
-mod data_frame;
 mod disk;
-mod envelope;
 mod error;
-mod evidence;
-mod fields;
-mod files;
-mod footer;
+mod format;
 mod fsck;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod gathering;
-mod index;
-mod inventory;
-mod layout;
 mod lock;
-mod mark;
+mod maintain;
 pub mod marker;
-mod only;
+mod no_clock;
 mod options;
-mod packed;
-mod pinned;
-mod published;
-mod quarantine;
-mod queue;
-mod reader;
-mod recovery;
-mod retention;
-mod seal;
-mod sealed;
+mod read;
+mod recover;
 mod segment;
 mod store;
 mod stream;
-mod upkeep;
-mod writer;
+mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub use append::{Append, Appended, Appender, Ticket};
-pub use block::Block;
 pub use error::Error;
-pub use evidence::{Loss, Witness};
-pub use footer::IdempotencyKey;
-pub use fsck::{Checked, Finding, Severity};
+pub use format::key::IdempotencyKey;
+pub use fsck::finding::{Checked, Finding, Severity};
 pub use lock::{Holder, holder};
-pub use only::Only;
+pub use maintain::{
+    retention::{Expired, Retention, RetentionPlan},
+    seal::{Pace, SealedSegment},
+};
 pub use options::{Options, SealOptions, Sync};
-pub use packed::{Packed, Unpacker};
-pub use pinned::{Hold, Pinned, Walks};
-pub use published::{Head, SegmentFile, Stats};
-pub use reader::Reader;
-pub use retention::{Expired, Need, Retention, RetentionPlan};
-pub use seal::{Pace, SealedSegment};
+pub use read::{
+    claims::Need,
+    head::{Head, SegmentFile, Stats},
+    only::Only,
+    packed::{Packed, Unpacker},
+    pinned::{Hold, Pinned},
+    reader::Reader,
+    walks::Walks,
+};
+pub use recover::{evidence::Witness, loss::Loss};
+pub use segment::block::Block;
 pub use store::Store;
-pub use stream::{Health, Stream};
+pub use stream::Stream;
+pub use write::{
+    append::{Append, Appended},
+    appender::Appender,
+    health::Health,
+    ticket::Ticket,
+};

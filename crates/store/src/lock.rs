@@ -14,7 +14,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, checked};
+use crate::{checked, error::Error};
 
 /// Tries to get the lock before it counts as held: someone may just be asking who holds it.
 const TRIES: u32 = 20;

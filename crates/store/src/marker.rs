@@ -4,7 +4,7 @@ use std::{fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, checked};
+use crate::{checked, error::Error};
 
 /// The file's name in the data directory.
 const NAME: &str = "lakehead.json";

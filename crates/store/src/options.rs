@@ -3,7 +3,7 @@
 use lakehead_model::{ByteSize, Span};
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::error::Error;
 
 /// When a block counts as kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

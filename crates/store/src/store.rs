@@ -1,21 +1,28 @@
 //! A store: one data directory, its streams, one writer.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use lakehead_model::{Clock, Name, Timestamp};
+use lakehead_model::{Clock, Name};
 
 use crate::{
-    Checked, Error, Options, Stream, Witness,
-    disk::Disk,
-    files::{Access, Files},
-    fsck,
-    layout::Layout,
+    disk::{
+        files::{Access, Files},
+        layout::Layout,
+        log_files::LogFiles,
+        system::Disk,
+    },
+    error::Error,
+    fsck::{check::check, finding::Checked, mending::Repaired, put_back::put_all_back, repair::repair},
     lock::Lock,
     marker::{self, Directory},
-    stream::Streams,
+    no_clock::NoClock,
+    options::Options,
+    recover::evidence::Witness,
+    stream::Stream,
 };
 
 /// A data directory, opened for writing by one process, or for reading only.
@@ -30,15 +37,8 @@ pub struct Store {
     lock: Option<Lock>,
 }
 
-/// For a store that is only read: nothing is ever received.
-#[derive(Debug)]
-pub(crate) struct NoClock;
-
-impl Clock for NoClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(0)
-    }
-}
+/// The streams that a store has opened.
+type Streams = Mutex<BTreeMap<Name, Stream>>;
 
 impl Store {
     /// Opens `dir` for writing, and makes it when it is not there or empty.
@@ -126,7 +126,7 @@ impl Store {
     /// # Errors
     /// When the folders cannot be listed.
     pub fn stored_bytes(&self, stream: &Name) -> Result<u64, Error> {
-        Ok(self.layout.list_segments(&*self.files, stream, "")?.iter().map(|(_, len)| *len).sum())
+        Ok(self.log(stream).list_segments("")?.iter().map(|(_, len)| *len).sum())
     }
 
     /// Reads every byte of a stream and says what is not as it was written; changes nothing. `witnesses` have seen the stream,
@@ -141,7 +141,7 @@ impl Store {
         witnesses: &[Witness],
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Checked, Error> {
-        fsck::check(&*self.files, &self.layout, stream, witnesses, progress)
+        check(&self.log(stream), witnesses, progress)
     }
 
     /// Puts the files of all streams where they belong, by what is in them: the first step of a repair of several streams,
@@ -156,7 +156,7 @@ impl Store {
         if let Some(stream) = self.streams().keys().next() {
             return Err(Error::Invalid(format!("stream {stream} is open: put files back before it is opened")));
         }
-        fsck::put_all_back(&*self.files, &self.layout)
+        put_all_back(&self.files, &self.layout)
     }
 
     /// Repairs all damage of a stream and opens it: events that cannot be read any more are `null` from then on, so that every other
@@ -173,8 +173,8 @@ impl Store {
             return Err(Error::Invalid(format!("stream {stream} is open: repair it before it is opened")));
         }
         let (mut done, mut loses) = (Vec::new(), false);
-        for repaired in fsck::repair(&*self.files, &self.layout, stream, witnesses, self.clock.now())? {
-            let fsck::Repaired { path, kept, nulls, said, is_loss } = repaired;
+        for repaired in repair(&self.log(stream), witnesses, self.clock.now())? {
+            let Repaired { path, kept, nulls, said, is_loss } = repaired;
             loses |= is_loss;
             if let Some(said) = said {
                 done.push(said);
@@ -232,7 +232,11 @@ impl Store {
         closed
     }
 
-    fn streams(&self) -> MutexGuard<'_, std::collections::BTreeMap<Name, Stream>> {
+    fn log(&self, stream: &Name) -> LogFiles {
+        LogFiles { name: stream.clone(), files: Arc::clone(&self.files), layout: self.layout.clone() }
+    }
+
+    fn streams(&self) -> MutexGuard<'_, BTreeMap<Name, Stream>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,43 +1,50 @@
-//! A stream: one log, its two threads, and the handles to it.
+//! A stream: one log, and the handle to its read side, its write side and its maintenance.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread::{self, JoinHandle},
-};
+use std::{path::PathBuf, sync::Arc};
 
 use lakehead_model::{Clock, Name, Offset, Timestamp};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    Appender, Error, Head, IdempotencyKey, Loss, Only, Options, Reader, SegmentFile, Stats, Walks,
-    commit::{self, Commit},
-    evidence,
-    files::{Access, Files},
-    inventory,
-    layout::Layout,
-    published::Published,
-    queue::Queue,
-    reader::Held,
-    recovery,
-    segment::{Place, Segment},
-    store::NoClock,
-    writer::{Command, Writer},
+    disk::{
+        files::{Access, Files},
+        layout::Layout,
+        log_files::LogFiles,
+    },
+    error::{Error, segment_gone},
+    format::key::IdempotencyKey,
+    maintain::{
+        maintenance::Maintenance,
+        retention::{Expired, Retention, RetentionPlan},
+        seal::{Pace, SealedSegment},
+    },
+    no_clock::NoClock,
+    options::Options,
+    read::{
+        claims::Need,
+        head::{Head, SegmentFile, Stats},
+        only::Only,
+        pinned::{Hold, Pinned},
+        published::Published,
+        read_side::ReadSide,
+        reader::Reader,
+        walks::Walks,
+    },
+    recover::{
+        evidence,
+        inventory::InventoryFile,
+        loss::{self, Loss},
+        recovery::{self, Recovered},
+    },
+    write::{
+        appender::Appender,
+        command::Command,
+        health::{Health, WriteHealth},
+        threads::WriteThreads,
+        write_side::WriteSide,
+        writer::Writer,
+    },
 };
-
-/// Whether a stream can be written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Health {
-    /// The last write was committed, or none was tried yet.
-    #[default]
-    Ok,
-    /// The last write failed, with what failed and what to do. Every later append is a new try; it goes on by itself.
-    CannotWrite(Arc<str>),
-}
 
 /// One stream of a store. Cheap to clone; all clones are the same stream.
 #[derive(Clone, Debug)]
@@ -45,50 +52,35 @@ pub struct Stream {
     pub(crate) inner: Arc<Inner>,
 }
 
-/// What the handles and the threads share.
+/// What the handles of one stream share.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) name: Name,
-    pub(crate) files: Arc<dyn Files>,
-    pub(crate) layout: Layout,
-    pub(crate) options: Options,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// The way in; none when opened for reading only.
-    queue: Option<Queue<Command>>,
-    pub(crate) commit: Commit,
-    published: Mutex<Published>,
-    pub(crate) committed: watch::Sender<Offset>,
-    pub(crate) health: watch::Sender<Health>,
-    /// How many writes have failed. What was handed over before the last of them is refused.
-    failures: AtomicU64,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    /// The readers that are open, each for as long as it is.
-    held: Mutex<Vec<Weak<Held>>>,
-    /// Held by whoever seals, removes or compares: one at a time.
-    pub(crate) upkeep: Mutex<()>,
+    pub(crate) read: Arc<ReadSide>,
+    /// None when opened for reading only.
+    write: Option<Writing>,
+    health: Arc<WriteHealth>,
+    maintenance: Maintenance,
+    clock: Arc<dyn Clock>,
     quarantined: Vec<PathBuf>,
-    /// What is noted as lost.
-    losses: Mutex<Vec<Loss>>,
     /// Whether opening has found that the log ends before where it once ended, and has raised the epoch.
     epoch_rises: bool,
-    /// For a stream that is read as another process told it: what was found in its last segment before.
-    walks: Option<Walks>,
 }
 
-/// Closes the queue and the commit when the writer ends, also by a panic, so that nobody waits for ever.
-struct WriterEnds(Arc<Inner>);
+/// The write side, and the threads that run on it.
+#[derive(Debug)]
+struct Writing {
+    side: Arc<WriteSide>,
+    threads: WriteThreads,
+}
 
-impl Drop for WriterEnds {
-    fn drop(&mut self) {
-        if let Some(queue) = &self.0.queue {
-            queue.close();
-            // After a panic what is left gets no answer; dropping it tells those who wait that the stream is closed.
-            while let crate::queue::Taken::Next(left) = queue.take(None) {
-                drop(left);
-            }
-        }
-        self.0.commit.close();
-    }
+/// What the inventory proves to be lost when a stream is opened.
+#[derive(Default)]
+struct LossesFound {
+    /// All that is noted, what is new included.
+    noted: Vec<Loss>,
+    is_new: bool,
+    /// Whether events beyond the end were seen outside: their offsets will be given to others.
+    is_end_lost: bool,
 }
 
 impl Stream {
@@ -100,103 +92,68 @@ impl Stream {
         clock: Arc<dyn Clock>,
         access: Access,
     ) -> Result<Self, Error> {
-        let mut recovered = recovery::open(&*files, &layout, &name, access)?;
-        let mut losses = Vec::new();
-        let (mut is_new, mut epoch_rises) = (false, false);
-        match &recovered.inventory {
-            inventory::Found::Whole(inventory) => {
-                let standing = recovered.standing();
-                let now = if access == Access::Write { clock.now() } else { Timestamp(0) };
-                let lost = evidence::lost(inventory, &standing, now);
-                for loss in &lost {
-                    tracing::error!(stream = %name, from = %loss.from, to = %loss.to, evidence = %loss.evidence,
-                        "events that were committed are gone; `lakehead fsck` says what there is");
+        let log = LogFiles { name, files, layout };
+        let mut recovered = recovery::open(&log, access)?;
+        let now = || if access == Access::Write { clock.now() } else { Timestamp(0) };
+        let LossesFound { noted, is_new, is_end_lost } = losses(&log.name, &recovered, now);
+        let epoch_rises = access == Access::Write && is_end_lost;
+        recovered.log_end.epoch += u64::from(epoch_rises);
+        let read = Arc::new(ReadSide::new(log, Published::new(&recovered, options.tail_bytes.0)));
+        let health = Arc::new(WriteHealth::new(read.log.name.clone()));
+        let maintenance = Maintenance::new(Arc::clone(&read), options.clone(), Arc::clone(&clock), access, noted);
+        let quarantined = std::mem::take(&mut recovered.quarantined);
+        let write = match access {
+            Access::Read => None,
+            Access::Write => {
+                if is_new {
+                    // Before anything is written: what comes next would hide it.
+                    maintenance.record()?;
                 }
-                is_new = !lost.is_empty();
-                // Events beyond the end were seen outside, and their offsets will be given to others.
-                epoch_rises = access == Access::Write && lost.iter().any(|loss| loss.from >= standing.end.offset);
-                losses.clone_from(&inventory.lost);
-                evidence::note(&mut losses, lost);
+                let side = WriteSide::new(Arc::clone(&read), options, Arc::clone(&clock), Arc::clone(&health));
+                Some(Writing::start(side, recovered, epoch_rises)?)
             }
-            inventory::Found::Damaged => {
-                tracing::warn!(stream = %name, "the inventory is not as it was written; it is made anew from the files");
-            }
-            inventory::Found::Nothing => {}
-        }
-        recovered.mark.epoch += u64::from(epoch_rises);
-        let published = Published::new(&recovered, options.tail_bytes.0);
-        let mark = recovered.mark.clone();
-        let queue = (access == Access::Write).then(|| Queue::new(options.queue_bytes.0));
-        let inner = Arc::new(Inner {
-            files,
-            layout,
-            clock,
-            queue,
-            commit: Commit::default(),
-            committed: watch::Sender::new(published.mark.next_offset),
-            published: Mutex::new(published),
-            health: watch::Sender::default(),
-            failures: AtomicU64::new(0),
-            threads: Mutex::default(),
-            held: Mutex::default(),
-            upkeep: Mutex::default(),
-            quarantined: std::mem::take(&mut recovered.quarantined),
-            losses: Mutex::new(losses),
-            epoch_rises,
-            walks: None,
-            options,
-            name,
-        });
-        if access == Access::Write {
-            if is_new {
-                // Before anything is written: what comes next would hide it.
-                inner.record()?;
-            }
-            let folder = inner.layout.stream(&inner.name);
-            inner.files.create_folders(&folder).map_err(Error::io("create", &folder))?;
-            let writer = Writer::new(Arc::clone(&inner), mark, recovered.last.take(), epoch_rises)?;
-            let guard = WriterEnds(Arc::clone(&inner));
-            let syncing = Arc::clone(&inner);
-            let threads = [
-                spawn(&inner, "write", move || {
-                    let _guard = guard;
-                    writer.run();
-                })?,
-                spawn(&inner, "sync", move || commit::run(&syncing))?,
-            ];
-            inner.threads().extend(threads);
-        }
-        Ok(Self { inner })
+        };
+        Ok(Self { inner: Arc::new(Inner { read, write, health, maintenance, clock, quarantined, epoch_rises }) })
+    }
+
+    /// A stream as another process told it, for reading.
+    fn pinned(read: ReadSide) -> Self {
+        let (read, clock): (_, Arc<dyn Clock>) = (Arc::new(read), Arc::new(NoClock));
+        let health = Arc::new(WriteHealth::new(read.log.name.clone()));
+        let maintenance =
+            Maintenance::new(Arc::clone(&read), Options::default(), Arc::clone(&clock), Access::Read, Vec::new());
+        let (quarantined, epoch_rises) = (Vec::new(), false);
+        Self { inner: Arc::new(Inner { read, write: None, health, maintenance, clock, quarantined, epoch_rises }) }
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &Name {
-        &self.inner.name
+        &self.inner.read.log.name
     }
 
     /// A new way to append. One for each opening of a source: see [`Appender`].
     #[must_use]
     pub fn appender(&self) -> Appender {
-        Appender::new(Arc::clone(&self.inner))
+        Appender::new(self.inner.write_side().cloned())
     }
 
     /// Where it begins and ends and where its sources stand, as committed.
     #[must_use]
     pub fn head(&self) -> Head {
-        self.inner.published().head()
+        self.inner.read.published().head()
     }
 
     /// The last idempotency keys, oldest first: those of this process and of the last two segments before it, at most 65,536.
     #[must_use]
     pub fn recent_keys(&self) -> Vec<IdempotencyKey> {
-        self.inner.published().keys.iter().cloned().collect()
+        self.inner.read.published().keys.iter().cloned().collect()
     }
 
     /// The offset after the last committed event; notifies at every commit, also of blocks without events.
     #[must_use]
     pub fn committed(&self) -> watch::Receiver<Offset> {
-        self.inner.committed.subscribe()
+        self.inner.read.committed.subscribe()
     }
 
     /// A reader that begins with the event at `from`.
@@ -208,45 +165,45 @@ impl Stream {
     /// As [`reader`](Self::reader); `by` says for whom, where retention has to wait for it.
     #[must_use]
     pub fn reader_for(&self, by: &str, from: Offset) -> Reader {
-        Reader::new(Arc::clone(&self.inner), from, by.to_owned())
+        Reader::new(Arc::clone(&self.inner.read), from, by)
     }
 
     /// The offsets `[from, to)` between which everything lies that `only` may want, as far as is known without reading.
     #[must_use]
     pub fn narrow(&self, only: &Only) -> (Offset, Offset) {
-        self.inner.published().narrow(only)
+        self.inner.read.published().narrow(only)
     }
 
     /// Lets go of the memory of blocks that came longer ago than anybody who follows the stream needs. The next block does the
     /// same; this is for a stream that stands still after a burst.
     pub fn forget_old(&self) {
         let now = self.inner.clock.now();
-        self.inner.published().let_go(now);
+        self.inner.read.published().let_go(now);
     }
 
     /// How much it holds.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.published().stats()
+        self.inner.read.published().stats()
     }
 
     /// Its files, in order, as committed.
     #[must_use]
     pub fn segments(&self) -> Vec<SegmentFile> {
-        self.inner.published().segment_files()
+        self.inner.read.published().segment_files()
     }
 
     /// The received time of the first event that is kept, when the log does not begin with its first event any more, as
     /// far as that is known without reading.
     #[must_use]
     pub fn kept_since(&self) -> Option<Timestamp> {
-        self.inner.published().kept_since()
+        self.inner.read.published().kept_since()
     }
 
     /// Whether more than half of what may be on its way into the stream is: whoever can wait, should.
     #[must_use]
     pub fn has_backlog(&self) -> bool {
-        self.inner.queue.as_ref().is_some_and(Queue::is_half_full)
+        self.inner.write.as_ref().is_some_and(|write| write.side.queue.is_half_full())
     }
 
     /// Whether it can be written.
@@ -258,19 +215,19 @@ impl Stream {
     /// Looks whether the last segment is still where it was written, and makes that known as its [`health`](Self::health) when
     /// it is not: somebody has removed or moved it. Does I/O.
     pub fn look_after(&self) {
-        let inner = &self.inner;
-        let Some(last) = inner.published().segment_files().pop().filter(|_| inner.queue.is_some()) else { return };
-        if let Err(error) = inner.files.open(&last.path, Access::Read)
+        let Inner { read, write, health, .. } = &*self.inner;
+        let Some(last) = read.published().segment_files().pop().filter(|_| write.is_some()) else { return };
+        if let Err(error) = read.log.files.open(&last.path, Access::Read)
             && error.kind() == std::io::ErrorKind::NotFound
         {
-            inner.failed(&format!("cannot write {}: {}", last.path.display(), commit::gone()));
+            health.failed(&format!("cannot write {}: {}", last.path.display(), segment_gone()));
         }
     }
 
     /// What was committed once and is gone, as far as something still names it. A repair takes note of it.
     #[must_use]
     pub fn losses(&self) -> Vec<Loss> {
-        self.inner.losses().clone()
+        self.inner.maintenance.losses().clone()
     }
 
     /// Whether opening has found that the log ends before where it once ended: its epoch has risen then.
@@ -290,10 +247,7 @@ impl Stream {
     /// # Errors
     /// `Unavailable` when it cannot be written, `Closed`, or `Invalid` when opened for reading only.
     pub async fn raise_epoch(&self) -> Result<u64, Error> {
-        let closed = || Error::Closed { stream: self.inner.name.clone() };
-        let (answer, receiver) = oneshot::channel();
-        self.inner.queue()?.push(Command::RaiseEpoch(answer)).map_err(|_| closed())?;
-        receiver.await.unwrap_or_else(|_| Err(closed()))
+        self.inner.ask(Command::RaiseEpoch).await
     }
 
     /// Gives back the cursors of `sources`, durably: from now on no footer repeats them. For sources that are done; whoever
@@ -302,10 +256,55 @@ impl Stream {
     /// # Errors
     /// `Unavailable` when it cannot be written, `Closed`, or `Invalid` when opened for reading only.
     pub async fn drop_cursors(&self, sources: Vec<Name>) -> Result<(), Error> {
-        let closed = || Error::Closed { stream: self.inner.name.clone() };
-        let (answer, receiver) = oneshot::channel();
-        self.inner.queue()?.push(Command::DropCursors(sources, answer)).map_err(|_| closed())?;
-        receiver.await.unwrap_or_else(|_| Err(closed()))
+        self.inner.ask(|answer| Command::DropCursors(sources, answer)).await
+    }
+
+    /// Seals the oldest finished segment that is not sealed, and answers which; `None` when there is none, or `pace` said
+    /// stop. Blocks, and takes a while: about 90 MB of events a second at level 9.
+    ///
+    /// # Errors
+    /// `Corrupt` when the segment is not as it was written: it stays as it is; `Unavailable` when the copy cannot be written,
+    /// for want of room perhaps; `Invalid` when opened for reading only.
+    pub fn seal_next(&self, pace: &mut Pace<'_>) -> Result<Option<SealedSegment>, Error> {
+        self.inner.maintenance.seal_next(pace)
+    }
+
+    /// How many finished segments are not sealed yet.
+    #[must_use]
+    pub fn unsealed(&self) -> usize {
+        self.inner.maintenance.unsealed()
+    }
+
+    /// What `rule` would remove at `now`, given who needs what beside the open readers, which the stream knows itself.
+    ///
+    /// # Errors
+    /// When a segment of which nothing is known cannot be read.
+    pub fn plan_retention(&self, rule: &Retention, now: Timestamp, needs: &[Need]) -> Result<RetentionPlan, Error> {
+        self.inner.maintenance.plan_retention(rule, now, needs)
+    }
+
+    /// Removes what `plan` says. Answers what is gone; less than planned when a reader has been opened there meanwhile.
+    ///
+    /// # Errors
+    /// `Unavailable` when a file cannot be removed; what was removed before it is gone.
+    pub fn retain(&self, plan: &RetentionPlan) -> Result<Vec<Expired>, Error> {
+        self.inner.maintenance.retain(plan)
+    }
+
+    /// Lists all folders, compares them with what is known of the stream, looks into the segments of which nothing is known,
+    /// and writes the inventory anew. Answers what the files say otherwise, in words; it counts from now on. For after the
+    /// start, and on its own thread: with ten thousand segments it may take seconds.
+    ///
+    /// # Errors
+    /// When the folders or a segment cannot be read.
+    pub fn check_inventory(&self) -> Result<Option<String>, Error> {
+        self.inner.maintenance.check_inventory()
+    }
+
+    /// All that is committed now, and what keeps it where it is. `by` says for whom, where retention has to wait for it.
+    #[must_use]
+    pub fn pin(&self, by: &str) -> (Pinned, Hold) {
+        Pinned::new(&self.inner.read, by)
     }
 
     /// Commits all that was handed over, marks the end as clean and ends the threads. Blocks. Appends after this are refused.
@@ -313,120 +312,70 @@ impl Stream {
     /// # Errors
     /// `Internal` when one of the threads has panicked.
     pub(crate) fn close(&self) -> Result<(), Error> {
-        let Some(queue) = &self.inner.queue else { return Ok(()) };
-        queue.close();
-        let threads = std::mem::take(&mut *self.inner.threads());
-        let mut panicked = false;
-        for thread in threads {
-            panicked |= thread.join().is_err();
-        }
-        if let Err(error) = self.inner.record() {
-            tracing::warn!(stream = %self.inner.name, %error, "could not write the inventory; the next start does without");
+        let Some(write) = &self.inner.write else { return Ok(()) };
+        write.side.queue.close();
+        let panicked = write.threads.join();
+        if let Err(error) = self.inner.maintenance.record() {
+            tracing::warn!(stream = %self.name(), %error, "could not write the inventory; the next start does without");
         }
         if panicked {
-            return Err(Error::Internal(format!("a thread of stream {} has panicked", self.inner.name)));
+            return Err(Error::Internal(format!("a thread of stream {} has panicked", self.name())));
         }
         Ok(())
     }
 }
 
-fn spawn(inner: &Inner, what: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
-    thread::Builder::new()
-        .name(format!("{what} {}", inner.name))
-        .spawn(run)
-        .map_err(Error::io("start a thread for", &inner.layout.stream(&inner.name)))
+impl Pinned {
+    /// The stream as it was at that moment, for reading; `walks` is used again from one moment to the next.
+    #[must_use]
+    pub fn open(self, walks: &Walks) -> Stream {
+        Stream::pinned(self.into_read_side(walks))
+    }
+}
+
+impl Writing {
+    fn start(side: WriteSide, recovered: Recovered, epoch_rises: bool) -> Result<Self, Error> {
+        let folder = side.log().folder();
+        side.log().files.create_folders(&folder).map_err(Error::io("create", &folder))?;
+        let side = Arc::new(side);
+        let Recovered { log_end, last, .. } = recovered;
+        let writer = Writer::new(Arc::clone(&side), log_end, last, epoch_rises)?;
+        let threads = WriteThreads::start(&side, writer)?;
+        Ok(Self { side, threads })
+    }
 }
 
 impl Inner {
-    /// A stream as another process told it, for reading.
-    pub(crate) fn pinned(
-        files: Arc<dyn Files>,
-        layout: Layout,
-        name: Name,
-        published: Published,
-        walks: Walks,
-    ) -> Self {
-        Self {
-            files,
-            layout,
-            clock: Arc::new(NoClock),
-            queue: None,
-            commit: Commit::default(),
-            committed: watch::Sender::new(published.mark.next_offset),
-            published: Mutex::new(published),
-            health: watch::Sender::default(),
-            failures: AtomicU64::new(0),
-            threads: Mutex::default(),
-            held: Mutex::default(),
-            upkeep: Mutex::default(),
-            quarantined: Vec::new(),
-            losses: Mutex::default(),
-            epoch_rises: false,
-            walks: Some(walks),
-            options: Options::default(),
-            name,
-        }
+    fn write_side(&self) -> Result<&Arc<WriteSide>, Error> {
+        let dir = || self.read.log.layout.root().to_owned();
+        self.write.as_ref().map(|write| &write.side).ok_or_else(|| Error::ReadOnly { dir: dir() })
     }
 
-    /// The blocks of a segment that is not sealed, those that end at or before byte `end`.
-    pub(crate) fn places(&self, segment: &Segment, end: u64) -> Result<Vec<Place>, Error> {
-        let is_last = || self.published().segments().last().is_some_and(|last| last.at == segment.at);
-        match &self.walks {
-            Some(walks) if is_last() => walks.places(&self.name, segment, end),
-            _ => Ok(segment.walk(end)?.places),
-        }
-    }
-
-    // A panic under this lock can only come from a defect; what is published before it is still true.
-    pub(crate) fn published(&self) -> MutexGuard<'_, Published> {
-        self.published.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn held(&self) -> MutexGuard<'_, Vec<Weak<Held>>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn losses(&self) -> MutexGuard<'_, Vec<Loss>> {
-        self.losses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes an open reader.
-    pub(crate) fn hold(&self, held: &Arc<Held>) {
-        let mut all = self.held();
-        all.retain(|held| held.strong_count() > 0);
-        all.push(Arc::downgrade(held));
-    }
-
-    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn queue(&self) -> Result<&Queue<Command>, Error> {
-        self.queue.as_ref().ok_or_else(|| Error::ReadOnly { dir: self.layout.root().to_owned() })
-    }
-
-    pub(crate) fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Acquire)
-    }
-
-    /// Notes a failed write: from here on nothing that was handed over before is kept.
-    pub(crate) fn failed(&self, what: &str) {
-        // Said once: while a disk is full every try fails, several in a second.
-        if self.health.send_replace(Health::CannotWrite(what.into())) == Health::Ok {
-            tracing::warn!(stream = %self.name, what, "cannot write; what is not committed is refused, until it can again");
-        }
-        self.failures.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// The error for everything that a failed write took with it.
-    pub(crate) fn cannot_write(&self) -> Error {
-        let reason = match &*self.health.borrow() {
-            Health::CannotWrite(reason) => Arc::clone(reason),
-            Health::Ok => "a write before this one failed; begin again from the stream's cursor".into(),
-        };
-        Error::CannotWrite { stream: self.name.clone(), reason }
+    /// Asks the writer, and waits for its answer.
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Command) -> Result<T, Error> {
+        let side = self.write_side()?;
+        let (answer, receiver) = oneshot::channel();
+        side.queue.push(command(answer)).map_err(|_| side.closed())?;
+        receiver.await.unwrap_or_else(|_| Err(side.closed()))
     }
 }
 
-/// The streams that a store has opened.
-pub(crate) type Streams = Mutex<BTreeMap<Name, Stream>>;
+/// What the inventory names and the files that were found do not have.
+fn losses(stream: &Name, recovered: &Recovered, now: impl FnOnce() -> Timestamp) -> LossesFound {
+    let inventory = match &recovered.inventory {
+        InventoryFile::Whole(inventory) => inventory,
+        InventoryFile::Damaged => {
+            tracing::warn!(%stream, "the inventory is not as it was written; it is made anew from the files");
+            return LossesFound::default();
+        }
+        InventoryFile::Missing => return LossesFound::default(),
+    };
+    let standing = recovered.standing();
+    let lost = evidence::lost(inventory, &standing, now());
+    lost.iter().for_each(|loss| loss.report(stream));
+    let is_new = !lost.is_empty();
+    let is_end_lost = lost.iter().any(|loss| loss.from >= standing.end.offset);
+    let mut noted = inventory.lost.clone();
+    loss::note(&mut noted, lost);
+    LossesFound { noted, is_new, is_end_lost }
+}

@@ -5,8 +5,7 @@
 //!   all files below streams/<stream>/ ─▶ what is it? ─▶ where it belongs ─▶ there already │ to be put back │ set aside
 //! ```
 //!
-//! [`arrange`] looks and changes nothing; [`put_back`] acts. A file is renamed to `….moving` beside its place first and then
-//! to its name, so that one that a crash leaves half-way is found and put back by the next repair.
+//! [`arrange`] looks and changes nothing; [`put_back`](super::put_back) acts.
 
 use std::{
     collections::BTreeMap,
@@ -16,21 +15,20 @@ use std::{
 
 use lakehead_model::{Name, Offset};
 
-use super::{Finding, Severity};
 use crate::{
-    Error,
-    files::{Access, Files},
-    inventory::Inventory,
-    layout::{self, Layout, SegmentPath},
-    quarantine,
-    segment::Segment,
+    disk::{
+        files::{Access, Files},
+        layout::{self, SegmentPath},
+        log_files::LogFiles,
+    },
+    error::Error,
+    fsck::finding::Finding,
+    recover::inventory::Inventory,
+    segment::file::Segment,
 };
 
 /// How deep below a stream's folder files are looked for: year, month, day, hour, and as many again.
 const DEPTH_MAX: usize = 8;
-/// How a file is called between its wrong place and its right one.
-const MOVING: &str = ".moving";
-
 /// A segment, wherever its file lies.
 #[derive(Clone, Debug)]
 pub(super) struct Placed {
@@ -81,59 +79,54 @@ struct Item {
     is_folder: bool,
 }
 
-/// Finds out where the files of `stream` belong. `streams` are all there are.
-pub(super) fn arrange(
-    files: &dyn Files,
-    layout: &Layout,
-    stream: &Name,
-    streams: &[Name],
-    inventory: Option<&Inventory>,
-) -> Result<Arrangement, Error> {
+/// By the path at which they belong: the segments that belong there, wherever they lie.
+type ByPlace = BTreeMap<PathBuf, Vec<Placed>>;
+
+/// Finds out where the files of a stream belong. `streams` are all there are.
+pub(super) fn arrange(log: &LogFiles, streams: &[Name], inventory: Option<&Inventory>) -> Result<Arrangement, Error> {
     let mut arrangement = Arrangement::default();
     let mut items = Vec::new();
-    walk(files, &layout.stream(stream), DEPTH_MAX, &mut items)?;
+    walk(&*log.files, &log.folder(), DEPTH_MAX, &mut items)?;
     let recorded: Vec<Offset> =
         inventory.iter().flat_map(|inventory| &inventory.segments).map(|line| line.first_offset).collect();
-    // By where they belong: those that do, whatever they are called.
-    let mut by_place: BTreeMap<PathBuf, Vec<Placed>> = BTreeMap::new();
-    for Item { path, len, is_folder } in items {
-        let named = named(layout, stream, &path);
-        if is_folder {
+    let mut by_place = ByPlace::new();
+    for item in items {
+        let named = named(log, &item.path);
+        if item.is_folder {
             if named.is_some() {
-                let what = "a folder has the name of a segment".to_owned();
-                arrangement.aside(path, what);
+                arrangement.aside(item.path, "a folder has the name of a segment".to_owned());
             }
             continue;
         }
-        let identity = match identify(files, stream, streams, &path, named, &recorded) {
-            Ok(identity) => identity,
-            Err(Error::NewerSegment { path, what }) => return Err(Error::NewerSegment { path, what }),
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                if still_listed(files, &path) && named.is_some() {
-                    arrangement.aside(path, "it is a link that leads nowhere".to_owned());
-                }
-                // Else retention is at work.
-                continue;
-            }
-            Err(error) => {
-                if named.is_some() {
-                    arrangement.findings.push(damage(
-                        &path,
-                        format!("it cannot be read: {error}"),
-                        "none before it can be read: see to the file or the disk first",
-                    ));
-                    arrangement.unreadable.push(path);
-                }
-                continue;
-            }
-        };
+        match identify(log, streams, &item.path, named, &recorded) {
+            Ok(identity) => arrangement.sort_in(log, item, named, identity, &mut by_place),
+            Err(error) => arrangement.not_identified(log, item.path, named, error)?,
+        }
+    }
+    for (place, all) in by_place {
+        arrangement.choose(log, &place, all);
+    }
+    arrangement.segments.sort_by(|a, b| (a.at.first_offset, &a.place).cmp(&(b.at.first_offset, &b.place)));
+    Ok(arrangement)
+}
+
+impl Arrangement {
+    /// Puts a file that was identified where it belongs.
+    fn sort_in(
+        &mut self,
+        log: &LogFiles,
+        item: Item,
+        named: Option<Offset>,
+        identity: Identity,
+        by_place: &mut ByPlace,
+    ) {
+        let Item { path, len, .. } = item;
         match identity {
             Identity::Segment { stream: of, first_offset, hour } => {
-                let belongs = layout.segment_in(&of, &hour, first_offset).path;
-                if of != *stream {
-                    let is_there = files.open(&belongs, Access::Read).is_ok();
-                    arrangement.foreign(path, belongs, &of, is_there);
-                    continue;
+                let belongs = log.layout.segment_in(&of, &hour, first_offset).path;
+                if of != log.name {
+                    let is_there = log.files.open(&belongs, Access::Read).is_ok();
+                    return self.foreign(path, belongs, &of, is_there);
                 }
                 let placed =
                     Placed { at: SegmentPath { first_offset, path }, place: belongs.clone(), len, proven: true };
@@ -141,48 +134,77 @@ pub(super) fn arrange(
             }
             Identity::Unknown => {
                 let Some(first_offset) = named else {
-                    arrangement.findings.push(notice(&path, "it is no segment".to_owned(), "it is left alone"));
-                    continue;
+                    let what = "it is no segment".to_owned();
+                    return self.findings.push(Finding::notice(&path, 0, what, "it is left alone"));
                 };
                 let at = SegmentPath { first_offset, path: path.clone() };
                 by_place.entry(path.clone()).or_default().push(Placed { at, place: path, len, proven: false });
             }
         }
     }
-    for (place, mut all) in by_place {
-        // Of several the one that proves itself, and of these the one that lies where it belongs.
+
+    /// Notes a file of which nobody knows what it is.
+    ///
+    /// # Errors
+    /// When a newer version wrote it.
+    fn not_identified(
+        &mut self,
+        log: &LogFiles,
+        path: PathBuf,
+        named: Option<Offset>,
+        error: Error,
+    ) -> Result<(), Error> {
+        let is_gone = matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound);
+        match error {
+            Error::NewerSegment { .. } => return Err(error),
+            // Nobody takes it for a segment.
+            _ if named.is_none() => {}
+            // Retention is at work.
+            _ if is_gone && !still_listed(&*log.files, &path) => {}
+            _ if is_gone => self.aside(path, "it is a link that leads nowhere".to_owned()),
+            error => {
+                self.findings.push(Finding::misplaced(
+                    &path,
+                    format!("it cannot be read: {error}"),
+                    "none before it can be read: see to the file or the disk first",
+                ));
+                self.unreadable.push(path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of several segments that belong at `place` the one that proves itself, and of these the one that lies there.
+    fn choose(&mut self, log: &LogFiles, place: &Path, mut all: Vec<Placed>) {
         all.sort_by_key(|placed| (!placed.proven, placed.at.path != place, placed.at.path.clone()));
         let mut all = all.into_iter();
-        let Some(best) = all.next() else { continue };
+        let Some(best) = all.next() else { return };
         if best.at.path != place {
             let what = format!(
-                "by its own checksums this is the segment of {stream} that begins with offset {} and belongs at {}",
+                "by its own checksums this is the segment of {} that begins with offset {} and belongs at {}",
+                log.name,
                 best.at.first_offset,
                 place.display()
             );
-            arrangement.findings.push(damage(&best.at.path, what, "it is put back there"));
-            arrangement.puts.push(Put::Back { from: best.at.path.clone(), to: place.clone() });
+            self.findings.push(Finding::misplaced(&best.at.path, what, "it is put back there"));
+            self.puts.push(Put::Back { from: best.at.path.clone(), to: place.to_owned() });
         }
         for other in all {
             let what = match other.proven {
                 true => format!("it is a second copy of the segment at {}", place.display()),
                 false => "nothing in it is whole, and the segment that belongs here lies elsewhere".to_owned(),
             };
-            if named_at(layout, stream, &other.at.path) {
-                arrangement.aside(other.at.path, what);
+            if named(log, &other.at.path).is_some() {
+                self.aside(other.at.path, what);
             } else {
-                arrangement.findings.push(notice(&other.at.path, what, "it is left alone"));
+                self.findings.push(Finding::notice(&other.at.path, 0, what, "it is left alone"));
             }
         }
-        arrangement.segments.push(best);
+        self.segments.push(best);
     }
-    arrangement.segments.sort_by(|a, b| (a.at.first_offset, &a.place).cmp(&(b.at.first_offset, &b.place)));
-    Ok(arrangement)
-}
 
-impl Arrangement {
     fn aside(&mut self, path: PathBuf, what: String) {
-        self.findings.push(damage(&path, what, "it is moved to the quarantine"));
+        self.findings.push(Finding::misplaced(&path, what, "it is moved to the quarantine"));
         self.puts.push(Put::Aside { path });
     }
 
@@ -191,29 +213,16 @@ impl Arrangement {
         if is_there {
             self.aside(path, format!("{what}, where there is one"));
         } else {
-            self.findings.push(damage(&path, what, "it is put back there"));
+            self.findings.push(Finding::misplaced(&path, what, "it is put back there"));
             self.puts.push(Put::Back { from: path, to: belongs });
         }
     }
 }
 
-fn damage(path: &Path, what: String, repair: &str) -> Finding {
-    let (path, repair, lost) = (path.to_owned(), repair.to_owned(), (Offset(0), Offset(0)));
-    Finding { severity: Severity::Damage, path, at: 0, what, lost, repair }
-}
-
-fn notice(path: &Path, what: String, repair: &str) -> Finding {
-    Finding { severity: Severity::Notice, ..damage(path, what, repair) }
-}
-
 /// The offset in a segment's name, when the path is one that opening takes for a segment's.
-fn named(layout: &Layout, stream: &Name, path: &Path) -> Option<Offset> {
-    layout.hour_of(stream, path).filter(|hour| hour.split('/').count() == 4)?;
+fn named(log: &LogFiles, path: &Path) -> Option<Offset> {
+    log.hour_of(path).filter(|hour| hour.split('/').count() == 4)?;
     layout::first_offset(path.file_name()?.to_str()?)
-}
-
-fn named_at(layout: &Layout, stream: &Name, path: &Path) -> bool {
-    named(layout, stream, path).is_some()
 }
 
 fn walk(files: &dyn Files, folder: &Path, depth: usize, items: &mut Vec<Item>) -> Result<(), Error> {
@@ -237,15 +246,15 @@ fn still_listed(files: &dyn Files, path: &Path) -> bool {
 /// Finds out what the file at `path` is: by the stream and offset that it lies under, by those that it names itself, and by
 /// those that the inventory knows.
 fn identify(
-    files: &dyn Files,
-    own: &Name,
+    log: &LogFiles,
     streams: &[Name],
     path: &Path,
     named: Option<Offset>,
     recorded: &[Offset],
 ) -> Result<Identity, Error> {
+    let own = &log.name;
     let open = |stream: &Name, first_offset: Offset| {
-        Segment::open(files, stream, SegmentPath { first_offset, path: path.to_owned() }, Access::Read)
+        Segment::open(&log.of(stream), SegmentPath { first_offset, path: path.to_owned() }, Access::Read)
     };
     let proven = |stream: &Name, first_offset: Offset| -> Result<Option<Identity>, Error> {
         let hour = open(stream, first_offset)?.proven_hour()?;
@@ -280,46 +289,4 @@ fn identify(
         }
         None => Ok(Identity::Unknown),
     }
-}
-
-/// Puts every file of `puts` where it belongs, or aside. Answers what was done, in words.
-pub(super) fn put_back(files: &dyn Files, layout: &Layout, stream: &Name, puts: &[Put]) -> Result<Vec<String>, Error> {
-    let mut done = Vec::new();
-    for put in puts {
-        if let Put::Aside { path } = put {
-            let kept = quarantine::move_path(files, layout, stream, path)?;
-            done.push(format!("{} is moved to {}", path.display(), kept.display()));
-        }
-    }
-    let moving = |to: &Path| {
-        let mut name = to.as_os_str().to_owned();
-        name.push(MOVING);
-        PathBuf::from(name)
-    };
-    for put in puts {
-        let Put::Back { from, to } = put else { continue };
-        let folder = to.parent().unwrap_or(to);
-        files.create_folders(folder).map_err(Error::io("create", folder))?;
-        files.rename(from, &moving(to)).map_err(Error::io("move", from))?;
-        sync(files, layout, from)?;
-        sync(files, layout, to)?;
-    }
-    for put in puts {
-        let Put::Back { from, to } = put else { continue };
-        if files.open(to, Access::Read).is_ok() {
-            let kept = quarantine::move_path(files, layout, stream, to)?;
-            done.push(format!("{} is moved to {}", to.display(), kept.display()));
-        }
-        files.rename(&moving(to), to).map_err(Error::io("put back", to))?;
-        sync(files, layout, to)?;
-        done.push(format!("{} is put back at {}", from.display(), to.display()));
-    }
-    Ok(done)
-}
-
-fn sync(files: &dyn Files, layout: &Layout, path: &Path) -> Result<(), Error> {
-    for folder in layout.folders_to(path) {
-        files.sync_folder(folder).map_err(Error::io("sync", folder))?;
-    }
-    Ok(())
 }

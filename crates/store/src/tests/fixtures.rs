@@ -1,7 +1,10 @@
 //! Every version of a segment that was ever written opens, or is refused by name. What a version wrote lies in
 //! `crates/store/fixtures/`; it is never written again.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use lakehead_model::Offset;
 
@@ -10,7 +13,10 @@ use super::{
     rig::{ManualClock, append, append_at, cursor, read, segments, try_open, try_read},
     sealing::{seal_all, small},
 };
-use crate::fsck::check;
+use crate::{
+    disk::{layout::Layout, log_files::LogFiles},
+    fsck::check::check,
+};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
 
@@ -52,8 +58,9 @@ fn a_stream_of_version_1_opens_reads_and_goes_on() {
         let below = path.strip_prefix(&folder).expect("below it");
         files.put(&Path::new("/data").join(below), std::fs::read(path).expect("reads"));
     }
-    let layout = crate::layout::Layout::new("/data".as_ref());
-    let checked = check(&files, &layout, &super::rig::name("s"), &[], &mut |_, _| {}).expect("reads");
+    let layout = Layout::new("/data".as_ref());
+    let log = LogFiles { name: super::rig::name("s"), files: Arc::new(files.clone()), layout };
+    let checked = check(&log, &[], &mut |_, _| {}).expect("reads");
     assert_eq!(checked.findings, []);
     assert!(checked.sealed >= 1 && checked.events == 12, "{checked:?}");
     let clock = ManualClock::new();

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use lakehead_model::{ByteSize, Name, Timestamp};
+use lakehead_model::{ByteSize, Timestamp};
 
 use super::{
     memory::Memory,
@@ -11,24 +11,20 @@ use super::{
 };
 use crate::{
     Checked, Error, Options, Severity,
-    fsck::{Repaired, check, repair},
-    layout::Layout,
+    disk::{layout::Layout, log_files::LogFiles},
+    fsck::{check::check, mending::Repaired, repair::repair},
 };
 
-fn layout() -> Layout {
-    Layout::new("/data".as_ref())
-}
-
-fn stream() -> Name {
-    name("s")
+fn log(files: &Memory) -> LogFiles {
+    LogFiles { name: name("s"), files: Arc::new(files.clone()), layout: Layout::new("/data".as_ref()) }
 }
 
 fn checked(files: &Memory) -> Checked {
-    check(files, &layout(), &stream(), &[], &mut |_, _| {}).expect("reads")
+    check(&log(files), &[], &mut |_, _| {}).expect("reads")
 }
 
 fn mended(files: &Memory) -> Result<Vec<Repaired>, Error> {
-    repair(files, &layout(), &stream(), &[], Timestamp(0))
+    repair(&log(files), &[], Timestamp(0))
 }
 
 /// Sixty events in several segments, closed; sealed or not.
@@ -142,7 +138,7 @@ fn a_sealed_segment_that_has_lost_its_index_keeps_its_events() {
     let whole = read(&try_open(&files.after_kill(), small(), &clock).expect("opens"), 0);
     for path in segments(&files).iter().rev().skip(1) {
         let bytes = files.bytes(path);
-        let index = crate::index::len_by_trailer(&bytes).expect("sealed");
+        let index = crate::format::index::len_by_trailer(&bytes).expect("sealed");
         for len in [bytes.len() - index, bytes.len() - 1] {
             let damaged = files.after_kill();
             damaged.put(path, bytes[..len].to_vec());

@@ -8,9 +8,13 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard},
+    time::Duration,
 };
 
-use crate::files::{Access, Entry, File, Files};
+use crate::disk::files::{Access, File, Files, FolderEntry};
+
+/// Longest wait for the store's threads: whatever takes longer hangs.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// An operation that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +145,11 @@ impl Memory {
         self.lock().faults.push((op, nth, kind));
     }
 
+    /// Whether an operation that [`fail`](Self::fail) has named is still to come.
+    pub(super) fn has_a_fault_left(&self) -> bool {
+        !self.lock().faults.is_empty()
+    }
+
     /// Every operation of this kind fails until [`mend`](Self::mend).
     pub(super) fn break_down(&self, op: Op, kind: io::ErrorKind) {
         self.lock().broken.push((op, kind));
@@ -169,18 +178,18 @@ impl Memory {
 
     /// Returns once a sync waits.
     pub(super) fn wait_for_a_held_sync(&self) {
-        let mut state = self.lock();
-        while state.syncs_waiting == 0 {
-            state = self.shared.changed.wait(state).expect("no test panics under the lock");
-        }
+        self.wait_while(|state| state.syncs_waiting == 0);
     }
 
     /// Returns once so many operations of this kind have begun since the file system was made.
     pub(super) fn wait_for(&self, op: Op, count: usize) {
-        let mut state = self.lock();
-        while state.done.iter().filter(|done| **done == op).count() < count {
-            state = self.shared.changed.wait(state).expect("no test panics under the lock");
-        }
+        self.wait_while(|state| state.done.iter().filter(|done| **done == op).count() < count);
+    }
+
+    fn wait_while(&self, is_so: impl FnMut(&mut State) -> bool) {
+        let waited = self.shared.changed.wait_timeout_while(self.lock(), WAIT_MAX, is_so);
+        let (_state, waited) = waited.expect("no test panics under the lock");
+        assert!(!waited.timed_out(), "the store has not come so far within {WAIT_MAX:?}");
     }
 
     pub(super) fn count(&self, op: Op) -> usize {
@@ -341,17 +350,17 @@ impl Files for Memory {
         Ok(self.lock().free_bytes.unwrap_or(u64::MAX))
     }
 
-    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+    fn list(&self, path: &Path) -> io::Result<Vec<FolderEntry>> {
         let mut state = self.lock();
         state.step(Op::List)?;
         let name = |p: &Path| p.file_name().and_then(|n| n.to_str()).expect("test names are text").to_owned();
         let mut entries = Vec::new();
         for folder in state.disk.folders.iter().filter(|f| f.parent() == Some(path)) {
-            entries.push(Entry { name: name(folder), is_folder: true, len: 0 });
+            entries.push(FolderEntry { name: name(folder), is_folder: true, len: 0 });
         }
         for (file, node) in state.disk.names.iter().filter(|(f, _)| f.parent() == Some(path)) {
             let len = state.disk.nodes.get(*node).map_or(0, |n| n.seen.len() as u64);
-            entries.push(Entry { name: name(file), is_folder: false, len });
+            entries.push(FolderEntry { name: name(file), is_folder: false, len });
         }
         Ok(entries)
     }

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use lakehead_model::{ByteSize, Clock, Offset};
 
 use super::rig::{ManualClock, append, name, options, read};
-use crate::{Options, Pinned, Stream, Walks, disk::Disk, files::Access, layout::Layout};
+use crate::{Options, Pinned, Stream, Walks, disk::files::Access, disk::layout::Layout, disk::system::Disk};
 
 fn open(dir: &Path, options: Options, clock: &Arc<ManualClock>) -> Stream {
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);

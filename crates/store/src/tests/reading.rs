@@ -6,7 +6,7 @@ use super::{
     memory::Memory,
     rig::{ManualClock, append, open, open_for, options, read, try_open},
 };
-use crate::{Options, files::Access};
+use crate::{Options, disk::files::Access};
 
 fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|n| n.to_string()).collect()
@@ -44,7 +44,7 @@ fn what_is_older_than_half_a_minute_is_in_memory_no_more_and_is_read_all_the_sam
     let files = Memory::default();
     let clock = ManualClock::new();
     let stream = try_open(&files, options(), &clock).expect("opens");
-    let held = || stream.inner.published().tail_bytes();
+    let held = || stream.inner.read.published().tail_bytes();
     append(&stream, &["1", "2"]).expect("kept");
     let of_one_block = held();
     clock.advance(29_000_000);

@@ -7,8 +7,8 @@ use lakehead_model::{ByteSize, Kind, Offset};
 use super::{
     memory::{Fate, Memory, Op},
     rig::{
-        ManualClock, append, append_at, cursor, events, hand_over, open, options, quarantine, read, segments, try_open,
-        try_read,
+        ManualClock, append, append_at, block_on, cursor, events, hand_over, open, options, quarantine, read, segments,
+        try_open, try_read,
     },
 };
 use crate::Options;
@@ -81,13 +81,9 @@ fn a_proof_that_was_cut_with_the_tail_is_written_again() {
     let stream = open(&files);
     assert_eq!(quarantine(&files).len(), 1);
     assert_eq!(try_read(&stream, 0).expect_err("damaged").kind(), Kind::Corrupt);
-    // The mark is written by the writer's thread, at once.
-    for _ in 0..10_000 {
-        if stream.stats().blocks == 3 {
-            break;
-        }
-        std::thread::park_timeout(std::time::Duration::from_millis(1));
-    }
+    // The proof is the first thing that the writer's thread does: once it has answered anything, it is there.
+    block_on(stream.drop_cursors(Vec::new())).expect("there are none");
+    assert_eq!(stream.stats().blocks, 3, "two blocks, and the proof that they were synced");
     let killed = files.after_kill();
     let again = try_open(&killed, options(), &ManualClock::new());
     let error = again.and_then(|stream| try_read(&stream, 0)).expect_err("still damaged, and no torn tail");

@@ -9,7 +9,7 @@ use super::{
     rig::{ManualClock, append, open_for, read, segments, try_open, try_read},
     sealing::{seal_all, small},
 };
-use crate::{Need, Retention, Stream, files::Access};
+use crate::{Need, Retention, Stream, disk::files::Access};
 
 /// Forty events, one a block, over 40 × 10 minutes.
 fn filled(files: &Memory, clock: &Arc<ManualClock>) -> Stream {

@@ -2,10 +2,14 @@
 
 use std::{
     path::{Path, PathBuf},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant},
 };
 
 use lakehead_model::{ByteSize, Clock, Cursor, EventBatch, Name, Offset, Span, Timestamp};
@@ -13,8 +17,8 @@ use lakehead_model::{ByteSize, Clock, Cursor, EventBatch, Name, Offset, Span, Ti
 use super::memory::Memory;
 use crate::{
     Append, Appended, Appender, Error, Options, Stream, Ticket,
-    files::{Access, Files},
-    layout::Layout,
+    disk::files::{Access, Files},
+    disk::layout::Layout,
 };
 
 /// 2026-11-23T07:00:00Z.
@@ -72,9 +76,31 @@ pub(super) fn open(files: &Memory) -> Stream {
     try_open(files, options(), &ManualClock::new()).expect("opens")
 }
 
-/// Runs a future that only waits for other threads.
+/// Longest wait of a test for another thread: whatever takes longer hangs, and the test fails.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs a future that only waits for other threads, and not for ever.
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    let deadline = Instant::now() + WAIT_MAX;
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        assert!(!left.is_zero(), "no answer within {WAIT_MAX:?}");
+        thread::park_timeout(left);
+    }
 }
 
 pub(super) fn batch(events: &[&str]) -> EventBatch {
@@ -98,11 +124,11 @@ pub(super) fn hand_over(appender: &Appender, append: Append) -> Result<Ticket, E
 }
 
 pub(super) fn append(stream: &Stream, texts: &[&str]) -> Result<Appended, Error> {
-    hand_over(&stream.appender(), events(texts))?.wait()
+    block_on(hand_over(&stream.appender(), events(texts))?)
 }
 
 pub(super) fn append_at(stream: &Stream, texts: &[&str], position: &str) -> Result<Appended, Error> {
-    hand_over(&stream.appender(), Append { cursor: Some(cursor(position)), ..events(texts) })?.wait()
+    block_on(hand_over(&stream.appender(), Append { cursor: Some(cursor(position)), ..events(texts) })?)
 }
 
 /// All events from an offset on.

@@ -8,7 +8,7 @@ use super::{
     memory::{Fate, Memory, Op},
     rig::{ManualClock, append, batch, cursor, hand_over, name, open_for, options, read, segments, try_open, try_read},
 };
-use crate::{Append, Block, Error, Options, SealOptions, SealedSegment, Stream, Sync, Unpacker, files::Access};
+use crate::{Append, Block, Error, Options, SealOptions, SealedSegment, Stream, Sync, Unpacker, disk::files::Access};
 
 pub(super) fn small() -> Options {
     Options {
@@ -320,12 +320,12 @@ fn an_index_of_a_newer_version_is_refused_by_name() {
     let sealed = seal_all(&stream).expect("seals").swap_remove(0);
     let path = PathBuf::from(&sealed.path);
     let mut bytes = files.bytes(&path);
-    let index = crate::index::len_by_trailer(&bytes).expect("an index");
+    let index = crate::format::index::len_by_trailer(&bytes).expect("an index");
     let start = bytes.len() - index;
     bytes[start + 15] = 9;
-    let at = bytes.len() - crate::index::TRAILER_LEN + 8;
-    let seed = crate::checksum::seed(&name("s"), Offset(0));
-    let checksum = crate::checksum::Running::after(seed).over(&bytes[start..at]).value().to_le_bytes();
+    let at = bytes.len() - crate::format::envelope::TRAILER_LEN + 8;
+    let seed = crate::format::checksum::seed(&name("s"), Offset(0));
+    let checksum = crate::format::checksum::Running::after(seed).over(&bytes[start..at]).value().to_le_bytes();
     bytes.splice(at..at + 8, checksum);
     files.put(&path, bytes);
     let error = try_read(&stream, 0).expect_err("newer");

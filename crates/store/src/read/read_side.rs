@@ -1,0 +1,51 @@
+//! The read side of a stream, shared by its readers, its writer and its maintenance: what is committed, and who needs it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lakehead_model::Offset;
+use tokio::sync::watch;
+
+use crate::{
+    disk::log_files::LogFiles,
+    error::Error,
+    read::{claims::Claims, published::Published, walks::Walks},
+    segment::{block_ref::BlockRef, file::Segment},
+};
+
+/// What the readers of one stream share.
+#[derive(Debug)]
+pub(crate) struct ReadSide {
+    pub(crate) log: LogFiles,
+    published: Mutex<Published>,
+    /// The offset after the last committed event; set at every commit.
+    pub(crate) committed: watch::Sender<Offset>,
+    pub(crate) claims: Claims,
+    /// For a stream that is read as another process told it: what was found in its last segment before.
+    walks: Option<Walks>,
+}
+
+impl ReadSide {
+    pub(crate) fn new(log: LogFiles, published: Published) -> Self {
+        let committed = watch::Sender::new(published.log_end.next_offset);
+        Self { log, published: Mutex::new(published), committed, claims: Claims::default(), walks: None }
+    }
+
+    /// The read side of a stream as another process told it.
+    pub(crate) fn pinned(log: LogFiles, published: Published, walks: Walks) -> Self {
+        Self { walks: Some(walks), ..Self::new(log, published) }
+    }
+
+    // A panic under this lock can only come from a defect; what is published before it is still true.
+    pub(crate) fn published(&self) -> MutexGuard<'_, Published> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The blocks of a segment that is not sealed, those that end at or before byte `end`.
+    pub(crate) fn block_refs(&self, segment: &Segment, end: u64) -> Result<Vec<BlockRef>, Error> {
+        let is_last = || self.published().segments().last().is_some_and(|last| last.at == segment.at);
+        match &self.walks {
+            Some(walks) if is_last() => walks.block_refs(&self.log.name, segment, end),
+            _ => Ok(segment.walk(end)?.block_refs),
+        }
+    }
+}
