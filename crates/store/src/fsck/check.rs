@@ -35,14 +35,14 @@ pub(crate) fn check(
 ) -> Result<Checked, Error> {
     // Before the folders: where a process writes meanwhile, the log only gets longer at its end, and what retention removes
     // the inventory forgets first.
-    let inventory = inventory::read(log);
+    let inventory = inventory::read(log)?;
     let is_damaged = inventory == InventoryFile::Damaged;
     let is_recorded = inventory != InventoryFile::Missing;
     let recorded = inventory.whole().unwrap_or_default();
     let streams = log.layout.list_streams(&*log.files)?;
     let arranged = arrange(log, &streams, Some(&recorded))?;
     let ExaminedLog { mut checked, standing, found } = examine_all(log, arranged, progress)?;
-    let lost = losses::lost(log, &recorded, &standing, witnesses);
+    let lost = losses::lost(log, &recorded, &standing, witnesses)?;
     compare_inventory(log, (&recorded, is_damaged), &found, &lost, &mut checked.findings);
     let path = inventory::path(log);
     checked.findings.extend(lost.iter().map(|loss| losses::finding(&path, loss)));

@@ -6,6 +6,7 @@ use lakehead_model::Timestamp;
 
 use crate::{
     disk::log_files::LogFiles,
+    error::Error,
     fsck::finding::{Finding, Severity},
     recover::{
         evidence::{self, Standing, Witness},
@@ -15,15 +16,18 @@ use crate::{
 };
 
 /// What is gone, by the inventory and by those who have seen it: noted before, or found now.
-pub(super) fn lost(log: &LogFiles, recorded: &Inventory, standing: &Standing, witnesses: &[Witness]) -> Vec<Loss> {
+pub(super) fn lost(
+    log: &LogFiles,
+    recorded: &Inventory,
+    standing: &Standing,
+    witnesses: &[Witness],
+) -> Result<Vec<Loss>, Error> {
     let mut lost = recorded.lost.clone();
     for loss in evidence::lost(recorded, standing, Timestamp(0)) {
         let is_at_the_start = standing.start == Some(loss.to);
-        let is_retained = || {
-            let now = inventory::read(log).whole();
-            now.and_then(|now| now.begins()) >= Some(loss.to)
-        };
-        if !(is_at_the_start && is_retained()) {
+        let is_retained =
+            is_at_the_start && inventory::read(log)?.whole().and_then(|now| now.begins()) >= Some(loss.to);
+        if !is_retained {
             loss::note(&mut lost, [loss]);
         }
     }
@@ -35,7 +39,7 @@ pub(super) fn lost(log: &LogFiles, recorded: &Inventory, standing: &Standing, wi
         let (from, to) = (standing.end.offset, witness.seen);
         loss::note(&mut lost, [Loss { from, to, evidence, noticed: Timestamp(0), acknowledged: false }]);
     }
-    lost
+    Ok(lost)
 }
 
 /// A loss as a finding.

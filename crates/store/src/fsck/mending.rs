@@ -140,14 +140,12 @@ impl Mending<'_> {
         }
         let mut nulls_made = 0;
         let mut last = start;
-        let mut failed = Ok(());
         let done = self.replace(0, |file, path| {
             let mut writer = OpenWriter::new(file, path, self.segment.seed)?;
             let mut decompressor = Decompressor::new().map_err(Error::io("decompress", path))?;
             for ((footer, block_ref), good) in blocks {
                 if block_ref.first_offset < last.boundary.offset || block_ref.number < last.boundary.number {
-                    failed = Err(self.cannot("its blocks are not in order"));
-                    return Ok(());
+                    return Err(self.cannot("its blocks are not in order"));
                 }
                 nulls_made += writer.nulls(&mut last, block_ref.begins(), footer.raw_before)?;
                 let payload = if *good {
@@ -158,8 +156,7 @@ impl Mending<'_> {
                     Some(nulls(block_ref.count.into(), block_ref.raw_len.into()))
                 };
                 let Some(payload) = payload else {
-                    failed = Err(self.cannot("a block that was good a moment ago is not"));
-                    return Ok(());
+                    return Err(self.cannot("a block that was good a moment ago is not"));
                 };
                 writer.block(footer.clone(), &payload)?;
                 last = after(footer, block_ref.ends());
@@ -168,9 +165,8 @@ impl Mending<'_> {
                 nulls_made += writer.nulls(&mut last, next.boundary, next.raw_before)?;
             }
             Ok(())
-        });
-        failed?;
-        Ok(Some((Some(Repaired { nulls: nulls_made, ..done? }), last)))
+        })?;
+        Ok(Some((Some(Repaired { nulls: nulls_made, ..done }), last)))
     }
 
     /// A segment with footers of which no block is whole: nulls, where something is missing that counts.

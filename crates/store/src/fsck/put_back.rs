@@ -28,7 +28,7 @@ pub(crate) fn put_all_back(files: &Arc<dyn Files>, layout: &Layout) -> Result<Ve
     let mut done = Vec::new();
     for stream in &streams {
         let log = LogFiles { name: stream.clone(), files: Arc::clone(files), layout: layout.clone() };
-        let recorded = inventory::read(&log).whole();
+        let recorded = inventory::read(&log)?.whole();
         let arranged = arrange(&log, &streams, recorded.as_ref())?;
         done.extend(put_back(&log, &arranged.puts)?);
     }

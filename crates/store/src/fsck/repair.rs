@@ -42,7 +42,7 @@ use crate::{
 /// `Invalid` when there is a file that cannot be read, or damage for which no repair is known: what was repaired before it
 /// stays repaired.
 pub(crate) fn repair(log: &LogFiles, witnesses: &[Witness], now: Timestamp) -> Result<Vec<Repaired>, Error> {
-    let recorded = inventory::read(log);
+    let recorded = inventory::read(log)?;
     let is_damaged = recorded == InventoryFile::Damaged;
     let recorded = recorded.whole().unwrap_or_default();
     let streams = log.layout.list_streams(&*log.files)?;
@@ -66,7 +66,7 @@ pub(crate) fn repair(log: &LogFiles, witnesses: &[Witness], now: Timestamp) -> R
         }
     };
     let standing = recovered.standing();
-    let lost = losses::lost(log, &recorded, &standing, witnesses);
+    let lost = losses::lost(log, &recorded, &standing, witnesses)?;
     let is_news = |loss: &&Loss| !loss.acknowledged;
     for loss in lost.iter().filter(is_news) {
         let (from, to) = (loss.from, loss.to);

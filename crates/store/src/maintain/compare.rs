@@ -26,7 +26,7 @@ impl Maintenance {
         let listed = self.log().list_segments("")?;
         let known = self.read.published().finished_segments().to_vec();
         let Some(last) = known.last().map(|entry| entry.at.clone()) else {
-            self.record()?;
+            self.record_if_allowed()?;
             return Ok(None);
         };
         let all: Vec<SegmentPath> = listed.into_iter().map(|(at, _)| at).collect();
@@ -40,13 +40,19 @@ impl Maintenance {
             let beginning = first_block(self.log(), same_start)?;
             self.read.published().replace_finished(finished, beginning);
         }
-        self.record()?;
+        self.record_if_allowed()?;
         Ok(differs.then(|| {
             format!(
-                "the inventory named {} finished segments, and others lie in the folders; it was made anew",
-                known.len()
+                "the inventory named {} finished segments, and others lie in the folders; {}",
+                known.len(),
+                if self.may_write() { "it was made anew" } else { "it stays as it is, since nothing may be written" }
             )
         }))
+    }
+
+    /// Whoever reads only leaves the inventory to whoever writes.
+    fn record_if_allowed(&self) -> Result<(), Error> {
+        if self.may_write() { self.record() } else { Ok(()) }
     }
 
     /// Notes the events of `known` segments that are not `listed` as lost.

@@ -131,7 +131,8 @@ impl Making<'_> {
         let (mut buffer, mut gathered) = (Vec::new(), Vec::new());
         // Grown step by step it would end with twice as much, and hold three times as much on its way.
         gathered.reserve_exact(raw_len.min(self.options.block_bytes.0) as usize);
-        let mut writer = SealedWriter::new(self.file, self.path, self.segment.seed, self.options.level)?;
+        let mut writer =
+            SealedWriter::new(self.file, self.path, self.segment.seed, self.options.level)?.expecting(block_refs.len());
         let mut content = Running::after(0);
         let mut chain = self.segment.seed;
         let mut block_refs = block_refs.into_iter().peekable();

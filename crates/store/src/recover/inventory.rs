@@ -10,7 +10,7 @@
 //!
 //! [`Stream::check_inventory`]: crate::Stream::check_inventory
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use lakehead_model::{Name, Offset};
 use serde::{Deserialize, Serialize};
@@ -102,19 +102,33 @@ pub(crate) fn path(log: &LogFiles) -> PathBuf {
 }
 
 /// Reads the inventory.
-pub(crate) fn read(log: &LogFiles) -> InventoryFile {
-    match log.files.open(&path(log), Access::Read) {
-        Ok(file) => whole(&*file, &log.name).map_or(InventoryFile::Damaged, InventoryFile::Whole),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => InventoryFile::Missing,
-        Err(_) => InventoryFile::Damaged,
+///
+/// # Errors
+/// When the disk does not give it. That says nothing of what is in it: an inventory that is taken as damaged is made anew, and
+/// the losses that it notes are forgotten.
+pub(crate) fn read(log: &LogFiles) -> Result<InventoryFile, Error> {
+    let path = path(log);
+    let bytes = log.files.open(&path, Access::Read).and_then(|file| bytes(&*file));
+    match bytes {
+        Ok(bytes) => Ok(whole(&bytes, &log.name).map_or(InventoryFile::Damaged, InventoryFile::Whole)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(InventoryFile::Missing),
+        Err(error) => Err(Error::io("read", &path)(error)),
     }
 }
 
-fn whole(file: &dyn File, stream: &Name) -> Option<Inventory> {
-    let len = file.len().ok().filter(|len| *len <= INVENTORY_BYTES_MAX)?;
-    let mut bytes = vec![0; usize::try_from(len).ok()?];
-    file.read_exact_at(&mut bytes, 0).ok()?;
-    let text = std::str::from_utf8(&bytes).ok()?;
+/// The bytes of the file; none where there are more than an inventory has.
+fn bytes(file: &dyn File) -> io::Result<Vec<u8>> {
+    let len = file.len()?;
+    if len > INVENTORY_BYTES_MAX {
+        return Ok(Vec::new());
+    }
+    let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+fn whole(bytes: &[u8], stream: &Name) -> Option<Inventory> {
+    let text = std::str::from_utf8(bytes).ok()?;
     let (json, checksum) = text.strip_suffix('\n')?.split_once('\n')?;
     if checksum != checksum_of(stream, json) {
         return None;

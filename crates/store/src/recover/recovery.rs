@@ -94,7 +94,7 @@ pub(crate) fn open(log: &LogFiles, access: Access) -> Result<Recovered, Error> {
         leftovers::sweep(log)?;
     }
     // Before the folders: retention may be at work beside, and lets the inventory forget first.
-    let inventory = inventory::read(log);
+    let inventory = inventory::read(log)?;
     let known = match &inventory {
         InventoryFile::Whole(known) => Some(known),
         InventoryFile::Missing | InventoryFile::Damaged => None,

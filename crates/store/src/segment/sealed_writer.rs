@@ -37,6 +37,12 @@ impl<'a> SealedWriter<'a> {
         Ok(Self { file, path, seed, compressor, out, frames, blocks, end: 0, first_block: 0 })
     }
 
+    /// Makes room for so many blocks: grown step by step, the list would hold three times as much on its way.
+    pub(crate) fn expecting(mut self, blocks: usize) -> Self {
+        self.blocks.reserve_exact(blocks);
+        self
+    }
+
     /// Adds a block to the frame to come.
     pub(crate) fn block(&mut self, entry: IndexedBlock) {
         self.blocks.push(entry);

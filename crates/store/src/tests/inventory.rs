@@ -1,12 +1,15 @@
 //! The inventory makes opening short and is never believed over the files.
 
-use lakehead_model::Offset;
+use std::io::ErrorKind;
+
+use lakehead_model::{Kind, Offset};
 
 use super::{
     memory::{Memory, Op},
-    rig::{ManualClock, append, read, segments, try_open},
+    rig::{ManualClock, append, open_for, read, segments, try_open},
     sealing::{seal_all, small},
 };
+use crate::disk::files::Access;
 
 const INVENTORY: &str = "/data/inventory/s.json";
 
@@ -115,4 +118,43 @@ fn a_segment_that_is_missing_is_named_when_it_is_read() {
     let stream = try_open(&files, small(), &clock).expect("opens");
     let error = super::rig::try_read(&stream, 0).expect_err("missing");
     assert!(error.to_string().contains(&missing.display().to_string()), "{error}");
+}
+
+#[test]
+fn a_disk_that_does_not_give_the_inventory_does_not_make_it_forget_what_is_lost() {
+    let (files, clock) = closed(12);
+    files.remove_file(&segments(&files)[5].clone());
+    let stream = try_open(&files, small(), &clock).expect("opens");
+    stream.check_inventory().expect("compares").expect("a segment is missing");
+    let lost = stream.losses();
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    stream.close().expect("closes");
+    let mut failures = 0;
+    for (op, nth) in [Op::Open, Op::Read].into_iter().flat_map(|op| (1..100).map(move |nth| (op, nth))) {
+        let files = files.after_kill();
+        files.fail(op, nth, ErrorKind::Other);
+        let opened = try_open(&files, small(), &clock);
+        if files.has_a_fault_left() {
+            continue;
+        }
+        failures += 1;
+        // Whatever it was, the inventory or a segment: nothing is made of it.
+        let error = opened.err().unwrap_or_else(|| panic!("{op:?} {nth} failed and nobody was told"));
+        assert_eq!(error.kind(), Kind::Unavailable, "{error}");
+        let stream = try_open(&files, small(), &clock).expect("opens");
+        assert_eq!(stream.losses(), lost, "after {op:?} {nth}");
+    }
+    assert!(failures >= 4, "{failures}");
+}
+
+#[test]
+fn whoever_only_reads_leaves_the_inventory_as_it_is() {
+    let (files, clock) = closed(12);
+    let before = files.bytes(INVENTORY.as_ref());
+    files.remove_file(&segments(&files)[5].clone());
+    let reading = open_for(&files, small(), &clock, Access::Read).expect("opens");
+    let said = reading.check_inventory().expect("compares").expect("the files say otherwise");
+    assert!(said.contains("stays as it is"), "{said}");
+    assert_eq!(reading.losses().len(), 1);
+    assert_eq!(files.bytes(INVENTORY.as_ref()), before);
 }
