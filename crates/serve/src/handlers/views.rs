@@ -23,12 +23,11 @@ use lakehead_query::{Position, Question, ViewHandle, format};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::sql;
 use crate::{
-    answer,
+    answers::{Refusal, status_of, streamed},
     app::App,
-    body::{self, BODY_TIME_MAX, Key},
-    refusal::{Refusal, status_of},
-    sql,
+    bodies::{BODY_TIME_MAX, Key, read_object, read_small},
 };
 
 /// Room for a question: a condition as long as a query may be, and two numbers.
@@ -39,9 +38,6 @@ const KEYS: [Key; 3] = [
     Key { name: "rows", holds: "a whole number", is_such: Value::is_u64 },
     Key { name: "events", holds: "a whole number", is_such: Value::is_u64 },
 ];
-
-/// How many of these are answered at once; more wait. Each may take a core, and the stream needs the machine too.
-pub(crate) const QUERIES_MAX: usize = 4;
 
 /// How much of changes is written at once. What a client has not taken yet is not more than this and some rows.
 const PIECE_BYTES: usize = 256 << 10;
@@ -74,8 +70,8 @@ pub(crate) async fn explain(
     body: Body,
 ) -> Result<Response, Refusal> {
     let (name, _) = named(&app, &name)?;
-    let body = body::read(body, QUESTION_BYTES_MAX, BODY_TIME_MAX).await?;
-    let question: Question = body::object(&body, &KEYS)?;
+    let body = read_small(body, QUESTION_BYTES_MAX, BODY_TIME_MAX).await?;
+    let question: Question = read_object(&body, &KEYS)?;
     let _turn = app.queries.acquire().await;
     let explanation = app.sql.explain(&name, &question).await.map_err(sql::refused)?;
     Ok(Json(explanation).into_response())
@@ -84,7 +80,7 @@ pub(crate) async fn explain(
 /// What is asked of the changes.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
+pub(crate) struct ChangesParameters {
     after: Option<String>,
 }
 
@@ -92,7 +88,7 @@ pub(crate) struct Asked {
 pub(crate) async fn changes(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    asked: Result<Query<ChangesParameters>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(asked) = asked?;
     let (_, view) = named(&app, &name)?;
@@ -107,7 +103,7 @@ pub(crate) async fn changes(
     let changes = view.changes(after).await.map_err(refused)?;
     let (position, is_reset) = (changes.position.to_string(), changes.is_reset);
     let pieces = turn.write(Box::new(format::lines(changes.rows, PIECE_BYTES)));
-    let body = answer::body(pieces).await.map_err(refused)?;
+    let body = streamed(pieces).await.map_err(refused)?;
     let mut response =
         ([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))], body).into_response();
     if let Ok(position) = HeaderValue::from_str(&position) {

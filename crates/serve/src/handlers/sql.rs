@@ -18,10 +18,9 @@ use lakehead_engine::sql::{self, Answering, Form, SQL_BYTES_MAX};
 use lakehead_model::Kind;
 
 use crate::{
-    answer,
+    answers::{Refusal, status_of, streamed},
     app::App,
-    body::{self, BODY_TIME_MAX},
-    refusal::{Refusal, status_of},
+    bodies::{BODY_TIME_MAX, read_small},
 };
 
 /// When a client that was sent away may come again, in seconds.
@@ -44,7 +43,7 @@ const FORMATS: [(&str, Form); 4] = [
 /// `POST /v1/sql`
 pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
     let (content_type, form) = accepted(&headers)?;
-    let body = body::read(body, SQL_BYTES_MAX, BODY_TIME_MAX).await?;
+    let body = read_small(body, SQL_BYTES_MAX, BODY_TIME_MAX).await?;
     let sql = std::str::from_utf8(&body).map_err(|error| {
         Refusal::new(StatusCode::BAD_REQUEST, format!("the query is not UTF-8 from byte {}", error.valid_up_to()))
     })?;
@@ -53,7 +52,7 @@ pub(crate) async fn post(State(app): State<Arc<App>>, headers: HeaderMap, body: 
     }
     let answering = app.sql.answer(sql, form).await.map_err(refused)?;
     let (truncated, warnings) = (answering.head.truncated, answering.head.warnings.clone());
-    let body = answer::body(pieces(answering)).await.map_err(refused)?;
+    let body = streamed(pieces(answering)).await.map_err(refused)?;
     let mut response = ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response();
     if truncated {
         response.headers_mut().insert(TRUNCATED, HeaderValue::from_static("true"));

@@ -7,17 +7,16 @@
 use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, OnceLock},
+    sync::OnceLock,
 };
 
 use axum::{
     body::Bytes,
-    extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 
-use crate::{app::App, chart_library::ChartLibrary, refusal::Refusal};
+use super::chart_library::ChartLibrary;
 
 #[derive(rust_embed::Embed)]
 #[folder = "assets/"]
@@ -59,35 +58,20 @@ impl Assets {
         self.charts.get_or_init(ChartLibrary::new)
     }
 
-    fn page(&self) -> &Bytes {
+    /// The page itself.
+    pub(crate) fn page(&self) -> &Bytes {
         self.page.get_or_init(|| {
             Bytes::from(self.template.replace("{plotly}", &format!("/assets/{}/plotly.js", self.charts().hash())))
         })
     }
-}
 
-/// `GET /`
-pub(crate) async fn page(State(app): State<Arc<App>>) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ];
-    (headers, app.assets.page().clone()).into_response()
-}
-
-/// `GET /assets/{hash}/{name}`
-pub(crate) async fn file(
-    State(app): State<Arc<App>>,
-    Path((folder, name)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let assets = &app.assets;
-    if name == "plotly.js" && folder == assets.charts().hash() {
-        return Ok(with_headers(content_type(&name), assets.charts().answer(accepts_gzip(&headers)).await));
-    }
-    match assets.files.get(&name).filter(|_| folder == assets.folder) {
-        Some(file) => Ok(with_headers(content_type(&name), file.clone())),
-        None => Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such file; load / anew")),
+    /// The file at `/assets/{folder}/{name}` as an answer, where there is one; compressed only if the client takes `gzip`.
+    pub(crate) async fn file(&self, folder: &str, name: &str, gzip: bool) -> Option<Response> {
+        if name == "plotly.js" && folder == self.charts().hash() {
+            return Some(with_headers(content_type(name), self.charts().answer(gzip).await));
+        }
+        let file = self.files.get(name).filter(|_| folder == self.folder)?;
+        Some(with_headers(content_type(name), file.clone()))
     }
 }
 
@@ -106,14 +90,6 @@ fn content_type(name: &str) -> &'static str {
         Some("svg") => "image/svg+xml",
         _ => "application/octet-stream",
     }
-}
-
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|coding| {
-        let (name, quality) = coding.trim().split_once(';').unwrap_or((coding.trim(), ""));
-        name.trim() == "gzip" && quality.trim() != "q=0"
-    })
 }
 
 #[cfg(test)]
@@ -136,17 +112,6 @@ mod tests {
             for import in text.split("from \"./").skip(1).filter_map(|rest| rest.split('"').next()) {
                 assert!(assets.files.contains_key(import), "{name} imports {import}");
             }
-        }
-    }
-
-    #[test]
-    fn gzip_is_sent_only_to_who_takes_it() {
-        for (line, yes) in
-            [("gzip, deflate, br", true), ("br;q=1, gzip;q=0.5", true), ("gzip;q=0", false), ("identity", false)]
-        {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(line));
-            assert_eq!(accepts_gzip(&headers), yes, "{line}");
         }
     }
 }

@@ -10,8 +10,8 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
+    answers::{Refusal, status_of},
     app::App,
-    refusal::{Refusal, status_of},
 };
 
 /// `GET /v1/retention`

@@ -13,11 +13,11 @@ use bytes::BytesMut;
 use futures::StreamExt;
 use tokio::time::{Instant, timeout};
 
-use crate::{
-    bodies::{Bodies, Held, MEMORY_TIME_MAX},
+use super::{
     coding::{Coding, Undone},
-    refusal::Refusal,
+    memory::{BodyMemory, Grant, MEMORY_TIME_MAX},
 };
+use crate::answers::Refusal;
 
 /// How long a sender may keep us waiting, as long as it has earned nothing: a packet that was lost takes a second or two.
 pub(crate) const PATIENCE_MAX: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ pub(crate) struct Arriving {
     pieces: BodyDataStream,
     coding: Coding,
     bytes_max: usize,
-    held: Held,
+    memory: Grant,
     patience: Patience,
     /// What has come and waits for memory.
     pending: Option<Bytes>,
@@ -80,7 +80,7 @@ impl Arriving {
     /// # Errors
     /// 415 when it is coded as we cannot undo.
     pub(crate) fn new(
-        bodies: &Arc<Bodies>,
+        memory: &Arc<BodyMemory>,
         headers: &HeaderMap,
         body: Body,
         bytes_max: usize,
@@ -89,7 +89,7 @@ impl Arriving {
             coding: Coding::of(headers)?,
             pieces: body.into_data_stream(),
             bytes_max,
-            held: bodies.begin(),
+            memory: memory.begin(),
             patience: Patience::default(),
             pending: None,
             ended: false,
@@ -133,7 +133,7 @@ impl Arriving {
         if held + bytes > self.bytes_max {
             return Err(self.refused(Undone::TooLarge));
         }
-        if bytes > 0 && !self.held.grow(bytes).await {
+        if bytes > 0 && !self.memory.grow(bytes).await {
             let error = format!("other bodies took all memory for {} s; send it again", MEMORY_TIME_MAX.as_secs());
             return Err(Refusal::busy(error, 5));
         }
@@ -142,7 +142,7 @@ impl Arriving {
 
     /// So many bytes of what was returned are dealt with.
     pub(crate) fn forget(&self, bytes: usize) {
-        self.held.shrink(bytes);
+        self.memory.shrink(bytes);
     }
 
     /// From now on the sender may keep us waiting for `pauses_max`, until this is said again.
@@ -161,16 +161,16 @@ impl Arriving {
     async fn wait(&mut self) -> Result<Option<Bytes>, Refusal> {
         // What is there already costs nobody time.
         let begun = Instant::now();
-        self.held.waits(true);
+        self.memory.waits(true);
         let piece = tokio::select! {
             biased;
             piece = timeout(self.patience.left(), self.pieces.next()) => piece,
-            () = self.held.given_up() => {
+            () = self.memory.given_up() => {
                 let error = "the body was slow and its memory was needed for others; send it again, in parts";
                 return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error));
             }
         };
-        self.held.waits(false);
+        self.memory.waits(false);
         match piece {
             Err(_) => Err(too_slow(self.patience.max)),
             Ok(None) => Ok(None),

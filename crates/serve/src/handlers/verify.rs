@@ -13,9 +13,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
+    answers::{Refusal, status_of},
     app::App,
-    body::{self, BODY_TIME_MAX, Key},
-    refusal::{Refusal, status_of},
+    bodies::{BODY_TIME_MAX, Key, read_object, read_small},
 };
 
 /// Room for a scope: two names and a time.
@@ -36,7 +36,7 @@ const KEYS: [Key; 3] = [
 
 /// What is asked for.
 #[derive(Deserialize)]
-struct Asked {
+struct WantedScope {
     stream: Option<Name>,
     view: Option<Name>,
     since: Option<Since>,
@@ -64,8 +64,8 @@ impl Since {
 
 /// `POST /v1/verify`
 pub(crate) async fn post(State(app): State<Arc<App>>, body: Body) -> Result<Json<Report>, Refusal> {
-    let body = body::read(body, SCOPE_BYTES_MAX, BODY_TIME_MAX).await?;
-    let Asked { stream, view, since } = body::object(&body, &KEYS)?;
+    let body = read_small(body, SCOPE_BYTES_MAX, BODY_TIME_MAX).await?;
+    let WantedScope { stream, view, since } = read_object(&body, &KEYS)?;
     let status = app.engine.status();
     if let Some(name) = stream.as_ref().filter(|name| !status.streams.contains_key(*name)) {
         return Err(Refusal::unknown("stream", name.as_str(), status.streams.keys().map(Name::as_str)));

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use flate2::{Decompress, FlushDecompress, Status, write::MultiGzDecoder};
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
-use crate::refusal::Refusal;
+use crate::answers::Refusal;
 
 /// What is undone, as it is told to who sends something else.
 pub(crate) const ACCEPTED: &str = "gzip, deflate, zstd";

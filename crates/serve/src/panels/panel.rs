@@ -1,23 +1,11 @@
-//! The panels of the dashboard: those that the pipeline asks for, and one for every view and stream that has none.
-//!
-//! What a panel shows is decided here, by the columns of the view or stream; what it asks of the lake, in `panels/query.rs`;
-//! what of the answer goes to the page, in `panels/frame.rs`. The page draws what it is told and knows no view by name.
+//! One panel, as the page is told of it: what it is called, what it shows, and of which view or stream.
 
-mod automatic;
-pub(crate) mod frame;
-pub(crate) mod query;
+use std::collections::BTreeMap;
 
-use lakehead_engine::{
-    Engine,
-    dashboard::{PanelKind, PanelWidth},
-};
+use lakehead_engine::dashboard::PanelWidth;
 use lakehead_model::Name;
 use serde::Serialize;
 
-/// Panels of one dashboard; what is more is counted and not shown. A hundred views and their streams fit.
-pub(crate) const PANELS_MAX: usize = 250;
-/// Numbers of one view that are drawn when nobody says which.
-const CHARTS_MAX: usize = 4;
 /// The series that are told apart; all others are one, or are not shown.
 pub(crate) const SERIES_MAX: usize = 8;
 
@@ -81,7 +69,7 @@ pub(crate) struct Chart {
     /// Whether other series are added up; where not, they are left out.
     pub(crate) others: bool,
     /// What values of the series are called.
-    pub(crate) labels: std::collections::BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
     /// Numbers of the view that are not drawn.
     pub(crate) left_out: usize,
 }
@@ -144,54 +132,9 @@ pub(crate) struct Events {
     pub(crate) whole: bool,
 }
 
-/// The panels of a dashboard, and how many more there would be.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(crate) struct Panels {
-    pub(crate) panels: Vec<Panel>,
-    pub(crate) left_out: usize,
-    /// The events are made up: nothing links outside.
-    pub(crate) simulated: bool,
-}
-
-impl Panels {
-    /// Those of `engine` as it is now. `refused` says whether anything was refused, which then has a panel, too.
-    pub(crate) fn of(engine: &Engine, refused: bool) -> Self {
-        let pipeline = engine.pipeline();
-        let dashboard = &pipeline.dashboard;
-        let views = engine.lake().views();
-        let mut panels = Vec::new();
-        for (name, config) in &dashboard.panels {
-            if config.kind != Some(PanelKind::None) {
-                panels.extend(automatic::as_asked(engine, &views, name, config));
-            }
-        }
-        let has_own = |panel: &dyn Fn(&lakehead_engine::dashboard::PanelOf) -> bool| {
-            dashboard.panels.iter().any(|(_, config)| panel(&config.of))
-        };
-        let mut streams: Vec<Name> = pipeline.streams.keys().cloned().collect();
-        streams.extend(Name::new("rejects").ok().filter(|_| refused));
-        for stream in &streams {
-            if !has_own(&|of| matches!(of, lakehead_engine::dashboard::PanelOf::Stream(name) if name == stream)) {
-                panels.extend(automatic::of_stream(engine, stream));
-            }
-        }
-        for view in &views {
-            if !has_own(&|of| matches!(of, lakehead_engine::dashboard::PanelOf::View(name) if name == view.name())) {
-                panels.push(automatic::of_view(view));
-            }
-        }
-        let left_out = panels.len().saturating_sub(PANELS_MAX);
-        panels.truncate(PANELS_MAX);
-        if dashboard.simulated {
-            panels.iter_mut().for_each(Panel::unlink);
-        }
-        Self { panels, left_out, simulated: dashboard.simulated }
-    }
-}
-
 impl Panel {
-    /// What is made up leads nowhere.
-    fn unlink(&mut self) {
+    /// Leads nowhere from here on, for events that are made up.
+    pub(super) fn unlink(&mut self) {
         match &mut self.shows {
             Shows::Events(events) => events.link = None,
             Shows::Ranks(ranks) => ranks.link = None,

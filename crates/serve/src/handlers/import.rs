@@ -20,12 +20,8 @@ use lakehead_model::Name;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
-    app::App,
-    arriving::Arriving,
-    push::{refused, text},
-    refusal::Refusal,
-};
+use super::push::{refused, text};
+use crate::{answers::Refusal, app::App, bodies::Arriving};
 
 const CURSOR: HeaderName = HeaderName::from_static("lakehead-cursor");
 const EXPECTED: HeaderName = HeaderName::from_static("lakehead-cursor-expected");
@@ -33,7 +29,7 @@ const EXPECTED: HeaderName = HeaderName::from_static("lakehead-cursor-expected")
 /// What stands behind the `?`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
+pub(crate) struct ImportParameters {
     /// The import's name, with its prefix.
     source: Name,
     /// Where the lines come from, for a person who reads the rejects.
@@ -50,7 +46,7 @@ pub(crate) struct Asked {
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    asked: Result<Query<ImportParameters>, QueryRejection>,
 ) -> Result<Json<Value>, Refusal> {
     let Query(asked) = asked?;
     let cursor = app.engine.import_cursor(&name, &asked.source).map_err(|error| refused(&error))?;
@@ -61,7 +57,7 @@ pub(crate) async fn get(
 pub(crate) async fn post(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    asked: Result<Query<ImportParameters>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Imported>, Refusal> {
@@ -69,7 +65,7 @@ pub(crate) async fn post(
     let Some(cursor) = text(&headers, &CURSOR).filter(|cursor| serde_json::from_str::<Value>(cursor).is_ok()) else {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "lakehead-cursor is missing, or is not JSON"));
     };
-    let mut arriving = Arriving::new(&app.bodies, &headers, body, BODY_BYTES_MAX)?;
+    let mut arriving = Arriving::new(&app.body_memory, &headers, body, BODY_BYTES_MAX)?;
     let run = Run {
         text: arriving.whole().await?,
         from: asked.from.unwrap_or_else(|| asked.source.to_string()),

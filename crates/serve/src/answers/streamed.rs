@@ -14,7 +14,7 @@ const AT_ONCE_BYTES_MAX: usize = 64 << 10;
 ///
 /// # Errors
 /// What comes in place of a piece before anything has been sent.
-pub(crate) async fn body<E>(pieces: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Result<Body, E>
+pub(crate) async fn streamed<E>(pieces: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Result<Body, E>
 where
     E: Into<BoxError> + Send + 'static,
 {

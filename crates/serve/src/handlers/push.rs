@@ -28,9 +28,9 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    answers::{Refusal, status_of},
     app::App,
-    arriving::Arriving,
-    refusal::{Refusal, status_of},
+    bodies::Arriving,
 };
 
 /// After this time, or this many bytes, lines are kept as they come, if their end is not known.
@@ -59,7 +59,7 @@ pub(crate) async fn post(
         return Err(refused(&Error::BodyTooLarge { limit: ByteSize(BODY_BYTES_MAX as u64) }));
     }
     let may_last = announced(&headers).is_none() && key.is_none();
-    let mut arriving = Arriving::new(&app.bodies, &headers, body, BODY_BYTES_MAX)?;
+    let mut arriving = Arriving::new(&app.body_memory, &headers, body, BODY_BYTES_MAX)?;
     let mut came = BytesMut::new();
     let whole_until = Instant::now() + WHOLE_TIME_MAX;
     loop {

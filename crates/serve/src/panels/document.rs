@@ -7,7 +7,7 @@ use lakehead_query::{
 use serde_json::{Value, json};
 
 use super::{
-    Panel, Shows,
+    panel::{Panel, Shows},
     query::{CELL_CHARS_MAX, columns_of},
 };
 

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 /// The memory for all bodies that are being read and dealt with: 48 MiB, three of the largest. The oldest may pass it by one
 /// body more.
-pub(crate) const BODIES_BYTES_MAX: usize = 48 << 20;
+const BODIES_BYTES_MAX: usize = 48 << 20;
 
 /// A body that has kept us waiting this long is given up when its memory is needed.
 const WAITED_MIN: Duration = Duration::from_secs(1);
@@ -25,15 +25,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long a body waits for memory at most; then its sender is asked to come again.
 pub(crate) const MEMORY_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// All bodies that are being read.
+/// The memory of all bodies that are being read.
 #[derive(Default)]
-pub(crate) struct Bodies {
-    inner: Mutex<Inner>,
+pub(crate) struct BodyMemory {
+    granted: Mutex<Granted>,
     freed: Notify,
 }
 
+/// What each body holds.
 #[derive(Default)]
-struct Inner {
+struct Granted {
     used: usize,
     next: u64,
     /// By age.
@@ -48,29 +49,29 @@ struct Entry {
     is_given_up: bool,
 }
 
-impl Bodies {
+impl BodyMemory {
     /// A body begins. It holds nothing yet.
-    pub(crate) fn begin(self: &Arc<Self>) -> Held {
-        let mut inner = self.lock();
-        let age = inner.next;
-        inner.next += 1;
+    pub(crate) fn begin(self: &Arc<Self>) -> Grant {
+        let mut granted = self.lock();
+        let age = granted.next;
+        granted.next += 1;
         let given_up = Arc::new(Notify::new());
-        inner.all.insert(age, Entry { held: 0, waits: None, given_up: Arc::clone(&given_up), is_given_up: false });
-        Held { bodies: Arc::clone(self), age, given_up }
+        granted.all.insert(age, Entry { held: 0, waits: None, given_up: Arc::clone(&given_up), is_given_up: false });
+        Grant { memory: Arc::clone(self), age, given_up }
     }
 
     /// Bytes that are held, and how many bodies there are.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let inner = self.lock();
-        (inner.used, inner.all.len())
+        let granted = self.lock();
+        (granted.used, granted.all.len())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Granted> {
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl Granted {
     /// Lets the body of this age grow; false when there is no room.
     fn grow(&mut self, age: u64, bytes: usize) -> bool {
         let oldest = self.all.iter().find(|(_, entry)| !entry.is_given_up).map(|(age, _)| *age);
@@ -98,24 +99,24 @@ impl Inner {
 }
 
 /// What one body holds, until it is dropped.
-pub(crate) struct Held {
-    bodies: Arc<Bodies>,
+pub(crate) struct Grant {
+    memory: Arc<BodyMemory>,
     age: u64,
     given_up: Arc<Notify>,
 }
 
-impl Held {
+impl Grant {
     /// Waits until there is room for so many bytes more; false when none came in time.
     pub(crate) async fn grow(&self, bytes: usize) -> bool {
         let begun = Instant::now();
         loop {
-            let freed = self.bodies.freed.notified();
+            let freed = self.memory.freed.notified();
             {
-                let mut inner = self.bodies.lock();
-                if inner.grow(self.age, bytes) {
+                let mut granted = self.memory.lock();
+                if granted.grow(self.age, bytes) {
                     return true;
                 }
-                inner.give_one_up();
+                granted.give_one_up();
             }
             if begun.elapsed() >= MEMORY_TIME_MAX {
                 return false;
@@ -126,20 +127,20 @@ impl Held {
 
     /// Gives bytes back before the end.
     pub(crate) fn shrink(&self, bytes: usize) {
-        let mut inner = self.bodies.lock();
-        let freed = inner.all.get_mut(&self.age).map_or(0, |entry| {
+        let mut granted = self.memory.lock();
+        let freed = granted.all.get_mut(&self.age).map_or(0, |entry| {
             let freed = bytes.min(entry.held);
             entry.held -= freed;
             freed
         });
-        inner.used -= freed;
-        drop(inner);
-        self.bodies.freed.notify_waiters();
+        granted.used -= freed;
+        drop(granted);
+        self.memory.freed.notify_waiters();
     }
 
     /// Whether its sender keeps us waiting.
     pub(crate) fn waits(&self, waits: bool) {
-        if let Some(entry) = self.bodies.lock().all.get_mut(&self.age) {
+        if let Some(entry) = self.memory.lock().all.get_mut(&self.age) {
             entry.waits = waits.then(Instant::now);
         }
     }
@@ -150,14 +151,14 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Grant {
     fn drop(&mut self) {
-        let mut inner = self.bodies.lock();
-        if let Some(entry) = inner.all.remove(&self.age) {
-            inner.used -= entry.held;
+        let mut granted = self.memory.lock();
+        if let Some(entry) = granted.all.remove(&self.age) {
+            granted.used -= entry.held;
         }
-        drop(inner);
-        self.bodies.freed.notify_waiters();
+        drop(granted);
+        self.memory.freed.notify_waiters();
     }
 }
 
@@ -167,8 +168,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_oldest_may_always_grow_and_others_wait_for_room() {
-        let bodies = Arc::new(Bodies::default());
-        let (first, second) = (bodies.begin(), bodies.begin());
+        let memory = Arc::new(BodyMemory::default());
+        let (first, second) = (memory.begin(), memory.begin());
         assert!(first.grow(BODIES_BYTES_MAX / 2).await && second.grow(BODIES_BYTES_MAX / 2).await);
         assert!(first.grow(1 << 20).await, "else they would wait for each other");
         {
@@ -178,17 +179,17 @@ mod tests {
             assert!(waiting.await);
         }
         drop(second);
-        assert_eq!(bodies.counts(), (0, 0));
+        assert_eq!(memory.counts(), (0, 0));
     }
 
     #[tokio::test]
     async fn the_one_that_keeps_us_waiting_is_given_up_for_one_that_goes_on() {
-        let bodies = Arc::new(Bodies::default());
-        let (slow, fast) = (bodies.begin(), bodies.begin());
+        let memory = Arc::new(BodyMemory::default());
+        let (slow, fast) = (memory.begin(), memory.begin());
         assert!(slow.grow(BODIES_BYTES_MAX).await);
         slow.waits(true);
         let long_ago = Instant::now().checked_sub(2 * WAITED_MIN).expect("the machine runs longer");
-        bodies.lock().all.values_mut().next().expect("the slow one").waits = Some(long_ago);
+        memory.lock().all.values_mut().next().expect("the slow one").waits = Some(long_ago);
         let give_up = async {
             slow.given_up().await;
             drop(slow);

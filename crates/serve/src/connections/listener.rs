@@ -1,27 +1,19 @@
-//! Takes connections and serves each, within bounds that a stranger cannot stretch.
+//! Accepts connections and serves each, within bounds that a stranger cannot stretch.
 //!
-//! How many there are at once and who gives way stands in [`places`](crate::places). Here a connection's socket and its
-//! requests are watched, so that it is known there what each waits for. A connection that fails concerns nobody else.
+//! How many there are at once and who gives way stands in [`places`](super::places). A connection that fails concerns
+//! nobody else.
 
-use std::{
-    convert::Infallible,
-    io::{self, IoSlice},
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::{Body, Bytes, HttpBody},
+    body::HttpBody,
     extract::ConnectInfo,
     http::{HeaderValue, Method, Request, Response, header},
     response::IntoResponse,
 };
 use hyper::{
-    body::{Frame, Incoming, SizeHint},
+    body::Incoming,
     server::conn::http1,
     service::{Service, service_fn},
 };
@@ -30,25 +22,22 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, Sleep, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
-use crate::{
-    app::{App, Stopping},
-    guard,
-    places::{ARRIVING, Connection, Full, Phase, Places, Seat},
-    refusal::Refusal,
+use super::{
+    connection::{Connection, Phase},
+    eviction::ARRIVING,
+    places::{Full, Places, Seat},
+    watched::{RequestBody, ResponseBody, Socket},
 };
+use crate::{access::carries_token, answers::Refusal, app::App, stopping::Stopping};
 
 /// A head of so many bytes is always taken: addresses and cookies of ours are short. Of a longer one it depends on how it
 /// arrives: the HTTP library counts what it has read when the head is not whole yet.
 pub(crate) const HEAD_BYTES_MAX: usize = 32 << 10;
-/// How long a request goes on whose peer has closed its side: either it has left, or it only says that it has sent
-/// everything and still reads; nobody can tell. Small questions are answered within it, long ones end soon after.
-const HALF_CLOSED_TIME_MAX: Duration = Duration::from_secs(2);
 /// How often it is looked who has been waited for too long.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
 /// How long requests that are under way may take to finish when the server stops.
@@ -150,7 +139,7 @@ async fn connection(
         watched.enter(if request.body().is_end_stream() { Phase::Work } else { Phase::Body });
         answer(request, peer, &app, &watched, routes.clone())
     });
-    let socket = Watched { socket, connection: Arc::clone(&watched), places, left: None };
+    let socket = Socket::new(socket, Arc::clone(&watched), places);
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         // Ours, which knows a slow head from an idle connection.
@@ -160,7 +149,7 @@ async fn connection(
     let mut serving = std::pin::pin!(serving);
     let served = tokio::select! {
         served = serving.as_mut() => served,
-        why = watched.cut() => {
+        why = watched.told_to_close() => {
             tracing::debug!(%peer, ?why, "a connection is closed");
             return;
         }
@@ -181,13 +170,13 @@ async fn answer(
     app: &Arc<App>,
     connection: &Arc<Connection>,
     routes: TowerToHyperService<Router>,
-) -> Result<Response<Outgoing>, Infallible> {
+) -> Result<Response<ResponseBody>, Infallible> {
     let light = matches!(request.uri().path(), "/healthz" | "/metrics")
         && matches!(*request.method(), Method::GET | Method::HEAD);
-    let trusted = guard::carries_token(app.token.as_ref(), request.headers());
+    let trusted = carries_token(app.token.as_ref(), request.headers());
     let under_way = app.places.begin(connection, light, trusted);
     let response = if under_way.is_some() {
-        let mut request = request.map(|body| Coming { body, connection: Arc::clone(connection) });
+        let mut request = request.map(|body| RequestBody::new(body, Arc::clone(connection)));
         request.extensions_mut().insert(ConnectInfo(peer));
         let Ok(response) = routes.call(request).await;
         response
@@ -196,150 +185,6 @@ async fn answer(
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     };
-    // What is whole already is held in memory until it is read; what comes piece by piece is counted as it comes.
-    let whole = response.body().size_hint().exact();
-    app.places.made(connection, whole.unwrap_or(0));
     let (places, connection) = (Arc::clone(&app.places), Arc::clone(connection));
-    let by_piece = whole.is_none();
-    Ok(response.map(|body| Outgoing { body, by_piece, places, connection, _under_way: under_way }))
-}
-
-/// A request's body, which tells how it comes and when it is whole.
-struct Coming {
-    body: Incoming,
-    connection: Arc<Connection>,
-}
-
-impl HttpBody for Coming {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let this = self.get_mut();
-        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
-            this.connection.starved();
-            return Poll::Pending;
-        };
-        if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
-            this.connection.fed(data.len() as u64);
-        }
-        if frame.is_none() || this.body.is_end_stream() {
-            this.connection.enter(Phase::Work);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// An answer's body; when it is handed over, the request is done.
-struct Outgoing {
-    body: Body,
-    by_piece: bool,
-    places: Arc<Places>,
-    connection: Arc<Connection>,
-    _under_way: Option<crate::places::Request>,
-}
-
-impl HttpBody for Outgoing {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let this = self.get_mut();
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        if this.by_piece
-            && let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            this.places.made(&this.connection, data.len() as u64);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A socket that tells what goes over it.
-struct Watched {
-    socket: TcpStream,
-    connection: Arc<Connection>,
-    places: Arc<Places>,
-    /// The peer has closed its side while its request is being answered: how long that goes on.
-    left: Option<Pin<Box<Sleep>>>,
-}
-
-impl Watched {
-    fn written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &written {
-            Poll::Ready(Ok(bytes)) => self.places.wrote(&self.connection, *bytes as u64),
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.connection.blocked(),
-        }
-        written
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.left.is_none() {
-            let before = buffer.filled().len();
-            ready!(Pin::new(&mut this.socket).poll_read(cx, buffer))?;
-            if buffer.filled().len() > before {
-                this.connection.read();
-                return Poll::Ready(Ok(()));
-            }
-            this.left = Some(Box::pin(tokio::time::sleep(HALF_CLOSED_TIME_MAX)));
-        }
-        // A body that lacks its end is told from a whole one only by who reads it, so both have this time.
-        if let Some(left) = &mut this.left
-            && matches!(this.connection.phase(), Phase::Body | Phase::Work)
-        {
-            ready!(left.as_mut().poll(cx));
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = Pin::new(&mut this.socket).poll_write(cx, bytes);
-        this.written(written)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = Pin::new(&mut this.socket).poll_write_vectored(cx, pieces);
-        this.written(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
-    }
+    Ok(response.map(|body| ResponseBody::new(body, places, connection, under_way)))
 }

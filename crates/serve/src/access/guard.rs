@@ -20,9 +20,12 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use lakehead_engine::pipeline::Token;
 
-use crate::{app::App, refusal::Refusal, sign_in};
+use super::{
+    sign_in,
+    token::{Carried, carried},
+};
+use crate::{answers::Refusal, app::App};
 
 /// What a proxy adds: a request that has one did not start on this machine, wherever the connection comes from.
 const FORWARDED: [HeaderName; 2] = [HeaderName::from_static("forwarded"), HeaderName::from_static("x-forwarded-for")];
@@ -30,7 +33,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What the decision rests on.
 #[derive(Clone, Copy, Debug)]
-struct Facts<'a> {
+struct RequestFacts<'a> {
     /// From this machine, straight.
     local: bool,
     /// Whether the pipeline has a token, and whether this request carries it.
@@ -45,36 +48,30 @@ struct Facts<'a> {
     safe: bool,
 }
 
+/// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Carried {
-    /// The pipeline has no token.
-    NotAsked,
-    /// It has one, which is not here; a cookie of another may be, which a browser sends by itself.
-    No,
-    /// It has one, and another is offered as a bearer token.
-    Wrong,
-    /// It is here.
-    Yes,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum Decision {
+    /// The request is answered.
     Pass,
+    /// The pipeline has a token, and the request must bring it.
     NeedsToken,
+    /// A name that may have been rebound to this machine.
     ForeignHost,
+    /// A page of another origin has made the browser ask.
     ForeignPage,
 }
 
-fn judge(facts: Facts<'_>) -> Verdict {
+/// Decides whether a request is answered.
+fn classify(facts: RequestFacts<'_>) -> Decision {
     if facts.token == Carried::Wrong || !facts.local && facts.token == Carried::No {
-        return Verdict::NeedsToken;
+        return Decision::NeedsToken;
     }
     if facts.local && facts.token != Carried::Yes && !facts.host.is_none_or(is_address_or_localhost) {
-        return Verdict::ForeignHost;
+        return Decision::ForeignHost;
     }
     let same_site = facts.site.is_none_or(|site| matches!(site, "same-origin" | "none"));
     let same_origin = facts.origin.is_none_or(|origin| Some(strip_scheme(origin)) == facts.host);
-    if facts.safe || (same_site && same_origin) { Verdict::Pass } else { Verdict::ForeignPage }
+    if facts.safe || (same_site && same_origin) { Decision::Pass } else { Decision::ForeignPage }
 }
 
 fn strip_scheme(origin: &str) -> &str {
@@ -90,7 +87,7 @@ fn is_address_or_localhost(host: &str) -> bool {
     bare.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost")
 }
 
-/// The layer around every route.
+/// The layer around every route: collects the facts and acts on the decision.
 pub(crate) async fn check(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -101,7 +98,7 @@ pub(crate) async fn check(
     if let Some(refusal) = malformed(&request) {
         return refusal.into_response();
     }
-    let facts = Facts {
+    let facts = RequestFacts {
         local: peer.ip().to_canonical().is_loopback() && !FORWARDED.iter().any(|name| headers.contains_key(name)),
         token: carried(app.token.as_ref(), headers),
         host: text(headers, &header::HOST),
@@ -109,11 +106,11 @@ pub(crate) async fn check(
         site: text(headers, &FETCH_SITE),
         safe: matches!(*request.method(), Method::GET | Method::HEAD),
     };
-    match judge(facts) {
-        Verdict::Pass => next.run(request).await,
-        Verdict::NeedsToken if request.uri().path() == sign_in::PATH => next.run(request).await,
-        Verdict::NeedsToken if request.uri().path() == "/" && facts.safe => sign_in::page(),
-        Verdict::NeedsToken => {
+    match classify(facts) {
+        Decision::Pass => next.run(request).await,
+        Decision::NeedsToken if request.uri().path() == sign_in::PATH => next.run(request).await,
+        Decision::NeedsToken if request.uri().path() == "/" && facts.safe => sign_in::page(),
+        Decision::NeedsToken => {
             let error = match facts.token {
                 Carried::Wrong => "the bearer token of this request is not the token of this pipeline: send that one",
                 _ => "this address asks for its token: send Authorization: Bearer TOKEN",
@@ -122,12 +119,12 @@ pub(crate) async fn check(
                 .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
                 .into_response()
         }
-        Verdict::ForeignHost => Refusal::new(
+        Decision::ForeignHost => Refusal::new(
             StatusCode::MISDIRECTED_REQUEST,
             "this name is not served here without the token; use http://127.0.0.1 or http://localhost with the port",
         )
         .into_response(),
-        Verdict::ForeignPage => {
+        Decision::ForeignPage => {
             Refusal::new(StatusCode::FORBIDDEN, "a page of another origin may not ask this").into_response()
         }
     }
@@ -152,28 +149,6 @@ fn malformed(request: &Request) -> Option<Refusal> {
     None
 }
 
-/// Whether a request carries the token of a pipeline that has one.
-pub(crate) fn carries_token(token: Option<&Token>, headers: &HeaderMap) -> bool {
-    carried(token, headers) == Carried::Yes
-}
-
-fn carried(token: Option<&Token>, headers: &HeaderMap) -> Carried {
-    let Some(token) = token else { return Carried::NotAsked };
-    let bearer = bearer(headers);
-    let is_it = |offered: &[u8]| std::str::from_utf8(offered).is_ok_and(|offered| token.matches(offered));
-    if bearer.is_some_and(is_it) || sign_in::cookie(headers).is_some_and(|offered| token.matches(&offered)) {
-        return Carried::Yes;
-    }
-    if bearer.is_some() { Carried::Wrong } else { Carried::No }
-}
-
-/// What is offered as a bearer token, be it empty. RFC 9110, section 11.1: the case of the scheme does not matter.
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let (scheme, offered) = headers.get(header::AUTHORIZATION)?.as_bytes().split_at_checked(b"Bearer".len())?;
-    let is_bearer = scheme.eq_ignore_ascii_case(b"Bearer") && offered.first().is_none_or(|byte| *byte == b' ');
-    is_bearer.then(|| offered.trim_ascii())
-}
-
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("?"))
 }
@@ -182,7 +157,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    const LOCAL: Facts<'_> = Facts {
+    const LOCAL: RequestFacts<'_> = RequestFacts {
         local: true,
         token: Carried::NotAsked,
         host: Some("127.0.0.1:8080"),
@@ -194,56 +169,41 @@ mod tests {
     #[test]
     fn a_rebound_name_is_refused_on_loopback_and_addresses_are_not() {
         for host in ["127.0.0.1:8080", "127.0.0.1", "localhost:1", "LOCALHOST", "[::1]:8080", "::1", "192.168.1.5:80"] {
-            assert_eq!(judge(Facts { host: Some(host), ..LOCAL }), Verdict::Pass, "{host}");
+            assert_eq!(classify(RequestFacts { host: Some(host), ..LOCAL }), Decision::Pass, "{host}");
         }
         for host in ["evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "?", ""] {
-            assert_eq!(judge(Facts { host: Some(host), ..LOCAL }), Verdict::ForeignHost, "{host}");
+            assert_eq!(classify(RequestFacts { host: Some(host), ..LOCAL }), Decision::ForeignHost, "{host}");
         }
-        let by_name = Facts { host: Some("lake.example"), token: Carried::Yes, ..LOCAL };
-        assert_eq!(judge(by_name), Verdict::Pass, "who carries the token may use any name");
+        let by_name = RequestFacts { host: Some("lake.example"), token: Carried::Yes, ..LOCAL };
+        assert_eq!(classify(by_name), Decision::Pass, "who carries the token may use any name");
     }
 
     #[test]
     fn another_machine_needs_the_token_when_there_is_one() {
-        let remote = Facts { local: false, host: Some("lake.example"), ..LOCAL };
-        assert_eq!(judge(Facts { token: Carried::No, ..remote }), Verdict::NeedsToken);
-        assert_eq!(judge(Facts { token: Carried::Yes, ..remote }), Verdict::Pass);
-        assert_eq!(judge(Facts { token: Carried::NotAsked, ..remote }), Verdict::Pass);
-        assert_eq!(judge(Facts { token: Carried::No, ..LOCAL }), Verdict::Pass, "this machine does not");
+        let remote = RequestFacts { local: false, host: Some("lake.example"), ..LOCAL };
+        assert_eq!(classify(RequestFacts { token: Carried::No, ..remote }), Decision::NeedsToken);
+        assert_eq!(classify(RequestFacts { token: Carried::Yes, ..remote }), Decision::Pass);
+        assert_eq!(classify(RequestFacts { token: Carried::NotAsked, ..remote }), Decision::Pass);
+        assert_eq!(classify(RequestFacts { token: Carried::No, ..LOCAL }), Decision::Pass, "this machine does not");
         for facts in [remote, LOCAL] {
-            assert_eq!(judge(Facts { token: Carried::Wrong, ..facts }), Verdict::NeedsToken, "a wrong one is told");
+            assert_eq!(
+                classify(RequestFacts { token: Carried::Wrong, ..facts }),
+                Decision::NeedsToken,
+                "a wrong one is told"
+            );
         }
-    }
-
-    #[test]
-    fn a_bearer_token_is_right_or_wrong_and_anything_else_is_none() {
-        let token = Token::new("correct;horse,battery").expect("long enough");
-        let told = |name: HeaderName, value: &[u8]| {
-            let value = HeaderValue::from_bytes(value).expect("a header");
-            carried(Some(&token), &HeaderMap::from_iter([(name, value)]))
-        };
-        for right in [&b"Bearer correct;horse,battery"[..], b"bearer  correct;horse,battery"] {
-            assert_eq!(told(header::AUTHORIZATION, right), Carried::Yes);
-        }
-        for wrong in [&b"Bearer wrong"[..], b"Bearer", b"Bearer \xff"] {
-            assert_eq!(told(header::AUTHORIZATION, wrong), Carried::Wrong);
-        }
-        for other in [&b"Basic dXNlcjpwYXNz"[..], b"Bearers x", b""] {
-            assert_eq!(told(header::AUTHORIZATION, other), Carried::No);
-        }
-        assert_eq!(told(header::COOKIE, b"lakehead_token=00"), Carried::No, "a browser sends an old one by itself");
     }
 
     #[test]
     fn a_foreign_page_may_not_post_and_this_page_may() {
-        let post = Facts { safe: false, ..LOCAL };
-        assert_eq!(judge(post), Verdict::Pass, "a program sends neither header");
-        let own = Facts { origin: Some("http://127.0.0.1:8080"), site: Some("same-origin"), ..post };
-        assert_eq!(judge(own), Verdict::Pass);
+        let post = RequestFacts { safe: false, ..LOCAL };
+        assert_eq!(classify(post), Decision::Pass, "a program sends neither header");
+        let own = RequestFacts { origin: Some("http://127.0.0.1:8080"), site: Some("same-origin"), ..post };
+        assert_eq!(classify(own), Decision::Pass);
         for origin in ["http://evil.example", "null", "http://127.0.0.1:9999", "?"] {
-            assert_eq!(judge(Facts { origin: Some(origin), ..post }), Verdict::ForeignPage, "{origin}");
+            assert_eq!(classify(RequestFacts { origin: Some(origin), ..post }), Decision::ForeignPage, "{origin}");
         }
-        assert_eq!(judge(Facts { site: Some("cross-site"), ..post }), Verdict::ForeignPage);
-        assert_eq!(judge(Facts { site: Some("same-site"), ..post }), Verdict::ForeignPage);
+        assert_eq!(classify(RequestFacts { site: Some("cross-site"), ..post }), Decision::ForeignPage);
+        assert_eq!(classify(RequestFacts { site: Some("same-site"), ..post }), Decision::ForeignPage);
     }
 }

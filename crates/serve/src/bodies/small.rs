@@ -1,4 +1,4 @@
-//! Reads a request's body within a size and a time, so that neither a large nor a slow one costs more than its share.
+//! Reads a small body whole, within a size and a time, so that neither a large nor a slow one costs more than its share.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use lakehead_model::hint::instead;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::refusal::Refusal;
+use crate::answers::Refusal;
 
 /// The longest a body may take to arrive: 16 MiB in it is 4.5 Mbit/s, slower than any network one would push over.
 pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(30);
@@ -33,7 +33,7 @@ pub(crate) struct Key {
 ///
 /// # Errors
 /// 413 when it is larger, 408 when it is slower, 400 when the connection breaks in it.
-pub(crate) async fn read(body: Body, bytes_max: usize, time_max: Duration) -> Result<Bytes, Refusal> {
+pub(crate) async fn read_small(body: Body, bytes_max: usize, time_max: Duration) -> Result<Bytes, Refusal> {
     tokio::time::timeout(time_max, collect(body, bytes_max)).await.unwrap_or_else(|_| {
         let error = format!("the body did not arrive within {} s; send it in parts", time_max.as_secs());
         Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error))
@@ -44,7 +44,7 @@ pub(crate) async fn read(body: Body, bytes_max: usize, time_max: Duration) -> Re
 ///
 /// # Errors
 /// 400 when it is no such object: says which key is wrong, and what could stand there.
-pub(crate) fn object<T: DeserializeOwned>(body: &[u8], keys: &[Key]) -> Result<T, Refusal> {
+pub(crate) fn read_object<T: DeserializeOwned>(body: &[u8], keys: &[Key]) -> Result<T, Refusal> {
     let wrong = |what: String| {
         let keys: Vec<String> = keys.iter().map(|key| format!("`{}` ({})", key.name, key.holds)).collect();
         let error = format!("{what}; send a JSON object with any of {}, or {{}}", keys.join(", "));
@@ -96,8 +96,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_over_the_limit_is_too_large_and_one_at_the_limit_is_not() {
         let body = |bytes: usize| Body::from(vec![b'x'; bytes]);
-        assert_eq!(read(body(8), 8, BODY_TIME_MAX).await.map(|b| b.len()).ok(), Some(8));
-        let refusal = read(body(9), 8, BODY_TIME_MAX).await.expect_err("nine bytes");
+        assert_eq!(read_small(body(8), 8, BODY_TIME_MAX).await.map(|b| b.len()).ok(), Some(8));
+        let refusal = read_small(body(9), 8, BODY_TIME_MAX).await.expect_err("nine bytes");
         assert_eq!(refusal.status, StatusCode::PAYLOAD_TOO_LARGE);
     }
 
@@ -108,7 +108,7 @@ mod tests {
             rows: Option<usize>,
         }
         let keys = [Key { name: "rows", holds: "a whole number", is_such: Value::is_u64 }];
-        let read = |body: &str| object::<Asked>(body.as_bytes(), &keys).map_err(|refusal| refusal.error);
+        let read = |body: &str| read_object::<Asked>(body.as_bytes(), &keys).map_err(|refusal| refusal.error);
         for (body, rows) in
             [("", None), (" \n", None), ("{}", None), (r#"{"rows": null}"#, None), (r#"{"rows":3}"#, Some(3))]
         {
@@ -129,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_never_comes_is_given_up() {
         let never = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
-        let refusal = read(never, 8, Duration::from_millis(1)).await.expect_err("no body");
+        let refusal = read_small(never, 8, Duration::from_millis(1)).await.expect_err("no body");
         assert_eq!(refusal.status, StatusCode::REQUEST_TIMEOUT);
     }
 }

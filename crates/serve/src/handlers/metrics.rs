@@ -115,7 +115,7 @@ impl Page {
             "Connections and requests for which there was no place.",
         );
         self.value(&[], counts.turned_away as f64);
-        let (bytes, bodies) = app.bodies.counts();
+        let (bytes, bodies) = app.body_memory.counts();
         self.family("lakehead_http_bodies", "gauge", "Bodies that are being read or dealt with.");
         self.value(&[], bodies as f64);
         self.family("lakehead_http_bodies_bytes", "gauge", "What they hold.");
