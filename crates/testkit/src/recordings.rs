@@ -1,12 +1,21 @@
-//! The recordings that lie beside the project where it is developed; none elsewhere, and then nothing is tested here.
+//! Recorded events of Wikimedia, which lie beside the project where it is developed. Elsewhere there are none, and tests of
+//! them are skipped.
 
-use std::io::Write as _;
-use std::{collections::BTreeMap, fs, io::Read, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    path::PathBuf,
+};
 
 use serde_json::value::RawValue;
 
-/// The events of each recording, without their line ends.
-pub(crate) fn all() -> Vec<Vec<String>> {
+/// The events of each recording, without their line ends; says that the test is skipped where there is no recording.
+///
+/// # Panics
+/// When a recording cannot be read.
+#[must_use]
+pub fn all() -> Vec<Vec<String>> {
     let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let mut all = Vec::new();
     for folder in ["recentchange", "other-streams"] {
