@@ -19,11 +19,11 @@ use lakehead_model::{ByteSize, Name};
 use lakehead_store::{SegmentFile, Store, holder};
 
 use crate::{
+    client::Target,
+    numbers::{counted, grouped},
     outcome::Outcome,
     output::{note, say},
-    patience::with_progress,
-    service::{counted, grouped},
-    whom::Elsewhere,
+    progress::with_progress,
     within::Within,
 };
 
@@ -57,9 +57,9 @@ struct Copied {
     unchanged: u64,
 }
 
-pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
-    whom.needs_no_token("backup")?;
-    let data = whom.directory(arguments.data, "backup")?;
+pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
+    target.needs_no_token("backup")?;
+    let data = target.directory(arguments.data, "backup")?;
     let to = arguments.to;
     let begun = Instant::now();
     let copied = with_progress("copying", async |_| {

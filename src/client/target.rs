@@ -8,24 +8,21 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use lakehead_store::{Store, holder};
 
-use crate::{
-    ask::{Process, Source},
-    outcome::Failure,
-    output::note,
-};
+use super::{backend::Backend, connection::TOKEN, process::Process};
+use crate::{outcome::Failure, output::note};
 
 /// Where the data is when nobody says: as in the default pipeline, else that of the demo.
-const USUAL: [&str; 2] = ["./data", super::cli::DEMO_DATA];
+const USUAL: [&str; 2] = ["./data", DEMO_DATA];
+
+/// Where the demo's events are kept: apart from `./data`, so that simulated events never mix with real ones.
+pub(crate) const DEMO_DATA: &str = "./demo-data";
 
 /// The environment variable with the address of a process elsewhere.
 const URL: &str = "LAKEHEAD_URL";
 
-/// The environment variable with the token of the process that is asked.
-pub(crate) const TOKEN: &str = "LAKEHEAD_TOKEN";
-
-/// A process elsewhere, as the command line or the environment names it.
+/// Whom a command asks, as the command line or the environment names it.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct Elsewhere {
+pub(crate) struct Target {
     /// Asks the process at this address, as in http://host:8080, in place of a data directory here. Also LAKEHEAD_URL;
     /// the token, where it has one, stands in LAKEHEAD_TOKEN or a file.
     #[arg(long, value_name = "URL", global = true)]
@@ -35,7 +32,7 @@ pub(crate) struct Elsewhere {
     token_file: Option<PathBuf>,
 }
 
-impl Elsewhere {
+impl Target {
     /// The address that was named and by what, unless `data` names a directory, which goes before the environment.
     fn address(&self, data: Option<&Path>) -> Result<Option<(String, &'static str)>, Failure> {
         match (&self.url, data) {
@@ -57,10 +54,10 @@ impl Elsewhere {
     }
 
     /// Whom to ask: the process elsewhere, else the one on the directory, else its files.
-    pub(crate) fn source(&self, data: Option<PathBuf>) -> Result<Source, Failure> {
+    pub(crate) fn backend(&self, data: Option<PathBuf>) -> Result<Backend, Failure> {
         match self.address(data.as_deref())? {
-            Some((url, by)) => Ok(Source::Process(Process::elsewhere(&base(&url, by)?, self.token()?)?)),
-            None => Ok(Source::find(&choose(data)?, self.token()?)?),
+            Some((url, by)) => Ok(Backend::Process(Process::elsewhere(&base(&url, by)?, self.token()?)?)),
+            None => Ok(Backend::find(&choose(data)?, self.token()?)?),
         }
     }
 
@@ -185,21 +182,21 @@ mod tests {
 
     #[test]
     fn a_directory_here_goes_before_the_environment_and_not_beside_the_option() {
-        let named = Elsewhere { url: Some("http://127.0.0.1:1/".into()), ..Elsewhere::default() };
+        let named = Target { url: Some("http://127.0.0.1:1/".into()), ..Target::default() };
         assert!(named.address(Some(Path::new("./d"))).is_err());
         assert_eq!(named.address(None).expect("named").map(|(_, by)| by), Some("--url"));
-        let nobody = Elsewhere::default();
+        let nobody = Target::default();
         assert_eq!(nobody.address(Some(Path::new("./d"))).expect("a directory"), None);
     }
 
     #[test]
     fn a_command_that_asks_nobody_refuses_either_option() {
         for named in [
-            Elsewhere { url: Some("http://127.0.0.1:1/".into()), token_file: None },
-            Elsewhere { url: None, token_file: Some("token".into()) },
+            Target { url: Some("http://127.0.0.1:1/".into()), token_file: None },
+            Target { url: None, token_file: Some("token".into()) },
         ] {
             assert!(matches!(named.is_nobody("run"), Err(Failure::Usage(_))), "{named:?}");
         }
-        assert!(Elsewhere::default().is_nobody("run").is_ok());
+        assert!(Target::default().is_nobody("run").is_ok());
     }
 }

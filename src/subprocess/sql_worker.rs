@@ -15,8 +15,9 @@ use std::{
 use anyhow::{Context, bail};
 use lakehead_engine::sql::{Launch, TIME_MAX, WORKER_BYTES_MAX, Workers, child};
 use lakehead_query::Lake;
-use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
+use rustix::process::Resource;
 
+use super::limits::limit;
 use crate::outcome::{Failure, Outcome};
 
 /// The subcommand's name.
@@ -49,24 +50,14 @@ pub(crate) fn workers(lake: Lake) -> anyhow::Result<Workers> {
     Ok(Workers::new(lake, launch, time_max))
 }
 
+/// Answers on standard input until whoever started the process is gone.
 pub(crate) fn run() -> Outcome {
     if io::stdin().is_terminal() {
         return Err(Failure::Usage("this is started by Lakehead itself; use `lakehead query` to ask".to_owned()));
     }
-    // A higher place in the queue is not worth refusing to answer.
-    let _ = nice(NICE);
-    for (resource, most) in [(Resource::Data, DATA_BYTES_MAX), (Resource::As, ADDRESS_BYTES_MAX), (Resource::Core, 0)] {
-        lower(resource, most).with_context(|| format!("limiting {resource:?}"))?;
-    }
+    limit(NICE, &[(Resource::Data, DATA_BYTES_MAX), (Resource::As, ADDRESS_BYTES_MAX), (Resource::Core, 0)])?;
     let wire: OwnedFd = io::stdin().as_fd().try_clone_to_owned().context("taking the wire")?;
     // Whoever started it has gone, or wants it gone: whatever it is computing, nobody reads it.
     child::run(UnixStream::from(wire), || std::process::exit(0)).context("answering queries")?;
     Ok(())
-}
-
-/// Lowers a limit to `most`; one that is lower already stays.
-pub(crate) fn lower(resource: Resource, most: u64) -> io::Result<()> {
-    let now = getrlimit(resource);
-    let most = now.maximum.map_or(most, |maximum| maximum.min(most));
-    Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
 }

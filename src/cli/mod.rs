@@ -14,35 +14,30 @@ mod reload;
 mod retention;
 mod run;
 mod simulate;
-pub(crate) mod sql_worker;
 mod streams;
-mod table;
 mod tail;
+mod values;
 mod verify;
 mod view;
 mod views;
 
-use std::net::SocketAddr;
-
-use clap::{Parser, Subcommand};
-use lakehead_model::{Name, Timestamp, hint::instead};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    outcome::{Failure, Outcome},
-    rehearsal,
-    whom::Elsewhere,
+    client::Target,
+    outcome::Outcome,
+    subprocess::{rehearsal, sql_worker},
+    version::VERSION_AND_COMMIT,
 };
-
-pub(crate) use self::demo::DATA as DEMO_DATA;
 
 /// Keeps a live stream of JSON events, counts it, and puts it to work.
 #[derive(Debug, Parser)]
-#[command(version = crate::VERSION_AND_COMMIT, propagate_version = true)]
+#[command(version = VERSION_AND_COMMIT, propagate_version = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    elsewhere: Elsewhere,
+    target: Target,
 }
 
 #[derive(Debug, Subcommand)]
@@ -105,29 +100,29 @@ impl Cli {
 
     /// Runs the subcommand.
     pub(crate) async fn run(self) -> Outcome {
-        let whom = &self.elsewhere;
+        let target = &self.target;
         if let Some(command) = self.command.that_asks_nobody() {
-            whom.is_nobody(command)?;
+            target.is_nobody(command)?;
         }
         match self.command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Run(arguments) => run::run(arguments).await,
-            Command::Reload(arguments) => reload::run(arguments, whom).await,
+            Command::Reload(arguments) => reload::run(arguments, target).await,
             Command::Simulate(arguments) => simulate::run(arguments).await,
-            Command::Query(arguments) => query::run(arguments, whom).await,
+            Command::Query(arguments) => query::run(arguments, target).await,
             Command::Check(arguments) => check::run(arguments).await,
             Command::Explain(arguments) => explain::run(&arguments),
-            Command::Import(arguments) => import::run(arguments, whom).await,
-            Command::Export(arguments) => export::run(arguments, whom).await,
-            Command::Backup(arguments) => backup::run(arguments, whom).await,
-            Command::Streams(arguments) => streams::run(arguments, whom).await,
-            Command::Views(arguments) => views::run(arguments, whom).await,
-            Command::View(arguments) => view::run(arguments, whom).await,
-            Command::Tail(arguments) => tail::run(arguments, whom).await,
-            Command::Fsck(arguments) => fsck::run(arguments, whom).await,
-            Command::Retention(arguments) => retention::run(arguments, whom).await,
-            Command::Verify(arguments) => verify::run(arguments, whom).await,
-            Command::Completions(arguments) => completions::run(&arguments),
+            Command::Import(arguments) => import::run(arguments, target).await,
+            Command::Export(arguments) => export::run(arguments, target).await,
+            Command::Backup(arguments) => backup::run(arguments, target).await,
+            Command::Streams(arguments) => streams::run(arguments, target).await,
+            Command::Views(arguments) => views::run(arguments, target).await,
+            Command::View(arguments) => view::run(arguments, target).await,
+            Command::Tail(arguments) => tail::run(arguments, target).await,
+            Command::Fsck(arguments) => fsck::run(arguments, target).await,
+            Command::Retention(arguments) => retention::run(arguments, target).await,
+            Command::Verify(arguments) => verify::run(arguments, target).await,
+            Command::Completions(arguments) => completions::run(&arguments, &mut Self::command()),
             Command::Reference(arguments) => reference::run(&arguments),
             // They have a runtime of their own, and limits to begin with: see main.
             Command::SqlWorker | Command::Rehearse { .. } => Ok(()),
@@ -151,25 +146,8 @@ impl Command {
     }
 }
 
-/// Reads a moment of the command line.
-fn moment(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| "write a moment with its zone (RFC 3339), as in 2026-11-24T10:00:00Z".to_owned())
-}
-
-/// Reads an address to listen on.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "write IP and port, as in 127.0.0.1:8080".to_owned())
-}
-
-/// A stream was named that is not there; `known` are those that are.
-fn unknown_stream<'a>(stream: &str, known: impl IntoIterator<Item = &'a Name>) -> Failure {
-    Failure::Usage(format!("there is no stream {stream:?}; {}", instead(stream, known.into_iter().map(Name::as_str))))
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -16,14 +16,13 @@ use std::{
 use anyhow::{Context, anyhow};
 use lakehead_engine::sql::Launch;
 use lakehead_query::STACK_BYTES;
-use rustix::process::{Resource, Signal, nice};
+use rustix::process::{Resource, Signal};
 use tokio::{io::AsyncWriteExt, process::Command};
 
+use super::limits::limit;
 use crate::{
-    cli::sql_worker::lower,
-    config::{self, Overrides},
+    config::{self, Overrides, environment},
     outcome::Outcome,
-    reload::environment,
 };
 
 /// The subcommand's name.
@@ -43,11 +42,7 @@ const SAID_CHARS_MAX: usize = 300;
 /// Reads the pipeline file that comes over standard input, within limits on itself. What is wrong with it is for the reload to
 /// say.
 pub(crate) fn run(name: &str) -> Outcome {
-    // A higher place in the queue is no reason to refuse.
-    let _ = nice(NICE);
-    for (resource, most) in [(Resource::Data, DATA_BYTES_MAX), (Resource::Cpu, CPU_SECONDS_MAX), (Resource::Core, 0)] {
-        lower(resource, most).with_context(|| format!("limiting {resource:?}"))?;
-    }
+    limit(NICE, &[(Resource::Data, DATA_BYTES_MAX), (Resource::Cpu, CPU_SECONDS_MAX), (Resource::Core, 0)])?;
     let mut text = String::new();
     io::stdin().read_to_string(&mut text).context("reading standard input")?;
     let name = name.to_owned();
