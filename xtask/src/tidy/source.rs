@@ -3,12 +3,20 @@
 /// The lines that are the product's code, numbered from 1.
 ///
 /// Comments are cut from `//` on (a `//` inside a string cuts too much, which these rules can bear), and so is all
-/// from the first line that is `#[cfg(test)]` on: house style puts tests last.
+/// from the first line that is `#[cfg(test)]` on: house style puts tests last. Where only one line is for tests (`mod tests;`,
+/// `use …;`), only that one is cut.
 pub(crate) fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines()
-        .enumerate()
-        .take_while(|(_, line)| line.trim() != "#[cfg(test)]" || line.starts_with(' '))
-        .map(|(index, line)| (index + 1, line.split("//").next().unwrap_or_default()))
+    let mut lines = (1..).zip(text.lines()).peekable();
+    std::iter::from_fn(move || {
+        while let Some((number, line)) = lines.next() {
+            if line.trim_end() != "#[cfg(test)]" {
+                return Some((number, line.split("//").next().unwrap_or_default()));
+            }
+            lines.next_if(|(_, next)| next.trim_end().ends_with(';'))?;
+        }
+        None
+    })
+    .fuse()
 }
 
 /// The same as one text with the same line numbers.
@@ -39,6 +47,12 @@ mod tests {
         let text = "//! uses x\nuse x; // and y\n#[cfg(test)]\nmod tests { use z; }\n";
         let lines: Vec<_> = code_lines(text).collect();
         assert_eq!(lines, [(1, ""), (2, "use x; ")]);
+    }
+
+    #[test]
+    fn a_line_for_tests_does_not_hide_what_follows() {
+        let text = "#[cfg(test)]\nmod tests;\nmod x;\n#[cfg(test)]\nmod more {\n}\n";
+        assert_eq!(code_lines(text).collect::<Vec<_>>(), [(3, "mod x;")]);
     }
 
     #[test]
