@@ -1,7 +1,7 @@
 //! `lakehead`: where a stream becomes a lake.
 //!
 //! The binary joins what knows nothing of each other: the pipeline file, the kinds of source, the engine, the HTTP
-//! server, the simulator. Each subcommand is one file under `cli/`.
+//! server, the simulator. Each subcommand is one file or folder under `cli/`.
 
 // Both panic where the channel is closed, and whoever closes it means no harm: `say` and `note` are for people.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
@@ -10,6 +10,7 @@ mod cli;
 mod client;
 mod clock;
 mod config;
+mod file_set;
 mod numbers;
 mod outcome;
 mod output;
@@ -23,7 +24,6 @@ mod socket;
 mod subprocess;
 mod table;
 mod version;
-mod within;
 
 use std::{
     io::{self, IsTerminal},

@@ -22,7 +22,7 @@ use crate::{
     numbers::{building, counted},
     output::note,
     reload::{Origin, Reloader},
-    signals::{Signals, Wish},
+    signals::{SignalRequest, Signals},
     socket::dashboard_url,
     subprocess::sql_worker,
     version::VERSION,
@@ -77,10 +77,10 @@ impl Service {
         let terminal = io::stderr().is_terminal();
         let failed = loop {
             tokio::select! {
-                wish = signals.next() => match wish {
-                    Wish::Finish => break None,
+                request = signals.next() => match request {
+                    SignalRequest::Finish => break None,
                     // What comes of it is told by the engine.
-                    Wish::Reload => drop(tokio::spawn(Arc::clone(&self.reloader).on_signal())),
+                    SignalRequest::Reload => drop(tokio::spawn(Arc::clone(&self.reloader).on_signal())),
                 },
                 served = &mut self.serving => break Some(match served {
                     Ok(Ok(())) => anyhow!("the server ended by itself"),

@@ -15,7 +15,7 @@ pub(crate) struct Signals {
 }
 
 /// What a signal asks for.
-pub(crate) enum Wish {
+pub(crate) enum SignalRequest {
     /// Ctrl-C, SIGTERM, or a terminal that was closed.
     Finish,
     /// SIGHUP.
@@ -35,18 +35,18 @@ impl Signals {
     }
 
     /// Waits for the next signal.
-    pub(crate) async fn next(&mut self) -> Wish {
+    pub(crate) async fn next(&mut self) -> SignalRequest {
         tokio::select! {
-            _ = self.interrupt.recv() => Wish::Finish,
-            _ = self.terminate.recv() => Wish::Finish,
+            _ = self.interrupt.recv() => SignalRequest::Finish,
+            _ = self.terminate.recv() => SignalRequest::Finish,
             // The same signal says that the terminal was closed: who closes it means the program in it.
-            _ = self.hang_up.recv() => if terminals() < self.terminals { Wish::Finish } else { Wish::Reload },
+            _ = self.hang_up.recv() => if terminals() < self.terminals { SignalRequest::Finish } else { SignalRequest::Reload },
         }
     }
 
     /// Waits until it is asked to finish.
     pub(crate) async fn finish(&mut self) {
-        while !matches!(self.next().await, Wish::Finish) {}
+        while !matches!(self.next().await, SignalRequest::Finish) {}
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command line: one variant, one file, for each subcommand.
+//! The command line: one variant, and one file or folder, for each subcommand.
 
 mod backup;
 mod check;

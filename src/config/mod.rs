@@ -28,3 +28,4 @@ pub(crate) use listen::Overrides;
 pub(crate) use pipeline::{DEFAULT, DEFAULT_NAME, in_the_way, read};
 pub(crate) use problem::Problems;
 pub(crate) use reference::page;
+pub(crate) use stream::BUILT_IN_STREAMS;

@@ -11,7 +11,7 @@ use lakehead_query::{Outline, Step, Values};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{document::Document, problem::Problem, stream::BUILT_IN};
+use super::{document::Document, problem::Problem, stream::BUILT_IN_STREAMS};
 
 /// Panels that a pipeline may ask for: many screens full.
 const PANELS_MAX: usize = 200;
@@ -159,7 +159,7 @@ impl Check<'_> {
             }
         };
         let written = self.document.keys(&[kind]);
-        let there = written.contains(&text) || (key == "stream" && BUILT_IN.contains(&text));
+        let there = written.contains(&text) || (key == "stream" && BUILT_IN_STREAMS.contains(&text));
         match Name::new(text).ok().filter(|_| there) {
             Some(name) if key == "view" => Some(PanelOf::View(name)),
             Some(name) => Some(PanelOf::Stream(name)),

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{document::Document, problem::Problem};
 
 /// Names of streams that are always there.
-pub(super) const BUILT_IN: [&str; 2] = ["rejects", "gaps"];
+pub(crate) const BUILT_IN_STREAMS: [&str; 2] = ["rejects", "gaps"];
 
 /// Columns that every stream has, so that no schema may declare them.
 const EVERY_STREAM_HAS: [&str; 4] = ["event_offset", "event_time", "received_time", "data"];
@@ -91,7 +91,7 @@ impl Keyed {
 pub(super) fn read(document: &Document, problems: &mut Vec<Problem>) -> BTreeMap<Name, Option<StreamConfig>> {
     let mut streams = BTreeMap::new();
     for (name, key) in document.tables("stream", problems) {
-        if BUILT_IN.contains(&key) {
+        if BUILT_IN_STREAMS.contains(&key) {
             let what = "this stream is built in: Lakehead fills it itself; choose another name";
             problems.push(document.problem(&["stream", key], what));
         }

@@ -22,11 +22,11 @@ use super::{
 };
 use crate::{
     client::Target,
+    file_set::FileSet,
     numbers::counted,
     outcome::{Failure, Outcome},
     output::{note, output},
     progress::with_progress,
-    within::Within,
 };
 
 pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
         is_there(&data, stream)?;
     }
     if arguments.output.as_os_str() != "-" {
-        let own = Within::of(&data).with_context(|| format!("looking into {}", data.display()))?;
+        let own = FileSet::of(&data).with_context(|| format!("looking into {}", data.display()))?;
         if own.holds(&arguments.output) {
             let (output, data) = (arguments.output.display(), data.display());
             return Err(Failure::Usage(format!(

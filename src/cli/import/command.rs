@@ -17,10 +17,10 @@ use lakehead_model::{ByteSize, Name};
 
 use super::{
     arguments::Arguments,
+    cursor::ImportCursor,
     destination::{Destination, Opened, choose},
     input::{Input, source_name},
     reader,
-    stand::Stand,
 };
 use crate::{
     client::Target,
@@ -46,19 +46,19 @@ pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
     let input = Input::find(&arguments.paths, &data)?;
     let base = source_name(&input, &arguments)?;
     let opened = Opened::find(&arguments, &stream, data.clone(), target).await?;
-    let (source, cursor) = choose(&opened, &stream, &base, arguments.again).await?;
-    let Some(stand) = resume(&input, &stream, &source, cursor.as_deref())? else { return Ok(()) };
-    let is_new = stand == Stand::default();
+    let (source, held) = choose(&opened, &stream, &base, arguments.again).await?;
+    let Some(cursor) = resume(&input, &stream, &source, held.as_deref())? else { return Ok(()) };
+    let is_new = cursor == ImportCursor::default();
     if is_new && !arguments.again {
         refuse_known(&input, &data, &stream)?;
     }
     if !is_new {
-        let files = counted(stand.files, "file");
-        note(format_args!("going on with {source} behind {files} and line {}", grouped(stand.at.lines)));
+        let files = counted(cursor.files, "file");
+        note(format_args!("going on with {source} behind {files} and line {}", grouped(cursor.at.lines)));
     }
     let run_bytes = if matches!(opened, Opened::Process(_)) { REQUEST_BYTES } else { RUN_BYTES };
-    let destination = opened.into_destination(&stream, source, &arguments, cursor).await?;
-    let done = import(input, stand, run_bytes, destination).await?;
+    let destination = opened.into_destination(&stream, source, &arguments, held).await?;
+    let done = import(input, cursor, run_bytes, destination).await?;
     tell(&stream, &done)?;
     if !done.whole {
         return Err(anyhow!("interrupted; the same command goes on from here").into());
@@ -73,22 +73,22 @@ pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
     Ok(())
 }
 
-/// Where the import `source` goes on, by its cursor; `None` when all of it was imported before, which is told.
-fn resume(input: &Input, stream: &Name, source: &Name, cursor: Option<&str>) -> anyhow::Result<Option<Stand>> {
-    let Some(cursor) = cursor else { return Ok(Some(Stand::default())) };
-    let stand: Stand = serde_json::from_str(cursor).with_context(|| format!("reading the cursor of {source}"))?;
+/// Where the import `source` goes on, by the cursor that is held; `None` when all of it was imported before, which is told.
+fn resume(input: &Input, stream: &Name, source: &Name, held: Option<&str>) -> anyhow::Result<Option<ImportCursor>> {
+    let Some(held) = held else { return Ok(Some(ImportCursor::default())) };
+    let cursor: ImportCursor = serde_json::from_str(held).with_context(|| format!("reading the cursor of {source}"))?;
     match input {
-        Input::Files(files) if stand.left(files)? == 0 => {
+        Input::Files(files) if cursor.left(files)? == 0 => {
             note(format_args!("already imported ({source} in {stream}); --again imports it once more"));
             Ok(None)
         }
-        Input::StandardInput if stand.done => {
+        Input::StandardInput if cursor.done => {
             note(format_args!(
                 "already imported ({source} in {stream}); another --name, or --again, imports it once more"
             ));
             Ok(None)
         }
-        _ => Ok(Some(stand)),
+        _ => Ok(Some(cursor)),
     }
 }
 
@@ -102,11 +102,16 @@ struct Done {
     whole: bool,
 }
 
-/// Reads `input` from `stand` on and hands it over, until the end or a signal.
-async fn import(input: Input, stand: Stand, run_bytes: usize, mut destination: Destination) -> anyhow::Result<Done> {
+/// Reads `input` from `cursor` on and hands it over, until the end or a signal.
+async fn import(
+    input: Input,
+    cursor: ImportCursor,
+    run_bytes: usize,
+    mut destination: Destination,
+) -> anyhow::Result<Done> {
     let read = Arc::new(AtomicU64::new(0));
-    let total = input.bytes_left(&stand);
-    let mut reads = reader::start(input, stand, run_bytes, Arc::clone(&read))?;
+    let total = input.bytes_left(&cursor);
+    let mut reads = reader::start(input, cursor, run_bytes, Arc::clone(&read))?;
     let begun = Instant::now();
     let mut imported = Imported::default();
     let mut stop = Signals::listen()?;

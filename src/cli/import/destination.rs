@@ -13,7 +13,7 @@ use lakehead_engine::{
 use lakehead_model::{Name, hint::instead};
 use lakehead_store::{Options, Store, Stream};
 
-use super::{arguments::Arguments, reader::ReadRun, stand::Stand};
+use super::{arguments::Arguments, cursor::ImportCursor, reader::ReadRun};
 use crate::{
     client::{Backend, Process, Target},
     clock::SystemClock,
@@ -154,7 +154,7 @@ pub(super) async fn choose(
     base: &Name,
     again: bool,
 ) -> Result<(Name, Option<Arc<str>>), Failure> {
-    let done = |cursor: &str| serde_json::from_str::<Stand>(cursor).is_ok_and(|stand| stand.done);
+    let done = |cursor: &str| serde_json::from_str::<ImportCursor>(cursor).is_ok_and(|cursor| cursor.done);
     let unnamed = base.as_str() == format!("{PREFIX}stdin");
     let cursor = opened.cursor(stream, base).await?;
     if !again && !unnamed {
@@ -178,7 +178,7 @@ impl Destination {
     /// Takes the next run.
     pub(super) async fn take(&mut self, read: ReadRun, imported: &mut Imported) -> anyhow::Result<()> {
         let json_lines::Run { text, first_line, cut, .. } = read.run;
-        let run = Run { text, from: read.from.to_string(), first_line, cut, cursor: read.stand.text() };
+        let run = Run { text, from: read.from.to_string(), first_line, cut, cursor: read.cursor.text() };
         match self {
             Self::Store(own) => {
                 let cursor = Arc::clone(&run.cursor);

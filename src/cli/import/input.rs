@@ -7,8 +7,8 @@ use lakehead_connectors::json_lines::{self, FileId};
 use lakehead_engine::import::PREFIX;
 use lakehead_model::Name;
 
-use super::{arguments::Arguments, stand::Stand};
-use crate::{outcome::Failure, output::note, within::Within};
+use super::{arguments::Arguments, cursor::ImportCursor};
+use crate::{file_set::FileSet, outcome::Failure, output::note};
 
 /// What is to be read.
 pub(super) enum Input {
@@ -18,10 +18,10 @@ pub(super) enum Input {
 
 impl Input {
     /// Bytes to be read in all, those of files that were read before not counted.
-    pub(super) fn bytes_left(&self, stand: &Stand) -> Option<u64> {
+    pub(super) fn bytes_left(&self, cursor: &ImportCursor) -> Option<u64> {
         match self {
             Self::Files(files) => {
-                Some(files.iter().skip(usize::try_from(stand.files).unwrap_or(usize::MAX)).map(|file| file.size).sum())
+                Some(files.iter().skip(usize::try_from(cursor.files).unwrap_or(usize::MAX)).map(|file| file.size).sum())
             }
             Self::StandardInput => None,
         }
@@ -30,7 +30,7 @@ impl Input {
     /// What the paths stand for; tells what is left out. Nothing of the data directory is ever read, nor what this process or the
     /// one that runs on it writes.
     pub(super) fn find(paths: &[PathBuf], data: &Path) -> Result<Self, Failure> {
-        let own = Within::of(data).with_context(|| format!("looking into {}", data.display()))?;
+        let own = FileSet::of(data).with_context(|| format!("looking into {}", data.display()))?;
         let standard = |path: &PathBuf| path.as_os_str() == "-";
         if paths.is_empty() || (paths.len() == 1 && standard(&paths[0])) {
             if std::fs::metadata("/dev/stdin").is_ok_and(|input| input.is_file() && own.has(&input)) {
@@ -39,8 +39,8 @@ impl Input {
             return Ok(Self::StandardInput);
         }
         let written = match lakehead_store::holder(data) {
-            Ok(Some(running)) => Within::default().and_written_by(running.pid),
-            _ => Within::default(),
+            Ok(Some(running)) => FileSet::default().and_written_by(running.pid),
+            _ => FileSet::default(),
         };
         let written = written.and_written_by(std::process::id());
         if paths.iter().any(standard) {

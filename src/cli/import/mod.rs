@@ -10,10 +10,10 @@
 
 mod arguments;
 mod command;
+mod cursor;
 mod destination;
 mod input;
 mod reader;
-mod stand;
 
 pub(super) use arguments::Arguments;
 pub(super) use command::run;

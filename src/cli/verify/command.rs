@@ -14,14 +14,12 @@ use super::report::{sentence, told};
 use crate::{
     cli::values::moment,
     client::{Backend, Target},
+    config::BUILT_IN_STREAMS,
     numbers::counted,
     outcome::{Failure, Outcome},
     output::{output, say},
     progress::with_progress,
 };
-
-/// Streams that are always there.
-const BUILT_IN: [&str; 2] = ["rejects", "gaps"];
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -81,7 +79,7 @@ pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
         }
         (data, _) => {
             let catalog = Catalog::load(data.unwrap_or(Path::new(".")))?;
-            let streams = catalog.streams.keys().map(Name::as_str).chain(BUILT_IN).map(str::to_owned).collect();
+            let streams = catalog.streams.keys().map(Name::as_str).chain(BUILT_IN_STREAMS).map(str::to_owned).collect();
             scope(&arguments, streams, catalog.views.keys().map(ToString::to_string).collect())?
         }
     };

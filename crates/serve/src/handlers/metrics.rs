@@ -3,7 +3,7 @@
 //! Every name begins with `lakehead_`, ends with its unit, counters with `_total`. All comes from one status, so the
 //! numbers of one scrape fit together. Counters of sources and pushes begin at 0 with the process.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::State,
@@ -13,11 +13,11 @@ use axum::{
 use lakehead_engine::status::{ReloadOutcome, SourceState, Status, ViewState, ViewStatus};
 use lakehead_model::Timestamp;
 
-use crate::app::App;
+use crate::{answers::MetricsPage, app::App};
 
 /// `GET /metrics`
 pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
-    let mut page = Page::default();
+    let mut page = MetricsPage::default();
     page.status(&app.engine.status());
     page.family("lakehead_live_clients", "gauge", "Dashboards that are being pushed to.");
     page.value(&[], app.live.clients() as f64);
@@ -39,46 +39,7 @@ pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
     ([(header::CONTENT_TYPE, content_type)], page.text).into_response()
 }
 
-/// The text so far, and the family that values are added to.
-#[derive(Default)]
-struct Page {
-    text: String,
-    family: &'static str,
-}
-
-impl Page {
-    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
-        self.family = name;
-        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn value(&mut self, labels: &[(&str, &str)], value: f64) {
-        self.text.push_str(self.family);
-        for (at, (name, value)) in labels.iter().enumerate() {
-            let before = if at == 0 { '{' } else { ',' };
-            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            let _ = write!(self.text, "{before}{name}=\"{value}\"");
-        }
-        let after = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.text, "{after} {value}");
-    }
-
-    /// One value for each of `items`, where there is one.
-    fn each<'a, T: 'a>(
-        &mut self,
-        (name, kind, help): (&'static str, &str, &str),
-        label: &str,
-        items: impl IntoIterator<Item = (&'a lakehead_model::Name, &'a T)>,
-        value: impl Fn(&T) -> Option<f64>,
-    ) {
-        self.family(name, kind, help);
-        for (item_name, item) in items {
-            if let Some(value) = value(item) {
-                self.value(&[(label, item_name.as_str())], value);
-            }
-        }
-    }
-
+impl MetricsPage {
     fn status(&mut self, status: &Status) {
         self.family("lakehead_build_info", "gauge", "1, with the version as a label.");
         self.value(&[("version", status.version)], 1.0);
@@ -296,20 +257,4 @@ fn state_name(state: &SourceState) -> &'static str {
 
 fn seconds(time: Timestamp) -> f64 {
     time.0 as f64 / 1e6
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_label_cannot_break_out_of_its_quotes() {
-        let mut page = Page::default();
-        page.family("lakehead_test", "gauge", "A test.");
-        page.value(&[("a", "x\"\\\n"), ("b", "y")], 1.5);
-        page.value(&[], 3.0);
-        let expected = "# HELP lakehead_test A test.\n# TYPE lakehead_test gauge\n\
-                        lakehead_test{a=\"x\\\"\\\\\\n\",b=\"y\"} 1.5\nlakehead_test 3\n";
-        assert_eq!(page.text, expected);
-    }
 }

@@ -10,7 +10,7 @@ use crate::numbers::counted;
 
 /// Where an import stands; what the stream keeps as its cursor. Short, and ASCII, since it is repeated in every footer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stand {
+pub(super) struct ImportCursor {
     /// How many files were read wholly, in the order of their paths.
     pub(super) files: u64,
     /// What they were: each one's path, size and head, chained.
@@ -26,7 +26,7 @@ pub(super) struct Stand {
     pub(super) content: Option<(u64, u64)>,
 }
 
-impl Stand {
+impl ImportCursor {
     /// As the stream keeps it.
     pub(super) fn text(&self) -> Arc<str> {
         serde_json::to_string(self).expect("numbers are always JSON").into()
@@ -67,12 +67,12 @@ mod tests {
     fn an_import_goes_on_only_over_the_files_that_it_began_with() {
         let files = [file("a"), file("b"), file("c")];
         let chain = files[1].chained(files[0].chained(0));
-        let stand = Stand { files: 2, chain, file: files[2].chained(0), ..Stand::default() };
-        assert_eq!(stand.left(&files).expect("the same"), 1);
-        assert_eq!(Stand { file: 0, ..stand }.left(&files[..2]).expect("the same"), 0);
+        let cursor = ImportCursor { files: 2, chain, file: files[2].chained(0), ..ImportCursor::default() };
+        assert_eq!(cursor.left(&files).expect("the same"), 1);
+        assert_eq!(ImportCursor { file: 0, ..cursor }.left(&files[..2]).expect("the same"), 0);
         let changed = FileId { size: 8, ..file("c") };
-        assert!(stand.left(&[file("a"), file("b"), changed]).is_err());
-        assert!(stand.left(&[file("a"), file("aa"), file("b"), file("c")]).is_err());
-        assert!(stand.left(&files[..1]).is_err());
+        assert!(cursor.left(&[file("a"), file("b"), changed]).is_err());
+        assert!(cursor.left(&[file("a"), file("aa"), file("b"), file("c")]).is_err());
+        assert!(cursor.left(&files[..1]).is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! Which files belong to a data directory or to a process that writes it, told by device and inode: so through links and bind
-//! mounts, too. For commands that read folders or write files, which must not meet these.
+//! A set of files that are known by device and inode, and so through links and bind mounts, too: those of a data directory,
+//! those that a process writes. For commands that read folders or write files, which must not meet these.
 
 use std::{
     collections::HashSet,
@@ -11,7 +11,7 @@ use std::{
 
 /// Files and folders by device and inode.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Within {
+pub(crate) struct FileSet {
     known: HashSet<(u64, u64)>,
 }
 
@@ -26,16 +26,16 @@ fn id(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-impl Within {
+impl FileSet {
     /// The data directory `data` with all that is in it; nothing where it is not there.
     ///
     /// # Errors
     /// When it cannot be listed.
     pub(crate) fn of(data: &Path) -> io::Result<Self> {
-        let mut within = Self::default();
+        let mut set = Self::default();
         let mut folders = match fs::metadata(data) {
             Ok(metadata) => {
-                within.known.insert(id(&metadata));
+                set.known.insert(id(&metadata));
                 vec![data.to_owned()]
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -51,13 +51,13 @@ impl Within {
             for entry in entries {
                 let entry = entry?;
                 let Ok(metadata) = entry.metadata() else { continue };
-                within.known.insert(id(&metadata));
+                set.known.insert(id(&metadata));
                 if metadata.is_dir() {
                     folders.push(entry.path());
                 }
             }
         }
-        Ok(within)
+        Ok(set)
     }
 
     /// Adds the files that process `pid` writes: its output, its log. Where the system does not show them, none.
@@ -98,7 +98,7 @@ mod tests {
         std::os::unix::fs::symlink(&data, dir.path().join("link")).expect("links");
         std::os::unix::fs::symlink(data.join("streams/s/1.jsonl"), beside.join("1.jsonl")).expect("links");
         fs::hard_link(data.join("streams/s/1.jsonl"), beside.join("hard.jsonl")).expect("links");
-        let within = Within::of(&data).expect("lists");
+        let set = FileSet::of(&data).expect("lists");
         for inside in [
             "data",
             "data/streams/s/1.jsonl",
@@ -107,14 +107,14 @@ mod tests {
             "beside/1.jsonl",
             "beside/hard.jsonl",
         ] {
-            assert!(within.holds(&dir.path().join(inside)), "{inside}");
+            assert!(set.holds(&dir.path().join(inside)), "{inside}");
         }
         for outside in ["beside", "beside/2.jsonl", "beside/new"] {
-            assert!(!within.holds(&dir.path().join(outside)), "{outside}");
+            assert!(!set.holds(&dir.path().join(outside)), "{outside}");
         }
         let _read = fs::File::open(beside.join("2.jsonl")).expect("opens");
-        assert!(!Within::default().and_written_by(std::process::id()).holds(&beside.join("2.jsonl")));
+        assert!(!FileSet::default().and_written_by(std::process::id()).holds(&beside.join("2.jsonl")));
         let _written = fs::File::options().append(true).open(beside.join("2.jsonl")).expect("opens");
-        assert!(Within::default().and_written_by(std::process::id()).holds(&beside.join("2.jsonl")));
+        assert!(FileSet::default().and_written_by(std::process::id()).holds(&beside.join("2.jsonl")));
     }
 }
