@@ -1,24 +1,29 @@
 //! `lakehead`: where a stream becomes a lake.
 //!
 //! The binary joins what knows nothing of each other: the pipeline file, the kinds of source, the engine, the HTTP
-//! server, the simulator. Each subcommand is one file under `cli/`.
+//! server, the simulator. Each subcommand is one file or folder under `cli/`.
 
 // Both panic where the channel is closed, and whoever closes it means no harm: `say` and `note` are for people.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
-mod ask;
 mod cli;
+mod client;
 mod clock;
 mod config;
+mod file_set;
+mod numbers;
 mod outcome;
 mod output;
-mod patience;
-mod rehearsal;
+mod pipeline_file;
+mod progress;
 mod reload;
 mod schema_words;
 mod service;
-mod whom;
-mod within;
+mod signals;
+mod socket;
+mod subprocess;
+mod table;
+mod version;
 
 use std::{
     io::{self, IsTerminal},
@@ -35,12 +40,6 @@ use crate::{cli::Cli, clock::SystemClock, outcome::report};
 /// Gives memory back after a peak; how soon stands in `.cargo/config.toml`, and why this one in decision 0019.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
-/// Lakehead's version, for people and for the status.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The version with the commit that it was built from, where that is known: `0.1.0 (ce3618b)`.
-const VERSION_AND_COMMIT: &str = concat!(env!("CARGO_PKG_VERSION"), env!("LAKEHEAD_COMMIT"));
 
 /// How long threads that are still at work may take when all is done.
 const END_WITHIN: Duration = Duration::from_secs(2);

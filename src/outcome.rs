@@ -2,7 +2,10 @@
 
 use std::{fmt, process::ExitCode};
 
-use lakehead_model::hint::printable;
+use lakehead_model::{
+    Name,
+    hint::{instead, printable},
+};
 
 use crate::{config::Problems, output::note};
 
@@ -15,6 +18,14 @@ pub(crate) enum Failure {
     Failed(anyhow::Error),
     /// It was done, and what it looked at is not as it should be: exit code 3.
     Differs(String),
+}
+
+impl Failure {
+    /// There is no `what` of this name; `known` are those that are.
+    pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a Name>) -> Self {
+        let known = instead(name, known.into_iter().map(Name::as_str));
+        Self::Usage(format!("there is no {what} {name:?}; {known}"))
+    }
 }
 
 /// What a command returns.

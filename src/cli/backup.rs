@@ -19,12 +19,12 @@ use lakehead_model::{ByteSize, Name};
 use lakehead_store::{SegmentFile, Store, holder};
 
 use crate::{
+    client::Target,
+    file_set::FileSet,
+    numbers::{counted, grouped},
     outcome::Outcome,
     output::{note, say},
-    patience::with_progress,
-    service::{counted, grouped},
-    whom::Elsewhere,
-    within::Within,
+    progress::with_progress,
 };
 
 /// How often a folder that changes while it is copied is begun anew.
@@ -57,9 +57,9 @@ struct Copied {
     unchanged: u64,
 }
 
-pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
-    whom.needs_no_token("backup")?;
-    let data = whom.directory(arguments.data, "backup")?;
+pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
+    target.needs_no_token("backup")?;
+    let data = target.directory(arguments.data, "backup")?;
     let to = arguments.to;
     let begun = Instant::now();
     let copied = with_progress("copying", async |_| {
@@ -83,7 +83,7 @@ fn backup(data: &Path, to: &Path) -> anyhow::Result<Copied> {
     let is_new = !to.exists();
     fs::create_dir_all(to).with_context(|| format!("creating {}", to.display()))?;
     let (from_whole, to_whole) = (fs::canonicalize(data)?, fs::canonicalize(to)?);
-    let is_within = Within::of(data)?.holds(to) || Within::of(to)?.holds(data);
+    let is_within = FileSet::of(data)?.holds(to) || FileSet::of(to)?.holds(data);
     if is_within || to_whole.starts_with(&from_whole) || from_whole.starts_with(&to_whole) {
         if is_new {
             fs::remove_dir(to).with_context(|| format!("removing {}", to.display()))?;

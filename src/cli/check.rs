@@ -9,12 +9,13 @@ use lakehead_engine::{Pipeline, offline::look_back, pipeline::StreamConfig};
 use lakehead_query::{TimeColumn, check_views};
 use lakehead_store::Store;
 
-use super::{run::load, streams::LOOK_BACK_EVENTS};
+use super::streams::LOOK_BACK_EVENTS;
 use crate::{
     config,
+    numbers::{counted, grouped},
     outcome::Outcome,
     output::{note, say},
-    service::{counted, grouped},
+    pipeline_file::load,
 };
 
 #[derive(Debug, Args)]

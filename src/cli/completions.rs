@@ -1,9 +1,8 @@
 //! `lakehead completions`: what a shell needs to complete the command line.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::Cli;
 use crate::{outcome::Outcome, output::output};
 
 #[derive(Debug, Args)]
@@ -13,7 +12,8 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "lakehead", &mut output());
+/// Prints what completes `command`.
+pub(crate) fn run(arguments: &Arguments, command: &mut Command) -> Outcome {
+    clap_complete::generate(arguments.shell, command, "lakehead", &mut output());
     Ok(())
 }

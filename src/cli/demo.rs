@@ -17,19 +17,20 @@ use lakehead_simulator::{Options, Simulator};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-use super::run::load;
+use super::values::address;
 use crate::{
-    VERSION,
+    client::DEMO_DATA,
     clock::SystemClock,
     config::Overrides,
     outcome::{Failure, Outcome},
     output::say,
+    pipeline_file::load,
     reload::Origin,
-    service::{Service, Signals, bind},
+    service::Service,
+    signals::Signals,
+    socket::bind,
+    version::VERSION,
 };
-
-/// Where the demo's events are kept: apart from `./data`, so that simulated events never mix with real ones.
-pub(crate) const DATA: &str = "./demo-data";
 
 /// Events a second when nobody says: about six times Wikimedia's own 36, so that every chart moves.
 const RATE: f64 = 200.0;
@@ -49,10 +50,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Where everything is kept.
-    #[arg(long, value_name = "DIR", default_value = DATA)]
+    #[arg(long, value_name = "DIR", default_value = DEMO_DATA)]
     data: PathBuf,
     /// Where to listen; 127.0.0.1:8080 unless said otherwise.
-    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Allows an address that other machines can reach without a token: everyone who reaches it may read and push.
     #[arg(long)]
@@ -78,13 +79,13 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let path = arguments.data.join(FILE);
     let (timeline, begun_now) = timeline(&path, &arguments)?;
     let upstream = bind((Ipv4Addr::LOCALHOST, 0).into())?;
-    let address = upstream.local_addr().context("asking for the simulator's address")?;
+    let upstream_address = upstream.local_addr().context("asking for the simulator's address")?;
     let overrides = Overrides {
         data: Some(arguments.data.clone()),
         listen: arguments.listen,
         listen_anyone: arguments.listen_anyone,
     };
-    let mut pipeline = load(None, Some(format!("http://{address}/v2/stream/recentchange")), overrides).await?;
+    let mut pipeline = load(None, Some(format!("http://{upstream_address}/v2/stream/recentchange")), overrides).await?;
     pipeline.dashboard.simulated = true;
     let listener = bind(pipeline.listen)?;
     let signals = Signals::listen()?;

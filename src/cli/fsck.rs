@@ -2,23 +2,25 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use clap::Args;
-use lakehead_engine::records;
+use lakehead_engine::records::{self, DamagedRecord};
 use lakehead_model::{ByteSize, Name};
-use lakehead_store::{Checked, Finding, Severity, Store, Witness, holder, marker};
+use lakehead_store::{Checked, Finding, Options, Severity, Store, Witness, holder, marker};
 use serde_json::{Value, json};
 
-use super::{table::Table, unknown_stream};
 use crate::{
+    client::Target,
     clock::SystemClock,
+    numbers::{counted, grouped},
     outcome::{Failure, Outcome},
     output::say,
-    patience::with_progress,
-    service::{counted, grouped},
-    whom::Elsewhere,
+    progress::with_progress,
+    table::Table,
 };
 
 #[derive(Debug, Args)]
@@ -38,9 +40,9 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
-    whom.needs_no_token("fsck")?;
-    let data = whom.directory(arguments.data, "fsck")?;
+pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
+    target.needs_no_token("fsck")?;
+    let data = target.directory(arguments.data, "fsck")?;
     if arguments.repair
         && let Some(running) = holder(&data)?
     {
@@ -53,24 +55,66 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
     let store = Store::open_read_only(&data)?;
     let names = match arguments.stream {
         Some(name) if !store.names()?.contains(&name) => {
-            return Err(unknown_stream(name.as_str(), &store.names()?));
+            return Err(Failure::unknown("stream", name.as_str(), &store.names()?));
         }
         Some(name) => vec![name],
         None => store.names()?,
     };
-    let checked = check(store, names, witnesses.clone()).await?;
-    let records = records::damaged(&data);
-    if arguments.json {
-        let mut found: Vec<Value> = checked.iter().map(document).collect();
-        found.extend(
-            records.iter().map(
+    let found = Found { checked: check(store, names, witnesses.clone()).await?, records: records::damaged(&data) };
+    found.tell(arguments.json)?;
+    if found.is_good() && !mark {
+        if !arguments.json {
+            say("no damage\n")?;
+        }
+        return Ok(());
+    }
+    if !arguments.repair {
+        return Err(Failure::Differs(format!(
+            "damage in {}; keep a copy of {}, then `lakehead fsck --repair` does what stands behind `repair:`",
+            found.damaged().join(", "),
+            data.display()
+        )));
+    }
+    repair(&data, &found, &witnesses).await?;
+    Err(Failure::Differs(
+        "the damage above was repaired; views that counted the lost events differ from the log now".into(),
+    ))
+}
+
+/// What was found: in each stream, and among the records beside the streams.
+struct Found {
+    checked: Vec<(Name, Checked)>,
+    records: Vec<DamagedRecord>,
+}
+
+impl Found {
+    fn damaged_streams(&self) -> impl Iterator<Item = &Name> {
+        self.checked.iter().filter(|(_, checked)| checked.is_damaged()).map(|(name, _)| name)
+    }
+
+    fn is_good(&self) -> bool {
+        self.damaged_streams().next().is_none() && self.records.is_empty()
+    }
+
+    /// The names of what is damaged.
+    fn damaged(&self) -> Vec<String> {
+        let records = self
+            .records
+            .iter()
+            .map(|record| record.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        self.damaged_streams().map(ToString::to_string).chain(records).collect()
+    }
+
+    fn tell(&self, json: bool) -> io::Result<()> {
+        if json {
+            let records = self.records.iter().map(
                 |record| json!({ "record": record.path, "damaged": true, "what": record.what, "lost": record.lost }),
-            ),
-        );
-        say(format_args!("{:#}\n", Value::Array(found)))?;
-    } else {
-        tell(&checked)?;
-        for record in &records {
+            );
+            let found: Vec<Value> = self.checked.iter().map(document).chain(records).collect();
+            return say(format_args!("{:#}\n", Value::Array(found)));
+        }
+        tell(&self.checked)?;
+        for record in &self.records {
             say(format_args!(
                 "damage: {}: {}\n    repair: it is moved to the quarantine; then {}\n",
                 record.path.display(),
@@ -78,46 +122,31 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
                 record.lost
             ))?;
         }
+        Ok(())
     }
-    let damaged: Vec<&Name> = checked.iter().filter(|(_, found)| found.is_damaged()).map(|(name, _)| name).collect();
-    if damaged.is_empty() && records.is_empty() && !mark {
-        if !arguments.json {
-            say("no damage\n")?;
-        }
-        return Ok(());
-    }
-    if !arguments.repair {
-        let records =
-            records.iter().map(|record| record.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
-        let names: Vec<String> = damaged.iter().map(ToString::to_string).chain(records).collect();
-        return Err(Failure::Differs(format!(
-            "damage in {}; keep a copy of {}, then `lakehead fsck --repair` does what stands behind `repair:`",
-            names.join(", "),
-            data.display()
-        )));
-    }
-    let store = Store::open(&data, lakehead_store::Options::default(), std::sync::Arc::new(SystemClock))?;
-    for record in &records {
-        let kept = records::set_aside(&data, record).map_err(anyhow::Error::from)?;
+}
+
+/// Repairs what was found, and says each thing that was done.
+async fn repair(data: &Path, found: &Found, witnesses: &BTreeMap<Name, Vec<Witness>>) -> anyhow::Result<()> {
+    let store = Store::open(data, Options::default(), Arc::new(SystemClock))?;
+    for record in &found.records {
+        let kept = records::set_aside(data, record)?;
         say(format_args!("repaired: {} is moved to {}\n", record.path.display(), kept.display()))?;
     }
     for done in store.put_back()? {
         say(format_args!("repaired: {done}\n"))?;
     }
-    for name in damaged {
+    for name in found.damaged_streams() {
         let witnesses = witnesses.get(name).map_or(&[][..], Vec::as_slice);
         for done in store.repair(name, witnesses).await? {
             say(format_args!("repaired: {name}: {done}\n"))?;
         }
     }
-    store.close()?;
-    Err(Failure::Differs(
-        "the damage above was repaired; views that counted the lost events differ from the log now".into(),
-    ))
+    Ok(store.close()?)
 }
 
-/// What was found, for people.
-fn tell(checked: &[(Name, Checked)]) -> std::io::Result<()> {
+/// What was found in the streams, for people.
+fn tell(checked: &[(Name, Checked)]) -> io::Result<()> {
     say(table(checked))?;
     for (stream, checked) in checked {
         for finding in &checked.findings {

@@ -6,10 +6,10 @@ use clap::Args;
 use lakehead_query::format::{self, Format};
 
 use crate::{
+    client::Target,
     outcome::Outcome,
     output::{note, output},
-    patience::with_progress,
-    whom::Elsewhere,
+    progress::with_progress,
 };
 
 #[derive(Debug, Args)]
@@ -27,9 +27,9 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
-    let source = whom.source(arguments.data)?;
-    let answer = with_progress("counting", async |progress| source.query(&arguments.sql, &progress).await).await?;
+pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
+    let backend = target.backend(arguments.data)?;
+    let answer = with_progress("counting", async |progress| backend.query(&arguments.sql, &progress).await).await?;
     let mut out = output();
     let format = if arguments.json { Format::Json } else { arguments.format };
     format::write(&answer, format, &mut out)?;

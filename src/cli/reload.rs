@@ -9,10 +9,9 @@ use anyhow::anyhow;
 use clap::Args;
 
 use crate::{
-    ask::Source,
+    client::{Backend, Target},
     outcome::{Failure, Outcome},
     output::say,
-    whom::Elsewhere,
 };
 
 #[derive(Debug, Args)]
@@ -27,10 +26,10 @@ pub(crate) struct Arguments {
     data: Option<PathBuf>,
 }
 
-pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
-    let process = match whom.source(arguments.data)? {
-        Source::Process(process) => process,
-        Source::Files(data) => {
+pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
+    let process = match target.backend(arguments.data)? {
+        Backend::Process(process) => process,
+        Backend::Files(data) => {
             let what = "no process runs on it, and `lakehead run FILE` reads its file when it starts";
             return Err(Failure::Failed(anyhow!("{}: {what}", data.display())));
         }

@@ -9,15 +9,15 @@ use lakehead_model::{ByteSize, Clock, Name};
 use lakehead_store::{Retention, RetentionPlan, Store};
 use serde_json::{Value, json};
 
-use super::{run::load, table::Table};
 use crate::{
-    ask::Source,
+    client::{Backend, Target},
     clock::SystemClock,
     config::Overrides,
+    numbers::{counted, grouped},
     outcome::{Failure, Outcome},
     output::{note, say},
-    service::{counted, grouped},
-    whom::Elsewhere,
+    pipeline_file::load,
+    table::Table,
 };
 
 #[derive(Debug, Args)]
@@ -38,28 +38,28 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
     let Arguments { pipeline, data, apply, dry_run: _, json } = arguments;
     let named = pipeline.is_some();
     let pipeline = match pipeline {
         Some(file) => Some(load(Some(file), None, Overrides { data: data.clone(), ..Overrides::default() }).await?),
         None => None,
     };
-    let source = whom.source(pipeline.as_ref().map(|pipeline| pipeline.data.clone()).or(data))?;
-    let data = match source {
-        Source::Process(process) if apply => {
+    let backend = target.backend(pipeline.as_ref().map(|pipeline| pipeline.data.clone()).or(data))?;
+    let data = match backend {
+        Backend::Process(process) if apply => {
             return Err(Failure::Usage(format!(
                 "{} removes what its rules say every minute by itself; without --apply it says what that would be now",
                 process.name()
             )));
         }
-        Source::Process(process) => {
+        Backend::Process(process) => {
             if named {
                 note(format_args!("{} answers: its own rules count", process.name()));
             }
             return tell(&process.retention().await?, json);
         }
-        Source::Files(data) => data,
+        Backend::Files(data) => data,
     };
     let Some(pipeline) = pipeline else {
         return Err(Failure::Usage(format!(

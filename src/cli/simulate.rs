@@ -7,11 +7,14 @@ use clap::Args;
 use lakehead_model::{Span, Timestamp};
 use lakehead_simulator::{Faults, Options, Simulator};
 
+use super::values::{address, moment};
 use crate::{
     clock::SystemClock,
+    numbers::counted,
     outcome::{Failure, Outcome},
     output::{note, say},
-    service::{Signals, bind, counted},
+    signals::Signals,
+    socket::bind,
 };
 
 #[derive(Debug, Args)]
@@ -27,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// When event 0 happens, RFC 3339. Default: now; at rate 0, 2026-09-01T00:00:00Z.
-    #[arg(long, value_name = "TIME", value_parser = super::moment)]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     start: Option<Timestamp>,
     /// Recordings to serve in place of generated events: JSON lines or SSE, plain or gzip.
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -42,7 +45,7 @@ pub(crate) struct Arguments {
     #[arg(long = "fault", value_name = "NAME=WHERE")]
     faults: Vec<String>,
     /// Where to listen; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090", value_parser = super::address)]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090", value_parser = address)]
     listen: SocketAddr,
 }
 

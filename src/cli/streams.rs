@@ -13,13 +13,12 @@ use lakehead_model::{ByteSize, ColumnType, EventTimeRule, Name, StreamSchema, Ti
 use lakehead_store::Store;
 use serde_json::{Value, json};
 
-use super::{table::Table, unknown_stream};
 use crate::{
-    ask::{Process, Source},
+    client::{Backend, Process, Target},
+    numbers::grouped,
     outcome::{Failure, Outcome},
     output::{note, say},
-    service::grouped,
-    whom::Elsewhere,
+    table::Table,
 };
 
 #[derive(Debug, Args)]
@@ -34,16 +33,16 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
-    let source = whom.source(arguments.data)?;
-    let rows = match (&arguments.stream, &source) {
-        (Some(stream), Source::Process(process)) => match process.data() {
+pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
+    let backend = target.backend(arguments.data)?;
+    let rows = match (&arguments.stream, &backend) {
+        (Some(stream), Backend::Process(process)) => match process.data() {
             Some(data) => columns(data, stream)?,
-            None => columns_elsewhere(process, &source, stream).await?,
+            None => columns_elsewhere(process, &backend, stream).await?,
         },
-        (Some(stream), Source::Files(data)) => columns(data, stream)?,
-        (None, Source::Process(process)) => running(&process.status().await?),
-        (None, Source::Files(data)) => lying(data)?,
+        (Some(stream), Backend::Files(data)) => columns(data, stream)?,
+        (None, Backend::Process(process)) => running(&process.status().await?),
+        (None, Backend::Files(data)) => lying(data)?,
     };
     if arguments.json {
         return Ok(say(format_args!("{:#}\n", Value::Array(rows)))?);
@@ -112,7 +111,7 @@ fn column(name: &str, column_type: &str, from: impl Into<String>) -> Value {
 
 fn columns(data: &Path, stream: &str) -> Result<Vec<Value>, Failure> {
     let schemas = schemas(&Catalog::load(data)?.stream_configs());
-    let schema = schemas.get(stream).ok_or_else(|| unknown_stream(stream, schemas.keys()))?;
+    let schema = schemas.get(stream).ok_or_else(|| Failure::unknown("stream", stream, schemas.keys()))?;
     let looked = look_at(data, stream, schema)?;
     let rules: Vec<_> = schema.event_time.iter().map(rule).collect();
     let mut rows = vec![
@@ -142,13 +141,13 @@ fn columns(data: &Path, stream: &str) -> Result<Vec<Value>, Failure> {
 }
 
 /// The columns of a stream of a process elsewhere: what SQL sees of them.
-async fn columns_elsewhere(process: &Process, source: &Source, stream: &str) -> Result<Vec<Value>, Failure> {
+async fn columns_elsewhere(process: &Process, backend: &Backend, stream: &str) -> Result<Vec<Value>, Failure> {
     let status = process.status().await?;
     let known = names(&status["streams"]);
     if !known.iter().any(|name| name.as_str() == stream) {
-        return Err(unknown_stream(stream, &known));
+        return Err(Failure::unknown("stream", stream, &known));
     }
-    let answer = source.query(&format!("SELECT * FROM \"{stream}\" LIMIT 0"), &ProgressBar::hidden()).await?;
+    let answer = backend.query(&format!("SELECT * FROM \"{stream}\" LIMIT 0"), &ProgressBar::hidden()).await?;
     let row =
         |field: &arrow::datatypes::FieldRef| column(field.name(), &lakehead_query::type_name(field.data_type()), "-");
     Ok(answer.schema.fields().iter().map(row).collect())

@@ -14,12 +14,11 @@ use lakehead_query::format::{self, Format};
 use lakehead_store::Store;
 use serde::Deserialize;
 
-use super::{streams::names, unknown_stream};
+use super::streams::names;
 use crate::{
-    ask::{Process, Source},
+    client::{Backend, Process, Target},
     outcome::{Failure, Outcome},
     output::note,
-    whom::Elsewhere,
 };
 
 /// How often a running process is asked for more: four times a second is live to a person.
@@ -46,15 +45,15 @@ struct Row {
     data: String,
 }
 
-pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
     let stream = Name::new(&arguments.stream).map_err(|error| Failure::Usage(error.to_string()))?;
-    let outcome = match whom.source(arguments.data)? {
-        Source::Files(data) => {
+    let outcome = match target.backend(arguments.data)? {
+        Backend::Files(data) => {
             let outcome = from_files(&data, &stream, arguments.last);
             note(format_args!("no process runs on {}, so nothing more will come", data.display()));
             outcome
         }
-        Source::Process(process) => follow(process, &stream, arguments.last).await,
+        Backend::Process(process) => follow(process, &stream, arguments.last).await,
     };
     match outcome {
         Err(Failure::Failed(error)) if seen_enough(&error) => Ok(()),
@@ -70,16 +69,17 @@ fn seen_enough(error: &anyhow::Error) -> bool {
 async fn follow(process: Process, stream: &Name, last: u64) -> Outcome {
     let status = process.status().await?;
     let streams = &status["streams"];
-    let end =
-        streams[stream.as_str()]["end"].as_u64().ok_or_else(|| unknown_stream(stream.as_str(), &names(streams)))?;
-    let source = Source::Process(process);
+    let end = streams[stream.as_str()]["end"]
+        .as_u64()
+        .ok_or_else(|| Failure::unknown("stream", stream.as_str(), &names(streams)))?;
+    let backend = Backend::Process(process);
     let mut next = end.saturating_sub(last);
     loop {
         let sql = format!(
             "SELECT event_offset, data FROM {stream} WHERE event_offset >= {next} AND event_offset < {} ORDER BY event_offset",
             next + EVENTS_AT_ONCE
         );
-        let answer = source.query(&sql, &ProgressBar::hidden()).await?;
+        let answer = backend.query(&sql, &ProgressBar::hidden()).await?;
         let mut lines = Vec::new();
         format::write(&answer, Format::Ndjson, &mut lines)?;
         let mut out = io::stdout().lock();
@@ -100,7 +100,7 @@ fn from_files(data: &Path, name: &Name, last: u64) -> Outcome {
     let store = Store::open_read_only(data)?;
     let known = store.names()?;
     if !known.contains(name) {
-        return Err(unknown_stream(name.as_str(), &known));
+        return Err(Failure::unknown("stream", name.as_str(), &known));
     }
     let stream = store.stream(name)?;
     let from = Offset(stream.head().end.0.saturating_sub(last));

@@ -8,22 +8,21 @@ use lakehead_model::{Name, hint::printable};
 use lakehead_query::{ExplainedRow, Explanation, Question, ViewDifference};
 
 use crate::{
-    ask::{Process, Source},
+    client::{Backend, Process, Target},
+    numbers::{counted, grouped},
     outcome::{Failure, Outcome},
     output::{note, output, say},
-    patience::with_progress,
-    service::{counted, grouped},
-    whom::Elsewhere,
+    progress::with_progress,
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: ViewCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum ViewCommand {
     /// The raw events behind rows of a view, whose recount is that row.
     Explain(Explain),
     /// What changes when the view that is built beside NAME takes its place.
@@ -60,7 +59,7 @@ struct Explain {
     events: usize,
     /// How it is written.
     #[arg(long, value_name = "FORMAT", default_value = "table", conflicts_with = "json")]
-    format: Form,
+    format: AnswerFormat,
     /// As --format json.
     #[arg(long)]
     json: bool,
@@ -72,7 +71,7 @@ struct Diff {
     named: Named,
     /// How it is written.
     #[arg(long, value_name = "FORMAT", default_value = "table", conflicts_with = "json")]
-    format: Form,
+    format: AnswerFormat,
     /// As --format json.
     #[arg(long)]
     json: bool,
@@ -88,7 +87,7 @@ struct Changes {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum AnswerFormat {
     /// For people.
     #[value(name = "table", alias = "text")]
     Text,
@@ -96,23 +95,23 @@ enum Form {
     Json,
 }
 
-pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
+pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
     match arguments.command {
-        Command::Explain(arguments) => explain(arguments, whom).await,
-        Command::Diff(arguments) => diff(arguments, whom).await,
-        Command::Rebuild(Named { name, data }) => {
-            process(whom, data, "rebuilds a view")?.act(&name, "rebuild").await?;
+        ViewCommand::Explain(arguments) => explain(arguments, target).await,
+        ViewCommand::Diff(arguments) => diff(arguments, target).await,
+        ViewCommand::Rebuild(Named { name, data }) => {
+            process(target, data, "rebuilds a view")?.act(&name, "rebuild").await?;
             Ok(say(format_args!(
                 "{name} is built anew beside the one that answers; `lakehead views` tells how far it is\n"
             ))?)
         }
-        Command::Swap(Named { name, data }) => {
-            process(whom, data, "swaps a view")?.act(&name, "swap").await?;
+        ViewCommand::Swap(Named { name, data }) => {
+            process(target, data, "swaps a view")?.act(&name, "swap").await?;
             Ok(say(format_args!("{name} answers with its new SQL\n"))?)
         }
-        Command::Changes(Changes { named, after }) => {
+        ViewCommand::Changes(Changes { named, after }) => {
             let (lines, position) =
-                process(whom, named.data, "tells changes")?.changes(&named.name, after.as_deref()).await?;
+                process(target, named.data, "tells changes")?.changes(&named.name, after.as_deref()).await?;
             let mut out = output();
             out.write_all(&lines)?;
             out.flush()?;
@@ -123,29 +122,29 @@ pub(crate) async fn run(arguments: Arguments, whom: &Elsewhere) -> Outcome {
 }
 
 /// The process on a data directory: what is asked for takes one.
-fn process(whom: &Elsewhere, data: Option<PathBuf>, does: &str) -> Result<Process, Failure> {
-    match whom.source(data)? {
-        Source::Process(process) => Ok(process),
-        Source::Files(data) => {
+fn process(target: &Target, data: Option<PathBuf>, does: &str) -> Result<Process, Failure> {
+    match target.backend(data)? {
+        Backend::Process(process) => Ok(process),
+        Backend::Files(data) => {
             Err(Failure::Failed(anyhow!("no process runs on {}, and it is the process that {does}", data.display())))
         }
     }
 }
 
-async fn explain(arguments: Explain, whom: &Elsewhere) -> Outcome {
+async fn explain(arguments: Explain, target: &Target) -> Outcome {
     let Explain { named, filter, rows, events, format, json } = arguments;
-    let format = if json { Form::Json } else { format };
-    let source = whom.source(named.data)?;
+    let format = if json { AnswerFormat::Json } else { format };
+    let backend = target.backend(named.data)?;
     let question = Question { filter, rows: Some(rows), events: Some(events) };
     let explanation =
-        with_progress("counting", async |progress| source.explain(&named.name, &question, &progress).await).await?;
+        with_progress("counting", async |progress| backend.explain(&named.name, &question, &progress).await).await?;
     let mut out = output();
     match format {
-        Form::Json => {
+        AnswerFormat::Json => {
             serde_json::to_writer_pretty(&mut out, &explanation)?;
             writeln!(out)?;
         }
-        Form::Text => write!(out, "{}", told(&explanation))?,
+        AnswerFormat::Text => write!(out, "{}", told(&explanation))?,
     }
     out.flush()?;
     match explanation.rows.iter().filter(|row| !row.agrees).count() {
@@ -190,17 +189,17 @@ fn told_row(row: &ExplainedRow) -> String {
     text
 }
 
-async fn diff(arguments: Diff, whom: &Elsewhere) -> Outcome {
+async fn diff(arguments: Diff, target: &Target) -> Outcome {
     let Diff { named, format, json } = arguments;
-    let format = if json { Form::Json } else { format };
-    let found = process(whom, named.data, "holds both views")?.difference(&named.name).await?;
+    let format = if json { AnswerFormat::Json } else { format };
+    let found = process(target, named.data, "holds both views")?.difference(&named.name).await?;
     let mut out = output();
     match format {
-        Form::Json => {
+        AnswerFormat::Json => {
             serde_json::to_writer_pretty(&mut out, &found)?;
             writeln!(out)?;
         }
-        Form::Text => write!(out, "{}", told_difference(&found))?,
+        AnswerFormat::Text => write!(out, "{}", told_difference(&found))?,
     }
     Ok(out.flush().context("writing")?)
 }

@@ -5,15 +5,24 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use lakehead_model::hint::{instead, marked};
+use lakehead_model::{
+    Name,
+    hint::{instead, marked},
+};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use super::{Environment, problem::Problem, written};
+use super::{
+    environment::{Environment, substitute},
+    explain::in_words,
+    problem::Problem,
+    repair::{STAND_INS, put, stand_in, take},
+    written,
+};
 
 /// Mistakes of TOML that are told: a quote that is not closed makes one of every line behind it.
 const MISTAKES_SHOWN: usize = 10;
@@ -22,10 +31,10 @@ const MISTAKES_SHOWN: usize = 10;
 const TRIES_MAX: usize = 200;
 
 /// Where a value stands: the keys that lead to it.
-pub(crate) type Place<'a> = &'a [&'a str];
+pub(super) type Place<'a> = &'a [&'a str];
 
 /// A parsed pipeline file.
-pub(crate) struct Document {
+pub(super) struct Document {
     tree: Value,
     /// The file as it is written.
     text: String,
@@ -38,12 +47,12 @@ pub(crate) struct Document {
     /// Values from the environment, with their names.
     secrets: Vec<(String, String)>,
     /// What stands twice in the file; of each only the first is here.
-    pub(crate) twice: Vec<Problem>,
+    pub(super) twice: Vec<Problem>,
 }
 
 impl Document {
     /// Parses `text`; `environment` gives the value of a `${NAME}`.
-    pub(crate) fn parse(text: &str, environment: &Environment<'_>) -> Result<Self, Vec<Problem>> {
+    pub(super) fn parse(text: &str, environment: &Environment<'_>) -> Result<Self, Vec<Problem>> {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         let mut document = Self {
             tree: Value::Null,
@@ -119,7 +128,7 @@ impl Document {
     }
 
     /// A mistake in the text at `path`, at a line and column of that text (from 1), told with its place in the file.
-    pub(crate) fn problem_in_text(
+    pub(super) fn problem_in_text(
         &self,
         path: Place<'_>,
         (line, column, length): (usize, usize, usize),
@@ -142,7 +151,7 @@ impl Document {
     }
 
     /// The value at `path`; an array's items are its indices.
-    pub(crate) fn get(&self, path: Place<'_>) -> Option<&Value> {
+    pub(super) fn get(&self, path: Place<'_>) -> Option<&Value> {
         path.iter().try_fold(&self.tree, |value, key| match value {
             Value::Array(items) => key.parse::<usize>().ok().and_then(|index| items.get(index)),
             _ => value.get(key),
@@ -150,15 +159,50 @@ impl Document {
     }
 
     /// The keys of the table at `path`, in the order in which they stand in the file.
-    pub(crate) fn keys(&self, path: Place<'_>) -> Vec<&str> {
+    pub(super) fn keys(&self, path: Place<'_>) -> Vec<&str> {
         let Some(Value::Object(table)) = self.get(path) else { return Vec::new() };
         let mut keys: Vec<_> = table.keys().map(String::as_str).collect();
         keys.sort_by_key(|key| self.places.get(&joined(path, key)));
         keys
     }
 
+    /// The value at `path`, if there is one and it is right; what is wrong with it is a problem.
+    pub(super) fn optional<T: DeserializeOwned>(&self, path: Place<'_>, problems: &mut Vec<Problem>) -> Option<T> {
+        self.get(path)?;
+        self.read(path).map_err(|problem| problems.push(problem)).ok()
+    }
+
+    /// The table at `path`, if there is one and it is right; everything that is wrong with it is a problem.
+    pub(super) fn optional_table<T: DeserializeOwned>(
+        &self,
+        path: Place<'_>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<T> {
+        self.get(path)?;
+        self.read_all(path, problems)
+    }
+
+    /// The names of the tables `[kind.NAME]`; what is no name, or no table, is a problem.
+    pub(super) fn tables<'d>(&'d self, kind: &'d str, problems: &mut Vec<Problem>) -> Vec<(Name, &'d str)> {
+        if let Some(found) = self.get(&[kind]).filter(|found| !found.is_object()) {
+            let what = format!("write a table, [{kind}.NAME], not {}", article(found));
+            problems.push(self.problem(&[kind], what));
+        }
+        let mut names = Vec::new();
+        for text in self.keys(&[kind]) {
+            match Name::new(text) {
+                Err(error) => problems.push(self.problem(&[kind, text], error.to_string())),
+                Ok(_) if !self.get(&[kind, text]).is_some_and(Value::is_object) => {
+                    problems.push(self.problem(&[kind, text], format!("write a table, [{kind}.NAME]")));
+                }
+                Ok(name) => names.push((name, text)),
+            }
+        }
+        names
+    }
+
     /// Reads the value at `path` as a `T`; what is wrong with it becomes a problem with its own line and key.
-    pub(crate) fn read<T: DeserializeOwned>(&self, path: Place<'_>) -> Result<T, Problem> {
+    pub(super) fn read<T: DeserializeOwned>(&self, path: Place<'_>) -> Result<T, Problem> {
         let (at, what) = match self.deserialize(path, self.get(path).unwrap_or(&Value::Null)) {
             Ok(read) => return Ok(read),
             Err(wrong) => wrong,
@@ -181,13 +225,13 @@ impl Document {
     }
 
     /// Reads the value at `path` as [`read`](Self::read) does, and finds everything that is wrong with it.
-    pub(crate) fn read_all<T: DeserializeOwned>(&self, path: Place<'_>, problems: &mut Vec<Problem>) -> Option<T> {
+    pub(super) fn read_all<T: DeserializeOwned>(&self, path: Place<'_>, problems: &mut Vec<Problem>) -> Option<T> {
         let value = self.get(path).cloned().unwrap_or_default();
         self.all(path, value, |value| self.deserialize(path, value), problems)
     }
 
     /// Checks `value`, which stands at `path`, and finds everything that `check` has against it.
-    pub(crate) fn check_all(
+    pub(super) fn check_all(
         &self,
         path: Place<'_>,
         value: Value,
@@ -242,12 +286,12 @@ impl Document {
     }
 
     /// A problem with the value at `path`. The line is that of the nearest key that is there.
-    pub(crate) fn problem(&self, path: Place<'_>, what: impl Into<String>) -> Problem {
+    pub(super) fn problem(&self, path: Place<'_>, what: impl Into<String>) -> Problem {
         self.at(path.iter().map(|&key| key.to_owned()).collect(), what.into())
     }
 
     /// Turns serde's `message` about the value at `at` into one with the key and what would be valid.
-    pub(crate) fn explain(&self, at: Vec<String>, message: &str) -> Problem {
+    pub(super) fn explain(&self, at: Vec<String>, message: &str) -> Problem {
         let (at, what) = self.explained(at, message);
         self.at(at, what)
     }
@@ -292,7 +336,7 @@ impl Document {
     }
 
     /// Puts names back where values of the environment would show.
-    pub(crate) fn hide(&self, text: String) -> String {
+    pub(super) fn hide(&self, text: String) -> String {
         self.secrets.iter().fold(text, |text, (name, value)| text.replace(value.as_str(), &format!("${{{name}}}")))
     }
 
@@ -332,8 +376,9 @@ impl Document {
         problems: &mut Vec<Problem>,
     ) -> Value {
         match value.get_ref() {
-            DeValue::String(text) => match self.substitute(text, environment) {
-                Ok(text) => {
+            DeValue::String(text) => match substitute(text, environment) {
+                Ok((text, secrets)) => {
+                    self.secrets.extend(secrets);
                     self.texts.insert(path.clone(), value.span());
                     Value::String(text)
                 }
@@ -368,38 +413,16 @@ impl Document {
             DeValue::Table(table) => self.table(table, path, environment, problems),
         }
     }
+}
 
-    /// `text` with each `${NAME}` replaced; `$${` stands for `${` itself.
-    fn substitute(&mut self, text: &str, environment: &Environment<'_>) -> Result<String, String> {
-        let mut rest = text;
-        let mut whole = String::with_capacity(text.len());
-        while let Some(at) = rest.find("${") {
-            let (before, after) = (&rest[..at], &rest[at + 2..]);
-            if let Some(escaped) = before.strip_suffix('$') {
-                whole.push_str(escaped);
-                whole.push_str("${");
-                rest = after;
-                continue;
-            }
-            let Some(end) = after.find('}') else {
-                return Err("`${` without a closing `}`; write `$${` for the two characters themselves".to_owned());
-            };
-            let name = &after[..end];
-            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                return Err(format!("`${{{name}}}` is not the name of an environment variable"));
-            }
-            let value = environment(name).ok_or_else(|| {
-                format!("the environment variable {name} is not set; set it, or write the value here")
-            })?;
-            whole.push_str(before);
-            whole.push_str(&value);
-            if !value.is_empty() {
-                self.secrets.push((name.to_owned(), value));
-            }
-            rest = &after[end + 1..];
-        }
-        whole.push_str(rest);
-        Ok(whole)
+fn article(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "a table",
     }
 }
 
@@ -412,97 +435,3 @@ const TWICE: &str = "duplicate key";
 
 /// Where, and what.
 type Wrong = (Vec<String>, String);
-
-/// What is put in the place of a value that is missing or wrong, so that what else is wrong is found.
-fn stand_in(number: usize) -> Value {
-    match number {
-        0 => json!(""),
-        1 => json!(0),
-        2 => json!(false),
-        3 => json!({}),
-        4 => json!([]),
-        5 => json!("1s"),
-        6 => json!("1 MiB"),
-        _ => json!("http://127.0.0.1/"),
-    }
-}
-
-/// How many there are.
-const STAND_INS: usize = 8;
-
-fn below<'v>(value: &'v mut Value, path: &[String]) -> Option<&'v mut Value> {
-    path.iter().try_fold(value, |value, key| match value {
-        Value::Array(items) => key.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
-        Value::Object(table) => table.get_mut(key),
-        _ => None,
-    })
-}
-
-/// Takes the value at `path` out.
-fn take(value: &mut Value, path: &[String]) -> Option<Value> {
-    let (last, parent) = path.split_last()?;
-    match below(value, parent)? {
-        Value::Object(table) => table.remove(last),
-        Value::Array(items) => {
-            let index = last.parse::<usize>().ok().filter(|index| *index < items.len())?;
-            Some(items.remove(index))
-        }
-        _ => None,
-    }
-}
-
-/// Puts a value at `path`; false where there is no table for it.
-fn put(value: &mut Value, path: &[String], new: Value) -> bool {
-    let Some((last, parent)) = path.split_last() else { return false };
-    match below(value, parent) {
-        Some(Value::Object(table)) => {
-            table.insert(last.clone(), new);
-            true
-        }
-        _ => false,
-    }
-}
-
-/// What serde and the url crate say, in words for who wrote the file.
-fn in_words(message: &str) -> String {
-    let name = |found: &str| match found {
-        "string" => "a text",
-        "integer" => "a whole number",
-        "floating point" => "a number",
-        "boolean" => "true or false",
-        "map" => "a table",
-        "sequence" => "an array",
-        "null" | "unit value" => "nothing",
-        _ => "this",
-    };
-    let wanted = |wanted: &str| match wanted {
-        "a string" => "a text in quotes".to_owned(),
-        "a boolean" => "true or false".to_owned(),
-        "a sequence" => "an array, as in [\"a\", \"b\"]".to_owned(),
-        "a map" => "a table".to_owned(),
-        _ if wanted.starts_with("struct ") => "a table".to_owned(),
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0 on".to_owned(),
-        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".to_owned(),
-        "f32" | "f64" => "a number".to_owned(),
-        other => other.to_owned(),
-    };
-    if let Some((found, expected)) =
-        message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
-    {
-        let (kind, value) = found.split_once([' ']).unwrap_or((found, ""));
-        let kind = if found.starts_with("floating point") { "floating point" } else { kind };
-        let value = value.trim_start_matches("point ").trim_matches('`');
-        let value = if value.is_empty() || kind == "unit" { String::new() } else { format!(", {value}") };
-        return format!("this is {}{value}; write {}", name(kind), wanted(expected));
-    }
-    if let Some((found, expected)) =
-        message.strip_prefix("invalid value: ").and_then(|rest| rest.split_once(", expected "))
-    {
-        let value = found.rsplit('`').nth(1).unwrap_or(found);
-        return format!("{value} is out of range; write {}", wanted(expected));
-    }
-    if message.contains("relative URL without a base") {
-        return "this address has no scheme; write it whole, as in \"https://example.org/path\"".to_owned();
-    }
-    message.to_owned()
-}

@@ -11,7 +11,7 @@ use lakehead_query::{Outline, Step, Values};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{document::Document, problem::Problem, tables};
+use super::{document::Document, problem::Problem, stream::BUILT_IN_STREAMS};
 
 /// Panels that a pipeline may ask for: many screens full.
 const PANELS_MAX: usize = 200;
@@ -20,9 +20,10 @@ const WINDOWS_MAX: u32 = 500;
 /// The longest title and note, in characters.
 const WORDS_MAX: usize = 120;
 
+/// A panel's keys.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Keys {
+pub(super) struct PanelKeys {
     /// The view that it shows; this or `stream`.
     view: Option<String>,
     /// The stream that it shows; this or `view`.
@@ -69,9 +70,9 @@ pub(super) struct Known<'a> {
 /// Reads all panels, in their order.
 pub(super) fn read(document: &Document, known: &Known<'_>, problems: &mut Vec<Problem>) -> Vec<(Name, PanelConfig)> {
     let mut panels = Vec::new();
-    for (name, key) in tables(document, "panel", problems) {
+    for (name, key) in document.tables("panel", problems) {
         let place = ["panel", key];
-        let keys: Keys = match document.read(&place) {
+        let keys: PanelKeys = match document.read(&place) {
             Ok(keys) => keys,
             Err(problem) => {
                 problems.push(problem);
@@ -104,7 +105,7 @@ impl Check<'_> {
         self.problems.push(self.document.problem(place, what));
     }
 
-    fn panel(&mut self, keys: Keys) -> Option<PanelConfig> {
+    fn panel(&mut self, keys: PanelKeys) -> Option<PanelConfig> {
         let of = self.of(keys.view.as_deref(), keys.stream.as_deref())?;
         for (key, words) in [("title", &keys.title), ("note", &keys.note)] {
             if words.as_ref().is_some_and(|words| words.trim().is_empty() || words.chars().count() > WORDS_MAX) {
@@ -158,7 +159,7 @@ impl Check<'_> {
             }
         };
         let written = self.document.keys(&[kind]);
-        let there = written.contains(&text) || (key == "stream" && super::BUILT_IN.contains(&text));
+        let there = written.contains(&text) || (key == "stream" && BUILT_IN_STREAMS.contains(&text));
         match Name::new(text).ok().filter(|_| there) {
             Some(name) if key == "view" => Some(PanelOf::View(name)),
             Some(name) => Some(PanelOf::Stream(name)),

@@ -7,7 +7,13 @@ use lakehead_store::Options;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::Value;
 
-use super::{SourceKeys, VerifyKeys, ViewKeys, panel, stream};
+use super::{
+    panel::PanelKeys,
+    source::SourceKeys,
+    stream::{ColumnKeys, StreamKeys, TimeKeys},
+    verify::VerifyKeys,
+    view::ViewKeys,
+};
 use crate::schema_words::kind;
 
 /// The keys at the top of the file.
@@ -27,63 +33,63 @@ struct Top {
 }
 
 /// A table of the file: how it is written, what it is, its keys, an example.
-struct Table {
+struct TableEntry {
     head: &'static str,
     what: &'static str,
     schema: fn() -> Schema,
     example: &'static str,
 }
 
-const TABLES: &[Table] = &[
-    Table {
+const TABLES: &[TableEntry] = &[
+    TableEntry {
         head: "At the top",
         what: "Before the first table.",
         schema: || schema_for!(Top),
         example: "data = \"./mine\"\nlisten = \"127.0.0.1:8081\"\ntoken = \"${LAKEHEAD_TOKEN}\"",
     },
-    Table {
+    TableEntry {
         head: "[stream.NAME]",
         what: "A sequence of events, and a table in SQL. A pipeline has at least one. `rejects` and `gaps` are always there.",
-        schema: || schema_for!(stream::Keys),
+        schema: || schema_for!(StreamKeys),
         example: "[stream.requests]\nevent_time = \"dt\"\ncolumns = { user = \"user.name\", ms = { path = \"ms\", type = \"float64\" } }\nretention = \"90d\"",
     },
-    Table {
+    TableEntry {
         head: "[stream.NAME.columns]",
         what: "Each key is a column; its value is a path, or a table with these keys.",
-        schema: || schema_for!(stream::ColumnKeys),
+        schema: || schema_for!(ColumnKeys),
         example: "[stream.requests.columns]\nuser = \"user.name\"\nms = { path = \"ms\", type = \"float64\" }\nis_post = { path = \"method\", equals = \"POST\" }",
     },
-    Table {
+    TableEntry {
         head: "[stream.NAME].event_time",
         what: "A path, or a table with these keys, or an array of such.",
         schema: time_keys,
         example: "[stream.requests]\nevent_time = { path = \"ts\", format = \"unix_seconds\" }",
     },
-    Table {
+    TableEntry {
         head: "[view.NAME]",
         what: "A standing query, and a table in SQL ([views](../views.md), [SQL](../sql.md)).",
         schema: || schema_for!(ViewKeys),
         example: "[view.requests_per_minute]\nsql = \"\"\"\nSELECT tumble(event_time, INTERVAL '1 minute') AS minute, count(*) AS requests\nFROM requests GROUP BY 1\"\"\"\nlateness = \"6h\"",
     },
-    Table {
+    TableEntry {
         head: "[panel.NAME]",
         what: "What the dashboard shows of a view or a stream ([the dashboard](../dashboard.md)); each has a panel without it.",
-        schema: || schema_for!(panel::Keys),
+        schema: || schema_for!(PanelKeys),
         example: "[panel.requests_per_minute]\nkind = \"lines\"\ntitle = \"Requests\"",
     },
-    Table {
+    TableEntry {
         head: "[source.NAME]",
         what: "Brings events into a stream. Pushes need none.",
         schema: || schema_for!(SourceKeys),
         example: "",
     },
-    Table {
+    TableEntry {
         head: "[store]",
         what: "How the log is written ([the store](../store.md)).",
         schema: || schema_for!(Options),
         example: "[store]\nsync = \"1s\"\nreserve_bytes = \"1 GiB\"",
     },
-    Table {
+    TableEntry {
         head: "[verify]",
         what: "When the standing audit runs ([the audit](../verify.md)).",
         schema: || schema_for!(VerifyKeys),
@@ -93,7 +99,7 @@ const TABLES: &[Table] = &[
 
 /// The keys of an event time, with its formats called as messages and the other pages call them: the file takes synonyms, too.
 fn time_keys() -> Schema {
-    let mut schema = schema_for!(stream::TimeKeys);
+    let mut schema = schema_for!(TimeKeys);
     let formats = schema.pointer_mut("/$defs/TimeFormat/oneOf").and_then(Value::as_array_mut);
     for format in formats.into_iter().flatten() {
         if let Ok(known) = serde_json::from_value::<TimeFormat>(format["const"].clone()) {
@@ -176,7 +182,7 @@ mod tests {
     #[test]
     fn every_table_and_key_of_the_file_is_on_the_page() {
         let page = page(lakehead_connectors::SOURCES);
-        for word in super::super::TOP {
+        for word in super::super::pipeline::TOP {
             let there = [format!("\n| `{word}` |"), format!("\n## `[{word}]`"), format!("\n## `[{word}.NAME]`")];
             assert!(there.iter().any(|way| page.contains(way)), "{word} is not on the page; add it to TABLES or Top");
         }

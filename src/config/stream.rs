@@ -1,5 +1,7 @@
 //! `[stream.NAME]`: a built-in schema by name (`json` when none is named), columns and an event time of one's own.
 
+use std::collections::BTreeMap;
+
 use lakehead_engine::pipeline::StreamConfig;
 use lakehead_json::TimeReader;
 use lakehead_model::{
@@ -12,13 +14,16 @@ use serde_json::Value;
 
 use super::{document::Document, problem::Problem};
 
+/// Names of streams that are always there.
+pub(crate) const BUILT_IN_STREAMS: [&str; 2] = ["rejects", "gaps"];
+
 /// Columns that every stream has, so that no schema may declare them.
 const EVERY_STREAM_HAS: [&str; 4] = ["event_offset", "event_time", "received_time", "data"];
 
 /// A stream's keys.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Keys {
+pub(super) struct StreamKeys {
     /// A built-in schema: "json", or "mediawiki/recentchange". Default: "json", which has no columns of its own.
     #[serde(rename = "schema")]
     _schema: Option<String>,
@@ -82,11 +87,34 @@ impl Keyed {
     }
 }
 
+/// The streams by name; one whose table is wrong is there without its columns, so that what names it is not wrong too.
+pub(super) fn read(document: &Document, problems: &mut Vec<Problem>) -> BTreeMap<Name, Option<StreamConfig>> {
+    let mut streams = BTreeMap::new();
+    for (name, key) in document.tables("stream", problems) {
+        if BUILT_IN_STREAMS.contains(&key) {
+            let what = "this stream is built in: Lakehead fills it itself; choose another name";
+            problems.push(document.problem(&["stream", key], what));
+        }
+        let stream = read_one(document, key, problems);
+        streams.insert(name, stream);
+    }
+    if streams.is_empty() && document.get(&["stream"]).is_none() {
+        let what = "there is no stream; add one, as in [stream.events]";
+        problems.push(document.problem(&[], what));
+    }
+    streams
+}
+
+/// The streams whose tables are good.
+pub(super) fn whole(streams: &BTreeMap<Name, Option<StreamConfig>>) -> BTreeMap<Name, StreamConfig> {
+    streams.iter().filter_map(|(name, stream)| Some((name.clone(), stream.clone()?))).collect()
+}
+
 /// Reads the stream `name`.
-pub(super) fn read(document: &Document, name: &str, problems: &mut Vec<Problem>) -> Option<StreamConfig> {
+fn read_one(document: &Document, name: &str, problems: &mut Vec<Problem>) -> Option<StreamConfig> {
     let path = ["stream", name];
     let before = problems.len();
-    let keys: Keys = document.read_all(&path, problems).unwrap_or_default();
+    let keys: StreamKeys = document.read_all(&path, problems).unwrap_or_default();
     let columns_path = ["stream", name, "columns"];
     // Also where another key is wrong.
     let asked = document.get(&["stream", name, "schema"]).and_then(Value::as_str);

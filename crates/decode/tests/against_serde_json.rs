@@ -2,9 +2,9 @@
 //! Wikimedia's own, on the recordings beside the project where they are, and on mutated ones.
 
 mod oracle;
-mod recordings;
 
 use lakehead_model::StreamSchema;
+use lakehead_testkit::recordings;
 use oracle::check;
 use proptest::prelude::*;
 

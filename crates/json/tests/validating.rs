@@ -1,10 +1,10 @@
 //! What is a document and what is not, and how it is said.
 
 mod documents;
-mod recordings;
 
 use lakehead_json::{NESTING_MAX, compact, validate};
 use lakehead_model::Kind;
+use lakehead_testkit::recordings;
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 

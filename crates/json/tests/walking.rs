@@ -1,9 +1,9 @@
 //! The values at some paths, against a walk with serde_json that keeps members in their order.
 
 mod documents;
-mod recordings;
 
 use lakehead_json::{Paths, Raw};
+use lakehead_testkit::recordings;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 

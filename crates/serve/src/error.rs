@@ -1,4 +1,4 @@
-//! Why the server could not run. What a single request is told stands in [`refusal`](crate::refusal).
+//! Why the server could not run. Why a single request is refused stands in [`Refusal`](crate::answers::Refusal).
 
 use lakehead_model::Kind;
 

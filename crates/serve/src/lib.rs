@@ -2,36 +2,30 @@
 //!
 //! The last floor below the binary. It asks the engine and decides nothing about events; it writes nothing but what a
 //! push brings. Everything that comes from outside is bounded in size and time, and the page asks for nothing from
-//! outside. What the routes are stands in `app.rs`; what the dashboard asks of the lake, in `panels.rs`.
+//! outside. Which paths there are stands in `router.rs`, for people in `routes.rs`. A request's way through the folders:
+//!
+//! ```text
+//! connections/ ──▶ access/ ──▶ router.rs ──▶ handlers/ ──▶ answers/
+//!  a place          the token                 │ bodies/     as the client takes it
+//!                                             │ page/ panels/ live/: the dashboard
+//!                                             ▼
+//!                                            engine
+//! ```
 
-mod answer;
+mod access;
+mod answers;
 mod app;
-mod arriving;
-mod assets;
 mod bodies;
-mod body;
-mod chart_library;
-mod coding;
+mod connections;
 mod error;
-mod guard;
-mod headers;
-mod health;
-mod import;
-mod listen;
+mod handlers;
 mod live;
-mod metrics;
+mod page;
 mod panels;
-mod places;
-mod push;
-mod refusal;
 mod reload;
+mod router;
 pub mod routes;
-mod sign_in;
-mod sql;
-mod turns;
-mod upkeep;
-mod verify;
-mod views;
+mod stopping;
 
 use std::{future::Future, sync::Arc};
 
@@ -41,7 +35,7 @@ use tokio::net::TcpListener;
 pub use error::Error;
 pub use reload::{NotReloaded, Reload, Reloading};
 
-use crate::app::{App, Stopping};
+use crate::{app::App, stopping::Stopping};
 
 /// Serves `engine` on `listener` until `shutdown` resolves, then lets requests that are under way finish for at most
 /// five seconds. `reload` reads the pipeline again when somebody asks for it, `sql` answers queries. A connection that fails concerns nobody else.
@@ -64,7 +58,7 @@ pub async fn serve(
         std::future::pending().await
     };
     tokio::select! {
-        served = listen::serve(listener, Arc::clone(&app), app::router(Arc::clone(&app)), stopping) => {
+        served = connections::serve(listener, Arc::clone(&app), router::router(Arc::clone(&app)), stopping) => {
             served.map_err(|source| Error::Listen { address, source })
         }
         () = app.live.push_status(&engine) => Ok(()),

@@ -3,10 +3,8 @@
 use std::fmt::Write;
 
 use crate::{
-    arriving::{BYTES_PER_SECOND_MIN, PATIENCE_MAX},
-    body::BODY_TIME_MAX,
-    listen::HEAD_BYTES_MAX,
-    places::{CONNECTIONS_MAX, HEAD_TIME_MAX},
+    bodies::{BODY_TIME_MAX, BYTES_PER_SECOND_MIN, PATIENCE_MAX},
+    connections::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIME_MAX},
 };
 
 /// One route and method.
@@ -358,14 +356,14 @@ mod tests {
 
     /// The routes that the router is built from, read from its own text: `.route("PATH", get(…).post(…))`.
     fn served() -> BTreeSet<(String, String)> {
-        let text = include_str!("app.rs");
+        let text = include_str!("router.rs");
         let router =
             text.split("pub(crate) fn router").nth(1).and_then(|rest| rest.split("\n}").next()).expect("a router");
         let mut served = BTreeSet::new();
         for call in router.split(".route(").skip(1) {
             let (path, rest) = call.split_once(',').expect("a path and its methods");
             let path = match path.trim() {
-                "sign_in::PATH" => crate::sign_in::PATH.to_owned(),
+                "sign_in::PATH" => crate::access::sign_in::PATH.to_owned(),
                 path => path.trim_matches('"').to_owned(),
             };
             // What comes behind the methods are other calls of the router.

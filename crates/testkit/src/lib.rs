@@ -1,4 +1,5 @@
-//! For tests only: a clock that is set by hand, a log's tail in memory, and an upstream that misbehaves byte by byte.
+//! For tests only: a clock that is set by hand, a log's tail in memory, an upstream that misbehaves byte by byte, recorded
+//! events, and what serde_json reads of an event.
 //!
 //! Nothing in here waits, chooses a port or touches the network beyond 127.0.0.1. No crate depends on it but for its
 //! tests. The suite that every source has to pass is here too, in [`conformance`]: it needs a log and a clock, which
@@ -6,6 +7,8 @@
 
 mod clock;
 pub mod conformance;
+pub mod oracle;
+pub mod recordings;
 mod tail;
 mod upstream;
 

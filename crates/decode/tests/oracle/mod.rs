@@ -1,4 +1,4 @@
-//! What each column must be, by serde_json and nothing of ours.
+//! Compares every cell that the decoder makes with what serde_json reads of the event.
 
 use arrow::{
     array::{Array, AsArray, RecordBatch},
@@ -7,7 +7,8 @@ use arrow::{
 use bytes::Bytes;
 use lakehead_decode::{Decoder, Events, table_schema};
 use lakehead_model::{Column, ColumnType, Offset, StreamSchema, TimeFormat, Timestamp};
-use serde_json::{Value, value::RawValue};
+use lakehead_testkit::oracle::{at, event_time, micros, read, whole};
+use serde_json::Value;
 
 /// Decodes all columns of `events` and compares every cell.
 #[track_caller]
@@ -87,83 +88,6 @@ fn compare(batch: &RecordBatch, column: &Column, row: usize, event: &str) {
             let expected = read(TimeFormat::Rfc3339).or_else(|| read(TimeFormat::UnixSeconds));
             assert_eq!(time(batch, name, row), expected, "{context}");
         }
-    }
-}
-
-/// The text of the value at `path`; the first one where a key stands twice.
-fn at(event: &str, path: &[String]) -> Option<String> {
-    let Some((key, rest)) = path.split_first() else { return Some(event.to_owned()) };
-    // A map would take the last of equal keys, so those are looked for one by one.
-    let members: Members = serde_json::from_str(event).ok()?;
-    let (_, value) = members.0.into_iter().find(|(own, _)| own == key)?;
-    at(value.get(), rest)
-}
-
-/// The members of an object in their order. A key that serde_json cannot hold as text ends the test of that event.
-struct Members(Vec<(String, Box<RawValue>)>);
-
-impl<'de> serde::Deserialize<'de> for Members {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Members;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
-}
-
-fn read(raw: &str) -> Option<Value> {
-    serde_json::from_str(raw).ok()
-}
-
-fn event_time(schema: &StreamSchema, event: &str) -> Option<i64> {
-    schema.event_time.iter().find_map(|rule| micros(&read(&at(event, &rule.path)?)?, rule.format))
-}
-
-/// A text that is a number by itself, as Unix times may be.
-fn number_in(text: &str) -> Option<Value> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let is_one = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let plain = match digits.split_once('.') {
-        Some((whole, fraction)) => is_one(whole) && is_one(fraction),
-        None => is_one(digits),
-    };
-    plain.then(|| read(text))?
-}
-
-/// The years 1678 to 2261.
-fn in_range(micros: i64) -> Option<i64> {
-    (-9_214_560_000_000_000..9_214_646_400_000_000).contains(&micros).then_some(micros)
-}
-
-/// A number that is an integer, however it is written.
-fn whole(value: &Value) -> Option<i64> {
-    let float = || value.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 9e15);
-    #[allow(clippy::cast_possible_truncation)]
-    value.as_i64().or_else(|| float().map(|float| float as i64))
-}
-
-fn micros(value: &Value, format: TimeFormat) -> Option<i64> {
-    let each = match format {
-        TimeFormat::Rfc3339 => return value.as_str()?.parse::<Timestamp>().ok().and_then(|time| in_range(time.0)),
-        TimeFormat::UnixSeconds => 1_000_000,
-        TimeFormat::UnixMillis => 1_000,
-        other => unreachable!("{other:?} has tests of its own in the json crate"),
-    };
-    let number = value.as_str().map_or_else(|| Some(value.clone()), number_in)?;
-    match number.as_i64() {
-        Some(whole) => whole.checked_mul(each).and_then(in_range),
-        None => in_range((number.as_f64()? * each as f64).floor() as i64),
     }
 }
 

@@ -6,11 +6,10 @@ use arrow::datatypes::SchemaRef;
 use lakehead_model::{ByteSize, Clock, EventBatch, Name, Span, Timestamp};
 use lakehead_query::{Lake, Limits};
 use lakehead_store::{Append, Options, Store, Sync};
-use lakehead_testkit::ManualClock;
+use lakehead_testkit::{ManualClock, oracle::event_time};
 
 use crate::{
     case::Case,
-    oracle,
     table::Table,
     value::{self, Row},
 };
@@ -55,7 +54,7 @@ impl Batch {
             clock.set(burst.received);
             let mut events = EventBatch::default();
             for event in &burst.events {
-                events.push(event.as_bytes(), oracle::event_time(&table.schema, event).map(Timestamp));
+                events.push(event.as_bytes(), event_time(&table.schema, event).map(Timestamp));
             }
             let source = Name::new("suite").expect("a name");
             let append = Append { source, events, cursor: None, keys: Vec::new(), urgent: true };

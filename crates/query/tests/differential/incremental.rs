@@ -6,13 +6,13 @@ use arrow::{compute::concat_batches, datatypes::SchemaRef};
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Name, Offset, Timestamp};
 use lakehead_query::{Error, Lake, Question, Round, Sieve, Slot, View, ViewPlan, ViewSettings, check_views};
+use lakehead_testkit::oracle::event_time;
 
 use crate::{
     batch::{limits, scratch},
     case::{BELOW, Case},
     compare::{Side, difference},
     follower::Follower,
-    oracle,
     random::Random,
     table::Table,
     value::{self, Row},
@@ -295,7 +295,7 @@ fn block(
     let columns = decoder
         .decode(&Events { payload: &payload, ends: &ends, first_offset, received_time })
         .map_err(|e| format!("a block cannot be decoded: {e}"))?;
-    let times = events.iter().filter_map(|(event, _)| oracle::event_time(&table.schema, event));
+    let times = events.iter().filter_map(|(event, _)| event_time(&table.schema, event));
     round.batches.push(columns);
     round.events += events.len() as u64;
     round.end = Offset((from + events.len()) as u64);

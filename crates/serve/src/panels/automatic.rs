@@ -14,8 +14,10 @@ use lakehead_engine::{
 use lakehead_model::Name;
 use lakehead_query::{Outline, OutlineColumn, Step, Values, ViewHandle};
 
-use super::{CHARTS_MAX, Chart, Events, Head, Panel, Ranks, Shows, Style, Table, Value};
+use super::panel::{Chart, Events, Head, Panel, Ranks, Shows, Style, Table, Value};
 
+/// Numbers of one view that are drawn when nobody says which.
+const CHARTS_MAX: usize = 4;
 /// Windows shown when nobody says how many.
 const WINDOWS: u32 = 60;
 /// The same of windows so short that a chart of 60 would be over at once, and how short that is.

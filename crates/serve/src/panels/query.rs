@@ -8,7 +8,7 @@
 use lakehead_engine::status::Status;
 use lakehead_model::{Name, Timestamp};
 
-use super::{Chart, Events, Head, Panel, Ranks, SERIES_MAX, Shows, Style, Table, Value};
+use super::panel::{Chart, Events, Head, Panel, Ranks, SERIES_MAX, Shows, Style, Table, Value};
 
 /// Rows of a table, of a list of events and of a ranking.
 pub(crate) const TABLE_ROWS_MAX: usize = 20;

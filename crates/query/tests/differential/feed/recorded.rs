@@ -6,11 +6,11 @@
 use std::{collections::BTreeMap, fs, io::Read, path::PathBuf};
 
 use lakehead_model::{StreamSchema, Timestamp};
+use lakehead_testkit::oracle::event_time;
 use serde_json::value::RawValue;
 
 use super::changes::{NAME, SIZES, columns};
 use crate::{
-    oracle,
     random::Random,
     table::{Burst, Table},
 };
@@ -75,7 +75,7 @@ fn bursts(random: &mut Random, schema: &StreamSchema, events: Vec<String>) -> Ve
         if events.is_empty() {
             return bursts;
         }
-        let newest = events.iter().filter_map(|event| oracle::event_time(schema, event)).max();
+        let newest = events.iter().filter_map(|event| event_time(schema, event)).max();
         now = now.max(Timestamp(newest.unwrap_or(0)));
         bursts.push(Burst { received: now, events });
     }

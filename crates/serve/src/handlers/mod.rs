@@ -1,0 +1,13 @@
+//! The handlers: one file for each thing that can be asked, from the request to its answer.
+
+pub(crate) mod assets;
+pub(crate) mod health;
+pub(crate) mod import;
+pub(crate) mod live;
+pub(crate) mod metrics;
+pub(crate) mod push;
+pub(crate) mod reload;
+pub(crate) mod sql;
+pub(crate) mod upkeep;
+pub(crate) mod verify;
+pub(crate) mod views;

@@ -1,0 +1,46 @@
+//! `GET /v1/retention`, `POST /v1/sealing/pause` and `/v1/sealing/resume`: what upkeep would remove, and a rest for it.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    answers::{Refusal, status_of},
+    app::App,
+};
+
+/// `GET /v1/retention`
+pub(crate) async fn retention(State(app): State<Arc<App>>) -> Result<Json<Value>, Refusal> {
+    let planning = tokio::task::spawn_blocking(move || app.engine.retention());
+    let defect = |error: tokio::task::JoinError| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    let plans = planning.await.map_err(defect)?;
+    let plans = plans.map_err(|error| Refusal::new(status_of(error.kind()), error.to_string()))?;
+    let shown = plans.into_iter().map(|(name, plan)| {
+        let held: u64 = plan.held.iter().map(|expired| expired.bytes).sum();
+        let by: Vec<String> = plan.needs.iter().map(|need| format!("{} from {}", need.by, need.from)).collect();
+        let document = json!({
+            "segments": plan.remove.len(),
+            "bytes": plan.bytes(),
+            "until": plan.remove.last().map(|last| last.end_offset),
+            "held_bytes": held,
+            "held_by": by,
+        });
+        (name.to_string(), document)
+    });
+    Ok(Json(Value::Object(shown.collect())))
+}
+
+/// `POST /v1/sealing/{what}`
+pub(crate) async fn sealing(State(app): State<Arc<App>>, Path(what): Path<String>) -> Result<Json<Value>, Refusal> {
+    match what.as_str() {
+        "pause" => app.engine.pause_sealing(true),
+        "resume" => app.engine.pause_sealing(false),
+        _ => return Err(Refusal::new(StatusCode::NOT_FOUND, "sealing can be told to pause and to resume")),
+    }
+    Ok(Json(json!({ "paused": app.engine.sealing_is_paused() })))
+}

@@ -1,0 +1,113 @@
+//! The pipeline file of the command line: read within limits, and checked.
+
+use std::{
+    io::Read,
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, anyhow, bail};
+use lakehead_engine::Pipeline;
+use lakehead_model::ByteSize;
+use rustix::fs::{Mode, OFlags};
+
+use crate::{
+    config::{self, environment},
+    outcome::Failure,
+};
+
+/// The largest pipeline file: 1 MiB, some ten thousand lines.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The source of the default pipeline.
+const DEFAULT_SOURCE: &str = "wikimedia";
+
+/// Reads the pipeline file, or the default pipeline, with what the command line says over it.
+pub(crate) async fn load(
+    file: Option<PathBuf>,
+    upstream: Option<String>,
+    overrides: config::Overrides,
+) -> Result<Pipeline, Failure> {
+    let (name, text) = match file {
+        None => (config::DEFAULT_NAME.to_owned(), config::DEFAULT.to_owned()),
+        Some(file) => (file.display().to_string(), text(&file).map_err(|error| Failure::Usage(format!("{error:#}")))?),
+    };
+    let sources = lakehead_connectors::SOURCES;
+    let mut pipeline = config::read(&name, &text, sources, &environment, overrides).await?;
+    if let Some(url) = upstream
+        && let Some(source) = pipeline.sources.get_mut(DEFAULT_SOURCE)
+    {
+        source.settings["url"] = url.into();
+        let spec = sources.iter().find(|spec| spec.name == source.kind);
+        if let Some(Err(what)) = spec.map(|spec| (spec.check)(&source.settings)) {
+            return Err(Failure::Usage(format!("--upstream: {what}")));
+        }
+    }
+    Ok(pipeline)
+}
+
+/// The text of a pipeline file: a regular file of at most [`FILE_BYTES_MAX`]. What else has that name is not waited for: a
+/// FIFO would never begin and a device never end.
+pub(crate) fn text(file: &Path) -> anyhow::Result<String> {
+    let name = file.display();
+    let reading = || format!("reading {name}");
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(file, flags, Mode::empty()).map_err(std::io::Error::from).with_context(reading)?;
+    let opened = std::fs::File::from(opened);
+    let is = opened.metadata().with_context(reading)?;
+    if !is.is_file() {
+        let kind = is.file_type();
+        let what = if kind.is_dir() {
+            "a folder"
+        } else if kind.is_fifo() {
+            "a pipe"
+        } else {
+            "a device"
+        };
+        bail!("{name} is {what}; a pipeline is a regular file, since a reload reads it again");
+    }
+    let limit = ByteSize(FILE_BYTES_MAX);
+    if is.len() > FILE_BYTES_MAX {
+        bail!("{name} has {} bytes; a pipeline file has at most {limit}, so this is hardly one", is.len());
+    }
+    let mut bytes = Vec::new();
+    opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).with_context(reading)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        bail!("{name} grows beyond {limit} while it is read, so this is hardly a pipeline file");
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let (before, byte) = (String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned(), error.as_bytes()[at]);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+        anyhow!("{name}:{line}:{column}: the byte {byte:#04x} is no UTF-8; save the file as UTF-8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_of_a_sensible_size_is_read_and_nothing_is_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("good.toml"), "[stream.s]\n").expect("written");
+        assert_eq!(text(&path("good.toml")).expect("read"), "[stream.s]\n");
+        rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
+        let large = std::fs::File::create(path("large.toml")).expect("created");
+        large.set_len(10 << 30).expect("a sparse file");
+        std::fs::write(path("latin.toml"), b"# a\n# \xe9\n").expect("written");
+        for (file, wanted) in [
+            (path("pipe"), "is a pipe"),
+            (folder.path().to_owned(), "is a folder"),
+            (PathBuf::from("/dev/zero"), "is a device"),
+            (path("large.toml"), "at most 1 MiB"),
+            (path("latin.toml"), "latin.toml:2:"),
+            (path("none.toml"), "No such file"),
+        ] {
+            let error = format!("{:#}", text(&file).expect_err(wanted));
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+}
