@@ -8,6 +8,7 @@ mod explain;
 mod export;
 mod fsck;
 mod import;
+mod man;
 mod query;
 mod reference;
 mod reload;
@@ -84,6 +85,8 @@ enum Command {
     Verify(verify::Arguments),
     /// Prints the completions of a shell, to be put where it looks for them.
     Completions(completions::Arguments),
+    /// Writes the manual pages of all commands into a folder.
+    Man(man::Arguments),
     /// Prints a page of docs/reference, made of this very program.
     Reference(reference::Arguments),
 }
@@ -123,6 +126,7 @@ impl Cli {
             Command::Retention(arguments) => retention::run(arguments, target).await,
             Command::Verify(arguments) => verify::run(arguments, target).await,
             Command::Completions(arguments) => completions::run(&arguments, &mut Self::command()),
+            Command::Man(arguments) => man::run(&arguments, Self::command()),
             Command::Reference(arguments) => reference::run(&arguments),
             // They have a runtime of their own, and limits to begin with: see main.
             Command::SqlWorker | Command::Rehearse { .. } => Ok(()),
@@ -140,6 +144,7 @@ impl Command {
             Self::Check(_) => Some("check"),
             Self::Explain(_) => Some("explain"),
             Self::Completions(_) => Some("completions"),
+            Self::Man(_) => Some("man"),
             Self::Reference(_) => Some("reference"),
             _ => None,
         }
@@ -153,5 +158,17 @@ mod tests {
     #[test]
     fn the_command_line_fits_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_that_is_shown_has_a_page_and_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        man::write(folder.path(), Cli::command()).expect("pages");
+        for page in ["lakehead.1", "lakehead-run.1", "lakehead-view-diff.1", "lakehead-man.1"] {
+            assert!(folder.path().join(page).exists(), "{page}");
+        }
+        for page in ["lakehead-sql-worker.1", "lakehead-rehearse.1", "lakehead-help.1"] {
+            assert!(!folder.path().join(page).exists(), "{page}");
+        }
     }
 }

@@ -128,6 +128,7 @@ fn who_asks_no_process_refuses_to_be_told_of_one_and_takes_no_note_of_the_enviro
         &["check", "p.toml"],
         &["explain", "source"],
         &["completions", "bash"],
+        &["man", "pages"],
         &["reference", "http"],
         &["import", "s", "p.toml", "--pipeline", "p.toml"],
     ];

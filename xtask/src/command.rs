@@ -41,6 +41,16 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command to its end and returns what it printed; what it says of an error stands in the error.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let shown = shown(command);
+    let said = command.output().with_context(|| format!("`{shown}` could not be started"))?;
+    if !said.status.success() {
+        bail!("`{shown}` failed: {}", String::from_utf8_lossy(&said.stderr).trim());
+    }
+    String::from_utf8(said.stdout).with_context(|| format!("`{shown}` prints what is no UTF-8"))
+}
+
 /// Whether a program of this name is on the path.
 pub(crate) fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::command::{cargo, shown};
+use crate::command::{cargo, output};
 
 /// What everything heavy stands beneath.
 const BASE: &[&str] = &["-p", "lakehead-query", "-e", "normal,build"];
@@ -43,11 +43,7 @@ pub(crate) fn check() -> Result<()> {
 fn packages(words: &[&str]) -> Result<BTreeSet<String>> {
     let mut command = cargo(&["tree", "--prefix", "none", "--format", "{p} [{f}]"]);
     command.args(words);
-    let said = command.output().with_context(|| format!("starting `{}`", shown(&command)))?;
-    if !said.status.success() {
-        bail!("`{}` failed: {}", shown(&command), String::from_utf8_lossy(&said.stderr).trim());
-    }
-    Ok(external(&String::from_utf8_lossy(&said.stdout)))
+    Ok(external(&output(&mut command)?))
 }
 
 /// The lines of `cargo tree` that name packages from a registry; those of the checkout have a path in brackets.

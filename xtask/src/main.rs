@@ -1,7 +1,7 @@
 //! `cargo xtask`: what is done to the project rather than by it.
 //!
 //! `ci` is the whole gate, `test` the tests with their set-up, `tidy` the structure rules, `bench` the measurements, `torture`, `siege`
-//! and `soak` the attacks on the running binary, `differential` the one on what views count.
+//! and `soak` the attacks on the running binary, `differential` the one on what views count, `dist` makes what users install.
 //! It shares the one build profile and names no crate of Lakehead, so it builds in seconds; it drives `cargo` and the
 //! built binary from outside, as a user would.
 
@@ -10,6 +10,7 @@ mod ci;
 mod command;
 mod count;
 mod differential;
+mod dist;
 mod features;
 mod http;
 mod machine;
@@ -50,7 +51,10 @@ usage: cargo xtask <command>
           [--minutes M, default 5, or --seconds S] [--seed S, default 1] [--without-sql] [--binary PATH]
           [--report: writes docs/evidence/siege.md]
   differential   runs random queries as views, as batch queries and in DuckDB, and compares
-          [--seed S, default 1] [--minutes N, default 10] [--case NAME: only that one, as a failure names it]";
+          [--seed S, default 1] [--minutes N, default 10] [--case NAME: only that one, as a failure names it]
+  dist    makes what users install, in target/dist: archive, Debian package, notices, checksums
+          [--remap: builds apart, in target/remapped, so that the binary names no path of this machine]
+          LAKEHEAD_DEB_MAINTAINER=\"NAME <ADDRESS>\" names who answers for the package";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         Some("torture") => torture::run(rest),
         Some("siege") => siege::run(rest),
         Some("soak") => soak::run(rest),
+        Some("dist") => dist::run(rest),
         Some("differential") => differential::run(rest),
         _ => {
             eprintln!("{USAGE}");

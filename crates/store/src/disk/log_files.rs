@@ -1,6 +1,7 @@
 //! One stream's files: on which file system, in which data directory, under which name.
 
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -9,7 +10,7 @@ use lakehead_model::{Name, Offset};
 
 use crate::{
     disk::{
-        files::Files,
+        files::{Access, Files},
         layout::{Layout, SegmentPath},
     },
     error::Error,
@@ -48,6 +49,19 @@ impl LogFiles {
     /// As [`Layout::list_segments`].
     pub(crate) fn list_segments(&self, from: &str) -> Result<Vec<(SegmentPath, u64)>, Error> {
         self.layout.list_segments(&*self.files, &self.name, from)
+    }
+
+    /// Whether there is a file at `path`. A disk that does not give it says nothing of that: whoever took it for free would
+    /// put another file in its place.
+    ///
+    /// # Errors
+    /// When it cannot be opened for another reason than that it is not there.
+    pub(crate) fn has(&self, path: &Path) -> Result<bool, Error> {
+        match self.files.open(path, Access::Read) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io("open", path)(error)),
+        }
     }
 
     /// Makes durable the entries of all folders that lead to `path`.

@@ -99,7 +99,7 @@ pub(super) fn arrange(log: &LogFiles, streams: &[Name], inventory: Option<&Inven
             continue;
         }
         match identify(log, streams, &item.path, named, &recorded) {
-            Ok(identity) => arrangement.sort_in(log, item, named, identity, &mut by_place),
+            Ok(identity) => arrangement.sort_in(log, item, named, identity, &mut by_place)?,
             Err(error) => arrangement.not_identified(log, item.path, named, error)?,
         }
     }
@@ -119,28 +119,31 @@ impl Arrangement {
         named: Option<Offset>,
         identity: Identity,
         by_place: &mut ByPlace,
-    ) {
+    ) -> Result<(), Error> {
         let Item { path, len, .. } = item;
         match identity {
             Identity::Segment { stream: of, first_offset, hour } => {
                 let belongs = log.layout.segment_in(&of, &hour, first_offset).path;
                 if of != log.name {
-                    let is_there = log.files.open(&belongs, Access::Read).is_ok();
-                    return self.foreign(path, belongs, &of, is_there);
+                    let is_there = log.has(&belongs)?;
+                    self.foreign(path, belongs, &of, is_there);
+                } else {
+                    let at = SegmentPath { first_offset, path };
+                    let placed = Placed { at, place: belongs.clone(), len, proven: true };
+                    by_place.entry(belongs).or_default().push(placed);
                 }
-                let placed =
-                    Placed { at: SegmentPath { first_offset, path }, place: belongs.clone(), len, proven: true };
-                by_place.entry(belongs).or_default().push(placed);
             }
             Identity::Unknown => {
                 let Some(first_offset) = named else {
                     let what = "it is no segment".to_owned();
-                    return self.findings.push(Finding::notice(&path, 0, what, "it is left alone"));
+                    self.findings.push(Finding::notice(&path, 0, what, "it is left alone"));
+                    return Ok(());
                 };
                 let at = SegmentPath { first_offset, path: path.clone() };
                 by_place.entry(path.clone()).or_default().push(Placed { at, place: path, len, proven: false });
             }
         }
+        Ok(())
     }
 
     /// Notes a file of which nobody knows what it is.

@@ -325,10 +325,13 @@ impl Mending<'_> {
     pub(super) fn missing(&self, prior: &Prior, until: Boundary, raw_before: u64) -> Result<Repaired, Error> {
         // In the hour of what came before or, where that name is taken by a segment without an event, of what comes after.
         let after = self.next_received().unwrap_or(prior.received);
-        let free = [prior.received, after].into_iter().find_map(|received| {
+        let mut free = None;
+        for received in [prior.received, after] {
             let at = self.log.segment_in(&received.hour_folder(), prior.boundary.offset);
-            self.log.files.open(&at.path, Access::Read).is_err().then_some((at, received))
-        });
+            if free.is_none() && !self.log.has(&at.path)? {
+                free = Some((at, received));
+            }
+        }
         let Some((at, received)) = free else {
             return Err(
                 self.cannot("the segment before it is missing, and another one has the name that it would need")

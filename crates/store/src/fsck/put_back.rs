@@ -59,7 +59,7 @@ pub(super) fn put_back(log: &LogFiles, puts: &[Put]) -> Result<Vec<String>, Erro
     }
     for put in puts {
         let Put::Back { from, to } = put else { continue };
-        if log.files.open(to, Access::Read).is_ok() {
+        if log.has(to)? {
             let kept = quarantine::move_path(log, to)?;
             done.push(format!("{} is moved to {}", to.display(), kept.display()));
         }

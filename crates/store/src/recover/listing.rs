@@ -39,7 +39,7 @@ fn extend(log: &LogFiles, lines: &[Line]) -> Result<Option<Vec<ListedSegment>>, 
         })
         .collect();
     let Some(first) = known.first() else { return Ok(None) };
-    if log.files.open(&first.at.path, Access::Read).is_err() {
+    if !log.has(&first.at.path)? {
         return Ok(None);
     }
     let listed = log.list_segments(&newest)?;
