@@ -1,7 +1,7 @@
 //! `cargo xtask`: what is done to the project rather than by it.
 //!
 //! `ci` is the whole gate, `test` the tests with their set-up, `tidy` the structure rules, `bench` the measurements, `torture`, `siege`
-//! and `soak` the attacks on the running binary, `differential` the one on what views count.
+//! and `soak` the attacks on the running binary, `differential` the one on what views count, `services` real servers for tests.
 //! It shares the one build profile and names no crate of Lakehead, so it builds in seconds; it drives `cargo` and the
 //! built binary from outside, as a user would.
 
@@ -14,6 +14,7 @@ mod features;
 mod http;
 mod machine;
 mod process;
+mod services;
 mod setup;
 mod siege;
 mod soak;
@@ -50,7 +51,12 @@ usage: cargo xtask <command>
           [--minutes M, default 5, or --seconds S] [--seed S, default 1] [--without-sql] [--binary PATH]
           [--report: writes docs/evidence/siege.md]
   differential   runs random queries as views, as batch queries and in DuckDB, and compares
-          [--seed S, default 1] [--minutes N, default 10] [--case NAME: only that one, as a failure names it]";
+          [--seed S, default 1] [--minutes N, default 10] [--case NAME: only that one, as a failure names it]
+  services up NAME…      starts real servers on loopback for tests, and prints their addresses as NAME_URL=… lines
+  services down [NAME…]  ends them, all without a name; their logs stay
+  services status        tells what runs, where, and what cannot run here
+  services smoke [NAME…] starts each, writes something and reads it back, and ends it
+          [names: postgresql, s3, kafka, cassandra, opensearch, elasticsearch, hdfs, flink]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -64,6 +70,7 @@ fn main() -> ExitCode {
         Some("siege") => siege::run(rest),
         Some("soak") => soak::run(rest),
         Some("differential") => differential::run(rest),
+        Some("services") => services::run(rest),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
