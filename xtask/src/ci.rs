@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::{
     command::{self, cargo},
-    features, setup, siege, test, tidy, torture,
+    features, services, setup, siege, test, tidy, torture,
 };
 
 /// Runs the gate.
@@ -24,7 +24,10 @@ pub(crate) fn run() -> Result<()> {
     step("features", features::check)?;
     // The set-up waits for the network, and the lints for the processor.
     thread::scope(|scope| {
-        let setting_up = scope.spawn(setup::all);
+        let setting_up = scope.spawn(|| {
+            setup::all();
+            services::download_all();
+        });
         // One profile: what the lints check and what the tests build is what a user builds.
         step("lints", || {
             command::run(&mut cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
@@ -34,10 +37,11 @@ pub(crate) fn run() -> Result<()> {
         })?;
         step("set-up", || setting_up.join().map_err(|_| anyhow!("it panicked")))
     })?;
-    let count = step("tests", || test::counted(&[]))?;
+    let mut count = step("tests", || test::counted(&[]))?;
     // The tests built the binary.
     step("torture", torture::short)?;
     step("siege", siege::short)?;
+    step("services", || services::smoke_all(&mut count))?;
     println!("\ngate passed in {}", minutes(begun.elapsed()));
     println!("{count}");
     Ok(())

@@ -27,6 +27,18 @@ impl Count {
         }
     }
 
+    /// Takes note of a check that passed outside `cargo test`.
+    pub(crate) fn add_passed(&mut self) {
+        self.passed += 1;
+    }
+
+    /// Takes note of a check outside `cargo test` that cannot run here, with the reason.
+    pub(crate) fn add_skipped(&mut self, skipped: String) {
+        // As with a test: what was skipped was counted as passed before.
+        self.passed += 1;
+        self.skipped.push(skipped);
+    }
+
     /// What was skipped, each with its reason.
     pub(crate) fn skipped(&self) -> &[String] {
         &self.skipped
@@ -74,6 +86,15 @@ test result: FAILED. 10 passed; 3 failed; 1 ignored; 0 measured; 7 filtered out;
 test readers::duckdb ... SKIPPED readers::duckdb: no Python
 test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
         assert_eq!(count(lines), "4 passed, 0 failed, 1 skipped");
+    }
+
+    #[test]
+    fn checks_outside_of_cargo_test_are_added() {
+        let mut count = Count::default();
+        count.line("test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s");
+        count.add_passed();
+        count.add_skipped("services hdfs: Java is missing".to_owned());
+        assert_eq!(count.to_string(), "6 passed, 0 failed, 1 skipped");
     }
 
     #[test]

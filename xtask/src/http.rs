@@ -16,7 +16,16 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// What a server answered.
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    head: String,
     pub(crate) body: String,
+}
+
+impl Answer {
+    /// The value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+    }
 }
 
 /// `GET path`.
@@ -29,7 +38,14 @@ pub(crate) fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &[
     request(address, "POST", path, headers, body)
 }
 
-fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
+/// Any method, with headers and a body.
+pub(crate) fn request(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer> {
     let mut socket = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
     socket.set_read_timeout(Some(SILENCE_MAX))?;
     let mut text = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n", body.len());
@@ -41,9 +57,33 @@ fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)], bo
     socket.write_all(text.as_bytes()).and_then(|()| socket.write_all(body)).with_context(asking)?;
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).with_context(asking)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").with_context(|| format!("no head in the answer to {path}"))?;
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let status = status.with_context(|| format!("no status in the answer to {path}"))?;
-    Ok(Answer { status, body: body.to_owned() })
+    parse(&String::from_utf8_lossy(&answer)).with_context(asking)
+}
+
+/// The last answer in what a server sent: some send `100 Continue` first, asked or not.
+fn parse(mut sent: &str) -> Result<Answer> {
+    loop {
+        let (head, body) = sent.split_once("\r\n\r\n").context("no head in the answer")?;
+        let status: Option<u16> = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = status.context("no status in the answer")?;
+        if !(100..200).contains(&status) {
+            return Ok(Answer { status, head: head.to_owned(), body: body.to_owned() });
+        }
+        sent = body;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_behind_a_continue() {
+        let sent =
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 307 Elsewhere\r\nlocation: http://a/b\r\n\r\nbody\r\n\r\nmore";
+        let answer = parse(sent).expect("an answer");
+        assert_eq!((answer.status, answer.body.as_str()), (307, "body\r\n\r\nmore"));
+        assert_eq!(answer.header("Location"), Some("http://a/b"));
+        assert!(parse("HTTP/1.1 200 cut").is_err());
+    }
 }

@@ -1,7 +1,8 @@
 //! `cargo xtask`: what is done to the project rather than by it.
 //!
 //! `ci` is the whole gate, `test` the tests with their set-up, `tidy` the structure rules, `bench` the measurements, `torture`, `siege`
-//! and `soak` the attacks on the running binary, `differential` the one on what views count, `dist` makes what users install.
+//! and `soak` the attacks on the running binary, `differential` the one on what views count, `services` real servers for tests,
+//! `dist` makes what users install.
 //! It shares the one build profile and names no crate of Lakehead, so it builds in seconds; it drives `cargo` and the
 //! built binary from outside, as a user would.
 
@@ -15,6 +16,7 @@ mod features;
 mod http;
 mod machine;
 mod process;
+mod services;
 mod setup;
 mod siege;
 mod soak;
@@ -52,6 +54,11 @@ usage: cargo xtask <command>
           [--report: writes docs/evidence/siege.md]
   differential   runs random queries as views, as batch queries and in DuckDB, and compares
           [--seed S, default 1] [--minutes N, default 10] [--case NAME: only that one, as a failure names it]
+  services up NAME…      starts real servers on loopback for tests, and prints their addresses as NAME_URL=… lines
+  services down [NAME…]  ends them, all without a name; their logs stay
+  services status        tells what runs, where, and what cannot run here
+  services smoke [NAME…] starts each, writes something and reads it back, and ends it
+          [names: postgresql, s3, kafka, cassandra, opensearch, elasticsearch, hdfs, flink]
   dist    makes what users install, in target/dist: archive, Debian package, notices, checksums
           [--remap: builds apart, in target/remapped, so that the binary names no path of this machine]
           LAKEHEAD_DEB_MAINTAINER=\"NAME <ADDRESS>\" names who answers for the package";
@@ -69,6 +76,7 @@ fn main() -> ExitCode {
         Some("soak") => soak::run(rest),
         Some("dist") => dist::run(rest),
         Some("differential") => differential::run(rest),
+        Some("services") => services::run(rest),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

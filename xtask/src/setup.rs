@@ -53,14 +53,26 @@ fn programs() -> Result<()> {
         bail!("that needs root");
     }
     println!("set-up: installing {}", missing.join(", "));
+    install(&missing)
+}
+
+/// Whether packages of Debian may be installed here.
+pub(crate) fn may_install() -> bool {
+    on_path("apt-get") && is_root()
+}
+
+/// Installs packages of Debian. A server among them is not started.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let apt = |words: &[&str]| {
         run(Command::new("apt-get")
             .env("DEBIAN_FRONTEND", "noninteractive")
+            // In this runlevel, single user, invoke-rc.d(8) starts nothing.
+            .env("RUNLEVEL", "1")
             .args(["-qq", "-o=Dpkg::Use-Pty=0"])
             .args(words))
     };
     apt(&["update"])?;
-    apt(&[&["install", "-y", "--no-install-recommends"], missing.as_slice()].concat())
+    apt(&[&["install", "-y", "--no-install-recommends"], packages].concat())
 }
 
 /// A virtual environment under the target folder, remade when the list of packages changes.
@@ -83,19 +95,17 @@ fn python() -> Result<()> {
     fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))
 }
 
-fn make_venv(venv: &Path) -> Result<()> {
+/// An empty Python environment.
+pub(crate) fn make_venv(venv: &Path) -> Result<()> {
     let make = || run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv));
     // Debian keeps `venv` in a package of its own.
-    make().or_else(|error| {
-        if !(is_root() && on_path("apt-get")) {
-            return Err(error);
-        }
-        run(Command::new("apt-get").args(["-qq", "update"]))?;
-        run(Command::new("apt-get").args(["-qq", "install", "-y", "--no-install-recommends", "python3-venv"]))?;
-        make()
+    make().or_else(|error| match may_install() {
+        true => install(&["python3-venv"]).and_then(|()| make()),
+        false => Err(error),
     })
 }
 
-fn is_root() -> bool {
+/// Whether we are root.
+pub(crate) fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|said| said.stdout.trim_ascii() == b"0")
 }

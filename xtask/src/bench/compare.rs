@@ -10,7 +10,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Options, append, instructions, live, rebuild, report::thousands, scratch};
+use super::{
+    instructions, live,
+    options::{Options, options},
+    rebuild,
+    report::thousands,
+    results, scratch,
+};
 use crate::{
     command::{self, cargo, target},
     machine,
@@ -94,7 +100,7 @@ pub(super) fn run(words: &[String]) -> Result<()> {
     let mut section = section(&compared, &taken);
     section.push_str(&counted(&binaries, compared.options.seed)?);
     println!("\n{section}");
-    append(&command::root().join("bench/RESULTS.md"), &section)
+    results::append(&section)
 }
 
 fn measure(binary: &Path, options: &Options, taken: &mut [Taken; WORK.len()]) -> Result<()> {
@@ -182,7 +188,7 @@ fn compared(words: &[String]) -> Result<Compared> {
     if !with.is_file() {
         bail!("{} is no file", with.display());
     }
-    Ok(Compared { with, options: super::options(&others)?, rounds })
+    Ok(Compared { with, options: options(&others)?, rounds })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{Options, live, rebuild, scratch, scratch::text, status};
+use super::{live, options::Options, rebuild, scratch, scratch::text, status};
 use crate::process::Process;
 
 /// Events that are rebuilt: much slower than by itself, so fewer than elsewhere.

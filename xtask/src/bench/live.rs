@@ -4,7 +4,7 @@ use std::{path::Path, time::Instant};
 
 use anyhow::{Context, Result};
 
-use super::{Options, status};
+use super::{options::Options, status};
 use crate::process::{Cpu, Process};
 
 /// What was measured.

@@ -8,30 +8,23 @@ mod compare;
 mod duckdb;
 mod instructions;
 mod live;
+mod options;
 mod peers;
 mod rebuild;
 mod report;
+mod results;
 mod scratch;
 mod status;
 mod store;
 mod views;
 
-use std::{fs, path::Path};
+use anyhow::{Context, Result};
 
-use anyhow::{Context, Result, bail};
-
+use self::options::options;
 use crate::{
     command::{self, cargo, target},
     machine, setup,
 };
-
-/// What is measured.
-struct Options {
-    /// How many events.
-    events: u64,
-    /// The seed they are made from.
-    seed: u64,
-}
 
 /// Builds the binary, measures, prints, and appends to bench/RESULTS.md.
 pub(crate) fn run(words: &[String]) -> Result<()> {
@@ -60,40 +53,6 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 
     let section = report::section(&options, &machine::describe(), &live, &one, &all, &duckdb, &edits);
     println!("\n{section}");
-    append(&command::root().join("bench/RESULTS.md"), &section)?;
+    results::append(&section)?;
     scratch::clear(&scratch)
-}
-
-fn options(words: &[String]) -> Result<Options> {
-    let mut options = Options { events: 1_000_000, seed: 7 };
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        let place = match word.as_str() {
-            "--events" => &mut options.events,
-            "--seed" => &mut options.seed,
-            other => bail!("bench knows --events N and --seed N, not {other:?}"),
-        };
-        let value = words.next().with_context(|| format!("{word} wants a number"))?;
-        *place = value.replace('_', "").parse().with_context(|| format!("{word} wants a number, not {value:?}"))?;
-    }
-    Ok(options)
-}
-
-fn append(path: &Path, section: &str) -> Result<()> {
-    let mut text = fs::read_to_string(path).unwrap_or_else(|_| report::HEAD.to_owned());
-    text.push_str(&format!("\n{section}"));
-    fs::write(path, text).with_context(|| format!("writing {}", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_misspelt_option_is_named() {
-        let words = |words: &[&str]| options(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
-        assert_eq!(words(&["--events", "5_000"]).map(|o| o.events).ok(), Some(5_000));
-        assert!(words(&["--event", "5"]).is_err_and(|e| e.to_string().contains("--event\"")));
-        assert!(words(&["--events"]).is_err_and(|e| e.to_string().contains("wants a number")));
-    }
 }

@@ -2,16 +2,8 @@
 
 use anyhow::Result;
 
-use super::{Options, duckdb::DuckDb, live::Live, rebuild::Rebuild};
+use super::{duckdb::DuckDb, live::Live, options::Options, rebuild::Rebuild};
 use crate::machine::Machine;
-
-/// What the file opens with when there is none yet.
-pub(super) const HEAD: &str = "\
-# Results
-
-Written by `cargo xtask bench`, newest last; see bench/README.md for what is measured and how. Not tests: nothing passes
-or fails by them.
-";
 
 /// A section in Markdown.
 pub(super) fn section(

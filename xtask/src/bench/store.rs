@@ -9,12 +9,12 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::{
-    append,
     report::thousands,
+    results,
     scratch::{self, clear, room_for, text},
 };
 use crate::{
-    command::{self, cargo, root, target},
+    command::{self, cargo, target},
     machine::{self, Machine},
 };
 
@@ -85,7 +85,7 @@ pub(super) fn run(words: &[String]) -> Result<()> {
         section.push_str(&flat_table(&portions)?);
     }
     println!("\n{section}");
-    append(&root().join("bench/RESULTS.md"), &section)?;
+    results::append(&section)?;
     clear(&scratch)
 }
 

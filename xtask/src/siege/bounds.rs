@@ -5,11 +5,12 @@ use std::{path::Path, process::Command, time::Duration};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{PUSHED, honest::Honest, watch::Watched};
+use super::{
+    honest::Honest,
+    pipeline::PUSHED,
+    watch::{HEALTH_WITHIN, Watched},
+};
 use crate::http;
-
-/// Health is answered within a second at all times: supervisors ask with limits of a few.
-pub(crate) const HEALTH_WITHIN: Duration = Duration::from_secs(1);
 
 /// The part of the quiet rate of ingest that must be left.
 const INGEST_LEFT: f64 = 0.8;

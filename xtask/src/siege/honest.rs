@@ -12,7 +12,7 @@ use std::{
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{PUSHED, client, joined};
+use super::{client, pipeline::PUSHED, threads::joined};
 
 /// Between two pushes, and between two questions.
 const PUSH_EVERY: Duration = Duration::from_millis(20);

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{RUBBISH, client, sql};
+use super::{client, pipeline::RUBBISH, sql};
 use crate::torture::random::Random;
 
 /// How long a hostile client waits for anything.

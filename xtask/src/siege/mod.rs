@@ -13,26 +13,34 @@ mod bounds;
 mod client;
 mod honest;
 mod hostile;
+mod options;
+mod pipeline;
 mod report;
 mod sql;
+mod threads;
 mod watch;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    thread::{JoinHandle, sleep},
+    thread::sleep,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use self::{bounds::Check, honest::Honest, hostile::Thrown, watch::Watched};
+use self::{
+    options::{Options, options},
+    pipeline::{PIPELINE, RATE},
+    report::Seen,
+    threads::joined,
+};
 use crate::{
     command::{self, cargo, target},
     http,
@@ -40,60 +48,11 @@ use crate::{
     torture::upstream::Upstream,
 };
 
-/// Events a second of the simulated upstream: fifty times what Wikimedia's recentchange brings.
-const RATE: u64 = 2_000;
-
 /// The part of the time in which nothing hostile happens, so that there is something to compare with.
 const QUIET_PART: u32 = 4;
 
 /// How long it may take after the siege until health is well and everything is counted.
 const RECOVER_WITHIN: Duration = Duration::from_secs(60);
-
-/// Where honest pushes go, and where everything else that is pushed goes.
-const PUSHED: &str = "pushed";
-const RUBBISH: &str = "rubbish";
-
-/// The pipeline; `{url}` and `{since}` are filled in.
-const PIPELINE: &str = r#"
-[stream.recentchange]
-schema = "mediawiki/recentchange"
-
-[stream.pushed]
-schema = "json"
-columns = { id = { path = "id", type = "int64" } }
-
-[stream.rubbish]
-schema = "json"
-columns = { a = { path = "a", type = "int64" } }
-retention_bytes = "256 MiB"
-
-[source.upstream]
-kind = "eventstreams"
-url = "{url}"
-stream = "recentchange"
-since = "{since}"
-
-[view.edits]
-sql = """
-SELECT tumble(event_time, INTERVAL '10 seconds') AS opened, wiki AS name, count(*) AS events
-FROM recentchange WHERE NOT canary GROUP BY 1, 2"""
-
-[view.pushes]
-sql = """
-SELECT tumble(event_time, INTERVAL '1 second') AS opened, count(*) AS events, sum(id) AS total
-FROM pushed GROUP BY 1"""
-"#;
-
-/// What is asked for.
-struct Options {
-    time: Duration,
-    seed: u64,
-    sql: bool,
-    binary: Option<PathBuf>,
-    report: bool,
-    /// Times and rates are judged, too.
-    measures: bool,
-}
 
 /// Besieges it, prints the report, and fails when something did not hold.
 pub(crate) fn run(words: &[String]) -> Result<()> {
@@ -114,18 +73,6 @@ pub(crate) fn short() -> Result<()> {
     let time = Duration::from_secs(28);
     let options = Options { time, seed: 1, sql: true, binary: None, report: false, measures: false };
     siege(&options, &target().join("release/lakehead"))
-}
-
-/// What was seen, for the report.
-pub(crate) struct Seen {
-    pub(crate) quiet: Duration,
-    pub(crate) besieged: Duration,
-    pub(crate) quiet_rate: f64,
-    pub(crate) besieged_rate: f64,
-    pub(crate) watched: Watched,
-    pub(crate) honest: Honest,
-    pub(crate) thrown: Thrown,
-    pub(crate) checks: Vec<Check>,
 }
 
 fn siege(options: &Options, binary: &Path) -> Result<()> {
@@ -213,10 +160,6 @@ fn besiege(options: &Options, binary: &Path, scratch: &Path) -> Result<Seen> {
     Ok(Seen { quiet, besieged, quiet_rate, besieged_rate, watched, honest, thrown, checks })
 }
 
-fn joined<T>(thread: JoinHandle<T>) -> Result<T> {
-    thread.join().map_err(|_| anyhow::anyhow!("a thread of the siege panicked"))
-}
-
 /// The events that came from the upstream so far.
 fn events(address: &str) -> Result<u64> {
     let status: Value = serde_json::from_str(&http::get(address, "/v1/status")?.body).context("reading the status")?;
@@ -238,51 +181,5 @@ fn recovers(address: &str) -> Result<Duration> {
             bail!("{behind} events were not counted after {} s", RECOVER_WITHIN.as_secs());
         }
         sleep(Duration::from_millis(100));
-    }
-}
-
-fn options(words: &[String]) -> Result<Options> {
-    let mut options =
-        Options { time: Duration::from_secs(300), seed: 1, sql: true, binary: None, report: false, measures: true };
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--report" => {
-                options.report = true;
-                continue;
-            }
-            "--without-sql" => {
-                options.sql = false;
-                continue;
-            }
-            _ => {}
-        }
-        let value = words.next().with_context(|| format!("{word} wants a value"))?;
-        let number =
-            || value.replace('_', "").parse::<u64>().with_context(|| format!("{word} wants a number, not {value:?}"));
-        match word.as_str() {
-            "--minutes" => options.time = Duration::from_secs(60 * number()?.max(1)),
-            "--seconds" => options.time = Duration::from_secs(number()?),
-            "--seed" => options.seed = number()?,
-            "--binary" => options.binary = Some(PathBuf::from(value)),
-            other => {
-                bail!("siege knows --minutes, --seconds, --seed, --without-sql, --binary and --report, not {other:?}")
-            }
-        }
-    }
-    Ok(options)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_misspelt_option_is_named() {
-        let words = |words: &[&str]| options(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
-        let read = words(&["--minutes", "2", "--report"]).expect("they are known");
-        assert_eq!((read.time, read.report, read.sql), (Duration::from_secs(120), true, true));
-        assert!(words(&["--minute", "2"]).is_err_and(|e| e.to_string().contains("--minute\"")));
-        assert!(words(&["--seed"]).is_err_and(|e| e.to_string().contains("wants a value")));
     }
 }

@@ -1,7 +1,28 @@
 //! The report of a siege: what was thrown, and what held.
 
-use super::{Options, RATE, Seen, bounds::mebibytes};
+use std::time::Duration;
+
+use super::{
+    bounds::{Check, mebibytes},
+    honest::Honest,
+    hostile::Thrown,
+    options::Options,
+    pipeline::RATE,
+    watch::Watched,
+};
 use crate::machine::{self, Machine};
+
+/// What was seen, for the report.
+pub(crate) struct Seen {
+    pub(crate) quiet: Duration,
+    pub(crate) besieged: Duration,
+    pub(crate) quiet_rate: f64,
+    pub(crate) besieged_rate: f64,
+    pub(crate) watched: Watched,
+    pub(crate) honest: Honest,
+    pub(crate) thrown: Thrown,
+    pub(crate) checks: Vec<Check>,
+}
 
 /// The report as Markdown.
 pub(crate) fn text(options: &Options, version: &str, seen: &Seen) -> String {

@@ -4,12 +4,13 @@
 //! behind. Exactness is that of the torture's oracle, on streams, since an hour of events does not fit the memory.
 
 mod exact;
+mod options;
 mod report;
 mod sample;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     thread::sleep,
     time::{Duration, Instant},
@@ -17,7 +18,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use self::sample::Sample;
+use self::{
+    options::{Options, options},
+    sample::Sample,
+};
 use crate::{
     command::{self, cargo, target},
     process::Process,
@@ -66,15 +70,6 @@ sql = """
 SELECT tumble(event_time, INTERVAL '1 minute') AS opened, wiki AS name, count(*) AS events
 FROM recentchange WHERE NOT canary AND type IN ('edit', 'new') GROUP BY 1, 2"""
 "#;
-
-/// What is asked for.
-struct Options {
-    minutes: u64,
-    rate: u64,
-    seed: u64,
-    binary: Option<PathBuf>,
-    report: bool,
-}
 
 /// Lets it run, checks, prints the report.
 pub(crate) fn run(words: &[String]) -> Result<()> {
@@ -257,27 +252,6 @@ fn exactness(binary: &Path, upstream: &Upstream, data: &Path, samples: &[Sample]
     ))
 }
 
-fn options(words: &[String]) -> Result<Options> {
-    let mut options = Options { minutes: 60, rate: 20_000, seed: 1, binary: None, report: false };
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        if word == "--report" {
-            options.report = true;
-            continue;
-        }
-        let value = words.next().with_context(|| format!("{word} wants a value"))?;
-        let number = || value.replace('_', "").parse().with_context(|| format!("{word} wants a number, not {value:?}"));
-        match word.as_str() {
-            "--minutes" => options.minutes = number()?,
-            "--rate" => options.rate = number()?,
-            "--seed" => options.seed = number()?,
-            "--binary" => options.binary = Some(PathBuf::from(value)),
-            other => bail!("soak knows --minutes, --rate, --seed, --binary and --report, not {other:?}"),
-        }
-    }
-    Ok(options)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,12 +271,5 @@ mod tests {
         assert!(resident(&[sample(10.0, 300), sample(70.0, 99)]).1);
         let (what, good) = resident(&[sample(70.0, 90), sample(80.0, 101), sample(90.0, 90)]);
         assert!(!good && what.starts_with("101.0 MiB"), "{what}");
-    }
-
-    #[test]
-    fn a_misspelt_option_is_named() {
-        let words = |words: &[&str]| options(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
-        assert_eq!(words(&["--minutes", "2", "--report"]).map(|o| (o.minutes, o.report)).ok(), Some((2, true)));
-        assert!(words(&["--minute", "2"]).is_err_and(|e| e.to_string().contains("--minute\"")));
     }
 }

@@ -1,7 +1,7 @@
 //! The report of a soak: a table, a plot of memory, and what was checked.
 
 use super::{
-    Options,
+    options::Options,
     sample::{Sample, memory_trend},
 };
 use crate::machine::{self, Machine};

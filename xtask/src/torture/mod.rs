@@ -10,6 +10,7 @@
 
 mod changed;
 pub(crate) mod files;
+mod options;
 mod oracle;
 mod pipeline;
 mod plant;
@@ -24,7 +25,6 @@ pub(crate) mod upstream;
 
 use std::{
     fs,
-    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
@@ -32,6 +32,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use self::{
+    options::{Options, options},
     points::Points,
     random::Random,
     round::{Round, Tally},
@@ -43,16 +44,6 @@ use crate::{
 
 /// Kills in one round: enough that a data directory grows old, few enough that checking it stays a matter of seconds.
 const ROUND_KILLS: u64 = 25;
-
-/// What is asked for.
-pub(crate) struct Options {
-    pub(crate) kills: u64,
-    pub(crate) seed: u64,
-    minutes: Option<u64>,
-    points: Option<String>,
-    binary: Option<PathBuf>,
-    report: bool,
-}
 
 /// Kills as often as asked, prints the report, and fails when anything was found that should not be.
 pub(crate) fn run(words: &[String]) -> Result<()> {
@@ -141,43 +132,4 @@ fn judge(points: &Points, tally: &Tally, planted: &[plant::Planted], scratch: &s
         bail!("the point {point} was asked for and never met");
     }
     fs::remove_dir_all(scratch).with_context(|| format!("clearing {}", scratch.display()))
-}
-
-fn options(words: &[String]) -> Result<Options> {
-    let mut options = Options { kills: 100, seed: 1, minutes: None, points: None, binary: None, report: false };
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        if word == "--report" {
-            options.report = true;
-            continue;
-        }
-        let mut value = || words.next().with_context(|| format!("{word} wants a value"));
-        match word.as_str() {
-            "--kills" => options.kills = number(word, value()?)?,
-            "--seed" => options.seed = number(word, value()?)?,
-            "--minutes" => options.minutes = Some(number(word, value()?)?),
-            "--points" => options.points = Some(value()?.clone()),
-            "--binary" => options.binary = Some(PathBuf::from(value()?)),
-            other => bail!("torture knows --kills, --seed, --minutes, --points, --binary and --report, not {other:?}"),
-        }
-    }
-    Ok(options)
-}
-
-fn number(word: &str, value: &str) -> Result<u64> {
-    value.replace('_', "").parse().with_context(|| format!("{word} wants a number, not {value:?}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_misspelt_option_is_named() {
-        let words = |words: &[&str]| options(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
-        assert_eq!(words(&["--kills", "1_000", "--report"]).map(|o| (o.kills, o.report)).ok(), Some((1_000, true)));
-        assert!(words(&["--kill", "5"]).is_err_and(|e| e.to_string().contains("--kill\"")));
-        assert!(words(&["--seed"]).is_err_and(|e| e.to_string().contains("wants a value")));
-        assert!(words(&["--seed", "x"]).is_err_and(|e| e.to_string().contains("wants a number")));
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Options, oracle::What, plant::Planted, points::Points, round::Tally};
+use super::{options::Options, oracle::What, plant::Planted, points::Points, round::Tally};
 use crate::machine::{self, Machine};
 
 /// The report as Markdown.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{
     load,
-    pipelines::{self, EDITS_PER_MINUTE, TEN, View},
+    pipelines::{self, EDITS_PER_MINUTE, NamedView, TEN},
 };
 use crate::bench::{
     duckdb, peers,
@@ -57,7 +57,7 @@ pub(super) fn measure(binary: &Path, scratch: &Path, events: u64) -> Result<Stri
     Ok(section(events, raw_bytes, &one, &ten, edits, &peers))
 }
 
-fn rebuild(binary: &Path, scratch: &Path, data: &Path, views: &[View], events: u64) -> Result<Rebuild> {
+fn rebuild(binary: &Path, scratch: &Path, data: &Path, views: &[NamedView], events: u64) -> Result<Rebuild> {
     rebuild::run(binary, &pipelines::write(scratch, "rebuild", None, views)?, data, events)
 }
 

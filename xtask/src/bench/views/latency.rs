@@ -20,7 +20,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::{
-    pipelines::{self, TEN, View},
+    pipelines::{self, NamedView, TEN},
     spread::Spread,
 };
 use crate::{
@@ -48,7 +48,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(60);
 const BEFORE_DUE_MICROS: std::ops::Range<i64> = 0..251_000;
 
 /// The view beside the ten. Its name makes it the last of them in any order by name.
-const VISIBLE: View = (
+const VISIBLE: NamedView = (
     "visible",
     "SELECT tumble(event_time, INTERVAL '1 second') AS second, max(event_offset) AS last FROM recentchange GROUP BY 1",
 );
@@ -60,8 +60,8 @@ struct Sight {
     last: u64,
 }
 
-/// What was seen.
-struct Watched {
+/// When events became visible, and what that took.
+struct Visibility {
     sights: Vec<Sight>,
     /// How long each question took.
     questions: Spread,
@@ -80,7 +80,7 @@ pub(super) fn measure(binary: &Path, scratch: &Path, seconds: u64) -> Result<Str
     let words = ["simulate", "--rate", &rate, "--start", &begins, "--listen", "127.0.0.1:0"];
     let mut upstream = Process::start(binary, &words)?;
     let url = format!("http://{}/v2/stream/{STREAM}", upstream.address);
-    let views: Vec<View> = TEN.into_iter().chain([VISIBLE]).collect();
+    let views: Vec<NamedView> = TEN.into_iter().chain([VISIBLE]).collect();
     let pipeline = pipelines::write(scratch, "live", Some(&url), &views)?;
     let words = ["run", &text(&pipeline)?, "--data", &text(&data)?, "--listen", "127.0.0.1:0"];
     let mut lakehead = Process::start(binary, &words)?;
@@ -94,7 +94,7 @@ pub(super) fn measure(binary: &Path, scratch: &Path, seconds: u64) -> Result<Str
 }
 
 /// Asks again and again until the last event is visible.
-fn watch(lakehead: &mut Process, start_micros: u64, events: u64) -> Result<Watched> {
+fn watch(lakehead: &mut Process, start_micros: u64, events: u64) -> Result<Visibility> {
     let (mut sights, mut questions) = (Vec::new(), Vec::new());
     let due = start_micros + events * MICROS_EACH;
     let mut before = lakehead.cpu()?;
@@ -112,7 +112,7 @@ fn watch(lakehead: &mut Process, start_micros: u64, events: u64) -> Result<Watch
             if last + 1 >= events {
                 let memory_peak = lakehead.memory_peak()?;
                 let cpu = lakehead.cpu()?.since(before);
-                return Ok(Watched { sights, questions: Spread::new(questions), cpu, memory_peak });
+                return Ok(Visibility { sights, questions: Spread::new(questions), cpu, memory_peak });
             }
         }
         if micros > due + STUCK_AFTER.as_micros() as u64 || !lakehead.is_running() {
@@ -170,7 +170,7 @@ fn delays(start_micros: u64, events: u64, sights: &[Sight]) -> Vec<f64> {
     delays
 }
 
-fn section(seconds: u64, delays: &Spread, watched: &Watched) -> String {
+fn section(seconds: u64, delays: &Spread, watched: &Visibility) -> String {
     format!(
         "\n### From an event to a query that shows it\n\n{} events a second for {seconds} s, ten views and one that keeps the \
          greatest offset.\n\n| what | p50 ms | p99 ms | max ms | bar |\n|---|---:|---:|---:|---:|\n\

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::pipelines::{self, View};
+use super::pipelines::{self, NamedView};
 use crate::{
     bench::{
         report::thousands,
@@ -25,7 +25,7 @@ const SAY_EVERY: Duration = Duration::from_secs(10);
 /// Keeps `events` events in `data` and counts them by `view`; the results are committed when it returns.
 ///
 /// The events happen at Wikimedia's mean rate of 36.1 a second from 2026-09-01T00:00:00Z on, however fast they come.
-pub(super) fn fill(binary: &Path, scratch: &Path, data: &Path, view: View, events: u64) -> Result<Progress> {
+pub(super) fn fill(binary: &Path, scratch: &Path, data: &Path, view: NamedView, events: u64) -> Result<Progress> {
     let count = events.to_string();
     let words = ["simulate", "--rate", "0", "--events", &count, "--seed", SEED, "--listen", "127.0.0.1:0"];
     let upstream = Process::start(binary, &words)?;

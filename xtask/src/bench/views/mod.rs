@@ -14,9 +14,9 @@ mod spread;
 
 use anyhow::{Context, Result, bail};
 
-use super::{append, scratch};
+use super::{results, scratch};
 use crate::{
-    command::{self, cargo, root, target},
+    command::{self, cargo, target},
     machine::{self, Machine},
     setup,
 };
@@ -56,7 +56,7 @@ pub(super) fn run(words: &[String]) -> Result<()> {
         section.push_str(&day::measure(&binary, &scratch, options.view_events)?);
     }
     println!("\n{section}");
-    append(&root().join("bench/RESULTS.md"), &section)?;
+    results::append(&section)?;
     scratch::clear(&scratch)
 }
 

@@ -11,17 +11,17 @@ use std::{
 use anyhow::{Context, Result};
 
 /// A view: its name and its SQL.
-pub(super) type View = (&'static str, &'static str);
+pub(super) type NamedView = (&'static str, &'static str);
 
 /// The view that is rebuilt alone, and asked for a day.
-pub(super) const EDITS_PER_MINUTE: View = (
+pub(super) const EDITS_PER_MINUTE: NamedView = (
     "edits_per_minute",
     "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, wiki, count(*) AS edits
 FROM recentchange WHERE NOT canary AND type IN ('edit', 'new') GROUP BY 1, 2",
 );
 
 /// Ten different views of one stream.
-pub(super) const TEN: [View; 10] = [
+pub(super) const TEN: [NamedView; 10] = [
     EDITS_PER_MINUTE,
     (
         "edits_per_second",
@@ -75,13 +75,13 @@ FROM recentchange WHERE NOT canary AND type = 'log' GROUP BY 1, 2, 3, 4",
 /// Writes the pipeline of these views into `folder`. Without an upstream it has no source, and counts what is there.
 ///
 /// Sealing is switched off: it would take its turn in the middle of whatever is measured.
-pub(super) fn write(folder: &Path, name: &str, upstream: Option<&str>, views: &[View]) -> Result<PathBuf> {
+pub(super) fn write(folder: &Path, name: &str, upstream: Option<&str>, views: &[NamedView]) -> Result<PathBuf> {
     let path = folder.join(name).with_extension("toml");
     fs::write(&path, text(upstream, views)).with_context(|| format!("writing {}", path.display()))?;
     Ok(path)
 }
 
-fn text(upstream: Option<&str>, views: &[View]) -> String {
+fn text(upstream: Option<&str>, views: &[NamedView]) -> String {
     let mut text =
         "[store.seal]\nenabled = false\n\n[stream.recentchange]\nschema = \"mediawiki/recentchange\"\n".to_owned();
     if let Some(url) = upstream {
