@@ -3,8 +3,8 @@
 //! ```text
 //! ready ── connect ──▶ connected ── stop ──▶ stopped ──▶ another takes its name, or it is removed
 //! ```
-//! A source that is told to stop commits what is under way, and nothing of the same name is connected before that is done:
-//! the next one reads its cursor from the store, and must find the last.
+//! A source that has to stop commits what is under way, and no other source of its name is connected before that is done: the
+//! next one reads its cursor from the store, and must find the last.
 
 use std::{
     collections::BTreeMap,

@@ -1,18 +1,17 @@
-//! What views leave out, and what must not take others with it.
+//! What a view leaves out.
 //!
 //! An event on which a view's SQL fails is a reject of that view: a reference in the stream `rejects`, not a copy. Rejects are
 //! committed before the checkpoint that passes them, so that after a kill some may stand twice, and none is lost. How many there
 //! are in all is among the view's counts; of a view that fails on everything, the first of each hour are told.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
-use lakehead_model::{EventBatch, Name, Timestamp};
+use lakehead_model::{EventBatch, Name};
 use lakehead_query::FailedEvent;
 use serde::Serialize;
 
-use super::kept::{Log, Noted, lock};
-use crate::{Error, rejects};
+use super::{log::Log, note::SharedNote};
+use crate::{Error, inlet, sync::lock};
 
 /// Rejects of one view that are told in an hour: enough to see what is wrong, too few to fill a disk.
 const TOLD_MAX: usize = 100;
@@ -31,7 +30,7 @@ pub(super) struct LeftOut {
 
 /// A reject of a view.
 #[derive(Serialize)]
-struct Record<'a> {
+struct LeftOutRecord<'a> {
     stream: &'a str,
     source: &'a str,
     view: &'a str,
@@ -44,7 +43,7 @@ struct Record<'a> {
 
 impl LeftOut {
     /// Takes down what a round has left out.
-    pub(super) fn add(&mut self, failed: &[FailedEvent], note: &Noted) {
+    pub(super) fn add(&mut self, failed: &[FailedEvent], note: &SharedNote) {
         let Some(first) = failed.first() else { return };
         if self.hour.is_none_or(|(since, _)| since.elapsed() >= HOUR) {
             self.hour = Some((Instant::now(), 0));
@@ -68,7 +67,7 @@ impl LeftOut {
         let mut events = EventBatch::default();
         for failed in &self.pending {
             let position = failed.offset.map_or_else(String::new, |offset| format!("offset {offset}"));
-            let record = Record {
+            let record = LeftOutRecord {
                 stream: log.stream.name().as_str(),
                 source: "view",
                 view: view.as_str(),
@@ -82,7 +81,7 @@ impl LeftOut {
             events.push(&json, None);
         }
         tracing::warn!(view = %view, events = self.pending.len(), "left out, since its SQL fails on them; see the stream rejects");
-        rejects::commit(&stream.appender(), &writer(), events).await?;
+        inlet::commit(&stream.appender(), &writer(), events).await?;
         self.pending.clear();
         Ok(())
     }
@@ -96,17 +95,4 @@ fn writer() -> Name {
 fn cut(reason: &str) -> &str {
     let end = (0..=REASON_BYTES_MAX.min(reason.len())).rev().find(|end| reason.is_char_boundary(*end));
     reason.get(..end.unwrap_or(0)).unwrap_or(reason)
-}
-
-/// What a view is asked to do; a panic in it is an error of that view.
-pub(super) async fn unharmed<T>(
-    work: BoxFuture<'_, Result<T, lakehead_query::Error>>,
-) -> Result<T, lakehead_query::Error> {
-    lakehead_query::unharmed(work, lakehead_query::defect).await
-}
-
-/// The moment.
-pub(super) fn since_now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -13,7 +13,7 @@ use crate::{
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// A view's build since this process began with it.
-pub(super) struct Build {
+pub(super) struct BuildProgress {
     /// Where the log began, and with it the work.
     start: Offset,
     begun: Instant,
@@ -22,7 +22,7 @@ pub(super) struct Build {
     rate: Rate,
 }
 
-impl Build {
+impl BuildProgress {
     /// Begins, at `at`, a build from a log that begins with `start`.
     pub(super) fn begin(start: Offset, at: Offset, now: Instant) -> Self {
         let mut build = Self { start, begun: now, sampled: None, told: now, rate: Rate::default() };
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn what_is_left_is_divided_by_the_pace() {
         let begun = Instant::now();
-        let mut build = Build::begin(Offset(1_000), Offset(1_000), begun);
+        let mut build = BuildProgress::begin(Offset(1_000), Offset(1_000), begun);
         assert_eq!(
             build.state(Offset(1_000), Offset(9_000)),
             ViewState::Building { end: Offset(9_000), fraction: 0.0, events_per_second: 0.0, seconds_left: None }
