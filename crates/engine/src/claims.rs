@@ -115,6 +115,8 @@ impl Drop for Claim {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::mpsc::RecvTimeoutError, time::Duration};
+
     use super::*;
 
     fn needs(claims: &Claims, stream: &Name) -> Vec<(String, u64)> {
@@ -143,19 +145,22 @@ mod tests {
     fn keeping_all_waits_for_the_plan_under_way() {
         let (claims, stream) = (Claims::default(), Name::new("s").expect("a name"));
         let planning = claims.planning();
-        let (told, waits) = std::sync::mpsc::channel();
+        let (tell, told) = std::sync::mpsc::channel();
         let keeping = std::thread::spawn({
             let (claims, stream) = (claims.clone(), stream.clone());
             move || {
+                tell.send("begins").expect("somebody listens");
                 claims.keep_all(&stream, true);
-                told.send(()).expect("somebody waits");
+                tell.send("keeps all").expect("somebody listens");
             }
         });
+        assert_eq!(told.recv(), Ok("begins"));
+        // Long for what does not wait.
+        assert_eq!(told.recv_timeout(Duration::from_millis(50)), Err(RecvTimeoutError::Timeout));
         assert!(planning.of(&stream).is_empty(), "the plan sees what there was when it began");
-        assert!(waits.try_recv().is_err());
         drop(planning);
+        assert_eq!(told.recv(), Ok("keeps all"));
         keeping.join().expect("no panic");
-        assert_eq!(waits.recv(), Ok(()));
         assert_eq!(needs(&claims, &stream).len(), 1);
     }
 }

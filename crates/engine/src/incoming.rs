@@ -61,7 +61,7 @@ impl Engine {
     pub async fn push_told(&self, stream: &str, pushing: &mut Pushing) -> Result<(), Error> {
         let current = self.shared.current();
         match current.streams.get(stream).and_then(|entry| entry.gateway.as_ref()) {
-            Some(gateway) => gateway.told(pushing).await,
+            Some(gateway) => gateway.finish(pushing).await,
             None => Ok(()),
         }
     }

@@ -4,6 +4,19 @@
 //! with its cursor → committed, and so visible → the views of its stream. The engine names no kind of source: it is
 //! handed a list of [`SourceSpec`](lakehead_connector_api::SourceSpec)s. It knows no HTTP and no TOML either; the floors
 //! above bring those. It reads no clock but the one it is given.
+//!
+//! The files, each line standing on those above it:
+//!
+//! - what all use: `error`, `sync`, `components`, `rates`, `disk`, `backoff`
+//! - a pipeline as data: [`pipeline`], [`dashboard`], `changes`, `pipeline_diff`, `plan`, [`catalog`]; the streams that are always
+//!   there: `builtin`, `ledgers`
+//! - what is shown: [`status`]
+//! - the way in: `event`, `refusals`, `untimed`, `columns`, `inlet`; of a push `body` and `push`, of an import [`import`] and
+//!   [`imports`], of a source `watch`, `tail`, `ingest`, `supervise`, `sources`
+//! - what reads the log: `claims`, `views`, [`audit`], `maintenance`
+//! - what runs: `stream_entry`, `current`, `shared`, `observers`, `engine`; what it can be asked for: `incoming`, `rebuild`,
+//!   `reload`
+//! - SQL from outside: [`sql`]; a directory on which nothing runs: [`offline`], [`records`]
 
 pub mod audit;
 mod backoff;

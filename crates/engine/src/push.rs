@@ -112,7 +112,7 @@ impl Gateway {
         let before =
             std::mem::replace(&mut *self.times.write().unwrap_or_else(PoisonError::into_inner), Arc::clone(&times));
         if before.rule() != times.rule() {
-            self.inlet.untimed().begin_anew();
+            self.inlet.untimed().start_over();
         }
     }
 
@@ -150,7 +150,7 @@ impl Gateway {
         if pushing.documents == 0 {
             return Err(Error::EmptyBody);
         }
-        self.told(&mut pushing).await?;
+        self.finish(&mut pushing).await?;
         Ok(pushing.pushed)
     }
 
@@ -160,7 +160,7 @@ impl Gateway {
     }
 
     /// The body is at its end: says in `rejects` how many were refused that are not kept there.
-    pub(crate) async fn told(&self, pushing: &mut Pushing) -> Result<(), Error> {
+    pub(crate) async fn finish(&self, pushing: &mut Pushing) -> Result<(), Error> {
         let rest: Vec<Reject> = pushing.refusals.rest(place).into_iter().collect();
         self.inlet.refuse(&rest).await.map(|_| ())
     }
@@ -189,8 +189,8 @@ impl Gateway {
             self.refused.fetch_add(pushing.refusals.count - pushed.rejected, Ordering::Relaxed);
             pushed.rejected = pushing.refusals.count;
             let room = TOLD_MAX.saturating_sub(pushed.invalid.len());
-            let told = numbers.into_iter().zip(kept).take(room);
-            pushed.invalid.extend(told.map(|(index, reject)| Rejected { index, reason: reject.reason }));
+            let invalid = numbers.into_iter().zip(kept).take(room);
+            pushed.invalid.extend(invalid.map(|(index, reject)| Rejected { index, reason: reject.reason }));
             if !part.events.is_empty() {
                 self.append(settled, part.events, &times, key, pushed).await?;
             }

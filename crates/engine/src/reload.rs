@@ -217,12 +217,12 @@ impl Engine {
     }
 
     fn replace_sources(&self, leave: &[Name], join: &[Name], now: &Current) -> Result<(), Error> {
-        let mut told: BTreeMap<_, _> =
+        let mut last: BTreeMap<_, _> =
             leave.iter().filter_map(|name| Some((name, self.sources.remove(name)?))).collect();
         for name in join {
             let ready = now.source(name, &self.parts)?;
-            if let Some(before) = told.remove(name) {
-                ready.ingest.watch.goes_on(&before);
+            if let Some(before) = last.remove(name) {
+                ready.ingest.watch.continue_from(&before);
             }
             self.sources.add(ready);
         }
@@ -230,7 +230,7 @@ impl Engine {
     }
 }
 
-/// How a view is told that could not be started.
+/// The status of a view that could not be started.
 fn stopped_status(stream: &Name, why: &str) -> ViewStatus {
     let state = ViewState::Failed;
     ViewStatus { stream: stream.to_string(), state, failed: Some(why.to_owned()), ..ViewStatus::default() }

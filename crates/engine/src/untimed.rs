@@ -19,7 +19,7 @@ pub(crate) struct Untimed(Mutex<TimeCounts>);
 
 #[derive(Debug, Default)]
 struct TimeCounts {
-    told: EventTimeStatus,
+    status: EventTimeStatus,
     recent_events: u64,
     recent_without: u64,
     /// What was in the log before is among the recent ones.
@@ -50,13 +50,13 @@ impl Untimed {
             Some(first) => batch.event_times().iter().skip(first).filter(|time| time.is_none()).count() as u64,
         };
         let mut counts = lock(&self.0);
-        counts.told.events += events;
-        counts.told.without += without;
+        counts.status.events += events;
+        counts.status.without += without;
         counts.recent(events, without);
         let is_over = counts.recent_events >= RECENT_EVENTS_MAX;
         // What is wrong now may be something else than at first.
-        if let Some(first) = first.filter(|_| is_over || counts.told.why.is_none()) {
-            counts.told.why = batch.events().nth(first).map(|event| times.why_none(event).to_string());
+        if let Some(first) = first.filter(|_| is_over || counts.status.why.is_none()) {
+            counts.status.why = batch.events().nth(first).map(|event| times.why_none(event).to_string());
         }
         counts.settle();
     }
@@ -71,19 +71,19 @@ impl Untimed {
         let mut counts = lock(&self.0);
         counts.has_looked_back = true;
         counts.recent(looked.events, looked.without_event_time);
-        counts.told.why = counts.told.why.take().or(looked.why);
+        counts.status.why = counts.status.why.take().or(looked.why);
         counts.settle();
         Ok(())
     }
 
-    /// Begins anew: the stream's event time is read otherwise from now on.
-    pub(crate) fn begin_anew(&self) {
+    /// Starts over: the stream's event time is read otherwise from now on.
+    pub(crate) fn start_over(&self) {
         *lock(&self.0) = TimeCounts::default();
     }
 
     /// What is known now.
     pub(crate) fn status(&self) -> EventTimeStatus {
-        lock(&self.0).told.clone()
+        lock(&self.0).status.clone()
     }
 }
 
@@ -98,7 +98,7 @@ impl TimeCounts {
             self.recent_events /= 2;
             self.recent_without /= 2;
         }
-        self.told.most_without = self.recent_without * 2 > self.recent_events;
+        self.status.most_without = self.recent_without * 2 > self.recent_events;
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
             note(&untimed, &times, r#"{"dt":"2026-11-28T11:30:00Z"}"#, 3_000);
         }
         assert!(!untimed.status().most_without);
-        untimed.begin_anew();
+        untimed.start_over();
         assert_eq!(untimed.status(), EventTimeStatus::default());
         let looked = |without| Looked { events: 100, without_event_time: without, ..Looked::default() };
         untimed.look_back(|_| Err::<Looked, _>("unreadable")).expect_err("it says so");

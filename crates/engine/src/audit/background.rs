@@ -38,8 +38,8 @@ const FIRST_AFTER: Duration = Duration::from_secs(600);
 /// How often all is looked at again, also what was found right before: files can change under us.
 const WHOLE_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// Differences that the status tells in words.
-const TOLD_MAX: usize = 10;
+/// Differences that the status shows in words.
+const SHOWN_MAX: usize = 10;
 
 /// What the background audit looks at.
 #[derive(Clone)]
@@ -153,7 +153,7 @@ impl BackgroundAuditor {
     fn succeeded(&self, report: &Report, took: Duration, whole: bool) {
         let now = self.clock.now();
         let outcome = outcome(report, now, took, whole);
-        tell(&outcome);
+        log(&outcome);
         self.set(|status| {
             status.running = false;
             status.failed = None;
@@ -181,7 +181,7 @@ impl BackgroundAuditor {
     }
 }
 
-fn tell(outcome: &AuditOutcome) {
+fn log(outcome: &AuditOutcome) {
     if outcome.differences == 0 {
         info!("audit: {} events and {} rows add up", outcome.events, outcome.rows);
     } else {
@@ -224,7 +224,7 @@ fn outcome(report: &Report, at: lakehead_model::Timestamp, took: Duration, whole
         events: report.events(),
         rows: report.rows(),
         differences: report.differences(),
-        told: report.in_words().into_iter().take(TOLD_MAX).collect(),
+        told: report.in_words().into_iter().take(SHOWN_MAX).collect(),
         not_checked: report.not_checked(),
         streams,
         views,

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! It only reads, and takes nothing for true but the log. A stream is scanned once, in order (`scan.rs`); each view is
-//! counted again by [`Lake::audit`]. `lakehead verify` runs it whole; a running process runs it now and then in
-//! the background (`background.rs`), at a pace that the live path does not feel.
+//! counted again by [`Lake::audit`](lakehead_query::Lake::audit). `lakehead verify` runs it whole; a running process runs it
+//! now and then in the background (`background.rs`), at a pace that the live path does not feel.
 
 mod auditor;
 pub(crate) mod background;

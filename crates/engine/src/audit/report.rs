@@ -80,7 +80,7 @@ pub struct StreamAudit {
     pub missing: u64,
     /// Events that are kept twice.
     pub doubled: u64,
-    /// Leaps of upstream offsets at the end of the log, of which it cannot be told yet what they are.
+    /// Jumps of upstream offsets at the end of the log, of which nobody can say yet what they are.
     pub unsettled: u64,
     /// Each upstream partition.
     pub partitions: BTreeMap<String, PartitionAudit>,

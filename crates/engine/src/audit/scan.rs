@@ -27,10 +27,10 @@ use super::{
 };
 use crate::{Error, builtin, import};
 
-/// Differences that are told in full; more are only counted.
-const TOLD_MAX: usize = 10;
+/// Differences that are reported in words; more are only counted.
+const REPORTED_MAX: usize = 10;
 
-/// A leap of upstream offsets counts once so many events of its partition, or so many minutes, are behind it. In ledgers
+/// A jump of upstream offsets counts once so many events of its partition, or so many minutes, are behind it. In ledgers
 /// of before 2026-11-25, what came while a source looked for its place in another cluster stands in the log before the
 /// entry that explains its numbers.
 const SETTLED_EVENTS: u64 = 100;
@@ -51,7 +51,7 @@ pub(super) struct Scan {
     partitions: HashMap<Box<[u8]>, Partition>,
     ids: Ids,
     minutes: BTreeMap<i64, Count>,
-    told: Vec<(i64, String)>,
+    reported: Vec<(i64, String)>,
     differences: u64,
     ledger: Ledger,
     /// The offsets between which imports ran.
@@ -70,7 +70,7 @@ struct Partition {
     name: String,
     events: u64,
     sequence: Sequence<Moment>,
-    /// Where the numbers began anew, and nothing says why.
+    /// Where the numbering started over, and nothing says why.
     restarts: Vec<(Moment, String)>,
     more_restarts: u64,
 }
@@ -94,8 +94,8 @@ struct Settling {
     unplaced: u64,
     /// Missing offsets, by the minute in which that was noticed.
     missing_in: BTreeMap<i64, u64>,
-    /// What is told, with its minute.
-    told: Vec<(i64, String)>,
+    /// What is reported in words, with its minute.
+    reported: Vec<(i64, String)>,
 }
 
 /// Whether it is the log that is not as it was written, not the system that fails.
@@ -125,7 +125,7 @@ impl Scan {
             partitions: HashMap::new(),
             ids,
             minutes: BTreeMap::new(),
-            told: Vec::new(),
+            reported: Vec::new(),
             differences: 0,
             ledger: Ledger::default(),
             ran: Vec::new(),
@@ -274,7 +274,7 @@ impl Scan {
                      ledger says nothing",
                     name()
                 );
-                if partition.restarts.len() < TOLD_MAX {
+                if partition.restarts.len() < REPORTED_MAX {
                     partition.restarts.push((moment, what));
                 } else {
                     partition.more_restarts += 1;
@@ -295,8 +295,8 @@ impl Scan {
 
     fn differs(&mut self, received: Timestamp, what: String) {
         self.differences += 1;
-        if self.told.len() < TOLD_MAX {
-            self.told.push((received.0.div_euclid(MINUTE_MICROS), what));
+        if self.reported.len() < REPORTED_MAX {
+            self.reported.push((received.0.div_euclid(MINUTE_MICROS), what));
         }
     }
 
@@ -313,16 +313,16 @@ impl Scan {
             ..StreamAudit::default()
         };
         let mut settling =
-            Settling { unplaced: self.ledger.unplaced, missing_in: BTreeMap::new(), told: self.told.clone() };
+            Settling { unplaced: self.ledger.unplaced, missing_in: BTreeMap::new(), reported: self.reported.clone() };
         let mut partitions: Vec<&Partition> = self.partitions.values().collect();
         partitions.sort_by(|a, b| a.name.cmp(&b.name));
         for partition in partitions {
             self.settle(partition, &mut settling, &mut report);
         }
-        let Settling { missing_in, mut told, .. } = settling;
+        let Settling { missing_in, mut reported, .. } = settling;
         let text = |minute: i64| Timestamp(minute.saturating_mul(MINUTE_MICROS)).to_string();
-        told.truncate(TOLD_MAX);
-        report.told = told.into_iter().map(|(minute, what)| Said { minute: text(minute), what }).collect();
+        reported.truncate(REPORTED_MAX);
+        report.told = reported.into_iter().map(|(minute, what)| Said { minute: text(minute), what }).collect();
         let minute = |(minute, count): (&i64, &Count)| Minute {
             start: text(*minute),
             events: count.events,
@@ -352,7 +352,7 @@ impl Scan {
         for (moment, what) in &partition.restarts {
             if is_settled(*moment) {
                 report.differences += 1;
-                settling.told.push((moment.minute, what.clone()));
+                settling.reported.push((moment.minute, what.clone()));
             } else {
                 report.unsettled += 1;
             }
@@ -371,7 +371,7 @@ impl Scan {
                 report.differences += 1;
                 let offsets =
                     if lacks == 1 { format!("offset {from}") } else { format!("offsets {from} to {}", to - 1) };
-                settling.told.push((
+                settling.reported.push((
                     hole.tag.minute,
                     format!("upstream {offsets} of {} ({lacks}) are neither in the log, nor in the gap ledger, nor among the rejects", partition.name),
                 ));

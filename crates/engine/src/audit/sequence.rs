@@ -2,8 +2,8 @@
 //!
 //! Upstream offsets have no holes within a topic *of one cluster*. Wikimedia answers from two clusters that number the
 //! same topic differently, and which one answers can change with every connection. So the log holds **runs**: within a
-//! run offsets go on one by one, and between two runs they leap, forward or back. What tells a leap from a hole is the
-//! ledger, in which the source notes where the numbers go on whenever it had to find its place by time:
+//! run offsets go up one by one, and between two runs they jump, forward or back. What tells a jump from a hole is the
+//! ledger, in which the source notes where the numbers continue whenever it had to find its place by time:
 //!
 //! ```text
 //!   log:     98 99 100 │ 5010 │ 5021 5022 …        5010 was not seen before and came while the place was looked for
@@ -30,7 +30,7 @@ pub(super) enum OffsetFinding {
     Fine,
     /// This offset is in the log already.
     Twice,
-    /// The numbers begin anew where nothing says so. The offset that was expected.
+    /// The numbering starts over where nothing says so. The offset that was expected.
     Restart(i64),
 }
 
@@ -91,7 +91,7 @@ impl<T: Copy> Sequence<T> {
     pub(super) fn see(&mut self, offset: i64, is_new: bool, ledger: &mut Entries, tag: T) -> OffsetFinding {
         let Some(mut next) = self.next else {
             self.first = Some(offset);
-            self.go_on(offset);
+            self.advance_to(offset);
             return OffsetFinding::Fine;
         };
         if let Some(until) = self.until {
@@ -101,7 +101,7 @@ impl<T: Copy> Sequence<T> {
             self.until = None;
             next = until;
         } else if offset == next {
-            self.go_on(offset);
+            self.advance_to(offset);
             return OffsetFinding::Fine;
         } else if let Some(to) = ledger.onward(next, offset) {
             self.changes += 1;
@@ -114,7 +114,7 @@ impl<T: Copy> Sequence<T> {
             next = to;
         }
         if offset >= next {
-            self.leap(next, offset, ledger, tag);
+            self.jump(next, offset, ledger, tag);
             return OffsetFinding::Fine;
         }
         self.step_back(next, offset, is_new)
@@ -142,12 +142,12 @@ impl<T: Copy> Sequence<T> {
         self.holes.splice(at..=at, parts.map(|(from, to)| Hole { from, to, tag }));
     }
 
-    fn go_on(&mut self, offset: i64) {
+    fn advance_to(&mut self, offset: i64) {
         self.seen.insert(offset, offset.saturating_add(1));
         self.next = Some(offset.saturating_add(1));
     }
 
-    fn leap(&mut self, next: i64, offset: i64, ledger: &Entries, tag: T) {
+    fn jump(&mut self, next: i64, offset: i64, ledger: &Entries, tag: T) {
         let mut missing = 0;
         for (from, to) in ledger.accounted.lacking(next, offset) {
             for (from, to) in self.seen.lacking(from, to) {
@@ -163,14 +163,14 @@ impl<T: Copy> Sequence<T> {
             self.accounted += next.abs_diff(offset);
             self.seen.insert(next, offset);
         }
-        self.go_on(offset);
+        self.advance_to(offset);
     }
 
     fn step_back(&mut self, next: i64, offset: i64, is_new: bool) -> OffsetFinding {
         if let Some(stray) = self.holes.iter().position(|hole| hole.from == offset) {
             // The sequence goes on where it was left: what came in between were strays, not the end of a hole.
             self.holes.truncate(stray);
-            self.go_on(offset);
+            self.advance_to(offset);
             return OffsetFinding::Fine;
         }
         if let Some(at) = self.holes.iter().position(|hole| hole.from < offset && offset < hole.to) {
@@ -184,7 +184,7 @@ impl<T: Copy> Sequence<T> {
             return OffsetFinding::Twice;
         }
         self.seen = Intervals::default();
-        self.go_on(offset);
+        self.advance_to(offset);
         OffsetFinding::Restart(next)
     }
 }
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn each_leap_while_the_place_is_looked_for_has_its_entry() {
+    fn each_jump_while_the_place_is_looked_for_has_its_entry() {
         check(&[99, 100, 5010, 5021, 5022], &[(101, 5010), (5011, 5021)], &[], &[]);
         check(&[99, 100, 40, 45, 51, 52], &[(101, 40), (41, 45), (46, 51)], &[], &[]);
         check(&[99, 100, 5010, 101, 102], &[(101, 5010), (5011, 101)], &[], &[]);

@@ -35,7 +35,7 @@ impl Builder {
                         if self.group.take(round).await {
                             self.renew_plan();
                         }
-                        self.tell(end);
+                        self.note_progress(end);
                         self.group.bounds.step(ViewStep::Built(end));
                         // Twice: the commits, which the live views shall not wait for, take time, and the log goes on
                         // meanwhile.
@@ -96,14 +96,14 @@ impl Builder {
     }
 
     /// Notes how it goes, and now and then says so.
-    fn tell(&self, at: Offset) {
+    fn note_progress(&self, at: Offset) {
         let now = Instant::now();
         let end = self.group.log.stream.head().end;
         for member in &self.group.views {
             let mut note = lock(&member.note);
             let Some(build) = &mut note.build else { continue };
             build.observe(at, now);
-            if build.is_to_be_told(now)
+            if build.is_due_for_log(now)
                 && let ViewState::Building { fraction, events_per_second, seconds_left, .. } = build.state(at, end)
             {
                 let (percent, seconds) = ((fraction * 100.0).floor(), seconds_left.unwrap_or(f64::INFINITY).ceil());

@@ -15,9 +15,9 @@ use super::{
 };
 use crate::sync::lock;
 
-/// How many rows two views may have together for their difference to be told when one takes the other's place: comparing
-/// them keeps the live views waiting.
-const TOLD_ROWS_MAX: u64 = 300_000;
+/// How many rows two views may have together for their difference to be logged when one replaces the other: comparing them
+/// keeps the live views waiting.
+const COMPARED_ROWS_MAX: u64 = 300_000;
 
 /// What a cutover changes in addition to the group: the tables, what a status shows, the files.
 pub(super) struct Cutover {
@@ -39,7 +39,7 @@ impl Cutover {
             let why = lock(&shadow.note).failed.clone().unwrap_or_default();
             return Err(format!("what was built to take the place of {name} stands still: {why}"));
         }
-        tell_difference(group, active_at, shadow_at).await;
+        log_difference(group, active_at, shadow_at).await;
         let mut next = group.views.remove(shadow_at);
         let active_at = if active_at > shadow_at { active_at - 1 } else { active_at };
         let (id, view, active_note) = group.views.remove(active_at).apart();
@@ -67,7 +67,7 @@ impl Cutover {
             self.renew(group, renewal).await;
         }
         self.registry.swapped(name, &note);
-        // Views over it have files to make anew, even when nothing comes.
+        // Views over it have files to write again, even when nothing comes.
         for member in group.views.iter().filter(|member| member.view.plan().reads().is_some()) {
             lock(&member.note).checkpoint = None;
         }
@@ -127,11 +127,11 @@ fn hold_those_over(group: &Group, name: &Name, next: &Member) -> Vec<(ViewId, Op
 }
 
 /// Says in the log what a cutover changes, where that is quickly found out.
-async fn tell_difference(group: &Group, active: usize, shadow: usize) {
+async fn log_difference(group: &Group, active: usize, shadow: usize) {
     let handle = |at: usize| group.views.get(at).map(|member| member.view.handle());
     let (Some(active), Some(shadow)) = (handle(active), handle(shadow)) else { return };
     let rows = |handle: &ViewHandle| handle.snapshot().result_rows();
-    if rows(&active) + rows(&shadow) > TOLD_ROWS_MAX {
+    if rows(&active) + rows(&shadow) > COMPARED_ROWS_MAX {
         return;
     }
     if let Ok(found) = active.difference(&shadow).await {

@@ -2,7 +2,7 @@
 //!
 //! An event on which a view's SQL fails is a reject of that view: a reference in the stream `rejects`, not a copy. Rejects are
 //! committed before the checkpoint that passes them, so that after a kill some may stand twice, and none is lost. How many there
-//! are in all is among the view's counts; of a view that fails on everything, the first of each hour are told.
+//! are in all is among the view's counts; of a view that fails on everything, the first of each hour are reported.
 
 use std::time::{Duration, Instant};
 
@@ -13,18 +13,18 @@ use serde::Serialize;
 use super::{log::Log, note::SharedNote};
 use crate::{Error, inlet, sync::lock};
 
-/// Rejects of one view that are told in an hour: enough to see what is wrong, too few to fill a disk.
-const TOLD_MAX: usize = 100;
+/// Rejects of one view that are reported in an hour: enough to see what is wrong, too few to fill a disk.
+const REPORTED_AN_HOUR_MAX: usize = 100;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The longest reason, in bytes: an error may quote a value.
 const REASON_BYTES_MAX: usize = 1_000;
 
-/// What one view has left out since the last commit, as far as it is told.
+/// What one view has left out since the last commit, as far as it is reported.
 #[derive(Default)]
 pub(super) struct LeftOut {
     pending: Vec<FailedEvent>,
-    /// Since when, and how many were told.
+    /// Since when, and how many were reported.
     hour: Option<(Instant, usize)>,
 }
 
@@ -48,10 +48,11 @@ impl LeftOut {
         if self.hour.is_none_or(|(since, _)| since.elapsed() >= HOUR) {
             self.hour = Some((Instant::now(), 0));
         }
-        let told = self.hour.as_ref().map_or(0, |(_, told)| *told);
-        let fresh: Vec<FailedEvent> = failed.iter().take(TOLD_MAX.saturating_sub(told)).cloned().collect();
-        if let Some((_, told)) = &mut self.hour {
-            *told += fresh.len();
+        let reported = self.hour.as_ref().map_or(0, |(_, reported)| *reported);
+        let fresh: Vec<FailedEvent> =
+            failed.iter().take(REPORTED_AN_HOUR_MAX.saturating_sub(reported)).cloned().collect();
+        if let Some((_, reported)) = &mut self.hour {
+            *reported += fresh.len();
         }
         self.pending.extend(fresh);
         let place = first.offset.map_or_else(String::new, |offset| format!(" at offset {offset}"));
@@ -59,7 +60,7 @@ impl LeftOut {
     }
 
     /// Commits it to the stream `rejects`.
-    pub(super) async fn tell(&mut self, log: &Log, view: &Name) -> Result<(), Error> {
+    pub(super) async fn report(&mut self, log: &Log, view: &Name) -> Result<(), Error> {
         let Some(stream) = log.rejects.as_ref().filter(|_| !self.pending.is_empty()) else {
             self.pending.clear();
             return Ok(());

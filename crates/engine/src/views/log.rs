@@ -10,6 +10,6 @@ use lakehead_store::Stream;
 pub(super) struct Log {
     pub(super) stream: Stream,
     pub(super) schema: Arc<StreamSchema>,
-    /// Where it is told what views leave out.
+    /// Where views report what they leave out.
     pub(super) rejects: Option<Stream>,
 }

@@ -33,7 +33,7 @@ pub(super) struct Member {
 /// A view that is built beside the active one of its name, as far as its cutover goes.
 pub(super) struct Shadow {
     pub(super) swap: Swap,
-    /// Views over it that read what it has and the old one has not: they are opened anew, in this order.
+    /// Views over it that read what it has and the old one has not: they are opened again, in this order.
     pub(super) renew: Vec<Renewal>,
 }
 
@@ -116,8 +116,8 @@ impl Member {
             return false;
         }
         // Before the checkpoint that passes them: after a kill they stand twice rather than nowhere.
-        let told = self.left_out.tell(log, self.view.handle().name()).await;
-        let outcome = match told {
+        let reported = self.left_out.report(log, self.view.handle().name()).await;
+        let outcome = match reported {
             Ok(()) => match std::panic::AssertUnwindSafe(self.view.commit()).catch_unwind().await {
                 Ok(outcome) => outcome.map_err(|error| error.to_string()),
                 Err(panic) => {

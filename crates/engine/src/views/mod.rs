@@ -10,9 +10,9 @@
 //! behind, such as a new view on an old stream, is built beside them and joins them at an exact offset. Parsing is
 //! shared: the columns that any view of a log reader asks for are decoded once.
 //!
-//! In the order in which they stand on each other: [`bounds`]; [`decode_plan`], [`batch_builder`] and [`log_reader`]; one
-//! view: [`note`], [`left_out`], [`catch_up`], [`member`]; several: [`group`], [`registry`], [`cutover`], [`live`], [`build`];
-//! [`interim`], [`opening`] and [`running`] of all views of a stream; the [`roster`] of all streams.
+//! The files, each standing on those before it: `bounds`; `decode_plan`, `batch_builder` and `log_reader`; one view: `note`,
+//! `left_out`, `catch_up`, `member`; several: `group`, `registry`, `cutover`, `live`, `build`; all views of a stream: `interim`,
+//! `opening` and `running`; of all streams: `roster`.
 
 mod batch_builder;
 mod bounds;

@@ -25,7 +25,7 @@ pub(super) struct Note {
     pub(super) is_stopped: bool,
     /// How its build goes, while it is built.
     pub(super) build: Option<BuildProgress>,
-    /// It is built, and waits to be told to take the old one's place.
+    /// It is built, and waits until somebody asks for its cutover.
     pub(super) waits: bool,
     /// What was set aside of it.
     pub(super) set_aside: Vec<String>,
