@@ -22,7 +22,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Begins anew: something worked.
+    /// Starts over: something worked.
     pub(crate) fn reset(&mut self) {
         self.tries = 0;
     }

@@ -1,18 +1,15 @@
 //! The body of a push, taken apart into events: one JSON document, an array of them, or one on each line.
 //!
-//! Pure: bytes in, events and refusals out. Every event is kept byte for byte as it stands in the body; only one with
-//! raw newlines is compacted. One bad event refuses itself, not its neighbours.
+//! Pure: bytes in, events and refusals out. What may be an event says [`event`]. One bad event refuses itself, not its
+//! neighbours.
 
 use bytes::Bytes;
-use lakehead_model::{ByteSize, EventBatch, Reject};
+use lakehead_model::{EventBatch, Reject};
 
-use crate::refusals::Refusals;
+use crate::{event, refusals::Refusals};
 
 /// UTF-8's; some programs on Windows write it before everything.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// The largest event: 4 MiB, the limit of Wikimedia's event platform, whose largest events have about 4 MB.
-pub(crate) const EVENT_BYTES_MAX: usize = 4 << 20;
 
 /// The most events that are appended at once: 262,144, so that what is kept beside each of them stays within the size of the
 /// largest body. A body of the largest size has as many only when they have less than 64 bytes each.
@@ -96,14 +93,11 @@ impl Documents {
             let Some((start, end)) = self.next() else { return Part { events, more: false } };
             let (document, index) = (&self.body[start..end], self.index);
             self.index += 1;
-            match refused(document) {
-                None if document.contains(&b'\n') || document.contains(&b'\r') => {
-                    events.push(&lakehead_json::compact(document), None);
-                }
-                None => events.push(document, None),
-                Some(why) => refusals.add(index, || {
+            match event::check(document) {
+                Ok(()) => events.push(&event::on_one_line(document), None),
+                Err(refusal) => refusals.add(index, || {
                     let payload = self.body.slice(start..end);
-                    Reject { reason: why.reason(), position: place(index), payload }
+                    Reject { reason: refusal.to_string(), position: place(index), payload }
                 }),
             }
         }
@@ -155,35 +149,6 @@ fn names_lines(content_type: Option<&str>) -> bool {
     matches!(named.as_deref(), Some("application/x-ndjson" | "application/ndjson" | "application/jsonl"))
 }
 
-/// Whether `document` may enter a stream; else why not. Any JSON value may: what it means is the columns' affair.
-pub(crate) fn judge(document: &[u8]) -> Result<(), String> {
-    refused(document).map_or(Ok(()), |why| Err(why.reason()))
-}
-
-/// Why a document is no event. It is put into words only when it is told to somebody.
-enum Why {
-    TooLarge(usize),
-    NotJson(lakehead_json::Error),
-}
-
-fn refused(document: &[u8]) -> Option<Why> {
-    if document.len() > EVENT_BYTES_MAX {
-        return Some(Why::TooLarge(document.len()));
-    }
-    lakehead_json::validate(document).err().map(Why::NotJson)
-}
-
-impl Why {
-    fn reason(&self) -> String {
-        match self {
-            Self::TooLarge(bytes) => {
-                format!("the event has {bytes} bytes; at most {} are taken", ByteSize(EVENT_BYTES_MAX as u64))
-            }
-            Self::NotJson(error) => format!("not JSON: {error}"),
-        }
-    }
-}
-
 fn shape(body: &[u8], content_type: Option<&str>) -> Shape {
     if names_lines(content_type) {
         return Shape::Lines;
@@ -233,6 +198,7 @@ fn element(rest: &[u8]) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::EVENT_BYTES_MAX;
 
     fn read(body: &[u8], content_type: Option<&str>) -> (Part, Vec<Reject>) {
         let mut refusals = Refusals::default();

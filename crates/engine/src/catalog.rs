@@ -103,6 +103,14 @@ impl Catalog {
     }
 }
 
+/// Writes the catalog of `pipeline` into its data directory; a failure is logged.
+pub(crate) fn save_or_warn(pipeline: &Pipeline) {
+    if let Err(error) = Catalog::of(pipeline).save(&pipeline.data) {
+        // A full disk, perhaps: what is there can be read and served all the same.
+        tracing::warn!("queries without a running process may not know every table: {error}");
+    }
+}
+
 impl From<CatalogView> for ViewConfig {
     fn from(CatalogView { sql, watermark_delay, lateness, late, state_max, swap }: CatalogView) -> Self {
         Self { sql, watermark_delay, lateness, late, state_max, swap }

@@ -1,22 +1,17 @@
 //! How well a stream's events fit its columns: which values are there and of another type, so that the column is NULL.
 //!
-//! Views decode only what they ask for, so this decodes by itself, beside them and after them: a bounded number of events each
-//! second. A stream that is slower than that has every event looked at; of a faster one those that came last, and what was
+//! Views decode only the columns that they need, so the events are decoded once more for this, after the views: a bounded number
+//! of events each second. A stream that is slower than that has every event looked at; of a faster one those that came last, and what was
 //! passed over is counted.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use lakehead_decode::{Decoder, Events};
 use lakehead_json::EventTimes;
 use lakehead_model::{Offset, StreamSchema};
 use lakehead_store::{Block, Stream};
-use serde::Serialize;
 
-use crate::Error;
+use crate::{Error, status::ColumnsStatus, sync::lock};
 
 /// How often new events are looked at.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -30,17 +25,6 @@ const BYTES_EACH_TIME: u64 = 4 << 20;
 
 /// With more events than this to look at, all but the last are passed over: they would have to be read from the disk again.
 const BEHIND_MAX: u64 = 65_536;
-
-/// What is known of how events fit the columns, since the process began.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ColumnsStatus {
-    /// Events whose declared columns were looked at.
-    pub looked_at: u64,
-    /// Events that were passed over, since too many came at once.
-    pub passed_over: u64,
-    /// Values that are there and of another type, by column; columns without such are left out.
-    pub mistyped: BTreeMap<String, u64>,
-}
 
 /// Looks at the events of one stream as they come.
 #[derive(Debug)]
@@ -63,7 +47,7 @@ impl ColumnWatch {
 
     /// What is known now.
     pub(crate) fn status(&self) -> ColumnsStatus {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).status.clone()
+        lock(&self.0).status.clone()
     }
 
     /// Looks at what came since the last time. May read files; blocks.
@@ -72,7 +56,7 @@ impl ColumnWatch {
     /// When the log cannot be read there, or does not hold what was stored.
     pub(crate) fn look(&self, stream: &Stream, schema: &StreamSchema) -> Result<(), Error> {
         let head = stream.head();
-        let mut watching = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watching = lock(&self.0);
         if watching.schema.columns != schema.columns {
             // Counts of other columns are no counts of these.
             *watching = Watching { at: watching.at, schema: schema.clone(), status: ColumnsStatus::default() };

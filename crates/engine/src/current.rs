@@ -3,31 +3,24 @@
 //! A reload makes the next one and replaces it as a whole, so whoever holds one sees one pipeline. Streams that stay are the
 //! same in both.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use lakehead_json::EventTimes;
-use lakehead_model::{Name, Timestamp};
+use lakehead_model::Name;
+use lakehead_query::Lake;
 use lakehead_store::Stream;
 
 use crate::{
     Error, Parts,
-    audit::watchman::Watched,
-    columns::ColumnWatch,
-    engine::lock,
-    gaps,
+    audit::background::Watched,
+    builtin,
+    claims::Claims,
     ingest::Ingest,
+    maintenance::MaintainedStream,
     plan::Plan,
-    push::Gateway,
-    rates::{Rate, SPAN_MAX},
-    rejects,
     sources::Ready,
-    status::StreamStatus,
-    untimed::Untimed,
-    upkeep::{self, UpkeepStatus},
+    stream_entry::StreamEntry,
+    views::{self, Bounds, RunningViews, Surroundings},
     watch::SourceWatch,
 };
 
@@ -35,39 +28,22 @@ use crate::{
 pub(crate) struct Current {
     pub(crate) plan: Plan,
     /// Every stream of the plan.
-    pub(crate) streams: BTreeMap<Name, Arc<Kept>>,
-}
-
-/// A stream, and what belongs to it for as long as it is in the pipeline.
-pub(crate) struct Kept {
-    pub(crate) stream: Stream,
-    /// None for the built-in ones.
-    pub(crate) gateway: Option<Gateway>,
-    pub(crate) rate: Mutex<Rate>,
-    /// How many of its events have no event time.
-    pub(crate) untimed: Arc<Untimed>,
-    /// How well they fit the columns.
-    pub(crate) columns: ColumnWatch,
+    pub(crate) streams: BTreeMap<Name, Arc<StreamEntry>>,
 }
 
 impl Current {
     /// Of `plan`. `there` are streams that run already; the others stand in `opened`.
-    pub(crate) fn new(plan: Plan, there: &BTreeMap<Name, Arc<Kept>>, opened: &BTreeMap<Name, Stream>) -> Self {
-        let stream = |name: &Name| there.get(name).map_or_else(|| opened[name].clone(), |kept| kept.stream.clone());
-        let rejects = stream(&rejects::name());
-        let kept = plan.schemas.iter().map(|(name, schema)| {
+    pub(crate) fn new(plan: Plan, there: &BTreeMap<Name, Arc<StreamEntry>>, opened: &BTreeMap<Name, Stream>) -> Self {
+        let stream = |name: &Name| there.get(name).map_or_else(|| opened[name].clone(), |entry| entry.stream.clone());
+        let rejects = stream(&builtin::rejects());
+        let entries = plan.schemas.iter().map(|(name, schema)| {
             let fresh = || {
-                let own = plan.config(name).is_some();
-                let untimed = Arc::<Untimed>::default();
-                let gateway = || Gateway::new(stream(name), schema, rejects.appender(), Arc::clone(&untimed));
-                let gateway = own.then(gateway);
-                let (stream, rate) = (stream(name), Mutex::default());
-                let columns = ColumnWatch::from(stream.head().end);
-                Arc::new(Kept { stream, gateway, rate, untimed, columns })
+                let is_own = plan.config(name).is_some();
+                Arc::new(StreamEntry::new(stream(name), is_own.then(|| (schema, rejects.appender()))))
             };
             (name.clone(), there.get(name).cloned().unwrap_or_else(fresh))
         });
-        let streams = kept.collect();
+        let streams = entries.collect();
         Self { plan, streams }
     }
 
@@ -81,7 +57,7 @@ impl Current {
 
     /// The streams alone.
     pub(crate) fn only_streams(&self) -> BTreeMap<Name, Stream> {
-        self.streams.iter().map(|(name, kept)| (name.clone(), kept.stream.clone())).collect()
+        self.streams.iter().map(|(name, entry)| (name.clone(), entry.stream.clone())).collect()
     }
 
     /// What the audit in the background looks at.
@@ -89,13 +65,24 @@ impl Current {
         Watched { streams: self.only_streams(), settings: self.plan.pipeline.verify }
     }
 
-    /// What upkeep looks after.
-    pub(crate) fn upkept(&self) -> BTreeMap<Name, upkeep::Kept> {
-        let kept = self.streams.iter().map(|(name, kept)| {
+    /// The streams that maintenance keeps in shape.
+    pub(crate) fn maintained(&self) -> BTreeMap<Name, MaintainedStream> {
+        let maintained = self.streams.iter().map(|(name, entry)| {
             let retention = self.plan.config(name).map(|config| config.retention).unwrap_or_default();
-            (name.clone(), upkeep::Kept { stream: kept.stream.clone(), retention })
+            (name.clone(), MaintainedStream { stream: entry.stream.clone(), retention })
         });
-        kept.collect()
+        maintained.collect()
+    }
+
+    /// Starts the views of `stream`, which become tables of `lake` and claim what they need.
+    pub(crate) async fn start_views(&self, stream: &Name, lake: &Lake, claims: &Claims) -> Result<RunningViews, Error> {
+        let configs = self.plan.views.get(stream).cloned().unwrap_or_default();
+        let entry = self.streams.get(stream).ok_or_else(|| Error::Internal(format!("no stream {stream}")))?;
+        // A view of what was refused that failed on a refusal would otherwise have one more to fail on.
+        let rejects = self.streams.get(builtin::REJECTS).filter(|_| stream.as_str() != builtin::REJECTS);
+        let bounds = Bounds { rejects: rejects.map(|entry| entry.stream.clone()), ..Bounds::default() };
+        let (schemas, data) = (&self.plan.schemas, self.plan.pipeline.data.as_path());
+        views::start(entry.stream.clone(), configs, bounds, Surroundings { lake, schemas, data, claims }).await
     }
 
     /// The source of this name, to be connected.
@@ -103,52 +90,20 @@ impl Current {
         let absent = |what: &str| Error::Internal(format!("source {name} has no {what}, though it was checked"));
         let config = self.plan.pipeline.sources.get(name).ok_or_else(|| absent("settings"))?;
         let spec = *self.plan.specs.get(name).ok_or_else(|| absent("kind"))?;
-        let kept = self.streams.get(&config.stream).ok_or_else(|| absent("stream"))?;
+        let entry = self.streams.get(&config.stream).ok_or_else(|| absent("stream"))?;
         let schema = self.plan.schemas.get(&config.stream).ok_or_else(|| absent("schema"))?;
         let ingest = Ingest {
             source: name.clone(),
-            stream: kept.stream.clone(),
-            rejects: self.streams[rejects::STREAM].stream.appender(),
-            gaps: self.streams[gaps::STREAM].stream.appender(),
+            stream: entry.stream.clone(),
+            rejects: self.streams[builtin::REJECTS].stream.appender(),
+            gaps: self.streams[builtin::GAPS].stream.appender(),
             times: EventTimes::new(schema),
             watch: Arc::new(
                 SourceWatch::new(name.clone(), spec.name, config.stream.clone()).counts_since(parts.clock.now()),
             ),
-            untimed: Arc::clone(&kept.untimed),
+            untimed: Arc::clone(&entry.untimed),
             clock: Arc::clone(&parts.clock),
         };
         Ok(Ready { ingest, spec, settings: config.settings.clone() })
-    }
-}
-
-impl Kept {
-    pub(crate) fn status(&self, now: Timestamp, upkeep: UpkeepStatus) -> StreamStatus {
-        let (head, stats) = (self.stream.head(), self.stream.stats());
-        let (pushed, push_rejects) = self.gateway.as_ref().map_or((0, 0), Gateway::counts);
-        let rate = lock(&self.rate);
-        StreamStatus {
-            start: head.start,
-            end: head.end,
-            events: head.end.since(head.start),
-            rate_now: rate.over(Duration::from_secs(1)),
-            rate_10s: rate.over(SPAN_MAX),
-            raw_bytes: stats.raw_bytes,
-            stored_bytes: stats.stored_bytes,
-            segments: stats.segments,
-            last_received: head.received_time,
-            freshness_seconds: head.received_time.map(|received| now.since(received).as_secs_f64()),
-            pushed,
-            push_rejects,
-            rebuildable_since: self.stream.kept_since(),
-            upkeep,
-            lost: self.stream.losses().iter().filter(|loss| !loss.acknowledged).map(ToString::to_string).collect(),
-            cannot_write: match &*self.stream.health().borrow() {
-                lakehead_store::Health::CannotWrite(reason) => Some(reason.to_string()),
-                lakehead_store::Health::Ok => None,
-            },
-            epoch: head.epoch,
-            event_times: self.untimed.status(),
-            columns: self.columns.status(),
-        }
     }
 }

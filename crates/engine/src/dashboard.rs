@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lakehead_model::Name;
 use serde::{Deserialize, Serialize};
 
-use crate::Changes;
+use crate::changes::Changes;
 
 /// The dashboard of a pipeline. By default every stream and every view has a panel that is made from its data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use lakehead_model::{ByteSize, Kind, Name};
 
-use crate::Fixed;
+use crate::fixed::Fixed;
 
 /// The engine's error.
 #[derive(Debug, thiserror::Error)]

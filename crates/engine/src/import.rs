@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lakehead_json::EventTimes;
-use lakehead_model::{ByteSize, Cursor, EventBatch, EventTimeRule, Name, Reject, StreamSchema, TimeFormat};
-use lakehead_store::{Append, Appender, Stream, Ticket};
+use lakehead_model::{Cursor, EventBatch, EventTimeRule, Name, Reject, StreamSchema, TimeFormat};
+use lakehead_store::{Appender, Stream, Ticket};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error,
-    body::{EVENT_BYTES_MAX, judge},
+    Error, event,
+    event::Refusal,
+    inlet::{Entry, Inlet},
     refusals::Refusals,
-    rejects,
-    untimed::Untimed,
+    untimed::{Untimed, without_time},
 };
 
 /// With this the name of every import begins, so that none is taken for a source of the pipeline.
@@ -73,27 +73,24 @@ impl UnderWay {
 
 /// Brings runs of lines into a stream.
 pub struct Importer {
-    stream: Name,
-    appender: Appender,
-    rejects: Appender,
+    inlet: Inlet,
     times: EventTimes,
-    untimed: Arc<Untimed>,
-    source: Name,
 }
 
-/// What every import's cursor says, whatever else only its reader knows.
+/// The part of an import's cursor that is the same for all imports; the rest only its reader knows.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Said {
+pub(crate) struct ImportCursor {
     /// Whether all is read.
     pub(crate) done: bool,
     /// The size and the checksum of the file that was read last, when it was read wholly.
     pub(crate) content: Option<(u64, u64)>,
 }
 
-impl Said {
-    pub(crate) fn by(cursor: &str) -> Self {
-        serde_json::from_str(cursor).unwrap_or_default()
+impl ImportCursor {
+    /// What `text` says; nothing where it says neither.
+    pub(crate) fn read(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or_default()
     }
 }
 
@@ -155,8 +152,7 @@ impl Importer {
         source: Name,
         untimed: Arc<Untimed>,
     ) -> Self {
-        let times = EventTimes::new(schema);
-        Self { stream: stream.name().clone(), appender: stream.appender(), rejects, times, untimed, source }
+        Self { inlet: Inlet::new(source, stream, rejects, untimed), times: EventTimes::new(schema) }
     }
 
     /// Commits what is refused, and hands the events over with the cursor. Waits for room, not for the disk.
@@ -164,38 +160,28 @@ impl Importer {
     /// # Errors
     /// When the store cannot write.
     pub async fn hand_over(&self, run: Run) -> Result<UnderWay, Error> {
-        let (events, mut refusals) = self.judge(&run);
+        let (events, mut refusals) = self.read(&run);
         let mut imported = Imported { events: events.len() as u64, rejects: refusals.count, ..Imported::default() };
-        if !self.times.none_wanted() {
-            let mut without = events.event_times().iter().zip(events.events()).filter(|(time, _)| time.is_none());
-            let first = without.next();
-            imported.why_without = first.map(|(_, event)| self.times.why_none(event).to_string());
-            imported.without_event_time = u64::from(first.is_some()) + without.count() as u64;
+        if let Some((count, why)) = without_time(&self.times, &events) {
+            (imported.without_event_time, imported.why_without) = (count, Some(why));
         }
-        self.untimed.note(&self.times, &events);
         let mut refused: Vec<Reject> = refusals.kept.drain(..).map(|(_, reject)| reject).collect();
         refused.extend(refusals.rest(|line| format!("{} line {line}", run.from)));
-        if !refused.is_empty() {
-            rejects::commit(&self.rejects, &self.source, rejects::batch(&refused, &self.stream, &self.source)).await?;
-        }
-        let append = Append {
-            source: self.source.clone(),
-            events,
-            cursor: Some(Cursor { position: run.cursor, progress: None }),
-            keys: Vec::new(),
-            urgent: true,
-        };
-        Ok(UnderWay { ticket: self.appender.append(append).await?, imported })
+        let cursor = Some(Cursor { position: run.cursor, progress: None });
+        let entry = Entry { events, cursor, key: None, urgent: true };
+        let ticket = self.inlet.refuse(&refused).await?.append(entry, &self.times).await?;
+        Ok(UnderWay { ticket, imported })
     }
 
-    fn judge(&self, run: &Run) -> (EventBatch, Refusals) {
+    /// Takes the lines of a run apart: into events with their times, and what is refused.
+    fn read(&self, run: &Run) -> (EventBatch, Refusals) {
         let mut refusals = Refusals::default();
         let position = |line: u64| format!("{} line {line}", run.from);
         if let Some(bytes) = run.cut {
-            let limit = ByteSize(EVENT_BYTES_MAX as u64);
-            let reason = format!("the line has {bytes} bytes; at most {limit} are taken");
-            let payload = run.text.clone();
-            refusals.add(run.first_line, || Reject { reason, position: position(run.first_line), payload });
+            refusals.add(run.first_line, || {
+                let reason = Refusal::LineTooLong(bytes).to_string();
+                Reject { reason, position: position(run.first_line), payload: run.text.clone() }
+            });
             return (EventBatch::default(), refusals);
         }
         // Events of a hundred bytes are short ones; where they are longer, this is room for a while.
@@ -208,17 +194,17 @@ impl Importer {
             if line.is_empty() {
                 continue;
             }
-            match judge(line) {
-                // A carriage return within a line is white space to JSON and the end of a line to some readers.
-                Ok(()) if line.contains(&b'\r') => {
-                    let line = lakehead_json::compact(line);
+            match event::check(line) {
+                Ok(()) => {
+                    let line = event::on_one_line(line);
                     events.push(&line, self.times.of(&line));
                 }
-                Ok(()) => events.push(line, self.times.of(line)),
-                Err(reason) => {
+                Err(refusal) => {
                     let number = run.first_line + index as u64;
-                    let payload = run.text.slice_ref(line);
-                    refusals.add(number, || Reject { reason, position: position(number), payload });
+                    refusals.add(number, || {
+                        let payload = run.text.slice_ref(line);
+                        Reject { reason: refusal.to_string(), position: position(number), payload }
+                    });
                 }
             }
         }

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
-    engine::lock,
-    import::{PREFIX, Said},
+    import::{ImportCursor, PREFIX},
+    sync::lock,
 };
 
 const FILE: &str = "imports.json";
@@ -33,11 +33,11 @@ const RESTING_MAX: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub struct Imports {
     path: Arc<PathBuf>,
-    record: Arc<Mutex<Record>>,
+    record: Arc<Mutex<ImportsRecord>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
+struct ImportsRecord {
     /// By stream and name.
     imports: BTreeMap<Name, BTreeMap<Name, Import>>,
 }
@@ -68,7 +68,7 @@ impl Imports {
         let path = data.join(FILE);
         let record = match checked::read(&path) {
             Ok(text) => serde_json::from_str(&text).map_err(io::Error::from),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Record::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ImportsRecord::default()),
             Err(error) => Err(error),
         };
         let record = record.map_err(|source| match source.kind() {
@@ -148,7 +148,7 @@ impl Imports {
     /// # Errors
     /// When it cannot be written; the cursor stays where it is then.
     pub async fn committed(&self, stream: &Stream, source: &Name, text: &str) -> Result<(), Error> {
-        let Said { done, content } = Said::by(text);
+        let ImportCursor { done, content } = ImportCursor::read(text);
         if let Some(content) = content {
             // Written with the next change; of an import that is broken off before it, only this is not known.
             let mut record = lock(&self.record);
@@ -207,7 +207,7 @@ impl Imports {
         ran
     }
 
-    fn change(&self, change: impl FnOnce(&mut Record)) -> Result<(), Error> {
+    fn change(&self, change: impl FnOnce(&mut ImportsRecord)) -> Result<(), Error> {
         let mut record = lock(&self.record);
         let mut changed = record.clone();
         change(&mut changed);

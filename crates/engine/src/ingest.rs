@@ -10,10 +10,17 @@ use std::{collections::VecDeque, sync::Arc};
 use lakehead_connector_api::{Chunk, Source};
 use lakehead_json::EventTimes;
 use lakehead_model::{Clock, Cursor, Name};
-use lakehead_store::{Append, Appender, Stream, Ticket};
+use lakehead_store::{Appender, Stream, Ticket};
 use tokio::sync::watch;
 
-use crate::{Error, gaps, rejects, untimed::Untimed, watch::SourceWatch};
+use crate::{
+    Error,
+    inlet::{self, Entry, Inlet},
+    ledgers::gaps,
+    sync::stopped,
+    untimed::Untimed,
+    watch::SourceWatch,
+};
 
 /// Most appends under way for one source. At a live feed's pace a chunk holds an event or two, and a block gathers
 /// them for up to 250 ms, so there must be room for that many at a few hundred a second.
@@ -50,14 +57,16 @@ pub(crate) enum Failure {
     Store(Error),
 }
 
-struct UnderWay {
+/// An append that is not on disk yet, and what is told of it once it is.
+struct PendingAppend {
     ticket: Ticket,
     cursor: Option<Cursor>,
     events: u64,
     bytes: usize,
 }
 
-enum Step {
+/// What the run woke up for.
+enum Wake {
     Stop,
     Committed(Result<(), Error>),
     Chunk(Result<Option<Chunk>, lakehead_connector_api::Error>),
@@ -71,10 +80,9 @@ impl Ingest {
         stop: &mut watch::Receiver<bool>,
         worked: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Ending, Failure> {
-        // A new appender for each opening: after a failed write the store refuses what an old one would still send.
-        let appender = self.stream.appender();
+        let inlet = Inlet::new(self.source.clone(), &self.stream, self.rejects.clone(), Arc::clone(&self.untimed));
         let mut under_way = VecDeque::new();
-        let outcome = self.pass_on(source, &appender, stop, worked, &mut under_way).await;
+        let outcome = self.pass_on(source, &inlet, stop, worked, &mut under_way).await;
         let drained = self.drain(source, &mut under_way).await;
         match (outcome, drained) {
             (Ok(ending), Ok(())) => Ok(ending),
@@ -86,35 +94,35 @@ impl Ingest {
     async fn pass_on(
         &self,
         source: &mut dyn Source,
-        appender: &Appender,
+        inlet: &Inlet,
         stop: &mut watch::Receiver<bool>,
         worked: &mut (dyn FnMut(u64) + Send),
-        under_way: &mut VecDeque<UnderWay>,
+        under_way: &mut VecDeque<PendingAppend>,
     ) -> Result<Ending, Failure> {
         let mut bytes = 0;
         loop {
             let waiting = !under_way.is_empty();
             let room = under_way.len() < UNDER_WAY_MAX && bytes < UNDER_WAY_BYTES_MAX;
-            let step = tokio::select! {
+            let wake = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => Step::Stop,
-                done = oldest(under_way), if waiting => Step::Committed(done),
-                chunk = source.next(), if room => Step::Chunk(chunk),
+                () = stopped(stop) => Wake::Stop,
+                done = oldest(under_way), if waiting => Wake::Committed(done),
+                chunk = source.next(), if room => Wake::Chunk(chunk),
             };
-            match step {
-                Step::Stop => return Ok(Ending::Stopped),
-                Step::Committed(done) => {
+            match wake {
+                Wake::Stop => return Ok(Ending::Stopped),
+                Wake::Committed(done) => {
                     let first = under_way.pop_front().expect("the oldest of several has just resolved");
                     bytes -= first.bytes;
                     done.map_err(Failure::Store)?;
                     self.acknowledge(source, first).await?;
                 }
-                Step::Chunk(Err(error)) => return Err(Failure::Source(error)),
-                Step::Chunk(Ok(None)) => return Ok(Ending::Ended),
-                Step::Chunk(Ok(Some(chunk))) => {
+                Wake::Chunk(Err(error)) => return Err(Failure::Source(error)),
+                Wake::Chunk(Ok(None)) => return Ok(Ending::Ended),
+                Wake::Chunk(Ok(Some(chunk))) => {
                     worked(chunk.events.len() as u64);
                     self.watch.active(chunk.activity.as_ref(), self.clock.now());
-                    if let Some(appended) = self.append(appender, chunk).await.map_err(Failure::Store)? {
+                    if let Some(appended) = self.append(inlet, chunk).await.map_err(Failure::Store)? {
                         bytes += appended.bytes;
                         under_way.push_back(appended);
                     }
@@ -123,14 +131,11 @@ impl Ingest {
         }
     }
 
-    async fn append(&self, appender: &Appender, mut chunk: Chunk) -> Result<Option<UnderWay>, Error> {
-        let stream = self.stream.name();
-        if !chunk.rejects.is_empty() {
-            rejects::commit(&self.rejects, &self.source, rejects::batch(&chunk.rejects, stream, &self.source)).await?;
-        }
+    async fn append(&self, inlet: &Inlet, mut chunk: Chunk) -> Result<Option<PendingAppend>, Error> {
+        let settled = inlet.refuse(&chunk.rejects).await?;
         if !chunk.gaps.is_empty() || !chunk.moves.is_empty() {
-            let entries = gaps::batch(&chunk.gaps, &chunk.moves, stream, &self.source);
-            rejects::commit(&self.gaps, &self.source, entries).await?;
+            let entries = gaps::batch(&chunk.gaps, &chunk.moves, self.stream.name(), &self.source);
+            inlet::commit(&self.gaps, &self.source, entries).await?;
         }
         let missing: u64 = chunk.gaps.iter().map(gaps::missing).sum();
         self.watch.update(|status| {
@@ -143,15 +148,9 @@ impl Ingest {
         }
         self.find_times(&mut chunk);
         let (events, bytes) = (chunk.events.len() as u64, chunk.events.payload().len());
-        let append = Append {
-            source: self.source.clone(),
-            events: chunk.events,
-            cursor: chunk.cursor.clone(),
-            keys: Vec::new(),
-            urgent: false,
-        };
-        let ticket = appender.append(append).await?;
-        Ok(Some(UnderWay { ticket, cursor: chunk.cursor, events, bytes }))
+        let entry = Entry { events: chunk.events, cursor: chunk.cursor.clone(), key: None, urgent: false };
+        let ticket = settled.append(entry, &self.times).await?;
+        Ok(Some(PendingAppend { ticket, cursor: chunk.cursor, events, bytes }))
     }
 
     /// Sets the event times by the stream's rule, unless the source has read them by that itself. Times that it read by
@@ -165,12 +164,11 @@ impl Ingest {
             let times = events.events().map(|event| self.times.of(event)).collect();
             events.set_event_times(times, self.times.rule());
         }
-        self.untimed.note(&self.times, events);
     }
 
     /// What was committed counts, and the source is told.
-    async fn acknowledge(&self, source: &mut dyn Source, committed: UnderWay) -> Result<(), Failure> {
-        let UnderWay { cursor, events, .. } = committed;
+    async fn acknowledge(&self, source: &mut dyn Source, committed: PendingAppend) -> Result<(), Failure> {
+        let PendingAppend { cursor, events, .. } = committed;
         let progress = cursor.as_ref().and_then(|cursor| cursor.progress);
         self.watch.committed(events, progress, self.clock.now());
         match cursor {
@@ -180,7 +178,7 @@ impl Ingest {
     }
 
     /// Waits for everything under way; the first that failed is what is returned.
-    async fn drain(&self, source: &mut dyn Source, under_way: &mut VecDeque<UnderWay>) -> Result<(), Failure> {
+    async fn drain(&self, source: &mut dyn Source, under_way: &mut VecDeque<PendingAppend>) -> Result<(), Failure> {
         let mut outcome = Ok(());
         while !under_way.is_empty() {
             let done = oldest(under_way).await.map_err(Failure::Store);
@@ -197,7 +195,7 @@ impl Ingest {
 }
 
 /// Waits for the oldest append. Dropped before it resolves, nothing is lost: the ticket stays where it is.
-async fn oldest(under_way: &mut VecDeque<UnderWay>) -> Result<(), Error> {
+async fn oldest(under_way: &mut VecDeque<PendingAppend>) -> Result<(), Error> {
     match under_way.front_mut() {
         Some(first) => {
             (&mut first.ticket).await?;

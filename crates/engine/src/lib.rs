@@ -4,48 +4,77 @@
 //! with its cursor → committed, and so visible → the views of its stream. The engine names no kind of source: it is
 //! handed a list of [`SourceSpec`](lakehead_connector_api::SourceSpec)s. It knows no HTTP and no TOML either; the floors
 //! above bring those. It reads no clock but the one it is given.
+//!
+//! The files, each line standing on those above it:
+//!
+//! - what all use: `error`, `sync`, `components`, `rates`, `disk`, `backoff`
+//! - a pipeline as data: [`pipeline`], [`dashboard`], `changes`, `pipeline_diff`, `plan`, [`catalog`]; the streams that are always
+//!   there: `builtin`, `ledgers`
+//! - what is shown: [`status`]
+//! - the way in: `event`, `refusals`, `untimed`, `columns`, `inlet`; of a push `body` and `push`, of an import [`import`] and
+//!   [`imports`], of a source `watch`, `tail`, `ingest`, `supervise`, `sources`
+//! - what reads the log: `claims`, `views`, [`audit`], `maintenance`
+//! - what runs: `stream_entry`, `current`, `shared`, `observers`, `engine`; what it can be asked for: `incoming`, `rebuild`,
+//!   `reload`
+//! - SQL from outside: [`sql`]; a directory on which nothing runs: [`offline`], [`records`]
 
 pub mod audit;
 mod backoff;
 mod body;
+mod builtin;
 pub mod catalog;
 mod changes;
+mod claims;
 mod columns;
+mod components;
 mod current;
 pub mod dashboard;
 mod disk;
 mod engine;
 mod error;
-mod gaps;
+mod event;
+mod fixed;
 pub mod import;
 pub mod imports;
+mod incoming;
 mod ingest;
+mod inlet;
+mod ledgers;
+mod maintenance;
+mod observers;
 pub mod offline;
 pub mod pipeline;
+mod pipeline_diff;
 mod plan;
 mod push;
 mod rates;
 mod rebuild;
 pub mod records;
 mod refusals;
-mod rejects;
 mod reload;
+mod shared;
 mod sources;
 pub mod sql;
 pub mod status;
+mod stream_entry;
 mod supervise;
+mod sync;
 mod tail;
-#[cfg(test)]
-mod tests;
 mod untimed;
-pub mod upkeep;
 mod views;
 mod watch;
 
 pub use body::is_lines;
-pub use changes::{Changes, Fixed, Reloaded};
-pub use engine::{Engine, Parts, schemas};
+pub use builtin::schemas;
+pub use changes::Changes;
+pub use components::Parts;
+pub use engine::Engine;
 pub use error::Error;
+pub use fixed::Fixed;
 pub use pipeline::Pipeline;
+pub use pipeline_diff::Reloaded;
 pub use push::{BODY_BYTES_MAX, KEY_BYTES_MAX, Pushed, Pushing, Rejected, TOLD_MAX};
 pub use status::Status;
+
+#[cfg(test)]
+mod tests;

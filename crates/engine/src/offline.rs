@@ -15,8 +15,8 @@ pub use crate::columns::{Looked, look_back};
 use crate::{
     Error,
     audit::{Auditor, Effort, Report, Scope, Throttle},
+    builtin::schemas,
     catalog::Catalog,
-    engine::schemas,
     imports::Imports,
     pipeline::ViewConfig,
     views::catch_up,
@@ -63,7 +63,7 @@ pub async fn audit(
     mut progress: impl FnMut(u64, u64) + Clone + Send + Sync + 'static,
 ) -> Result<Report, Error> {
     let wanted = |view: &str| scope.view.as_ref().is_none_or(|asked| asked.as_str() == view);
-    let Opened { lake, streams, damaged } = open_all(data, &wanted, Limits::default(), &mut |_| {}).await?;
+    let OpenedDirectory { lake, streams, damaged } = open_all(data, &wanted, Limits::default(), &mut |_| {}).await?;
     let mut auditor = Auditor::new(lake, streams, Effort::Whole).with_imports(Imports::load(data)?);
     let total = auditor.bytes(scope);
     progress(0, total);
@@ -78,7 +78,7 @@ pub async fn audit(
 }
 
 /// A directory, opened for reading.
-struct Opened {
+struct OpenedDirectory {
     lake: Lake,
     streams: BTreeMap<Name, Stream>,
     /// Views whose files are damaged, and what is wrong.
@@ -90,7 +90,7 @@ async fn open_all(
     wanted: &(dyn Fn(&str) -> bool + Sync),
     limits: Limits,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
-) -> Result<Opened, Error> {
+) -> Result<OpenedDirectory, Error> {
     let (mut streams, mut damaged) = (BTreeMap::new(), Vec::new());
     let store = Store::open_read_only(data)?;
     let catalog = Catalog::load(data)?;
@@ -139,7 +139,7 @@ async fn open_all(
         lake.add_view(view.handle());
         damaged.extend(damage.map(|why| (name, why)));
     }
-    Ok(Opened { lake, streams, damaged })
+    Ok(OpenedDirectory { lake, streams, damaged })
 }
 
 /// The views of a catalog, compiled, each after those that it reads.

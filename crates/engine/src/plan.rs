@@ -8,7 +8,7 @@ use lakehead_model::{Name, StreamSchema};
 
 use crate::{
     Error, Parts, Pipeline,
-    engine::schemas,
+    builtin::schemas,
     pipeline::{StreamConfig, ViewConfig},
 };
 

@@ -14,16 +14,17 @@ use std::{
 use bytes::Bytes;
 use lakehead_json::EventTimes;
 use lakehead_model::{ByteSize, EventBatch, Name, Offset, Reject, StreamSchema};
-use lakehead_store::{Append, Appender, Stream};
+use lakehead_store::{Appender, Stream};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::{
     Error,
     body::{Documents, EVENTS_MAX, place},
+    inlet::{Entry, Inlet, Settled},
     refusals::Refusals,
-    rejects,
-    untimed::Untimed,
+    sync::lock,
+    untimed::{Untimed, without_time},
 };
 
 /// The largest body: 16 MiB, a few times the largest event, so that memory stays bounded by the number of callers.
@@ -81,11 +82,8 @@ pub struct Rejected {
 /// Takes pushes for one stream.
 pub(crate) struct Gateway {
     stream: Stream,
-    appender: Appender,
-    rejects: Appender,
+    inlet: Inlet,
     times: RwLock<Arc<EventTimes>>,
-    untimed: Arc<Untimed>,
-    name: Name,
     in_flight: Mutex<BTreeSet<String>>,
     pushed: AtomicU64,
     refused: AtomicU64,
@@ -96,13 +94,11 @@ impl Gateway {
     pub(crate) const NAME: &'static str = "push";
 
     pub(crate) fn new(stream: Stream, schema: &StreamSchema, rejects: Appender, untimed: Arc<Untimed>) -> Self {
+        let name = Name::new(Self::NAME).expect("a constant that is a name");
         Self {
-            appender: stream.appender(),
+            inlet: Inlet::new(name, &stream, rejects, untimed),
             stream,
-            rejects,
             times: RwLock::new(Arc::new(EventTimes::new(schema))),
-            untimed,
-            name: Name::new(Self::NAME).expect("a constant that is a name"),
             in_flight: Mutex::default(),
             pushed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -116,7 +112,7 @@ impl Gateway {
         let before =
             std::mem::replace(&mut *self.times.write().unwrap_or_else(PoisonError::into_inner), Arc::clone(&times));
         if before.rule() != times.rule() {
-            self.untimed.begin_anew();
+            self.inlet.untimed().start_over();
         }
     }
 
@@ -134,7 +130,7 @@ impl Gateway {
         if body.len() > BODY_BYTES_MAX {
             return Err(Error::BodyTooLarge { limit: ByteSize(BODY_BYTES_MAX as u64) });
         }
-        let _held = match key {
+        let _guard = match key {
             None => None,
             Some(key) => Some(self.hold(key)?),
         };
@@ -154,7 +150,7 @@ impl Gateway {
         if pushing.documents == 0 {
             return Err(Error::EmptyBody);
         }
-        self.told(&mut pushing).await?;
+        self.finish(&mut pushing).await?;
         Ok(pushing.pushed)
     }
 
@@ -164,9 +160,9 @@ impl Gateway {
     }
 
     /// The body is at its end: says in `rejects` how many were refused that are not kept there.
-    pub(crate) async fn told(&self, pushing: &mut Pushing) -> Result<(), Error> {
+    pub(crate) async fn finish(&self, pushing: &mut Pushing) -> Result<(), Error> {
         let rest: Vec<Reject> = pushing.refusals.rest(place).into_iter().collect();
-        self.keep_refused(&rest).await
+        self.inlet.refuse(&rest).await.map(|_| ())
     }
 
     /// Takes documents to their end, as many in one append as fit; all of them, when there is a key.
@@ -188,15 +184,15 @@ impl Gateway {
             }
             pushing.documents = documents.index();
             let (numbers, kept): (Vec<u64>, Vec<Reject>) = pushing.refusals.kept.drain(..).unzip();
-            self.keep_refused(&kept).await?;
+            let settled = self.inlet.refuse(&kept).await?;
             let pushed = &mut pushing.pushed;
             self.refused.fetch_add(pushing.refusals.count - pushed.rejected, Ordering::Relaxed);
             pushed.rejected = pushing.refusals.count;
             let room = TOLD_MAX.saturating_sub(pushed.invalid.len());
-            let told = numbers.into_iter().zip(kept).take(room);
-            pushed.invalid.extend(told.map(|(index, reject)| Rejected { index, reason: reject.reason }));
+            let invalid = numbers.into_iter().zip(kept).take(room);
+            pushed.invalid.extend(invalid.map(|(index, reject)| Rejected { index, reason: reject.reason }));
             if !part.events.is_empty() {
-                self.append(part.events, &times, key, pushed).await?;
+                self.append(settled, part.events, &times, key, pushed).await?;
             }
             if !part.more {
                 return Ok(());
@@ -206,22 +202,18 @@ impl Gateway {
 
     async fn append(
         &self,
+        settled: Settled<'_>,
         events: EventBatch,
         times: &EventTimes,
         key: Option<&str>,
         pushed: &mut Pushed,
     ) -> Result<(), Error> {
-        if !times.none_wanted() {
-            let mut without = events.event_times().iter().zip(events.events()).filter(|(time, _)| time.is_none());
-            if let Some((_, event)) = without.next() {
-                pushed.without_event_time += 1 + without.count() as u64;
-                pushed.why_without.get_or_insert_with(|| times.why_none(event).to_string());
-            }
+        if let Some((count, why)) = without_time(times, &events) {
+            pushed.without_event_time += count;
+            pushed.why_without.get_or_insert(why);
         }
-        self.untimed.note(times, &events);
-        let keys = key.map(str::to_owned).into_iter().collect();
-        let append = Append { source: self.name.clone(), events, cursor: None, keys, urgent: true };
-        let appended = self.appender.append(append).await?.await?;
+        let entry = Entry { events, cursor: None, key: key.map(str::to_owned), urgent: true };
+        let appended = settled.append(entry, times).await?.await?;
         let accepted = u64::from(appended.count);
         self.pushed.fetch_add(accepted, Ordering::Relaxed);
         pushed.accepted += accepted;
@@ -229,20 +221,13 @@ impl Gateway {
         Ok(())
     }
 
-    async fn keep_refused(&self, refused: &[Reject]) -> Result<(), Error> {
-        if refused.is_empty() {
-            return Ok(());
-        }
-        rejects::commit(&self.rejects, &self.name, rejects::batch(refused, self.stream.name(), &self.name)).await
-    }
-
     /// Keeps `key` to this push until the guard drops.
-    fn hold(&self, key: &str) -> Result<Held<'_>, Error> {
+    fn hold(&self, key: &str) -> Result<KeyGuard<'_>, Error> {
         if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(Error::BadKey { limit: KEY_BYTES_MAX });
         }
-        let fresh = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
-        if fresh { Ok(Held { keys: &self.in_flight, key: key.to_owned() }) } else { Err(Error::KeyInFlight) }
+        let fresh = lock(&self.in_flight).insert(key.to_owned());
+        if fresh { Ok(KeyGuard { keys: &self.in_flight, key: key.to_owned() }) } else { Err(Error::KeyInFlight) }
     }
 }
 
@@ -260,13 +245,14 @@ async fn blocking_if<T: Send + 'static>(much: bool, work: impl FnOnce() -> T + S
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(format!("taking a body apart: {error}")))
 }
 
-struct Held<'a> {
+/// An idempotency key that is in use; free again when this drops.
+struct KeyGuard<'a> {
     keys: &'a Mutex<BTreeSet<String>>,
     key: String,
 }
 
-impl Drop for Held<'_> {
+impl Drop for KeyGuard<'_> {
     fn drop(&mut self) {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        lock(self.keys).remove(&self.key);
     }
 }

@@ -1,16 +1,11 @@
-//! A view built anew beside the one that answers: asked for, compared, and put in its place.
+//! Rebuilding a view: a shadow of it is built from the log while the active one answers, is compared, and replaces it.
 
 use std::sync::Arc;
 
 use lakehead_model::Name;
 use lakehead_query::ViewDifference;
-use tokio::sync::oneshot;
 
-use crate::{
-    Engine, Error,
-    engine::{Group, lock},
-    views::Asked,
-};
+use crate::{Engine, Error};
 
 impl Engine {
     /// What changes when the view that is built beside `name` takes its place.
@@ -18,14 +13,7 @@ impl Engine {
     /// # Errors
     /// `Invalid` for an unknown view, one beside which none is built, or one with too many rows to compare.
     pub async fn view_difference(&self, name: &Name) -> Result<ViewDifference, Error> {
-        let found = {
-            let views = lock(&self.views);
-            views.values().find_map(|group| match group {
-                Group::Running(running) => running.find(name),
-                Group::Resting(_) => None,
-            })
-        };
-        match found {
+        match self.views.find(name) {
             None => Err(self.no_view(name)),
             Some((_, None)) => Err(Error::Pipeline(format!(
                 "no view is built beside {name}: change its SQL in the pipeline and reload, with swap = \"ask\" to look \
@@ -40,17 +28,10 @@ impl Engine {
     /// # Errors
     /// `Invalid` when there is none that is ready; `Closed` while stopping.
     pub async fn swap_view(&self, name: &Name) -> Result<(), Error> {
-        let asking = {
-            let views = lock(&self.views);
-            views.values().find_map(|group| match group {
-                Group::Running(running) => running.find(name).map(|_| running.asking()),
-                Group::Resting(_) => None,
-            })
-        };
-        let asking = asking.ok_or_else(|| self.no_view(name))?;
-        let (answer, answered) = oneshot::channel();
-        asking.send(Asked::Swap(name.clone(), answer)).await.map_err(|_| Error::Stopping)?;
-        answered.await.map_err(|_| Error::Stopping)?.map_err(Error::Pipeline)
+        match self.views.swap(name).await {
+            Some(swapped) => swapped,
+            None => Err(self.no_view(name)),
+        }
     }
 
     /// Begins to build the view `name` anew from the log, beside the one that answers; it takes its place when it is built.

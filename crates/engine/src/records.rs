@@ -10,7 +10,7 @@ use std::{
 use lakehead_model::Name;
 use lakehead_store::{Witness, checked};
 
-use crate::{Error, audit::last, catalog::Catalog, engine::schemas, offline};
+use crate::{Error, audit::last, builtin::schemas, catalog::Catalog, offline};
 
 /// The records, and what is lost with each.
 const RECORDS: [(&str, &str); 3] = [

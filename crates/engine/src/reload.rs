@@ -1,4 +1,4 @@
-//! Another pipeline in the place of the one that runs, without a restart.
+//! Reload: replaces the pipeline that runs by another one, without a restart.
 //!
 //! ```text
 //! check all of it ─▶ open new streams ─▶ stop sources ─▶ streams, views ─▶ start sources ─▶ done
@@ -17,13 +17,13 @@ use lakehead_model::{Kind, Name};
 use tracing::{error, info, warn};
 
 use crate::{
-    Engine, Error, Pipeline,
-    changes::{Reloaded, fixed},
+    Engine, Error, Pipeline, catalog,
     current::Current,
-    engine::{Group, blocking, lock, save_catalog, start_views},
+    pipeline_diff::{Reloaded, fixed},
     plan::Plan,
     status::{LastReload, ReloadOutcome, ViewState, ViewStatus},
-    upkeep::Needed,
+    sync::{blocking, lock, stopped},
+    views::ViewGroup,
 };
 
 impl Engine {
@@ -33,7 +33,7 @@ impl Engine {
     /// # Errors
     /// `Invalid` when it does not fit together, or changes what takes a restart; `Closed` while stopping. Nothing has changed
     /// then. [`Error::PartlyReloaded`] when a view could not be opened, most likely for want of room on the disk: it
-    /// stands still, and all else is as `pipeline` says.
+    /// is stopped, and all else is as `pipeline` says.
     pub async fn reload(self: &Arc<Self>, pipeline: Pipeline) -> Result<Reloaded, Error> {
         let engine = Arc::clone(self);
         let whole = async move {
@@ -98,10 +98,10 @@ impl Engine {
         let checking = tokio::spawn(async move { Plan::check(pipeline, &parts).await });
         let plan = tokio::select! {
             plan = checking => plan.map_err(|error| Error::Internal(format!("checking: {error}")))??,
-            _ = stop.wait_for(|stop| *stop) => return Err(Error::Stopping),
+            () = stopped(&mut stop) => return Err(Error::Stopping),
         };
         let reloaded = Reloaded::between(&before.plan.pipeline, &plan.pipeline);
-        let standing = self.standing();
+        let standing = self.views.stopped();
         if reloaded.is_empty() && standing.is_empty() {
             return Ok(reloaded);
         }
@@ -118,18 +118,12 @@ impl Engine {
         for stream in &reloaded.streams.removed {
             self.lake.remove_stream(stream);
         }
-        self.upkeep.set_streams(now.upkept());
+        self.maintenance.set_streams(now.maintained());
         self.replace_sources(&leave, &join, &now)?;
         let pipeline = Arc::clone(&now.plan.pipeline);
-        blocking(move || save_catalog(&pipeline)).await?;
+        blocking(move || catalog::save_or_warn(&pipeline)).await?;
         self.watched.send_replace(Some(now.watched()));
         if stand_still.is_empty() { Ok(reloaded) } else { Err(Error::PartlyReloaded(stand_still)) }
-    }
-
-    /// The streams whose views an earlier reload could not start.
-    fn standing(&self) -> Vec<Name> {
-        let views = lock(&self.views);
-        views.iter().filter(|(_, group)| matches!(group, Group::Resting(_))).map(|(name, _)| name.clone()).collect()
     }
 
     /// Opens what only `plan` has.
@@ -156,11 +150,11 @@ impl Engine {
     /// New streams and columns become tables and can be pushed to.
     fn show_streams(&self, reloaded: &Reloaded, now: &Arc<Current>) {
         for name in reloaded.streams.added.iter().chain(&reloaded.streams.changed) {
-            let (Some(kept), Some(schema)) = (now.streams.get(name), now.plan.schemas.get(name)) else { continue };
-            if let Some(gateway) = &kept.gateway {
+            let (Some(entry), Some(schema)) = (now.streams.get(name), now.plan.schemas.get(name)) else { continue };
+            if let Some(gateway) = &entry.gateway {
                 gateway.set_schema(schema);
             }
-            self.lake.add_stream(schema.clone(), kept.stream.clone());
+            self.lake.add_stream(schema.clone(), entry.stream.clone());
         }
         self.shared.set_current(Arc::clone(now));
     }
@@ -187,48 +181,48 @@ impl Engine {
 
     /// Stops the views of `stream`. Nothing leaves its log until they are started again.
     pub(crate) async fn stop_group(self: &Arc<Self>, stream: &Name) {
-        self.set_needed(stream, Some(Needed::Everything)).await;
-        self.rest_views(stream).await;
+        self.keep_all(stream, true).await;
+        self.views.stop(stream).await;
     }
 
-    /// Starts the views that `now` has of `stream`, if any. Where that fails they stand still, and say why.
+    /// Starts the views that `now` has of `stream`, if any. Where that fails they are stopped, and say why.
     pub(crate) async fn start_group(self: &Arc<Self>, stream: &Name, now: &Current) -> Result<(), Error> {
         let Some(configs) = now.plan.views.get(stream) else {
-            lock(&self.views).remove(stream);
-            self.set_needed(stream, None).await;
+            self.views.remove(stream);
+            self.keep_all(stream, false).await;
             return Ok(());
         };
-        match start_views(&self.lake, now, stream).await {
+        match now.start_views(stream, &self.lake, &self.claims).await {
             Ok(running) => {
-                self.set_needed(stream, Some(Needed::by(&running))).await;
-                lock(&self.views).insert(stream.clone(), Group::Running(running));
+                self.keep_all(stream, false).await;
+                self.views.insert(stream.clone(), ViewGroup::Running(running));
                 Ok(())
             }
             // What they need of the log is not known, so all of it stays.
             Err(error) => {
                 let why = format!("the views of stream {stream} could not be started: {error}");
-                let were = configs.keys().map(|view| (view.clone(), still(stream, &why)));
-                lock(&self.views).insert(stream.clone(), Group::Resting(were.collect()));
+                let were = configs.keys().map(|view| (view.clone(), stopped_status(stream, &why)));
+                self.views.insert(stream.clone(), ViewGroup::Stopped(were.collect()));
                 Err(Error::StandStill(why))
             }
         }
     }
 
     /// Waits, off the threads that serve everyone, while retention removes something.
-    async fn set_needed(self: &Arc<Self>, stream: &Name, needed: Option<Needed>) {
-        let (engine, of) = (Arc::clone(self), stream.clone());
-        if let Err(error) = blocking(move || engine.upkeep.set_needed(&of, needed)).await {
+    async fn keep_all(self: &Arc<Self>, stream: &Name, keeps_all: bool) {
+        let (claims, of) = (self.claims.clone(), stream.clone());
+        if let Err(error) = blocking(move || claims.keep_all(&of, keeps_all)).await {
             error!("retention of {stream} does not know what its views need: {error}");
         }
     }
 
     fn replace_sources(&self, leave: &[Name], join: &[Name], now: &Current) -> Result<(), Error> {
-        let mut told: BTreeMap<_, _> =
+        let mut last: BTreeMap<_, _> =
             leave.iter().filter_map(|name| Some((name, self.sources.remove(name)?))).collect();
         for name in join {
             let ready = now.source(name, &self.parts)?;
-            if let Some(before) = told.remove(name) {
-                ready.ingest.watch.goes_on(&before);
+            if let Some(before) = last.remove(name) {
+                ready.ingest.watch.continue_from(&before);
             }
             self.sources.add(ready);
         }
@@ -236,8 +230,8 @@ impl Engine {
     }
 }
 
-/// How a view is told that could not be started.
-fn still(stream: &Name, why: &str) -> ViewStatus {
+/// The status of a view that could not be started.
+fn stopped_status(stream: &Name, why: &str) -> ViewStatus {
     let state = ViewState::Failed;
     ViewStatus { stream: stream.to_string(), state, failed: Some(why.to_owned()), ..ViewStatus::default() }
 }

@@ -3,8 +3,8 @@
 //! ```text
 //! ready ── connect ──▶ connected ── stop ──▶ stopped ──▶ another takes its name, or it is removed
 //! ```
-//! A source that is told to stop commits what is under way, and nothing of the same name is connected before that is done:
-//! the next one reads its cursor from the store, and must find the last.
+//! A source that has to stop commits what is under way, and no other source of its name is connected before that is done: the
+//! next one reads its cursor from the store, and must find the last.
 
 use std::{
     collections::BTreeMap,
@@ -32,18 +32,18 @@ pub(crate) struct Ready {
 
 /// All of them.
 #[derive(Default)]
-pub(crate) struct Sources(Mutex<State>);
+pub(crate) struct Sources(Mutex<SourcesState>);
 
 #[derive(Default)]
-struct State {
+struct SourcesState {
     /// Whether what is added is connected at once.
     connects: bool,
-    there: BTreeMap<Name, There>,
-    /// Tasks that were told to stop and have not ended in time.
+    entries: BTreeMap<Name, SourceEntry>,
+    /// Tasks that were to stop and have not ended in time.
     leaving: BTreeMap<Name, JoinHandle<()>>,
 }
 
-struct There {
+struct SourceEntry {
     watch: Arc<SourceWatch>,
     stop: watch::Sender<bool>,
     phase: Phase,
@@ -52,7 +52,7 @@ struct There {
 enum Phase {
     Ready(Box<Ready>),
     Connected(JoinHandle<()>),
-    /// It was told to stop; what it told last still shows.
+    /// It was stopped; its last status still shows.
     Stopped,
 }
 
@@ -67,31 +67,31 @@ impl Sources {
         } else {
             Phase::Ready(Box::new(ready))
         };
-        state.there.insert(name, There { watch, stop, phase });
+        state.entries.insert(name, SourceEntry { watch, stop, phase });
     }
 
     /// Connects those that are ready, and from now on whatever is added. A second call does nothing.
     pub(crate) fn connect(&self) {
         let mut state = self.state();
-        let State { connects, there, leaving } = &mut *state;
+        let SourcesState { connects, entries, leaving } = &mut *state;
         *connects = true;
-        for (name, there) in there {
-            there.phase = match std::mem::replace(&mut there.phase, Phase::Stopped) {
-                Phase::Ready(ready) => Phase::Connected(spawn(*ready, leaving.remove(name), there.stop.subscribe())),
+        for (name, entry) in entries {
+            entry.phase = match std::mem::replace(&mut entry.phase, Phase::Stopped) {
+                Phase::Ready(ready) => Phase::Connected(spawn(*ready, leaving.remove(name), entry.stop.subscribe())),
                 other => other,
             };
         }
     }
 
-    /// What each tells.
+    /// The status of each.
     pub(crate) fn status(&self) -> BTreeMap<Name, SourceStatus> {
-        self.state().there.iter().map(|(name, there)| (name.clone(), there.watch.status())).collect()
+        self.state().entries.iter().map(|(name, entry)| (name.clone(), entry.watch.status())).collect()
     }
 
-    /// What one of them tells.
+    /// The watch of one of them.
     #[cfg(test)]
     pub(crate) fn watch_of(&self, source: &str) -> Arc<SourceWatch> {
-        Arc::clone(&self.state().there[source].watch)
+        Arc::clone(&self.state().entries[source].watch)
     }
 
     /// Stops those of these names and waits until they have committed what is under way.
@@ -100,9 +100,9 @@ impl Sources {
         {
             let mut state = self.state();
             for name in names {
-                let Some(there) = state.there.get_mut(name) else { continue };
-                there.stop.send_replace(true);
-                if let Phase::Connected(task) = std::mem::replace(&mut there.phase, Phase::Stopped) {
+                let Some(entry) = state.entries.get_mut(name) else { continue };
+                entry.stop.send_replace(true);
+                if let Phase::Connected(task) = std::mem::replace(&mut entry.phase, Phase::Stopped) {
                     tasks.push((name.clone(), task));
                 }
             }
@@ -118,24 +118,24 @@ impl Sources {
 
     /// Stops all of them.
     pub(crate) async fn stop_all(&self) {
-        let names: Vec<Name> = self.state().there.keys().cloned().collect();
+        let names: Vec<Name> = self.state().entries.keys().cloned().collect();
         self.stop(&names).await;
     }
 
-    /// Removes one that was stopped; answers what it told last.
+    /// Removes one that was stopped; answers its last status.
     pub(crate) fn remove(&self, name: &Name) -> Option<SourceStatus> {
-        self.state().there.remove(name).map(|there| there.watch.status())
+        self.state().entries.remove(name).map(|entry| entry.watch.status())
     }
 
     /// Tells all of them to stop, and waits for none.
     pub(crate) fn halt(&self) {
-        self.state().there.values().for_each(|there| {
-            there.stop.send_replace(true);
+        self.state().entries.values().for_each(|entry| {
+            entry.stop.send_replace(true);
         });
     }
 
     // Every change under the lock leaves the maps whole, so a panic elsewhere does, too.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SourcesState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -145,7 +145,7 @@ fn spawn(ready: Ready, before: Option<JoinHandle<()>>, stop: watch::Receiver<boo
     let Ready { ingest, spec, settings } = ready;
     tokio::spawn(async move {
         if let Some(before) = before {
-            // How it ended was told by itself; that it did is what counts here.
+            // How it ended it has reported itself; that it did is what counts here.
             let _ = before.await;
         }
         supervise(ingest, spec, settings, stop).await;

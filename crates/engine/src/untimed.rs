@@ -1,44 +1,40 @@
-//! How many events of a stream have no event time, and why: counted where they come in, told where a person looks.
+//! How many events of a stream have no event time, and why: counted where they come in, shown in the status.
 //!
-//! Whoever brings events counts them a batch at a time, after their times were read; an event by itself costs nothing more.
+//! The inlet counts them a batch at a time, after their times were read; a single event costs nothing more.
 //! *Recent* are a few thousand events: what was wrong a day ago and is mended does not trouble anybody.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use lakehead_json::EventTimes;
 use lakehead_model::EventBatch;
-use serde::Serialize;
 
-use crate::columns::Looked;
+use crate::{columns::Looked, status::EventTimeStatus, sync::lock};
 
 /// When this many events are in the recent count it is halved, so that it follows what comes now.
 const RECENT_EVENTS_MAX: u64 = 4_096;
 
 /// The counts of one stream, since the process began.
 #[derive(Debug, Default)]
-pub(crate) struct Untimed(Mutex<Counts>);
+pub(crate) struct Untimed(Mutex<TimeCounts>);
 
 #[derive(Debug, Default)]
-struct Counts {
-    told: EventTimeStatus,
+struct TimeCounts {
+    status: EventTimeStatus,
     recent_events: u64,
     recent_without: u64,
     /// What was in the log before is among the recent ones.
     has_looked_back: bool,
 }
 
-/// What is known of the event times of a stream's events.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct EventTimeStatus {
-    /// Events taken since the start.
-    pub events: u64,
-    /// Of these, those without an event time.
-    pub without: u64,
-    /// Most of those that came last have none, though the stream says where it stands.
-    pub most_without: bool,
-    /// Why one of them has none, and what to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+/// How many of `events`, whose times were read by `times`, have none though they should, and why the first of them has none.
+/// `None` where each has one.
+pub(crate) fn without_time(times: &EventTimes, events: &EventBatch) -> Option<(u64, String)> {
+    if times.none_wanted() {
+        return None;
+    }
+    let mut without = events.event_times().iter().zip(events.events()).filter(|(time, _)| time.is_none());
+    let (_, first) = without.next()?;
+    Some((1 + without.count() as u64, times.why_none(first).to_string()))
 }
 
 impl Untimed {
@@ -53,14 +49,14 @@ impl Untimed {
             None => 0,
             Some(first) => batch.event_times().iter().skip(first).filter(|time| time.is_none()).count() as u64,
         };
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.told.events += events;
-        counts.told.without += without;
+        let mut counts = lock(&self.0);
+        counts.status.events += events;
+        counts.status.without += without;
         counts.recent(events, without);
         let is_over = counts.recent_events >= RECENT_EVENTS_MAX;
         // What is wrong now may be something else than at first.
-        if let Some(first) = first.filter(|_| is_over || counts.told.why.is_none()) {
-            counts.told.why = batch.events().nth(first).map(|event| times.why_none(event).to_string());
+        if let Some(first) = first.filter(|_| is_over || counts.status.why.is_none()) {
+            counts.status.why = batch.events().nth(first).map(|event| times.why_none(event).to_string());
         }
         counts.settle();
     }
@@ -68,30 +64,30 @@ impl Untimed {
     /// At a start, and after the stream's event time was changed, the last events of the log count as recent: the rule is for
     /// them, too. `look` answers how many there are of how many events at most, how many of them are without, and why.
     pub(crate) fn look_back<E>(&self, look: impl FnOnce(u64) -> Result<Looked, E>) -> Result<(), E> {
-        if self.0.lock().unwrap_or_else(PoisonError::into_inner).has_looked_back {
+        if lock(&self.0).has_looked_back {
             return Ok(());
         }
         let looked = look(RECENT_EVENTS_MAX)?;
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.0);
         counts.has_looked_back = true;
         counts.recent(looked.events, looked.without_event_time);
-        counts.told.why = counts.told.why.take().or(looked.why);
+        counts.status.why = counts.status.why.take().or(looked.why);
         counts.settle();
         Ok(())
     }
 
-    /// Begins anew: the stream's event time is read otherwise from now on.
-    pub(crate) fn begin_anew(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Counts::default();
+    /// Starts over: the stream's event time is read otherwise from now on.
+    pub(crate) fn start_over(&self) {
+        *lock(&self.0) = TimeCounts::default();
     }
 
     /// What is known now.
     pub(crate) fn status(&self) -> EventTimeStatus {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).told.clone()
+        lock(&self.0).status.clone()
     }
 }
 
-impl Counts {
+impl TimeCounts {
     fn recent(&mut self, events: u64, without: u64) {
         self.recent_events += events;
         self.recent_without += without;
@@ -102,7 +98,7 @@ impl Counts {
             self.recent_events /= 2;
             self.recent_without /= 2;
         }
-        self.told.most_without = self.recent_without * 2 > self.recent_events;
+        self.status.most_without = self.recent_without * 2 > self.recent_events;
     }
 }
 
@@ -135,7 +131,7 @@ mod tests {
             note(&untimed, &times, r#"{"dt":"2026-11-28T11:30:00Z"}"#, 3_000);
         }
         assert!(!untimed.status().most_without);
-        untimed.begin_anew();
+        untimed.start_over();
         assert_eq!(untimed.status(), EventTimeStatus::default());
         let looked = |without| Looked { events: 100, without_event_time: without, ..Looked::default() };
         untimed.look_back(|_| Err::<Looked, _>("unreadable")).expect_err("it says so");

@@ -44,8 +44,8 @@ impl SourceWatch {
         self
     }
 
-    /// Goes on counting where the source that had this name before has stopped.
-    pub(crate) fn goes_on(&self, before: &SourceStatus) {
+    /// Continues the counts of the source that had this name before.
+    pub(crate) fn continue_from(&self, before: &SourceStatus) {
         self.update(|status| {
             let SourceStatus { events, duplicates, rejects, gaps, opened, counted_since, .. } = *before;
             *status = SourceStatus { events, duplicates, rejects, gaps, opened, counted_since, ..status.clone() };

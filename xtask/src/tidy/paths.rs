@@ -9,6 +9,8 @@ pub(crate) struct Path {
     alias: Option<String>,
     /// Whether it only hands a name on: `pub use`, of any visibility.
     pub(crate) is_reexport: bool,
+    /// How many modules of the file itself (`mod name { … }`) it stands in.
+    pub(crate) depth: usize,
     /// From 1.
     pub(crate) line: usize,
 }
@@ -23,9 +25,17 @@ impl Path {
 /// Every path of two parts or more, in order. What stands in a string counts too, which these rules can bear.
 pub(crate) fn paths(code: &str) -> Vec<Path> {
     let tokens = tokens(code);
-    let mut found = Vec::new();
+    let mut found: Vec<Path> = Vec::new();
     let mut at = 0;
+    // For each open brace, whether it is that of a module.
+    let mut braces: Vec<bool> = Vec::new();
     while at < tokens.len() {
+        match tokens[at].text {
+            "{" => braces.push(at >= 2 && tokens[at - 2].text == "mod"),
+            "}" => drop(braces.pop()),
+            _ => {}
+        }
+        let (depth, before_it) = (braces.iter().filter(|is_module| **is_module).count(), found.len());
         let before = at.checked_sub(1).map(|before| tokens[before].text);
         let begins = tokens[at].is_name() && before != Some("::") && before != Some(".");
         if !begins {
@@ -36,6 +46,7 @@ pub(crate) fn paths(code: &str) -> Vec<Path> {
         } else {
             at = tree(&tokens, at, &[], false, &mut found);
         }
+        found[before_it..].iter_mut().for_each(|path| path.depth = depth);
     }
     found.retain(|path| path.parts.len() > 1);
     found
@@ -82,7 +93,7 @@ fn tree(tokens: &[Token<'_>], mut at: usize, before: &[String], is_reexport: boo
         if parts.len() > 1 && parts.last().is_some_and(|last| last == "self") {
             parts.pop();
         }
-        found.push(Path { parts, alias, is_reexport, line });
+        found.push(Path { parts, alias, is_reexport, depth: 0, line });
     }
     at
 }
@@ -137,6 +148,13 @@ mod tests {
     fn paths_in_code_are_seen() {
         let code = "fn f(a: &crate::A) -> Vec::<b::B> { self.c.d(); super::e::<F>(g::H { i }) }";
         assert_eq!(read(code), ["crate::A", "b::B", "super::e", "g::H"]);
+    }
+
+    #[test]
+    fn modules_of_the_file_itself_are_counted() {
+        let code =
+            "use super::a;\nmod b {\n    fn c() { super::d() }\n    mod e { use super::super::f; }\n}\nuse super::g;\n";
+        assert_eq!(paths(code).iter().map(|path| path.depth).collect::<Vec<_>>(), [0, 1, 2, 0]);
     }
 
     #[test]

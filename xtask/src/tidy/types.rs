@@ -11,16 +11,7 @@ use super::{
 };
 
 /// Crates that still use names twice, each with how many names. The table only shrinks, as that of `rings.rs`.
-const LEFT: &[(&str, usize)] = &[
-    ("connectors", 1),
-    ("engine", 14),
-    ("query", 12),
-    ("serve", 2),
-    ("store", 5),
-    ("window", 1),
-    ("lakehead", 5),
-    ("xtask", 2),
-];
+const LEFT: &[(&str, usize)] = &[];
 
 /// Names that each of several files of one kind gives to its own: a connector's settings, a subcommand's
 /// words, a campaign's.

@@ -16,7 +16,7 @@ use crate::{
 pub const FILE: &str = "audit.json";
 
 #[derive(Serialize, Deserialize)]
-struct Record {
+struct AuditRecord {
     last: AuditOutcome,
     /// Microseconds since 1970 of the last one that found nothing.
     last_success: Option<Timestamp>,
@@ -28,9 +28,10 @@ impl AuditStatus {
     #[must_use]
     pub fn load(data: &Path) -> Self {
         let path = data.join(FILE);
-        let read = checked::read(&path).and_then(|text| serde_json::from_str::<Record>(&text).map_err(io::Error::from));
+        let read =
+            checked::read(&path).and_then(|text| serde_json::from_str::<AuditRecord>(&text).map_err(io::Error::from));
         match read {
-            Ok(Record { last, last_success }) => Self { last: Some(last), last_success, ..Self::default() },
+            Ok(AuditRecord { last, last_success }) => Self { last: Some(last), last_success, ..Self::default() },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
             Err(error) => {
                 warn!("{}: {error}; the next audit writes it anew", path.display());
@@ -43,7 +44,7 @@ impl AuditStatus {
     pub(crate) fn save(&self, data: &Path) -> Result<(), Error> {
         let Some(last) = self.last.clone() else { return Ok(()) };
         let path = data.join(FILE);
-        let record = Record { last, last_success: self.last_success };
+        let record = AuditRecord { last, last_success: self.last_success };
         let json = serde_json::to_string(&record).map_err(|error| Error::Internal(error.to_string()))?;
         checked::write(&path, &json).map_err(|source| Error::Io { what: format!("writing {}", path.display()), source })
     }

@@ -10,7 +10,7 @@ use lakehead_store::Stream;
 use serde::Deserialize;
 
 use super::intervals::Intervals;
-use crate::Error;
+use crate::{Error, builtin};
 
 /// The two built-in streams, where they are there.
 pub(super) struct LedgerStreams {
@@ -19,8 +19,8 @@ pub(super) struct LedgerStreams {
 }
 
 impl LedgerStreams {
-    pub(super) fn of(streams: &BTreeMap<Name, Stream>, rejects: &str, gaps: &str) -> Self {
-        Self { rejects: streams.get(rejects).cloned(), gaps: streams.get(gaps).cloned() }
+    pub(super) fn of(streams: &BTreeMap<Name, Stream>) -> Self {
+        Self { rejects: streams.get(builtin::REJECTS).cloned(), gaps: streams.get(builtin::GAPS).cloned() }
     }
 }
 

@@ -1,5 +1,4 @@
-//! How fast an audit reads: not faster than it is told to, so that the live path keeps disk and cores; and whether it
-//! goes on at all.
+//! The throttle of an audit: bounds how fast its readers read, so that the live path keeps disk and cores, and stops them.
 
 use std::{
     fmt,

@@ -2,8 +2,8 @@
 //!
 //! Upstream offsets have no holes within a topic *of one cluster*. Wikimedia answers from two clusters that number the
 //! same topic differently, and which one answers can change with every connection. So the log holds **runs**: within a
-//! run offsets go on one by one, and between two runs they leap, forward or back. What tells a leap from a hole is the
-//! ledger, in which the source notes where the numbers go on whenever it had to find its place by time:
+//! run offsets go up one by one, and between two runs they jump, forward or back. What tells a jump from a hole is the
+//! ledger, in which the source notes where the numbers continue whenever it had to find its place by time:
 //!
 //! ```text
 //!   log:     98 99 100 │ 5010 │ 5021 5022 …        5010 was not seen before and came while the place was looked for
@@ -25,12 +25,12 @@ const HOLES_MAX: usize = 10_000;
 
 /// What became of one event's offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum OffsetFinding {
     /// Nothing to say.
     Fine,
     /// This offset is in the log already.
     Twice,
-    /// The numbers begin anew where nothing says so. The offset that was expected.
+    /// The numbering starts over where nothing says so. The offset that was expected.
     Restart(i64),
 }
 
@@ -88,34 +88,34 @@ impl<T: Copy> Sequence<T> {
 
     /// Takes the offset of the log's next event of this partition. `is_new` says that this event is surely not in the
     /// log a second time.
-    pub(super) fn see(&mut self, offset: i64, is_new: bool, ledger: &mut Entries, tag: T) -> Place {
+    pub(super) fn see(&mut self, offset: i64, is_new: bool, ledger: &mut Entries, tag: T) -> OffsetFinding {
         let Some(mut next) = self.next else {
             self.first = Some(offset);
-            self.go_on(offset);
-            return Place::Fine;
+            self.advance_to(offset);
+            return OffsetFinding::Fine;
         };
         if let Some(until) = self.until {
             if offset < until {
-                return Place::Fine;
+                return OffsetFinding::Fine;
             }
             self.until = None;
             next = until;
         } else if offset == next {
-            self.go_on(offset);
-            return Place::Fine;
+            self.advance_to(offset);
+            return OffsetFinding::Fine;
         } else if let Some(to) = ledger.onward(next, offset) {
             self.changes += 1;
             self.seen = Intervals::default();
             self.next = Some(to);
             if offset < to {
                 self.until = Some(to);
-                return Place::Fine;
+                return OffsetFinding::Fine;
             }
             next = to;
         }
         if offset >= next {
-            self.leap(next, offset, ledger, tag);
-            return Place::Fine;
+            self.jump(next, offset, ledger, tag);
+            return OffsetFinding::Fine;
         }
         self.step_back(next, offset, is_new)
     }
@@ -142,12 +142,12 @@ impl<T: Copy> Sequence<T> {
         self.holes.splice(at..=at, parts.map(|(from, to)| Hole { from, to, tag }));
     }
 
-    fn go_on(&mut self, offset: i64) {
+    fn advance_to(&mut self, offset: i64) {
         self.seen.insert(offset, offset.saturating_add(1));
         self.next = Some(offset.saturating_add(1));
     }
 
-    fn leap(&mut self, next: i64, offset: i64, ledger: &Entries, tag: T) {
+    fn jump(&mut self, next: i64, offset: i64, ledger: &Entries, tag: T) {
         let mut missing = 0;
         for (from, to) in ledger.accounted.lacking(next, offset) {
             for (from, to) in self.seen.lacking(from, to) {
@@ -163,29 +163,29 @@ impl<T: Copy> Sequence<T> {
             self.accounted += next.abs_diff(offset);
             self.seen.insert(next, offset);
         }
-        self.go_on(offset);
+        self.advance_to(offset);
     }
 
-    fn step_back(&mut self, next: i64, offset: i64, is_new: bool) -> Place {
+    fn step_back(&mut self, next: i64, offset: i64, is_new: bool) -> OffsetFinding {
         if let Some(stray) = self.holes.iter().position(|hole| hole.from == offset) {
             // The sequence goes on where it was left: what came in between were strays, not the end of a hole.
             self.holes.truncate(stray);
-            self.go_on(offset);
-            return Place::Fine;
+            self.advance_to(offset);
+            return OffsetFinding::Fine;
         }
         if let Some(at) = self.holes.iter().position(|hole| hole.from < offset && offset < hole.to) {
             let Hole { from, to, tag } = self.holes[at];
             let parts = [(from, offset), (offset + 1, to)].into_iter().filter(|(from, to)| from < to);
             self.holes.splice(at..=at, parts.map(|(from, to)| Hole { from, to, tag }));
             self.seen.insert(offset, offset + 1);
-            return Place::Fine;
+            return OffsetFinding::Fine;
         }
         if self.seen.contains(offset) && !is_new {
-            return Place::Twice;
+            return OffsetFinding::Twice;
         }
         self.seen = Intervals::default();
-        self.go_on(offset);
-        Place::Restart(next)
+        self.advance_to(offset);
+        OffsetFinding::Restart(next)
     }
 }
 
@@ -194,14 +194,14 @@ mod tests {
     use super::*;
 
     /// Offsets as they stand in the log, with the ledger's entries; what is missing, and what is said of the offsets.
-    fn check(log: &[i64], ledger: &[(i64, i64)], missing: &[(i64, i64)], said: &[(i64, Place)]) {
+    fn check(log: &[i64], ledger: &[(i64, i64)], missing: &[(i64, i64)], said: &[(i64, OffsetFinding)]) {
         let mut entries = Entries::default();
         ledger.iter().for_each(|(from, to)| entries.add(*from, *to));
         let mut sequence = Sequence::default();
         let mut found = Vec::new();
         for offset in log {
             match sequence.see(*offset, false, &mut entries, ()) {
-                Place::Fine => {}
+                OffsetFinding::Fine => {}
                 place => found.push((*offset, place)),
             }
         }
@@ -224,13 +224,13 @@ mod tests {
 
     #[test]
     fn an_offset_that_comes_again_is_found() {
-        check(&[7, 8, 9, 8, 10], &[], &[], &[(8, Place::Twice)]);
-        check(&[7, 8, 8], &[], &[], &[(8, Place::Twice)]);
+        check(&[7, 8, 9, 8, 10], &[], &[], &[(8, OffsetFinding::Twice)]);
+        check(&[7, 8, 8], &[], &[], &[(8, OffsetFinding::Twice)]);
     }
 
     #[test]
     fn numbers_that_begin_anew_are_a_restart_unless_the_ledger_has_it() {
-        check(&[101, 102, 7, 8], &[], &[], &[(7, Place::Restart(103))]);
+        check(&[101, 102, 7, 8], &[], &[], &[(7, OffsetFinding::Restart(103))]);
         check(&[101, 102, 7, 8], &[(103, 7)], &[], &[]);
         check(&[101, 102, 7, 9], &[(103, 7)], &[(8, 9)], &[]);
         check(&[101, 102, 5021, 5022], &[(103, 5021)], &[], &[]);
@@ -240,7 +240,7 @@ mod tests {
     fn numbers_may_change_right_after_refused_events() {
         // 9 was refused, by its place; then the other cluster goes on, and refuses the same event there.
         check(&[7, 8, 5, 6], &[(9, 10), (10, 4), (4, 5)], &[], &[]);
-        check(&[7, 8, 5, 6], &[(9, 10), (11, 4), (4, 5)], &[], &[(5, Place::Restart(9))]);
+        check(&[7, 8, 5, 6], &[(9, 10), (11, 4), (4, 5)], &[], &[(5, OffsetFinding::Restart(9))]);
     }
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn each_leap_while_the_place_is_looked_for_has_its_entry() {
+    fn each_jump_while_the_place_is_looked_for_has_its_entry() {
         check(&[99, 100, 5010, 5021, 5022], &[(101, 5010), (5011, 5021)], &[], &[]);
         check(&[99, 100, 40, 45, 51, 52], &[(101, 40), (41, 45), (46, 51)], &[], &[]);
         check(&[99, 100, 5010, 101, 102], &[(101, 5010), (5011, 101)], &[], &[]);
@@ -280,7 +280,7 @@ mod tests {
             });
             among.iter().for_each(|offset| sequence.see_among_others(*offset, &mut entries, ()));
             for offset in behind {
-                assert_eq!(sequence.see(*offset, false, &mut entries, ()), Place::Fine, "{among:?} {behind:?}");
+                assert_eq!(sequence.see(*offset, false, &mut entries, ()), OffsetFinding::Fine, "{among:?} {behind:?}");
             }
             let holes: Vec<_> = sequence.holes.iter().map(|hole| (hole.from, hole.to)).collect();
             assert_eq!(holes, missing, "{among:?} {behind:?}");
@@ -298,7 +298,7 @@ mod tests {
         for offset in [7, 8, 9] {
             sequence.see(offset, true, &mut entries, ());
         }
-        assert_eq!(sequence.see(7, true, &mut entries, ()), Place::Restart(10));
-        assert_eq!(sequence.see(8, true, &mut entries, ()), Place::Fine);
+        assert_eq!(sequence.see(7, true, &mut entries, ()), OffsetFinding::Restart(10));
+        assert_eq!(sequence.see(8, true, &mut entries, ()), OffsetFinding::Fine);
     }
 }

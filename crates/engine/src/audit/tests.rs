@@ -1,4 +1,4 @@
-//! The walk over real logs, made through the store's own door.
+//! Audits of real logs, made through the store's own door.
 
 use std::{
     path::Path,
@@ -14,7 +14,11 @@ use lakehead_query::{Lake, Limits};
 use lakehead_store::{Append, Options, Store, Stream};
 
 use super::{Auditor, Effort, Scope, StreamAudit, Throttle};
-use crate::{gaps, imports::Imports, rejects};
+use crate::{
+    builtin::{GAPS, REJECTS},
+    imports::Imports,
+    ledgers::{gaps, rejects},
+};
 
 /// A clock that goes on a second whenever it is asked.
 #[derive(Debug)]
@@ -42,8 +46,7 @@ impl World {
     fn new(dir: &Path) -> Self {
         let clock = Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000)));
         let store = Store::open(dir, Options::default(), clock).expect("a store");
-        let streams =
-            ["s", gaps::STREAM, rejects::STREAM].map(|text| (name(text), store.stream(&name(text)).expect("one")));
+        let streams = ["s", GAPS, REJECTS].map(|text| (name(text), store.stream(&name(text)).expect("one")));
         let lake = Lake::new(Limits::default()).expect("a lake");
         let auditor = Auditor::new(lake, streams.into(), Effort::Background);
         Self { store, auditor }
@@ -118,10 +121,10 @@ async fn a_hole_is_a_difference_until_the_ledger_or_a_reject_has_it() {
     assert_eq!(audit.minutes.iter().map(|minute| minute.missing).sum::<u64>(), 3);
 
     let gap = Gap { partition: "eqiad.t/0".into(), from: 10, to: 12, after: None, before: None, reason: "r".into() };
-    world.append(gaps::STREAM, gaps::batch(&[gap], &[], &name("s"), &name("w"))).await;
+    world.append(GAPS, gaps::batch(&[gap], &[], &name("s"), &name("w"))).await;
     assert_eq!(world.audit().await.missing, 1, "one is still nowhere");
     let reject = Reject { reason: "r".into(), position: "eqiad.t/0/12".into(), payload: "x".into() };
-    world.append(rejects::STREAM, rejects::batch(&[reject], &name("s"), &name("w"))).await;
+    world.append(REJECTS, rejects::batch(&[reject], &name("s"), &name("w"))).await;
     let audit = world.audit().await;
     assert_eq!((audit.differences, audit.missing, audit.accounted, audit.rejects), (0, 0, 3, 1));
 }
@@ -133,9 +136,9 @@ async fn a_reject_of_unknown_place_accounts_for_one_offset_and_another_streams_f
     world.range(0..10).await;
     world.range(11..200).await;
     let reject = || Reject { reason: "r".into(), position: "no id".into(), payload: "x".into() };
-    world.append(rejects::STREAM, rejects::batch(&[reject()], &name("other"), &name("w"))).await;
+    world.append(REJECTS, rejects::batch(&[reject()], &name("other"), &name("w"))).await;
     assert_eq!(world.audit().await.missing, 1);
-    world.append(rejects::STREAM, rejects::batch(&[reject()], &name("s"), &name("w"))).await;
+    world.append(REJECTS, rejects::batch(&[reject()], &name("s"), &name("w"))).await;
     assert_eq!(world.audit().await.differences, 0);
 }
 
@@ -167,7 +170,7 @@ async fn another_cluster_is_a_restart_unless_the_ledger_has_the_move() {
     assert!(audit.differences > 0, "{audit:?}");
     assert!(said(&audit).iter().any(|what| what.contains("begin anew at 77")), "{:?}", audit.told);
     let found = Move { partition: "eqiad.t/0".into(), from: 5_100, to: 90, reason: "found again" };
-    world.append(gaps::STREAM, gaps::batch(&[], &[found], &name("s"), &name("w"))).await;
+    world.append(GAPS, gaps::batch(&[], &[found], &name("s"), &name("w"))).await;
     let audit = world.audit().await;
     assert_eq!((audit.differences, audit.unsettled, audit.missing), (0, 0, 0), "{:?}", audit.told);
     assert_eq!(audit.partitions["eqiad.t/0"].changes, 1);

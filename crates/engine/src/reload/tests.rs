@@ -2,14 +2,17 @@
 
 use std::{
     path::Path,
-    sync::{Arc, atomic::AtomicI64},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use lakehead_model::{ByteSize, Column, ColumnType, EventTimeRule, Kind, Offset, TimeFormat};
 use lakehead_store::Retention;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     Engine, Error, Parts, Pipeline,
@@ -89,21 +92,37 @@ async fn a_view_that_is_added_while_events_come_counts_all_of_them() {
     let dir = tempfile::tempdir().expect("a folder");
     let engine = start(with_view(bare(dir.path()), "old", COUNT)).await;
     push(&engine, "s", 500).await;
+    let (pushed, stop) = (Arc::new(AtomicU64::new(0)), watch::Sender::new(false));
     let pushing = tokio::spawn({
-        let engine = Arc::clone(&engine);
+        let (engine, pushed, stopping) = (Arc::clone(&engine), Arc::clone(&pushed), stop.subscribe());
         async move {
-            for _ in 0..50 {
+            while !*stopping.borrow() {
                 push(&engine, "s", 10).await;
+                pushed.fetch_add(1, Ordering::Relaxed);
             }
         }
     });
-    let both = with_view(with_view(bare(dir.path()), "old", COUNT), "new", COUNT);
-    let reloaded = engine.reload(both.clone()).await.expect("it fits");
-    assert_eq!(reloaded.in_words(), ["view new added"]);
+    let (mut pipeline, mut added, begun) = (with_view(bare(dir.path()), "old", COUNT), Vec::new(), Instant::now());
+    // Of two pushes that end while it reloads, the second also began then. A reload that is done sooner proves nothing: then
+    // another view is added.
+    let mut overlapped = false;
+    while !overlapped {
+        assert!(begun.elapsed() < SOON, "no push came during one of {} reloads", added.len());
+        let view = format!("new_{}", added.len());
+        pipeline = with_view(pipeline, &view, COUNT);
+        let before = pushed.load(Ordering::Relaxed);
+        let reloaded = engine.reload(pipeline.clone()).await.expect("it fits");
+        overlapped = pushed.load(Ordering::Relaxed) >= before + 2;
+        assert_eq!(reloaded.in_words(), [format!("view {view} added")]);
+        added.push(view);
+    }
+    stop.send_replace(true);
     pushing.await.expect("nothing was refused");
-    assert_eq!(counted(&engine, "new", 1_000).await, 1_000);
-    assert_eq!(counted(&engine, "old", 1_000).await, 1_000);
-    let again = engine.reload(both).await.expect("the same");
+    let events = 500 + 10 * pushed.load(Ordering::Relaxed);
+    for view in added.iter().map(String::as_str).chain(["old"]) {
+        assert_eq!(counted(&engine, view, events).await, events, "{view}");
+    }
+    let again = engine.reload(pipeline).await.expect("the same");
     assert!(again.is_empty());
     engine.shutdown().await.expect("a clean end");
 }

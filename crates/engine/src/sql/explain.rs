@@ -9,7 +9,7 @@ use lakehead_query::{
     worker::{self, Form, Query},
 };
 
-use super::{Error, Workers};
+use super::{error::SqlError, workers::Workers};
 
 /// The rows to be explained are few; this is room for a thousand of them with 16 KiB each.
 const SELECTED_BYTES_MAX: usize = 16 << 20;
@@ -18,9 +18,9 @@ impl Workers {
     /// Explains rows of the view `name`.
     ///
     /// # Errors
-    /// As [`Error`] says.
-    pub async fn explain(&self, name: &Name, question: &Question) -> Result<Explanation, Error> {
-        let selection = self.inner.lake.selection(name, question)?;
+    /// As [`Error`](super::Error) says.
+    pub async fn explain(&self, name: &Name, question: &Question) -> Result<Explanation, SqlError> {
+        let selection = self.pool.lake.selection(name, question)?;
         let query = Query {
             sql: selection.sql.clone(),
             form: Form::Arrow,
@@ -31,6 +31,6 @@ impl Workers {
         let mut answering = self.ask(query, vec![(name.clone(), selection.snapshot.clone())]).await?;
         let rows = answering.whole(SELECTED_BYTES_MAX).await?;
         let rows = worker::answer(rows, &answering.head)?;
-        Ok(self.inner.lake.explain_rows(&selection, rows).await?)
+        Ok(self.pool.lake.explain_rows(&selection, rows).await?)
     }
 }

@@ -7,7 +7,7 @@ use std::{
     sync::Mutex,
 };
 
-use crate::engine::lock;
+use crate::sync::lock;
 
 /// Statements that are remembered, by some 32 bytes each; the one that has been known longest gives way.
 const TEXTS_MAX: usize = 1_024;

@@ -22,8 +22,8 @@ use tokio::{
     process::{Child, ChildStderr, Command},
 };
 
-use super::{Error, Launch, child};
-use crate::engine::lock;
+use super::{bounds::WORKER_BYTES_MAX, child, error::SqlError, launch::Launch};
+use crate::sync::lock;
 
 /// Of what a worker says on its standard error, so much is kept: the end, which says why it died.
 const SAID_BYTES_MAX: usize = 4 << 10;
@@ -43,7 +43,7 @@ const FRAME_FROM_WORKER_MAX: usize = 1 << 20;
 pub(super) struct Process {
     pub(super) wire: Wire,
     /// None where it is a thread.
-    pub(super) child: Option<Running>,
+    pub(super) child: Option<ChildProcess>,
 }
 
 /// The two directions of the wire to it.
@@ -55,7 +55,7 @@ pub(super) struct Wire {
 
 /// The process itself.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct ChildProcess {
     child: Child,
     pid: Pid,
     said: Arc<Mutex<Vec<u8>>>,
@@ -104,7 +104,7 @@ impl Process {
         let pid = pid.ok_or_else(|| io::Error::other("it ended at once"))?;
         let said = Arc::new(Mutex::new(Vec::new()));
         let hearing = tokio::spawn(hear(child.stderr.take(), Arc::clone(&said)));
-        Ok(Self { wire, child: Some(Running { child, pid, said, hearing }) })
+        Ok(Self { wire, child: Some(ChildProcess { child, pid, said, hearing }) })
     }
 
     /// Whether it is there and can answer.
@@ -156,7 +156,7 @@ fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
-impl Running {
+impl ChildProcess {
     pub(super) fn id(&self) -> u32 {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
@@ -175,12 +175,12 @@ impl Running {
     }
 
     /// Holds it still.
-    pub(super) fn hold(&self) {
+    pub(super) fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on.
-    pub(super) fn go_on(&self) {
+    /// Lets it run again.
+    pub(super) fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
@@ -192,10 +192,10 @@ impl Running {
     }
 
     /// Why it died, when it did so by itself.
-    pub(super) async fn why(&mut self) -> Error {
+    pub(super) async fn why(&mut self) -> SqlError {
         let status = match tokio::time::timeout(GONE_WITHIN, self.child.wait()).await {
             Ok(Ok(status)) => status,
-            _ => return Error::Failed("the worker of the query does not answer; ask again".to_owned()),
+            _ => return SqlError::Failed("the worker of the query does not answer; ask again".to_owned()),
         };
         // What it said last is read to its end.
         let _ = tokio::time::timeout(GONE_WITHIN, &mut self.hearing).await;
@@ -206,29 +206,29 @@ impl Running {
 }
 
 /// What the way in which a worker died says about its query.
-fn cause(signal: Option<i32>, said: &str, status: &str) -> Error {
+fn cause(signal: Option<i32>, said: &str, status: &str) -> SqlError {
     const SEGV: i32 = 11;
     const BUS: i32 = 7;
     const KILL: i32 = 9;
     if said.contains("memory allocation of") || said.contains("Cannot allocate memory") {
-        return Error::Limit(format!(
+        return SqlError::Limit(format!(
             "the query needs more memory than it may use, which is {} MiB; ask for fewer rows, columns or groups, or for \
              shorter texts",
-            super::WORKER_BYTES_MAX >> 20
+            WORKER_BYTES_MAX >> 20
         ));
     }
     if said.contains("overflowed its stack") || matches!(signal, Some(SEGV | BUS)) {
         let what = "the query is nested too deeply, or has too many terms in one expression; write a list as IN (…), a sum as \
                     sum(…) over rows, and take subqueries apart";
-        return Error::Limit(what.to_owned());
+        return SqlError::Limit(what.to_owned());
     }
     if signal == Some(KILL) {
         let what =
             "the worker of the query was killed from outside, perhaps by the system for want of memory; ask again";
-        return Error::Busy(what.to_owned());
+        return SqlError::Busy(what.to_owned());
     }
     let panic = said.lines().skip_while(|line| !line.contains("panicked at")).nth(1).unwrap_or_default();
-    Error::Failed(format!(
+    SqlError::Failed(format!(
         "the query ended its worker ({status}), which is a defect of Lakehead; nothing else was affected. {panic}"
     ))
 }
@@ -281,13 +281,13 @@ mod tests {
     #[test]
     fn how_a_worker_died_says_what_to_do() {
         let died = |signal, said: &str| cause(signal, said, "signal");
-        assert!(matches!(died(Some(6), "memory allocation of 2147483647 bytes failed"), Error::Limit(_)));
+        assert!(matches!(died(Some(6), "memory allocation of 2147483647 bytes failed"), SqlError::Limit(_)));
         assert!(
-            matches!(died(Some(6), "thread 'x' has overflowed its stack"), Error::Limit(what) if what.contains("nested"))
+            matches!(died(Some(6), "thread 'x' has overflowed its stack"), SqlError::Limit(what) if what.contains("nested"))
         );
-        assert!(matches!(died(Some(11), ""), Error::Limit(_)));
-        assert!(matches!(died(Some(9), ""), Error::Busy(_)));
-        let Error::Failed(what) = died(None, "thread 'x' panicked at a.rs:1:2:\nindex out of bounds\n") else {
+        assert!(matches!(died(Some(11), ""), SqlError::Limit(_)));
+        assert!(matches!(died(Some(9), ""), SqlError::Busy(_)));
+        let SqlError::Failed(what) = died(None, "thread 'x' panicked at a.rs:1:2:\nindex out of bounds\n") else {
             panic!("a defect")
         };
         assert!(what.contains("index out of bounds"), "{what}");

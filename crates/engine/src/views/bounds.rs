@@ -11,7 +11,7 @@ pub(crate) struct Bounds {
     /// Raw events in one round, where there are so many: below this the fixed cost of a partial aggregation shows, above it
     /// memory does (our measurement).
     pub(crate) round_bytes: u64,
-    /// Threads that decode and digest the rounds of one feed. Default: as many as there are cores, at most
+    /// Threads that decode and digest the rounds of one log reader. Default: as many as there are cores, at most
     /// [`WORKERS_MAX`].
     pub(crate) workers: usize,
     /// A view that has at most so many bytes of events ahead of it is near: those who are live can wait while it is brought
@@ -25,12 +25,12 @@ pub(crate) struct Bounds {
     /// The stream `rejects`, where views say what they have left out.
     pub(crate) rejects: Option<Stream>,
     /// Told of every step, by the thread that has taken it. It may wait there.
-    pub(crate) on_step: Option<Arc<dyn Fn(Step) + Send + Sync>>,
+    pub(crate) on_step: Option<Arc<dyn Fn(ViewStep) + Send + Sync>>,
 }
 
 /// What a thread of views has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum ViewStep {
     /// The live views have come to this offset.
     Live(Offset),
     /// Views that are built have come to this offset.
@@ -40,7 +40,15 @@ pub(crate) enum Step {
 }
 
 impl Bounds {
-    pub(super) fn step(&self, step: Step) {
+    /// Whether the events of `stream` in `[at, to)` are so few that they are read in a moment.
+    pub(super) fn are_few(&self, stream: &Stream, at: Offset, to: Offset) -> bool {
+        let stats = stream.stats();
+        let ahead = to.since(at);
+        let bytes = u128::from(ahead) * u128::from(stats.raw_bytes) / u128::from(stats.events.max(1));
+        ahead <= self.near_events && bytes <= u128::from(self.near_bytes)
+    }
+
+    pub(super) fn step(&self, step: ViewStep) {
         if let Some(on_step) = &self.on_step {
             on_step(step);
         }

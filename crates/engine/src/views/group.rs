@@ -1,21 +1,18 @@
-//! Views that go on together: every round goes to each of them, and they are committed one after the other.
+//! Views that run together: every round goes to each of them, and they are committed one after the other.
 
 use std::sync::Arc;
 
+use lakehead_model::Name;
 use tokio::time::Instant;
 
-use super::{
-    bounds::Bounds,
-    feed::{Crew, Digested},
-    kept::{Kept, Log, lock},
-};
-use crate::Error;
+use super::{bounds::Bounds, decode_plan::DecodePlan, log::Log, log_reader::Digested, member::Member};
+use crate::{Error, sync::lock};
 
 /// Views of one stream, in the order of their ids: each after those that it reads.
 pub(super) struct Group {
     pub(super) log: Log,
     pub(super) bounds: Bounds,
-    pub(super) views: Vec<Kept>,
+    pub(super) views: Vec<Member>,
     /// Events since the last commit that has left nothing to the next.
     pending: u64,
     /// When the next commit is due.
@@ -25,7 +22,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn new(log: Log, bounds: Bounds, views: Vec<Kept>) -> Self {
+    pub(super) fn new(log: Log, bounds: Bounds, views: Vec<Member>) -> Self {
         let due = Instant::now() + bounds.commit_every;
         let mut group = Self { log, bounds, views: Vec::new(), pending: 0, due, is_unfinished: false };
         group.add(views);
@@ -33,30 +30,36 @@ impl Group {
     }
 
     /// Takes more views in.
-    pub(super) fn add(&mut self, views: Vec<Kept>) {
+    pub(super) fn add(&mut self, views: Vec<Member>) {
         self.views.extend(views);
-        self.views.sort_by_key(|kept| kept.id);
+        self.views.sort_by_key(|member| member.id);
     }
 
-    /// Whether any of them still goes on.
-    pub(super) fn goes_on(&self) -> bool {
-        self.views.iter().any(Kept::goes_on)
+    /// Where the view `name` stands among them: the active one, or the one that is built beside it.
+    pub(super) fn place(&self, name: &Name, is_shadow: bool) -> Option<usize> {
+        let is_it = |member: &Member| member.shadow.is_some() == is_shadow && member.view.handle().name() == name;
+        self.views.iter().position(is_it)
     }
 
-    /// What a feed has to do for those that go on.
-    pub(super) fn crew(&self) -> Result<Crew, Error> {
-        let going = self.views.iter().filter(|kept| kept.goes_on() && kept.view.plan().reads().is_none());
-        Crew::new(&self.log.schema, going.map(|kept| (kept.id, Arc::clone(kept.view.plan()))).collect())
+    /// Whether any of them still takes events in.
+    pub(super) fn is_running(&self) -> bool {
+        self.views.iter().any(Member::is_running)
+    }
+
+    /// What a log reader has to do for those that do.
+    pub(super) fn decode_plan(&self) -> Result<DecodePlan, Error> {
+        let running = self.views.iter().filter(|member| member.is_running() && member.view.plan().reads().is_none());
+        DecodePlan::new(&self.log.schema, running.map(|member| (member.id, Arc::clone(member.view.plan()))).collect())
     }
 
     /// Takes a round in. Answers whether a view has failed by it.
     pub(super) async fn take(&mut self, mut round: Digested) -> bool {
         let mut failed = false;
         let mut wants_commit = false;
-        for kept in self.views.iter_mut().filter(|kept| kept.goes_on()) {
-            kept.take(&mut round, &self.log, self.bounds.round_bytes).await;
-            failed |= !kept.goes_on();
-            wants_commit |= kept.view.wants_commit();
+        for member in self.views.iter_mut().filter(|member| member.is_running()) {
+            member.take(&mut round, &self.log, self.bounds.round_bytes).await;
+            failed |= !member.is_running();
+            wants_commit |= member.view.wants_commit();
         }
         self.pending += round.events;
         if self.pending >= self.bounds.commit_events || wants_commit {
@@ -75,15 +78,15 @@ impl Group {
     /// for the views has a turn between the two.
     pub(super) async fn commit(&mut self) -> bool {
         let mut is_unfinished = false;
-        for kept in &mut self.views {
-            is_unfinished |= kept.commit(&self.log).await;
+        for member in &mut self.views {
+            is_unfinished |= member.commit(&self.log).await;
         }
         self.is_unfinished = is_unfinished;
         self.due = Instant::now();
         if is_unfinished {
             // Views over others have files to make of what is written now, even when nothing comes.
-            for kept in self.views.iter().filter(|kept| kept.view.plan().reads().is_some()) {
-                lock(&kept.note).checkpoint = None;
+            for member in self.views.iter().filter(|member| member.view.plan().reads().is_some()) {
+                lock(&member.note).checkpoint = None;
             }
         } else {
             self.pending = 0;
@@ -94,6 +97,6 @@ impl Group {
 
     /// None of them goes further.
     pub(super) fn fail(&self, why: &str) {
-        self.views.iter().for_each(|kept| kept.fail(why));
+        self.views.iter().for_each(|member| member.fail(why));
     }
 }

@@ -1,37 +1,36 @@
-//! What views leave out, and what must not take others with it.
+//! What a view leaves out.
 //!
 //! An event on which a view's SQL fails is a reject of that view: a reference in the stream `rejects`, not a copy. Rejects are
 //! committed before the checkpoint that passes them, so that after a kill some may stand twice, and none is lost. How many there
-//! are in all is among the view's counts; of a view that fails on everything, the first of each hour are told.
+//! are in all is among the view's counts; of a view that fails on everything, the first of each hour are reported.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
-use lakehead_model::{EventBatch, Name, Timestamp};
+use lakehead_model::{EventBatch, Name};
 use lakehead_query::FailedEvent;
 use serde::Serialize;
 
-use super::kept::{Log, Noted, lock};
-use crate::{Error, rejects};
+use super::{log::Log, note::SharedNote};
+use crate::{Error, inlet, sync::lock};
 
-/// Rejects of one view that are told in an hour: enough to see what is wrong, too few to fill a disk.
-const TOLD_MAX: usize = 100;
+/// Rejects of one view that are reported in an hour: enough to see what is wrong, too few to fill a disk.
+const REPORTED_AN_HOUR_MAX: usize = 100;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The longest reason, in bytes: an error may quote a value.
 const REASON_BYTES_MAX: usize = 1_000;
 
-/// What one view has left out since the last commit, as far as it is told.
+/// What one view has left out since the last commit, as far as it is reported.
 #[derive(Default)]
 pub(super) struct LeftOut {
     pending: Vec<FailedEvent>,
-    /// Since when, and how many were told.
+    /// Since when, and how many were reported.
     hour: Option<(Instant, usize)>,
 }
 
 /// A reject of a view.
 #[derive(Serialize)]
-struct Record<'a> {
+struct LeftOutRecord<'a> {
     stream: &'a str,
     source: &'a str,
     view: &'a str,
@@ -44,15 +43,16 @@ struct Record<'a> {
 
 impl LeftOut {
     /// Takes down what a round has left out.
-    pub(super) fn add(&mut self, failed: &[FailedEvent], note: &Noted) {
+    pub(super) fn add(&mut self, failed: &[FailedEvent], note: &SharedNote) {
         let Some(first) = failed.first() else { return };
         if self.hour.is_none_or(|(since, _)| since.elapsed() >= HOUR) {
             self.hour = Some((Instant::now(), 0));
         }
-        let told = self.hour.as_ref().map_or(0, |(_, told)| *told);
-        let fresh: Vec<FailedEvent> = failed.iter().take(TOLD_MAX.saturating_sub(told)).cloned().collect();
-        if let Some((_, told)) = &mut self.hour {
-            *told += fresh.len();
+        let reported = self.hour.as_ref().map_or(0, |(_, reported)| *reported);
+        let fresh: Vec<FailedEvent> =
+            failed.iter().take(REPORTED_AN_HOUR_MAX.saturating_sub(reported)).cloned().collect();
+        if let Some((_, reported)) = &mut self.hour {
+            *reported += fresh.len();
         }
         self.pending.extend(fresh);
         let place = first.offset.map_or_else(String::new, |offset| format!(" at offset {offset}"));
@@ -60,7 +60,7 @@ impl LeftOut {
     }
 
     /// Commits it to the stream `rejects`.
-    pub(super) async fn tell(&mut self, log: &Log, view: &Name) -> Result<(), Error> {
+    pub(super) async fn report(&mut self, log: &Log, view: &Name) -> Result<(), Error> {
         let Some(stream) = log.rejects.as_ref().filter(|_| !self.pending.is_empty()) else {
             self.pending.clear();
             return Ok(());
@@ -68,7 +68,7 @@ impl LeftOut {
         let mut events = EventBatch::default();
         for failed in &self.pending {
             let position = failed.offset.map_or_else(String::new, |offset| format!("offset {offset}"));
-            let record = Record {
+            let record = LeftOutRecord {
                 stream: log.stream.name().as_str(),
                 source: "view",
                 view: view.as_str(),
@@ -82,7 +82,7 @@ impl LeftOut {
             events.push(&json, None);
         }
         tracing::warn!(view = %view, events = self.pending.len(), "left out, since its SQL fails on them; see the stream rejects");
-        rejects::commit(&stream.appender(), &writer(), events).await?;
+        inlet::commit(&stream.appender(), &writer(), events).await?;
         self.pending.clear();
         Ok(())
     }
@@ -96,17 +96,4 @@ fn writer() -> Name {
 fn cut(reason: &str) -> &str {
     let end = (0..=REASON_BYTES_MAX.min(reason.len())).rev().find(|end| reason.is_char_boundary(*end));
     reason.get(..end.unwrap_or(0)).unwrap_or(reason)
-}
-
-/// What a view is asked to do; a panic in it is an error of that view.
-pub(super) async fn unharmed<T>(
-    work: BoxFuture<'_, Result<T, lakehead_query::Error>>,
-) -> Result<T, lakehead_query::Error> {
-    lakehead_query::unharmed(work, lakehead_query::defect).await
-}
-
-/// The moment.
-pub(super) fn since_now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

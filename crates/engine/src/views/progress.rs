@@ -9,23 +9,23 @@ use crate::{
     status::ViewState,
 };
 
-/// How often the log tells how a build goes.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+/// How often the log says how a build goes.
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// A view's build since this process began with it.
-pub(super) struct Build {
+pub(super) struct BuildProgress {
     /// Where the log began, and with it the work.
     start: Offset,
     begun: Instant,
     sampled: Option<Instant>,
-    told: Instant,
+    logged: Instant,
     rate: Rate,
 }
 
-impl Build {
+impl BuildProgress {
     /// Begins, at `at`, a build from a log that begins with `start`.
     pub(super) fn begin(start: Offset, at: Offset, now: Instant) -> Self {
-        let mut build = Self { start, begun: now, sampled: None, told: now, rate: Rate::default() };
+        let mut build = Self { start, begun: now, sampled: None, logged: now, rate: Rate::default() };
         build.observe(at, now);
         build
     }
@@ -38,11 +38,11 @@ impl Build {
         }
     }
 
-    /// Whether it is time to tell; once for each time.
-    pub(super) fn is_to_be_told(&mut self, now: Instant) -> bool {
-        let due = now.duration_since(self.told) >= TELL_EVERY;
+    /// Whether it is time to log it; once for each time.
+    pub(super) fn is_due_for_log(&mut self, now: Instant) -> bool {
+        let due = now.duration_since(self.logged) >= LOG_EVERY;
         if due {
-            self.told = now;
+            self.logged = now;
         }
         due
     }
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn what_is_left_is_divided_by_the_pace() {
         let begun = Instant::now();
-        let mut build = Build::begin(Offset(1_000), Offset(1_000), begun);
+        let mut build = BuildProgress::begin(Offset(1_000), Offset(1_000), begun);
         assert_eq!(
             build.state(Offset(1_000), Offset(9_000)),
             ViewState::Building { end: Offset(9_000), fraction: 0.0, events_per_second: 0.0, seconds_left: None }
@@ -81,8 +81,8 @@ mod tests {
             panic!("it is being built");
         };
         assert_eq!((fraction, events_per_second, seconds_left), (0.25, 1_000.0, Some(6.0)));
-        assert!(!build.is_to_be_told(begun + Duration::from_secs(9)));
-        assert!(build.is_to_be_told(begun + Duration::from_secs(10)));
-        assert!(!build.is_to_be_told(begun + Duration::from_secs(11)));
+        assert!(!build.is_due_for_log(begun + Duration::from_secs(9)));
+        assert!(build.is_due_for_log(begun + Duration::from_secs(10)));
+        assert!(!build.is_due_for_log(begun + Duration::from_secs(11)));
     }
 }

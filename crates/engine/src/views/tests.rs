@@ -16,11 +16,11 @@ use lakehead_store::{Append, Options, Store, Stream};
 use lakehead_testkit::ManualClock;
 
 use super::{
-    Running,
-    bounds::{Bounds, Step},
-    start_within,
+    bounds::{Bounds, ViewStep},
+    running::{RunningViews, Surroundings, start},
 };
 use crate::{
+    claims::Claims,
     pipeline::ViewConfig,
     status::{ViewState, ViewStatus},
 };
@@ -105,7 +105,7 @@ impl Rig {
         }
     }
 
-    async fn start(&self, views: &[(&str, &str)]) -> (Lake, Running) {
+    async fn start(&self, views: &[(&str, &str)]) -> (Lake, RunningViews) {
         let schema = StreamSchema::builtin("json").expect("built in");
         let lake = Lake::new(Limits::default()).expect("a lake");
         lake.add_stream(schema.clone(), self.stream.clone());
@@ -116,12 +116,13 @@ impl Rig {
         };
         let configs = views.iter().map(|(view, sql)| (name(view), config(view, sql))).collect();
         let schemas = [(name("s"), schema)].into();
-        let bounds = self.bounds();
-        let running = start_within(bounds, &lake, self.stream.clone(), &schemas, configs, self.dir.path()).await;
+        let surroundings =
+            Surroundings { lake: &lake, schemas: &schemas, data: self.dir.path(), claims: &Claims::default() };
+        let running = start(self.stream.clone(), configs, self.bounds(), surroundings).await;
         (lake, running.expect("starts"))
     }
 
-    async fn finish(self, running: Running) {
+    async fn finish(self, running: RunningViews) {
         running.stop().await;
         tokio::task::spawn_blocking(move || self.store.close()).await.expect("no panic").expect("a clean end");
     }
@@ -141,17 +142,17 @@ struct Steps {
 
 #[derive(Default)]
 struct Taken {
-    steps: Vec<Step>,
+    steps: Vec<ViewStep>,
     /// A build waits when it has come to this.
     gate: Option<u64>,
 }
 
 impl Steps {
-    fn took(&self, step: Step) {
+    fn took(&self, step: ViewStep) {
         let mut state = self.state.lock().expect("not poisoned");
         state.steps.push(step);
         self.changed.notify_all();
-        while let Step::Built(at) = step
+        while let ViewStep::Built(at) = step
             && state.gate.is_some_and(|gate| at.0 >= gate)
         {
             state = self.changed.wait_timeout(state, SOON).expect("not poisoned").0;
@@ -164,7 +165,7 @@ impl Steps {
     }
 
     /// Waits until `is`, asked after each step.
-    fn until(&self, what: &str, mut is: impl FnMut(&[Step]) -> bool) {
+    fn until(&self, what: &str, mut is: impl FnMut(&[ViewStep]) -> bool) {
         let mut state = self.state.lock().expect("not poisoned");
         while !is(&state.steps) {
             let (waited, timeout) = self.changed.wait_timeout(state, SOON).expect("not poisoned");
@@ -184,12 +185,12 @@ impl Steps {
     }
 
     fn until_built(&self, at: u64) {
-        let is = |step: &Step| matches!(step, Step::Built(to) if to.0 >= at);
+        let is = |step: &ViewStep| matches!(step, ViewStep::Built(to) if to.0 >= at);
         self.until(&format!("built to {at}"), |steps| steps.iter().any(is));
     }
 
     /// Waits until these views are live and have come to `at`.
-    fn until_live(&self, running: &Running, views: &[&str], at: u64) {
+    fn until_live(&self, running: &RunningViews, views: &[&str], at: u64) {
         let is = |view: &&str| {
             let status = status(running, view);
             status.state == ViewState::Live && status.offset == Offset(at)
@@ -197,12 +198,12 @@ impl Steps {
         self.until(&format!("{views:?} live at {at}"), |_| views.iter().all(is));
     }
 
-    fn forget(&self) -> Vec<Step> {
+    fn forget(&self) -> Vec<ViewStep> {
         std::mem::take(&mut self.state.lock().expect("not poisoned").steps)
     }
 }
 
-fn status(running: &Running, view: &str) -> ViewStatus {
+fn status(running: &RunningViews, view: &str) -> ViewStatus {
     let all = running.status();
     all.into_iter().find(|(name, _)| name.as_str() == view).expect("it is there").1
 }
@@ -357,7 +358,7 @@ async fn a_build_that_is_stopped_goes_on_from_its_checkpoint() {
     rig.fill(1_600).await;
     rig.steps.until_live(&running, &["new"], 1_600);
     let first = rig.steps.forget().into_iter().find_map(|step| match step {
-        Step::Built(at) => Some(at),
+        ViewStep::Built(at) => Some(at),
         _ => None,
     });
     assert!(first.is_none_or(|first| first > checkpoint), "{first:?} was built again after {checkpoint}");
@@ -407,7 +408,7 @@ async fn a_damaged_block_stops_those_who_have_to_read_it_and_nobody_else() {
     fs::write(&first, bytes).expect("writes");
 
     let (_, running) = rig.start(&[("old", COUNT), ("new", SUM)]).await;
-    rig.steps.until("given up", |steps| steps.contains(&Step::Joined));
+    rig.steps.until("given up", |steps| steps.contains(&ViewStep::Joined));
     rig.fill(1_100).await;
     rig.steps.until_live(&running, &["old"], 1_100);
     let new = status(&running, "new");

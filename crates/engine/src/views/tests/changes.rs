@@ -10,7 +10,7 @@ use lakehead_model::{Column, ColumnType, EventTimeRule, TimeFormat};
 use lakehead_query::{Late, begin_next, check_views};
 
 use super::*;
-use crate::{pipeline::Swap, views::Asked};
+use crate::{pipeline::Swap, views::live::Asked};
 
 /// A small generator (splitmix64), so that a failure names its seed.
 struct Random(u64);
@@ -95,7 +95,7 @@ impl Pipeline {
 struct Bench {
     rig: Rig,
     lake: Option<Lake>,
-    running: Option<Running>,
+    running: Option<RunningViews>,
     pushed: u64,
 }
 
@@ -111,9 +111,10 @@ impl Bench {
         let schemas = [(name("s"), pipeline.schema())].into();
         let lake = Lake::new(Limits::default()).expect("a lake");
         lake.add_stream(pipeline.schema(), self.rig.stream.clone());
-        let configs = pipeline.views.clone().into_iter().collect();
-        let (bounds, data) = (self.rig.bounds(), self.rig.dir.path());
-        let running = start_within(bounds, &lake, self.rig.stream.clone(), &schemas, configs, data).await;
+        let surroundings =
+            Surroundings { lake: &lake, schemas: &schemas, data: self.rig.dir.path(), claims: &Claims::default() };
+        let (stream, bounds) = (self.rig.stream.clone(), self.rig.bounds());
+        let running = start(stream, pipeline.views.clone(), bounds, surroundings).await;
         (self.lake, self.running) = (Some(lake), Some(running.expect("starts")));
     }
 

@@ -1,4 +1,4 @@
-//! Once over a stream's log, in order: events by minute, upstream offsets by partition, events kept twice.
+//! One scan over a stream's log, in order: events by minute, upstream offsets by partition, events kept twice.
 //!
 //! Memory is bounded: a number for each minute, intervals for the offsets, and the ids of the last events (`ids.rs`).
 //! So an event that is kept twice is found by its upstream offset wherever it is, and by its id when the copies are not
@@ -17,20 +17,20 @@ use lakehead_json::{Paths, Raw};
 use lakehead_model::{Kind, Offset, Timestamp};
 use lakehead_query::Pace;
 use lakehead_store::{Block, Head, Loss, Stream};
-use serde::{Deserialize, Serialize};
 
 use super::{
-    Throttle,
     ids::Ids,
     ledger::{Ledger, LedgerStreams},
-    sequence::{Place, Sequence},
+    pace::Throttle,
+    report::{Minute, PartitionAudit, Said, StreamAudit},
+    sequence::{OffsetFinding, Sequence},
 };
-use crate::{Error, gaps, import, rejects};
+use crate::{Error, builtin, import};
 
-/// Differences that are told in full; more are only counted.
-const TOLD_MAX: usize = 10;
+/// Differences that are reported in words; more are only counted.
+const REPORTED_MAX: usize = 10;
 
-/// A leap of upstream offsets counts once so many events of its partition, or so many minutes, are behind it. In ledgers
+/// A jump of upstream offsets counts once so many events of its partition, or so many minutes, are behind it. In ledgers
 /// of before 2026-11-25, what came while a source looked for its place in another cluster stands in the log before the
 /// entry that explains its numbers.
 const SETTLED_EVENTS: u64 = 100;
@@ -40,79 +40,8 @@ const MINUTE_MICROS: i64 = 60_000_000;
 
 const PATHS: [[&str; 2]; 4] = [["meta", "topic"], ["meta", "partition"], ["meta", "offset"], ["meta", "id"]];
 
-/// What the audit found out about one stream.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct StreamAudit {
-    /// The first offset that was read.
-    pub start: Offset,
-    /// The offset after the last.
-    pub end: Offset,
-    /// Events read: `end - start`, unless something is wrong.
-    pub events: u64,
-    /// Refused events of this stream's sources.
-    pub rejects: u64,
-    /// Upstream offsets that rejects and the gap ledger account for.
-    pub accounted: u64,
-    /// Upstream offsets that are nowhere.
-    pub missing: u64,
-    /// Events that are kept twice.
-    pub doubled: u64,
-    /// Leaps of upstream offsets at the end of the log, of which it cannot be told yet what they are.
-    pub unsettled: u64,
-    /// Each upstream partition.
-    pub partitions: BTreeMap<String, PartitionAudit>,
-    /// Events by minute of received time.
-    pub minutes: Vec<Minute>,
-    /// Whatever does not add up.
-    pub differences: u64,
-    /// The first of them, in words.
-    pub told: Vec<Said>,
-    /// What was not looked at, and why.
-    #[serde(default)]
-    pub not_checked: Vec<String>,
-}
-
-/// One upstream topic and partition.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartitionAudit {
-    /// Events of it in the log.
-    pub events: u64,
-    /// The first offset.
-    pub first: i64,
-    /// The last one.
-    pub last: i64,
-    /// Offsets that rejects and the gap ledger account for.
-    pub accounted: u64,
-    /// How often the offsets went on under other numbers, as the ledger says.
-    pub changes: u64,
-    /// Offsets that are nowhere.
-    pub missing: u64,
-}
-
-/// One minute of received time.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Minute {
-    /// When it began.
-    pub start: String,
-    /// Events received in it.
-    pub events: u64,
-    /// Upstream offsets found missing in it.
-    pub missing: u64,
-    /// Events received in it that the log has twice.
-    pub doubled: u64,
-}
-
-/// One thing that does not add up in a stream.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
-    /// The minute of received time in which it was noticed; `now` for what only this reading has noticed.
-    pub minute: String,
-    /// What it is.
-    pub what: String,
-}
-
-/// The walk so far. It can go on from where it ended when more has come.
-pub(super) struct Walk {
+/// The scan so far. It can continue where it ended when more has come.
+pub(super) struct Scan {
     since: Option<Timestamp>,
     start: Offset,
     position: Offset,
@@ -122,7 +51,7 @@ pub(super) struct Walk {
     partitions: HashMap<Box<[u8]>, Partition>,
     ids: Ids,
     minutes: BTreeMap<i64, Count>,
-    told: Vec<(i64, String)>,
+    reported: Vec<(i64, String)>,
     differences: u64,
     ledger: Ledger,
     /// The offsets between which imports ran.
@@ -141,7 +70,7 @@ struct Partition {
     name: String,
     events: u64,
     sequence: Sequence<Moment>,
-    /// Where the numbers began anew, and nothing says why.
+    /// Where the numbering started over, and nothing says why.
     restarts: Vec<(Moment, String)>,
     more_restarts: u64,
 }
@@ -159,6 +88,16 @@ struct Count {
     doubled: u64,
 }
 
+/// What a report collects over all partitions.
+struct Settling {
+    /// Rejects whose offset nobody knows, and that account for no hole yet.
+    unplaced: u64,
+    /// Missing offsets, by the minute in which that was noticed.
+    missing_in: BTreeMap<i64, u64>,
+    /// What is reported in words, with its minute.
+    reported: Vec<(i64, String)>,
+}
+
 /// Whether it is the log that is not as it was written, not the system that fails.
 fn is_damage(error: &lakehead_store::Error) -> bool {
     match error {
@@ -172,7 +111,7 @@ fn has_upstream(head: &Head) -> bool {
     head.cursors.keys().any(|source| !source.as_str().starts_with(import::PREFIX))
 }
 
-impl Walk {
+impl Scan {
     pub(super) fn new(stream: &Stream, since: Option<Timestamp>, ids: Ids) -> Self {
         let head = stream.head();
         let paths = PATHS.map(|path| path.map(str::to_owned).to_vec());
@@ -186,14 +125,14 @@ impl Walk {
             partitions: HashMap::new(),
             ids,
             minutes: BTreeMap::new(),
-            told: Vec::new(),
+            reported: Vec::new(),
             differences: 0,
             ledger: Ledger::default(),
             ran: Vec::new(),
             without_id: 0,
             lost: Vec::new(),
             broken: false,
-            is_built_in: [rejects::STREAM, gaps::STREAM].contains(&stream.name().as_str()),
+            is_built_in: builtin::is_builtin(stream.name()),
         }
     }
 
@@ -207,8 +146,8 @@ impl Walk {
         self.broken
     }
 
-    /// Whether the log still begins where the walk can go on.
-    pub(super) fn can_go_on(&self, stream: &Stream) -> bool {
+    /// Whether the log still begins where the scan can continue.
+    pub(super) fn can_continue(&self, stream: &Stream) -> bool {
         !self.broken && self.position >= stream.head().start && self.position <= stream.head().end
     }
 
@@ -317,25 +256,25 @@ impl Walk {
             let is_new = id.is_some() && !is_known && !self.ids.forgot();
             partition.sequence.see(offset, is_new, self.ledger.entries(&partition.name), moment)
         } else {
-            Place::Fine
+            OffsetFinding::Fine
         };
         let name = || format!("{}/{number}", topic.as_str().unwrap_or_default());
         match place {
             _ if is_known => self.doubled(at, received, id),
-            Place::Fine => {}
-            Place::Twice => {
+            OffsetFinding::Fine => {}
+            OffsetFinding::Twice => {
                 let what =
                     format!("event {at} has the upstream offset {offset} of {}, which the log has already", name());
                 self.note_double(minute);
                 self.differs(received, what);
             }
-            Place::Restart(expected) => {
+            OffsetFinding::Restart(expected) => {
                 let what = format!(
                     "the offsets of {} begin anew at {offset} with event {at}, where {expected} was expected and the gap \
                      ledger says nothing",
                     name()
                 );
-                if partition.restarts.len() < TOLD_MAX {
+                if partition.restarts.len() < REPORTED_MAX {
                     partition.restarts.push((moment, what));
                 } else {
                     partition.more_restarts += 1;
@@ -356,16 +295,14 @@ impl Walk {
 
     fn differs(&mut self, received: Timestamp, what: String) {
         self.differences += 1;
-        if self.told.len() < TOLD_MAX {
-            self.told.push((received.0.div_euclid(MINUTE_MICROS), what));
+        if self.reported.len() < REPORTED_MAX {
+            self.reported.push((received.0.div_euclid(MINUTE_MICROS), what));
         }
     }
 
     /// What was found so far. Holes that are still open are missing; rejects whose offset nobody knows account for as
     /// many.
     pub(super) fn report(&self) -> StreamAudit {
-        let mut budget = self.ledger.unplaced;
-        let mut missing_in: BTreeMap<i64, u64> = BTreeMap::new();
         let mut report = StreamAudit {
             start: self.start,
             end: self.position,
@@ -375,64 +312,17 @@ impl Walk {
             differences: self.differences,
             ..StreamAudit::default()
         };
-        let mut told = self.told.clone();
+        let mut settling =
+            Settling { unplaced: self.ledger.unplaced, missing_in: BTreeMap::new(), reported: self.reported.clone() };
         let mut partitions: Vec<&Partition> = self.partitions.values().collect();
         partitions.sort_by(|a, b| a.name.cmp(&b.name));
         for partition in partitions {
-            let sequence = &partition.sequence;
-            let last_minute = self.minutes.keys().next_back().copied().unwrap_or_default();
-            let is_settled = |moment: Moment| {
-                partition.events - moment.events >= SETTLED_EVENTS || last_minute - moment.minute >= SETTLED_MINUTES
-            };
-            let mut missing = sequence.more_missing;
-            report.differences += u64::from(missing > 0) + partition.more_restarts;
-            for (moment, what) in &partition.restarts {
-                if is_settled(*moment) {
-                    report.differences += 1;
-                    told.push((moment.minute, what.clone()));
-                } else {
-                    report.unsettled += 1;
-                }
-            }
-            for hole in &sequence.holes {
-                let (from, to) = (hole.from, hole.to);
-                let lacks = from.abs_diff(to);
-                if !is_settled(hole.tag) {
-                    report.unsettled += 1;
-                    continue;
-                }
-                if lacks <= budget {
-                    budget -= lacks;
-                    report.accounted += lacks;
-                    continue;
-                }
-                missing += lacks;
-                *missing_in.entry(hole.tag.minute).or_default() += lacks;
-                report.differences += 1;
-                let offsets =
-                    if lacks == 1 { format!("offset {from}") } else { format!("offsets {from} to {}", to - 1) };
-                told.push((
-                    hole.tag.minute,
-                    format!("upstream {offsets} of {} ({lacks}) are neither in the log, nor in the gap ledger, nor among the rejects", partition.name),
-                ));
-            }
-            report.missing += missing;
-            report.accounted += sequence.accounted;
-            report.partitions.insert(
-                partition.name.clone(),
-                PartitionAudit {
-                    events: partition.events,
-                    first: sequence.first.unwrap_or_default(),
-                    last: sequence.last().unwrap_or_default(),
-                    accounted: sequence.accounted,
-                    changes: sequence.changes,
-                    missing,
-                },
-            );
+            self.settle(partition, &mut settling, &mut report);
         }
+        let Settling { missing_in, mut reported, .. } = settling;
         let text = |minute: i64| Timestamp(minute.saturating_mul(MINUTE_MICROS)).to_string();
-        told.truncate(TOLD_MAX);
-        report.told = told.into_iter().map(|(minute, what)| Said { minute: text(minute), what }).collect();
+        reported.truncate(REPORTED_MAX);
+        report.told = reported.into_iter().map(|(minute, what)| Said { minute: text(minute), what }).collect();
         let minute = |(minute, count): (&i64, &Count)| Minute {
             start: text(*minute),
             events: count.events,
@@ -448,6 +338,56 @@ impl Walk {
         }
         report.not_checked = self.not_checked();
         report
+    }
+
+    /// Adds to `report` what is found of one partition.
+    fn settle(&self, partition: &Partition, settling: &mut Settling, report: &mut StreamAudit) {
+        let sequence = &partition.sequence;
+        let last_minute = self.minutes.keys().next_back().copied().unwrap_or_default();
+        let is_settled = |moment: Moment| {
+            partition.events - moment.events >= SETTLED_EVENTS || last_minute - moment.minute >= SETTLED_MINUTES
+        };
+        let mut missing = sequence.more_missing;
+        report.differences += u64::from(missing > 0) + partition.more_restarts;
+        for (moment, what) in &partition.restarts {
+            if is_settled(*moment) {
+                report.differences += 1;
+                settling.reported.push((moment.minute, what.clone()));
+            } else {
+                report.unsettled += 1;
+            }
+        }
+        for hole in &sequence.holes {
+            let (from, to) = (hole.from, hole.to);
+            let lacks = from.abs_diff(to);
+            if !is_settled(hole.tag) {
+                report.unsettled += 1;
+            } else if lacks <= settling.unplaced {
+                settling.unplaced -= lacks;
+                report.accounted += lacks;
+            } else {
+                missing += lacks;
+                *settling.missing_in.entry(hole.tag.minute).or_default() += lacks;
+                report.differences += 1;
+                let offsets =
+                    if lacks == 1 { format!("offset {from}") } else { format!("offsets {from} to {}", to - 1) };
+                settling.reported.push((
+                    hole.tag.minute,
+                    format!("upstream {offsets} of {} ({lacks}) are neither in the log, nor in the gap ledger, nor among the rejects", partition.name),
+                ));
+            }
+        }
+        report.missing += missing;
+        report.accounted += sequence.accounted;
+        let audited = PartitionAudit {
+            events: partition.events,
+            first: sequence.first.unwrap_or_default(),
+            last: sequence.last().unwrap_or_default(),
+            accounted: sequence.accounted,
+            changes: sequence.changes,
+            missing,
+        };
+        report.partitions.insert(partition.name.clone(), audited);
     }
 
     fn not_checked(&self) -> Vec<String> {

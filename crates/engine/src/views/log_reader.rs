@@ -1,4 +1,4 @@
-//! A feed: the log from an offset on, decoded and digested by several threads, handed out in its order.
+//! A log reader: the log from an offset on, decoded and digested by several threads, handed out in its order.
 //!
 //! ```text
 //!             ┌ worker: find ─┐─▶ unpack, decode once, digest for each view ─┐
@@ -6,44 +6,33 @@
 //!             └ worker: find ─┘─▶ unpack, decode once, digest for each view ─┘
 //! ```
 //!
-//! Finding is cheap and is done in turn, under one lock: whoever holds it takes what is at hand, up to a round, and puts
-//! its place into the queue; so the queue has the log's order, whoever is ready first. All else is done outside of the
-//! lock. A worker that finds nothing waits for the next commit and takes what came with it at once, so a quiet stream
-//! never waits for a round to fill.
+//! Finding is cheap and is done in turn, under one lock: the worker that holds the lock takes the blocks that are there, up to a
+//! round, and puts a place for the result into the queue; so the queue has the log's order, whichever worker is ready first.
+//! All else is done outside of the lock. A worker that finds nothing waits for the next commit and takes what came with it at
+//! once, so a quiet stream never waits for a round to fill.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     thread::JoinHandle,
 };
 
 use lakehead_decode::Decoder;
-use lakehead_model::{Offset, StreamSchema};
-use lakehead_query::{Digest, Round, STACK_BYTES, Sieve, ViewPlan};
+use lakehead_model::Offset;
+use lakehead_query::{Digest, Round, STACK_BYTES, Sieve, defect, unharmed};
 use lakehead_store::{Packed, Reader, Stream, Unpacker};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Id, bounds::Bounds, gathering::Gathering, left_out::unharmed, priority};
-use crate::Error;
+use super::{
+    batch_builder::BatchBuilder,
+    bounds::Bounds,
+    decode_plan::{DecodePlan, ViewId},
+    priority,
+};
+use crate::{Error, sync::lock};
 
 /// Rounds that are digested and wait to be taken, beside those that are under way.
 const ROUNDS_READY: usize = 1;
-
-/// The views that a feed works for: what has to be decoded for them, and how each is digested.
-pub(super) struct Crew {
-    decoder: Decoder,
-    plans: Vec<(Id, Arc<ViewPlan>)>,
-}
-
-impl Crew {
-    pub(super) fn new(schema: &StreamSchema, plans: Vec<(Id, Arc<ViewPlan>)>) -> Result<Self, Error> {
-        let mut wanted: Vec<String> = plans.iter().flat_map(|(_, plan)| plan.wanted().iter().cloned()).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let decoder = Decoder::new(schema, &wanted).map_err(|e| Error::Internal(format!("the views' columns: {e}")))?;
-        Ok(Self { decoder, plans })
-    }
-}
 
 /// A round, digested.
 pub(super) struct Digested {
@@ -54,41 +43,41 @@ pub(super) struct Digested {
     /// How many events there are in it.
     pub(super) events: u64,
     /// What each view makes of it.
-    pub(super) digests: BTreeMap<Id, Result<Digest, lakehead_query::Error>>,
+    pub(super) digests: BTreeMap<ViewId, Result<Digest, lakehead_query::Error>>,
 }
 
 /// A round, or why the log could not be read.
-type Outcome = Result<Digested, String>;
+type RoundOutcome = Result<Digested, String>;
 
-/// A running feed. Dropped, it stops.
-pub(super) struct Feed {
-    queue: mpsc::Receiver<oneshot::Receiver<Outcome>>,
+/// A running log reader. Dropped, it stops.
+pub(super) struct LogReader {
+    queue: mpsc::Receiver<oneshot::Receiver<RoundOutcome>>,
     /// Taken out of the queue and not yet done.
-    first: Option<oneshot::Receiver<Outcome>>,
-    crew: Arc<Mutex<Arc<Crew>>>,
+    first: Option<oneshot::Receiver<RoundOutcome>>,
+    plan: Arc<Mutex<Arc<DecodePlan>>>,
     halt: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Feed {
+impl LogReader {
     /// Starts to read `stream` from `from` on. `lowered` makes its threads yield to all others.
     pub(super) fn start(
         stream: &Stream,
         from: Offset,
-        crew: Crew,
+        plan: DecodePlan,
         bounds: &Bounds,
         lowered: bool,
     ) -> Result<Self, Error> {
         let workers = bounds.workers.max(1);
         let (sender, queue) = mpsc::channel(workers + ROUNDS_READY);
         let (halt, halted) = watch::channel(false);
-        let crew = Arc::new(Mutex::new(Arc::new(crew)));
-        let source = Arc::new(Mutex::new(Source {
+        let plan = Arc::new(Mutex::new(Arc::new(plan)));
+        let log = Arc::new(Mutex::new(SharedLog {
             reader: stream.reader_for(&format!("the views of {}", stream.name()), from),
             committed: stream.committed(),
             round_bytes: bounds.round_bytes,
             sender: Some(sender),
-            crew: Arc::clone(&crew),
+            plan: Arc::clone(&plan),
             halted,
         }));
         let mut threads = Vec::with_capacity(workers);
@@ -96,7 +85,7 @@ impl Feed {
             let name = format!("digest-{}", stream.name());
             let failed = |source| Error::Io { what: format!("starting the thread {name}"), source };
             let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(failed)?;
-            let worker = Worker { source: Arc::clone(&source), runtime, unpacker: Unpacker::default() };
+            let worker = Worker { log: Arc::clone(&log), runtime, unpacker: Unpacker::default() };
             let run = move || {
                 if lowered {
                     priority::lower();
@@ -107,12 +96,12 @@ impl Feed {
                 std::thread::Builder::new().name(name.clone()).stack_size(STACK_BYTES).spawn(run).map_err(failed)?,
             );
         }
-        Ok(Self { queue, first: None, crew, halt, threads })
+        Ok(Self { queue, first: None, plan, halt, threads })
     }
 
-    /// The next round; `None` when the feed was halted and all is handed out, or its threads are gone. Nothing is lost when
+    /// The next round; `None` when the reader was halted and all is handed out, or its threads are gone. Nothing is lost when
     /// the future is dropped.
-    pub(super) async fn next(&mut self) -> Option<Outcome> {
+    pub(super) async fn next(&mut self) -> Option<RoundOutcome> {
         let first = match &mut self.first {
             Some(first) => first,
             none => none.insert(self.queue.recv().await?),
@@ -123,8 +112,8 @@ impl Feed {
     }
 
     /// From some round on, soon, the views are these.
-    pub(super) fn set_crew(&self, crew: Crew) {
-        *self.crew.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(crew);
+    pub(super) fn set_plan(&self, plan: DecodePlan) {
+        *lock(&self.plan) = Arc::new(plan);
     }
 
     /// No new round is begun; those under way can still be taken.
@@ -149,35 +138,35 @@ impl Feed {
     }
 }
 
-impl Drop for Feed {
+impl Drop for LogReader {
     fn drop(&mut self) {
         self.halt();
     }
 }
 
 /// The log as the workers share it.
-struct Source {
+struct SharedLog {
     reader: Reader,
     committed: watch::Receiver<Offset>,
     round_bytes: u64,
     /// Gone when nothing more will come.
-    sender: Option<mpsc::Sender<oneshot::Receiver<Outcome>>>,
-    crew: Arc<Mutex<Arc<Crew>>>,
+    sender: Option<mpsc::Sender<oneshot::Receiver<RoundOutcome>>>,
+    plan: Arc<Mutex<Arc<DecodePlan>>>,
     halted: watch::Receiver<bool>,
 }
 
 /// A round that was found.
-struct Found {
+struct FoundRound {
     from: Offset,
     end: Offset,
     blocks: Vec<Packed>,
-    crew: Arc<Crew>,
-    answer: oneshot::Sender<Outcome>,
+    plan: Arc<DecodePlan>,
+    answer: oneshot::Sender<RoundOutcome>,
 }
 
-impl Source {
+impl SharedLog {
     /// The next round, when there is one; `None` when this is the end.
-    fn next(&mut self, runtime: &tokio::runtime::Runtime) -> Option<Found> {
+    fn next(&mut self, runtime: &tokio::runtime::Runtime) -> Option<FoundRound> {
         let found = self.find(runtime);
         if found.is_none() {
             self.sender = None;
@@ -185,7 +174,7 @@ impl Source {
         found
     }
 
-    fn find(&mut self, runtime: &tokio::runtime::Runtime) -> Option<Found> {
+    fn find(&mut self, runtime: &tokio::runtime::Runtime) -> Option<FoundRound> {
         while !*self.halted.borrow() {
             // Seen before the read, so that a commit after the read wakes the wait below.
             self.committed.borrow_and_update();
@@ -208,8 +197,8 @@ impl Source {
             self.sender.as_ref()?.blocking_send(outcome).ok()?;
             match blocks {
                 Ok(blocks) => {
-                    let crew = Arc::clone(&self.crew.lock().unwrap_or_else(PoisonError::into_inner));
-                    return Some(Found { from, end: self.reader.position(), blocks, crew, answer });
+                    let plan = Arc::clone(&lock(&self.plan));
+                    return Some(FoundRound { from, end: self.reader.position(), blocks, plan, answer });
                 }
                 Err(why) => {
                     let _ = answer.send(Err(why));
@@ -234,7 +223,7 @@ impl Source {
 
 /// One of the threads.
 struct Worker {
-    source: Arc<Mutex<Source>>,
+    log: Arc<Mutex<SharedLog>>,
     runtime: tokio::runtime::Runtime,
     unpacker: Unpacker,
 }
@@ -244,42 +233,42 @@ impl Worker {
         loop {
             let found = {
                 // After a panic in there nobody knows where the log stands.
-                let Ok(mut source) = self.source.lock() else { return };
-                source.next(&self.runtime)
+                let Ok(mut log) = self.log.lock() else { return };
+                log.next(&self.runtime)
             };
-            let Some(Found { from, end, blocks, crew, answer }) = found else { return };
-            let outcome = self.round(&crew.decoder, end, blocks).map(|round| Digested {
+            let Some(FoundRound { from, end, blocks, plan, answer }) = found else { return };
+            let outcome = self.round(&plan.decoder, end, blocks).map(|round| Digested {
                 from,
                 end,
                 events: round.events,
-                digests: self.runtime.block_on(digests(&crew, &round)),
+                digests: self.runtime.block_on(digests(&plan, &round)),
             });
             let _ = answer.send(outcome);
         }
     }
 
     fn round(&mut self, decoder: &Decoder, end: Offset, blocks: Vec<Packed>) -> Result<Round, String> {
-        let mut gathering = Gathering::new(decoder);
+        let mut builder = BatchBuilder::new(decoder);
         let mut failed = None;
         for packed in blocks {
             let unpacked = self.unpacker.unpack(&packed, |block| {
-                failed = failed.take().or_else(|| gathering.add(block).err());
+                failed = failed.take().or_else(|| builder.add(block).err());
             });
             unpacked.map_err(|e| e.to_string())?;
         }
         match failed {
             Some(error) => Err(error.to_string()),
-            None => gathering.finish(end).map_err(|e| e.to_string())?.ok_or_else(|| "a round of no blocks".to_owned()),
+            None => builder.finish(end).map_err(|e| e.to_string())?.ok_or_else(|| "a round of no blocks".to_owned()),
         }
     }
 }
 
-async fn digests(crew: &Crew, round: &Round) -> BTreeMap<Id, Result<Digest, lakehead_query::Error>> {
+async fn digests(plan: &DecodePlan, round: &Round) -> BTreeMap<ViewId, Result<Digest, lakehead_query::Error>> {
     let mut digests = BTreeMap::new();
     let mut sieve = Sieve::new(round);
-    for (id, plan) in &crew.plans {
+    for (id, view) in &plan.plans {
         // A defect in what one view computes stops that view, and no other.
-        let digest = unharmed(plan.digest(&mut sieve)).await;
+        let digest = unharmed(view.digest(&mut sieve), defect).await;
         digests.insert(*id, digest);
     }
     digests

@@ -1,27 +1,34 @@
-//! The audit in the background: now and then, at a pace, only what is new; once a day everything. A reload breaks it off,
-//! and it begins anew with what there is then.
+//! The audit in the background: now and then, at a pace, only what is new; once a day everything. A reload interrupts it, and
+//! it starts over with the streams that there are then.
 
 use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use lakehead_model::{ByteSize, Clock, Name};
+use lakehead_model::{Clock, Name};
 use lakehead_query::Lake;
 use lakehead_store::Stream;
 use tokio::{sync::watch, time::Instant};
 use tracing::{error, info, warn};
 
-use super::{Auditor, Effort, Report, Scope, Throttle};
+use super::{
+    auditor::{Auditor, Effort},
+    pace::Throttle,
+    report::Report,
+    scope::Scope,
+    settings::AuditSettings,
+};
 use crate::{
     Error,
     imports::Imports,
     status::{AuditOutcome, AuditStatus, StreamAudited, ViewAudited},
+    sync::{lock, stopped},
 };
 
 /// The first audit comes this long after the start, or after `every` where that is shorter: a start has better things
@@ -31,26 +38,10 @@ const FIRST_AFTER: Duration = Duration::from_secs(600);
 /// How often all is looked at again, also what was found right before: files can change under us.
 const WHOLE_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// Differences that the status tells in words.
-const TOLD_MAX: usize = 10;
+/// Differences that the status shows in words.
+const SHOWN_MAX: usize = 10;
 
-/// When the background audit runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AuditSettings {
-    /// How often. `None`: never. Default: 1 h.
-    pub every: Option<Duration>,
-    /// How many bytes of events it reads a second at most. Default: 64 MiB, a few hundredths of a core at the rate at
-    /// which zstd decompresses.
-    pub bytes_per_second: ByteSize,
-}
-
-impl Default for AuditSettings {
-    fn default() -> Self {
-        Self { every: Some(Duration::from_secs(3600)), bytes_per_second: ByteSize::mib(64) }
-    }
-}
-
-/// What it looks at.
+/// What the background audit looks at.
 #[derive(Clone)]
 pub(crate) struct Watched {
     /// Every stream, and so the views of each.
@@ -59,58 +50,61 @@ pub(crate) struct Watched {
     pub(crate) settings: AuditSettings,
 }
 
-/// Audits what is `watched` until `stop` turns true, and writes into `status` what it finds. While there is nothing to
-/// watch, it rests.
-pub(crate) async fn watch(
+/// Audits again and again. What is in here outlives a reload.
+pub(crate) struct BackgroundAuditor {
     lake: Lake,
-    mut watched: watch::Receiver<Option<Watched>>,
     clock: Arc<dyn Clock>,
-    kept: Kept,
-    mut stop: watch::Receiver<bool>,
-) {
-    let imports = kept.imports.clone();
-    let mut watchman = Watchman { clock, kept, audited: None, begun: Instant::now() };
-    loop {
-        let found = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            found = watched.wait_for(Option::is_some) => match found {
-                Ok(found) => found.clone(),
-                Err(_) => return,
-            },
-        };
-        let Some(Watched { streams, settings }) = found else { continue };
-        let auditor = Auditor::new(lake.clone(), streams, Effort::Background).with_imports(imports.clone());
-        let interrupted = async {
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => {}
-                _ = watched.changed() => {}
-            }
-        };
-        watchman.audit(auditor, settings, interrupted).await;
-    }
-}
-
-/// What it writes to, and what it has to know beside the streams.
-pub(crate) struct Kept {
+    imports: Imports,
     /// What it found, for those who ask.
-    pub(crate) status: Arc<Mutex<AuditStatus>>,
-    pub(crate) imports: Imports,
+    status: Arc<Mutex<AuditStatus>>,
     /// The data directory, in which the last outcome is kept over a restart.
-    pub(crate) data: PathBuf,
-}
-
-/// What stays over a reload.
-struct Watchman {
-    clock: Arc<dyn Clock>,
-    kept: Kept,
+    data: PathBuf,
     begun: Instant,
     /// When the last audit came to its end.
     audited: Option<Instant>,
 }
 
-impl Watchman {
+impl BackgroundAuditor {
+    pub(crate) fn new(
+        lake: Lake,
+        clock: Arc<dyn Clock>,
+        imports: Imports,
+        status: Arc<Mutex<AuditStatus>>,
+        data: PathBuf,
+    ) -> Self {
+        Self { lake, clock, imports, status, data, begun: Instant::now(), audited: None }
+    }
+
+    /// Audits what is `watched` until `stop` turns true. While there is nothing to watch, it waits.
+    pub(crate) async fn run(mut self, mut watched: watch::Receiver<Option<Watched>>, mut stop: watch::Receiver<bool>) {
+        loop {
+            let found = tokio::select! {
+                () = stopped(&mut stop) => return,
+                found = watched.wait_for(Option::is_some) => match found {
+                    Ok(found) => found.clone(),
+                    Err(_) => return,
+                },
+            };
+            let Some(Watched { streams, settings }) = found else { continue };
+            let auditor =
+                Auditor::new(self.lake.clone(), streams, Effort::Background).with_imports(self.imports.clone());
+            let interrupted = async {
+                tokio::select! {
+                    () = stopped(&mut stop) => {}
+                    _ = watched.changed() => {}
+                }
+            };
+            self.audit_until(interrupted, auditor, settings).await;
+        }
+    }
+
     /// Audits again and again until it is interrupted.
-    async fn audit(&mut self, mut auditor: Auditor, settings: AuditSettings, interrupted: impl Future<Output = ()>) {
+    async fn audit_until(
+        &mut self,
+        interrupted: impl Future<Output = ()>,
+        mut auditor: Auditor,
+        settings: AuditSettings,
+    ) {
         tokio::pin!(interrupted);
         self.set(|status| status.every_seconds = settings.every.map(|every| every.as_secs()));
         let Some(every) = settings.every else { return interrupted.await };
@@ -128,8 +122,8 @@ impl Watchman {
                 whole_due = begun + WHOLE_EVERY;
             }
             self.set(|status| status.running = true);
-            let stopped = Arc::new(AtomicBool::new(false));
-            let throttle = Arc::new(Throttle::limited(settings.bytes_per_second.0, Arc::clone(&stopped)));
+            let is_interrupted = Arc::new(AtomicBool::new(false));
+            let throttle = Arc::new(Throttle::limited(settings.bytes_per_second.0, Arc::clone(&is_interrupted)));
             let scope = Scope::default();
             let audit = auditor.audit(&scope, &throttle);
             tokio::pin!(audit);
@@ -138,33 +132,16 @@ impl Watchman {
                 () = &mut interrupted => None,
             };
             let Some(audited) = audited else {
-                stopped.store(true, Ordering::Relaxed);
+                is_interrupted.store(true, Ordering::Relaxed);
                 // Its readers stop within a block; after that nothing holds a file of a view.
                 let _ = audit.await;
                 return self.set(|status| status.running = false);
             };
-            let now = self.clock.now();
             match audited {
-                Ok(report) => {
-                    let outcome = outcome(&report, now, begun.elapsed(), whole);
-                    tell(&outcome);
-                    self.set(|status| {
-                        status.running = false;
-                        status.failed = None;
-                        if outcome.differences == 0 {
-                            status.last_success = Some(now);
-                        }
-                        status.last = Some(outcome);
-                    });
-                    self.keep();
-                }
+                Ok(report) => self.succeeded(&report, begun.elapsed(), whole),
                 Err(Error::Stopping) => return self.set(|status| status.running = false),
                 Err(error) => {
-                    warn!("the audit could not be done: {error}");
-                    self.set(|status| {
-                        status.running = false;
-                        status.failed = Some(error.to_string());
-                    });
+                    self.failed(&error);
                     whole_due = Instant::now();
                 }
             }
@@ -172,19 +149,39 @@ impl Watchman {
         }
     }
 
-    fn set(&self, change: impl FnOnce(&mut AuditStatus)) {
-        change(&mut self.kept.status.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn keep(&self) {
-        let status = self.kept.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Err(error) = status.save(&self.kept.data) {
+    /// Shows, logs and keeps what an audit found that came to its end.
+    fn succeeded(&self, report: &Report, took: Duration, whole: bool) {
+        let now = self.clock.now();
+        let outcome = outcome(report, now, took, whole);
+        log(&outcome);
+        self.set(|status| {
+            status.running = false;
+            status.failed = None;
+            if outcome.differences == 0 {
+                status.last_success = Some(now);
+            }
+            status.last = Some(outcome);
+        });
+        let status = lock(&self.status).clone();
+        if let Err(error) = status.save(&self.data) {
             warn!("what the audit found is not known after a restart: {error}");
         }
     }
+
+    fn failed(&self, error: &Error) {
+        warn!("the audit could not be done: {error}");
+        self.set(|status| {
+            status.running = false;
+            status.failed = Some(error.to_string());
+        });
+    }
+
+    fn set(&self, change: impl FnOnce(&mut AuditStatus)) {
+        change(&mut lock(&self.status));
+    }
 }
 
-fn tell(outcome: &AuditOutcome) {
+fn log(outcome: &AuditOutcome) {
     if outcome.differences == 0 {
         info!("audit: {} events and {} rows add up", outcome.events, outcome.rows);
     } else {
@@ -227,7 +224,7 @@ fn outcome(report: &Report, at: lakehead_model::Timestamp, took: Duration, whole
         events: report.events(),
         rows: report.rows(),
         differences: report.differences(),
-        told: report.in_words().into_iter().take(TOLD_MAX).collect(),
+        told: report.in_words().into_iter().take(SHOWN_MAX).collect(),
         not_checked: report.not_checked(),
         streams,
         views,

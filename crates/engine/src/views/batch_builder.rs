@@ -1,4 +1,4 @@
-//! A round in the making: blocks in, their columns out.
+//! Builds one round for the views: blocks in, batches of their columns out.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,8 +11,8 @@ use lakehead_store::Block;
 /// much as some hundred rows. It is DataFusion's own size of a batch (`datafusion.execution.batch_size`).
 const BATCH_ROWS: usize = 8192;
 
-/// Gathers blocks into batches, each of blocks that were received in the same hour.
-pub(super) struct Gathering<'d> {
+/// Builds batches, each of blocks that were received in the same hour.
+pub(super) struct BatchBuilder<'d> {
     decoder: &'d Decoder,
     round: Round,
     blocks: Vec<Arc<Block>>,
@@ -22,7 +22,7 @@ pub(super) struct Gathering<'d> {
     rows: usize,
 }
 
-impl<'d> Gathering<'d> {
+impl<'d> BatchBuilder<'d> {
     pub(super) fn new(decoder: &'d Decoder) -> Self {
         let round = Round { batches: Vec::new(), events: 0, end: Offset(0), times: Vec::new() };
         Self { decoder, round, blocks: Vec::new(), places: Vec::new(), hour: Timestamp(0), rows: 0 }

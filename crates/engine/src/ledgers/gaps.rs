@@ -1,47 +1,15 @@
-//! What is missing upstream, kept: the stream `gaps`, the gap ledger. Also where upstream offsets go on otherwise than
-//! one by one though nothing is missing; such an entry has 0 `missing`.
+//! Entries of the gap ledger, the stream `gaps`: upstream events that are missing, and places where upstream offsets
+//! continue otherwise than one by one though nothing is missing; such an entry has 0 `missing`.
 //!
-//! An entry is committed before the events after its hole, so `verify` can balance upstream offsets = events + rejects
+//! An entry is committed before the events after its gap, so `verify` can balance upstream offsets = events + rejects
 //! + gaps at any moment.
 
 use lakehead_connector_api::{Gap, Move};
-use lakehead_model::{Column, ColumnType, EventBatch, Name, StreamSchema, Timestamp};
+use lakehead_model::{EventBatch, Name, Timestamp};
 use serde::Serialize;
 
-/// The stream's name.
-pub(crate) const STREAM: &str = "gaps";
-
-/// The same, as a name.
-pub(crate) fn name() -> Name {
-    Name::new(STREAM).expect("a constant that is a name")
-}
-
-/// Its columns: `missing` events, `[from_offset, to_offset)` of `partition`; with 0 `missing` offsets that go on at
-/// `to_offset` where `from_offset` was expected, which may be the greater one.
-pub(crate) fn schema() -> StreamSchema {
-    use ColumnType::{Int64, Text};
-    let column = |(name, column_type): (&str, ColumnType)| Column {
-        name: name.to_owned(),
-        path: vec![name.to_owned()],
-        column_type,
-        equals: None,
-    };
-    let columns = [
-        ("stream", Text),
-        ("source", Text),
-        ("partition", Text),
-        ("from_offset", Int64),
-        ("to_offset", Int64),
-        ("missing", Int64),
-        ("after", ColumnType::Timestamp),
-        ("before", ColumnType::Timestamp),
-        ("reason", Text),
-    ];
-    StreamSchema { event_time: Vec::new(), columns: columns.map(column).to_vec() }
-}
-
 #[derive(Serialize)]
-struct Record<'a> {
+struct GapRecord<'a> {
     stream: &'a Name,
     source: &'a Name,
     partition: &'a str,
@@ -65,7 +33,7 @@ pub(crate) fn batch(gaps: &[Gap], moves: &[Move], stream: &Name, source: &Name) 
     let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
     let mut events = EventBatch::default();
     for gap in gaps {
-        let record = Record {
+        let record = GapRecord {
             stream,
             source,
             partition: &gap.partition,
@@ -80,8 +48,17 @@ pub(crate) fn batch(gaps: &[Gap], moves: &[Move], stream: &Name, source: &Name) 
     }
     for Move { partition, from, to, reason } in moves {
         let (from_offset, to_offset) = (*from, *to);
-        let record =
-            Record { stream, source, partition, from_offset, to_offset, missing: 0, after: None, before: None, reason };
+        let record = GapRecord {
+            stream,
+            source,
+            partition,
+            from_offset,
+            to_offset,
+            missing: 0,
+            after: None,
+            before: None,
+            reason,
+        };
         events.push(&serde_json::to_vec(&record).expect("strings and numbers are always JSON"), None);
     }
     events
@@ -90,6 +67,7 @@ pub(crate) fn batch(gaps: &[Gap], moves: &[Move], stream: &Name, source: &Name) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::builtin::gaps_schema;
 
     #[test]
     fn an_entry_names_the_hole_and_counts_it() {
@@ -108,7 +86,7 @@ mod tests {
         assert_eq!(entry["after"], "1970-01-01T00:00:00Z");
         assert!(entry.get("before").is_none());
         assert_eq!(missing(&gap), 2);
-        for column in schema().columns.iter().filter(|column| column.name != "before") {
+        for column in gaps_schema().columns.iter().filter(|column| column.name != "before") {
             assert!(entry.get(&column.name).is_some(), "{}", column.name);
         }
     }

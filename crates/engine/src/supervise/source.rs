@@ -1,4 +1,4 @@
-//! Keeps one source going: opens it at the store's cursor, runs it, and decides what an error means.
+//! Keeps one source running: opens it at the store's cursor, runs it, and acts on what an error means.
 //!
 //! ```text
 //!            ┌──────────────── wait ────────────────┐
@@ -11,14 +11,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lakehead_connector_api::{Error as SourceError, Resume, Source, SourceSpec};
+use lakehead_connector_api::{Resume, Source, SourceSpec};
 use lakehead_model::{EventBatch, Kind};
 use tokio::{sync::watch, time::Instant};
 
+use super::decision::{Decision, classify};
 use crate::{
     backoff::{Backoff, random},
     ingest::{Ending, Failure, Ingest},
-    rejects,
+    inlet,
+    sync::stopped,
     tail::Tail,
 };
 
@@ -30,37 +32,6 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 /// after each event or two is left alone ever longer.
 const WORKED_TIME: Duration = Duration::from_secs(10);
 const WORKED_EVENTS: u64 = 1_000;
-
-/// What follows from a failure.
-#[derive(Debug, PartialEq)]
-enum Verdict {
-    /// Wait, open again.
-    Away { error: String, asked: Option<Duration> },
-    /// Wait until the store can write.
-    StoreCannotWrite(String),
-    /// It is over.
-    Failed(String),
-    /// Everything is being closed, or the store was stopped by a defect.
-    Stopped,
-}
-
-fn judge(failure: Failure) -> Verdict {
-    match failure {
-        Failure::Source(SourceError::Unavailable { what, retry_after }) => {
-            Verdict::Away { error: what, asked: retry_after }
-        }
-        Failure::Source(error) => match error.kind() {
-            Kind::Unavailable => Verdict::Away { error: error.to_string(), asked: None },
-            Kind::Internal => Verdict::Failed(format!("defect: {error}")),
-            _ => Verdict::Failed(error.to_string()),
-        },
-        Failure::Store(error) => match error.kind() {
-            Kind::Unavailable => Verdict::StoreCannotWrite(error.to_string()),
-            Kind::Closed => Verdict::Stopped,
-            _ => Verdict::Failed(error.to_string()),
-        },
-    }
-}
 
 /// Runs the source until it ends, fails for good, or `stop` turns true. A panic in it is a failure like another.
 pub(crate) async fn supervise(
@@ -90,16 +61,16 @@ async fn keep_going(ingest: Ingest, spec: SourceSpec, settings: serde_json::Valu
             Err(failure) => failure,
         };
         let now = ingest.clock.now();
-        let wait = match judge(failure) {
-            Verdict::Stopped if *stop.borrow() => return,
-            Verdict::Stopped => return ingest.watch.failed(now, "the store has stopped; see the log".to_owned()),
-            Verdict::Failed(error) => return ingest.watch.failed(now, error),
-            Verdict::Away { error, asked } => {
+        let wait = match classify(failure) {
+            Decision::Stopped if *stop.borrow() => return,
+            Decision::Stopped => return ingest.watch.failed(now, "the store has stopped; see the log".to_owned()),
+            Decision::Failed(error) => return ingest.watch.failed(now, error),
+            Decision::Away { error, asked } => {
                 let wait = backoff.next(asked, random());
                 ingest.watch.away(now, error, wait);
                 wait
             }
-            Verdict::StoreCannotWrite(error) => {
+            Decision::StoreCannotWrite(error) => {
                 ingest.watch.waiting(now, error);
                 until_writable(&ingest, &mut stop).await;
                 // An empty block may fit where events do not: without progress, come back ever more slowly.
@@ -111,17 +82,17 @@ async fn keep_going(ingest: Ingest, spec: SourceSpec, settings: serde_json::Valu
             }
         };
         // Whichever comes first; the loop looks again at what it was.
-        let _ = tokio::time::timeout(wait, stop.wait_for(|stop| *stop)).await;
+        let _ = tokio::time::timeout(wait, stopped(&mut stop)).await;
     }
 }
 
 /// Returns when the store has written an empty block, or when waiting for that makes no sense any more.
 async fn until_writable(ingest: &Ingest, stop: &mut watch::Receiver<bool>) {
     loop {
-        if tokio::time::timeout(STORE_RETRY, stop.wait_for(|stop| *stop)).await.is_ok() {
+        if tokio::time::timeout(STORE_RETRY, stopped(stop)).await.is_ok() {
             return;
         }
-        match rejects::commit(&ingest.stream.appender(), &ingest.source, EventBatch::default()).await {
+        match inlet::commit(&ingest.stream.appender(), &ingest.source, EventBatch::default()).await {
             Err(error) if error.kind() == Kind::Unavailable => {}
             _ => return,
         }
@@ -144,7 +115,7 @@ async fn once(
         clock: Arc::clone(&ingest.clock),
     };
     let mut source: Box<dyn Source> = tokio::select! {
-        _ = stop.wait_for(|stop| *stop) => return Ok(Ending::Stopped),
+        () = stopped(stop) => return Ok(Ending::Stopped),
         opened = (spec.open)(settings.clone(), resume) => opened.map_err(Failure::Source)?,
     };
     let (opened, mut brought) = (Instant::now(), 0);
@@ -155,20 +126,4 @@ async fn once(
         }
     };
     ingest.run(source.as_mut(), stop, &mut worked).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Error;
-
-    #[test]
-    fn who_says_no_decides_what_follows() {
-        let away = SourceError::Unavailable { what: "refused".into(), retry_after: Some(Duration::from_secs(7)) };
-        let expected = Verdict::Away { error: "refused".into(), asked: Some(Duration::from_secs(7)) };
-        assert_eq!(judge(Failure::Source(away)), expected);
-        let wrong = Failure::Source(SourceError::Invalid("no such stream".into()));
-        assert_eq!(judge(wrong), Verdict::Failed("no such stream".into()));
-        assert_eq!(judge(Failure::Store(Error::Stopping)), Verdict::Stopped);
-    }
 }

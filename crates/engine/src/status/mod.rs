@@ -1,0 +1,64 @@
+//! What is going on, as one document: the dashboard, `/v1/status` and the metrics all show this.
+//!
+//! Making one reads counters that are kept anyway; it does no I/O, so it may be called as often as anyone likes. Times
+//! are RFC 3339 text in JSON.
+
+mod audit;
+mod reload;
+mod source;
+mod stream;
+mod time;
+mod view;
+
+use std::collections::BTreeMap;
+
+use lakehead_model::{Name, Timestamp};
+use serde::Serialize;
+
+pub use self::{
+    audit::{AuditOutcome, AuditStatus, StreamAudited, ViewAudited},
+    reload::{LastReload, ReloadOutcome, ReloadStatus},
+    source::{SourceState, SourceStatus},
+    stream::{ColumnsStatus, EventTimeStatus, Held, StreamStatus, UpkeepStatus},
+    view::{NextView, ViewState, ViewStatus},
+};
+
+use self::time::time;
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Lakehead's version.
+    pub version: &'static str,
+    /// The moment.
+    #[serde(serialize_with = "time")]
+    pub now: Timestamp,
+    /// When this process started.
+    #[serde(serialize_with = "time")]
+    pub started: Timestamp,
+    /// Whole seconds since then.
+    pub uptime_seconds: u64,
+    /// Whether it is about to finish.
+    pub stopping: bool,
+    /// Every stream, the built-in `rejects` and `gaps` too.
+    pub streams: BTreeMap<Name, StreamStatus>,
+    /// Every source.
+    pub sources: BTreeMap<Name, SourceStatus>,
+    /// Every view.
+    pub views: BTreeMap<Name, ViewStatus>,
+    /// Space.
+    pub disk: DiskStatus,
+    /// What the standing audit found.
+    pub audit: AuditStatus,
+    /// Reloads of the pipeline file.
+    pub reloads: ReloadStatus,
+}
+
+/// Space on the disk that holds the data directory.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct DiskStatus {
+    /// What Lakehead keeps: streams and views.
+    pub data_bytes: u64,
+    /// What is left for it.
+    pub free_bytes: u64,
+}
