@@ -10,7 +10,7 @@ use lakehead_model::Timestamp;
 
 use crate::{
     disk::{
-        files::{Access, File, clear_name},
+        files::{File, clear_name},
         layout::SegmentPath,
         log_files::LogFiles,
     },

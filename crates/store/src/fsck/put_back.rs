@@ -9,11 +9,7 @@ use std::{
 };
 
 use crate::{
-    disk::{
-        files::{Access, Files},
-        layout::Layout,
-        log_files::LogFiles,
-    },
+    disk::{files::Files, layout::Layout, log_files::LogFiles},
     error::Error,
     fsck::arrange::{Put, arrange},
     recover::{inventory, quarantine},

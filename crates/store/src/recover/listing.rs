@@ -1,7 +1,7 @@
 //! A stream's segments in order, by the inventory and the newest folders, or by all folders.
 
 use crate::{
-    disk::{files::Access, layout::SegmentPath, log_files::LogFiles},
+    disk::{layout::SegmentPath, log_files::LogFiles},
     error::Error,
     recover::inventory::{Inventory, Line},
     segment::summary::Summary,
