@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use datafusion::arrow::array::RecordBatch;
 use lakehead_model::{TimeRange, Timestamp};
 use lakehead_window::Windows;
 
@@ -13,7 +14,7 @@ use super::{
     extent::Extent,
     window_counts::{WindowCounts, open_cells, periods_over},
 };
-use crate::{keyed_rows::Comparison, view::Snapshot};
+use crate::{error::Error, keyed_rows::Comparison, view::Snapshot};
 
 /// Result periods whose files are read in one go.
 #[derive(Default)]
@@ -34,6 +35,14 @@ pub(super) struct PassPart {
 impl PassPart {
     pub(super) fn has(&self, window: Timestamp) -> bool {
         self.windows.is_none_or(|windows| (windows.start..windows.end).contains(&window))
+    }
+
+    /// Those of a view's `rows` whose windows it has.
+    pub(super) fn rows_of(&self, rows: &[RecordBatch], comparison: &Comparison) -> Result<Vec<RecordBatch>, Error> {
+        match self.windows {
+            Some(_) => comparison.rows_in(rows, |window| self.has(window)),
+            None => Ok(rows.to_vec()),
+        }
     }
 }
 

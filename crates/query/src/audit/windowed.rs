@@ -70,24 +70,22 @@ impl Audit<'_> {
         let starts: HashSet<Timestamp> = pass.periods.iter().map(|period| period.start).collect();
         let snapshot = Arc::clone(&self.snapshot);
         let has_having = snapshot.plan().shape().has_having;
+        let parts = pass.parts(&snapshot, self.extent, comparison);
         let (mut filed, mut compared) = (Vec::new(), Vec::new());
         for listed in snapshot.results.files.iter().filter(|listed| starts.contains(&listed.range.start)) {
             let before = self.found.differences;
-            filed.extend(self.file_rows(listed, comparison).await?);
+            filed.extend(self.file_rows(listed, &parts, comparison).await?);
             if before == self.found.differences {
                 compared.push(file_name(listed));
             }
         }
         let before = self.found.differences;
-        for part in pass.parts(&snapshot, self.extent, comparison) {
+        for part in &parts {
             let (Some(first), Some(last)) = (part.periods.first(), part.periods.last()) else { continue };
             // A pass may leap over periods that were compared before; the log's rows of those are left out by window.
             let log = self.recount.rows(TimeRange { start: first.start, end: last.end }, &part.periods).await?;
-            let mut rows = self.open_rows(&starts, &part).await?;
-            match &part.windows {
-                Some(_) => rows.extend(comparison.rows_in(&filed, |window| part.has(window))?),
-                None => rows.append(&mut filed),
-            }
+            let mut rows = self.open_rows(&starts, part).await?;
+            rows.extend(part.rows_of(&filed, comparison)?);
             self.found.rows += log.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
             let differing = compare_exactly(comparison, rows, log).await?;
             for differing in self.recount.beyond_rounding(comparison, differing, &part.periods).await? {
@@ -125,7 +123,12 @@ impl Audit<'_> {
     }
 
     /// The rows of a result file, which is compared with its count, its partial rows and its public name on the way.
-    async fn file_rows(&mut self, listed: &Listed, comparison: &Arc<Comparison>) -> Result<Vec<RecordBatch>, Error> {
+    async fn file_rows(
+        &mut self,
+        listed: &Listed,
+        parts: &[PassPart],
+        comparison: &Arc<Comparison>,
+    ) -> Result<Vec<RecordBatch>, Error> {
         let about = |what: String| Difference { window: listed.range.start.to_string(), what, ..Difference::default() };
         let (path, schema) = (listed.file.path.clone(), self.snapshot.plan().schema());
         let rows = match blocking(move || files::read_parquet(&path, &schema)).await? {
@@ -148,11 +151,14 @@ impl Audit<'_> {
             // The panes of hopping windows are shared between periods.
             && !matches!(windowed.windows, Windows::Hop(_))
         {
-            let partial = finished(&plan, windowed, partial, |_| true).await?.rows;
-            for differing in compare(comparison, partial, rows.clone()).await? {
-                let row = Difference::of_row(differing, || listed.range.start.to_string());
-                let what = format!("{}, in the partial rows (view) and the result file (log)", row.what);
-                self.found.differs(Difference { what, ..row });
+            // The rows of a large period are three times in memory here, so part by part.
+            for part in parts {
+                let partial = finished(&plan, windowed, partial.clone(), |window| part.has(window.start)).await?.rows;
+                for differing in compare(comparison, partial, part.rows_of(&rows, comparison)?).await? {
+                    let row = Difference::of_row(differing, || listed.range.start.to_string());
+                    let what = format!("{}, in the partial rows (view) and the result file (log)", row.what);
+                    self.found.differs(Difference { what, ..row });
+                }
             }
         }
         Ok(rows)
