@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use lakehead_engine::{Engine, Error, Reloaded};
-use lakehead_serve::{NotReloaded, Reload, Reloading};
+use lakehead_serve::{Reload, ReloadError, ReloadFuture};
 use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
@@ -44,13 +44,13 @@ impl Reloader {
         let _ = self.reload().await;
     }
 
-    async fn read_and_replace(&self) -> Result<Reloaded, NotReloaded> {
+    async fn read_and_replace(&self) -> Result<Reloaded, ReloadError> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let (file, overrides) = match &self.origin {
             Origin::File(file, overrides) => (file, overrides.clone()),
-            Origin::BuiltIn(name) => return Err(self.refused(NotReloaded::NoFile(name))),
+            Origin::BuiltIn(name) => return Err(self.refused(ReloadError::NoFile(name))),
         };
-        let (name, refused) = (file.display().to_string(), |what| self.refused(NotReloaded::File(what)));
+        let (name, refused) = (file.display().to_string(), |what| self.refused(ReloadError::File(what)));
         let path = file.clone();
         // A file on a network that is away must hold up neither those who serve nor the end.
         let read = tokio::time::timeout(READ_TIME_MAX, tokio::task::spawn_blocking(move || text(&path)));
@@ -67,15 +67,15 @@ impl Reloader {
             runtime.block_on(replace(&engine, &name, &text, overrides))
         });
         match replacing.await {
-            Ok(Err(NotReplaced::File(what))) => Err(self.refused(NotReloaded::File(what))),
+            Ok(Err(NotReplaced::File(what))) => Err(self.refused(ReloadError::File(what))),
             Ok(Err(NotReplaced::Engine(why))) => Err(why),
             Ok(Ok(reloaded)) => Ok(reloaded),
-            Err(error) => Err(self.refused(NotReloaded::File(format!("the reload broke off: {error}")))),
+            Err(error) => Err(self.refused(ReloadError::File(format!("the reload broke off: {error}")))),
         }
     }
 
     /// The engine tells what it refuses itself; this it has not seen.
-    fn refused(&self, why: NotReloaded) -> NotReloaded {
+    fn refused(&self, why: ReloadError) -> ReloadError {
         self.engine.reload_refused(why.to_string());
         why
     }
@@ -84,7 +84,7 @@ impl Reloader {
 /// Why a file did not take the place of the one that runs: by itself, or by what the engine says, who then has told it.
 enum NotReplaced {
     File(String),
-    Engine(NotReloaded),
+    Engine(ReloadError),
 }
 
 async fn replace(engine: &Arc<Engine>, name: &str, text: &str, overrides: Overrides) -> Result<Reloaded, NotReplaced> {
@@ -94,7 +94,7 @@ async fn replace(engine: &Arc<Engine>, name: &str, text: &str, overrides: Overri
     let reloaded = engine.reload(pipeline).await.map_err(|error| match error {
         Error::TakesRestart(fixed) => {
             let found = fixed.into_iter().map(|fixed| (fixed.key, fixed.what));
-            NotReloaded::File(config::in_the_way(name, text, &environment, found).to_string())
+            ReloadError::File(config::in_the_way(name, text, &environment, found).to_string())
         }
         error => error.into(),
     });
@@ -102,7 +102,7 @@ async fn replace(engine: &Arc<Engine>, name: &str, text: &str, overrides: Overri
 }
 
 impl Reload for Reloader {
-    fn reload(&self) -> Reloading<'_> {
+    fn reload(&self) -> ReloadFuture<'_> {
         Box::pin(self.read_and_replace())
     }
 }

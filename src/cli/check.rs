@@ -52,7 +52,7 @@ async fn look_at_views(pipeline: &Pipeline) {
     for (name, plan) in plans.iter().filter_map(|(name, plan)| Some((name, plan.as_ref().ok()?))) {
         let stream = plan.stream();
         let is_without = schemas.get(stream).is_some_and(|schema| schema.event_time.is_empty());
-        if is_without && plan.wanted().iter().any(|column| column == TimeColumn::EventTime.name()) {
+        if is_without && plan.required_columns().iter().any(|column| column == TimeColumn::EventTime.name()) {
             note(format_args!(
                 "view {name}: it reads event_time, which no event of stream {stream} has, since its event_time is []; name \
                  the field that holds it, or read received_time"

@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 use lakehead_engine::records::{self, DamagedRecord};
 use lakehead_model::{ByteSize, Name};
-use lakehead_store::{Checked, Finding, Options, Severity, Store, Witness, holder, marker};
+use lakehead_store::{CheckReport, Finding, Options, Severity, Store, Witness, format_file, holder};
 use serde_json::{Value, json};
 
 use crate::{
@@ -83,7 +83,7 @@ pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
 
 /// What was found: in each stream, and among the records beside the streams.
 struct Found {
-    checked: Vec<(Name, Checked)>,
+    checked: Vec<(Name, CheckReport)>,
     records: Vec<DamagedRecord>,
 }
 
@@ -130,10 +130,10 @@ impl Found {
 async fn repair(data: &Path, found: &Found, witnesses: &BTreeMap<Name, Vec<Witness>>) -> anyhow::Result<()> {
     let store = Store::open(data, Options::default(), Arc::new(SystemClock))?;
     for record in &found.records {
-        let kept = records::set_aside(data, record)?;
+        let kept = records::quarantine(data, record)?;
         say(format_args!("repaired: {} is moved to {}\n", record.path.display(), kept.display()))?;
     }
-    for done in store.put_back()? {
+    for done in store.restore_misplaced()? {
         say(format_args!("repaired: {done}\n"))?;
     }
     for name in found.damaged_streams() {
@@ -146,7 +146,7 @@ async fn repair(data: &Path, found: &Found, witnesses: &BTreeMap<Name, Vec<Witne
 }
 
 /// What was found in the streams, for people.
-fn tell(checked: &[(Name, Checked)]) -> io::Result<()> {
+fn tell(checked: &[(Name, CheckReport)]) -> io::Result<()> {
     say(table(checked))?;
     for (stream, checked) in checked {
         for finding in &checked.findings {
@@ -170,7 +170,7 @@ fn tell(checked: &[(Name, Checked)]) -> io::Result<()> {
 }
 
 /// What was found in one stream, as JSON.
-fn document((stream, found): &(Name, Checked)) -> Value {
+fn document((stream, found): &(Name, CheckReport)) -> Value {
     let finding = |finding: &Finding| {
         json!({
             "severity": finding.severity.to_string(),
@@ -198,13 +198,13 @@ fn document((stream, found): &(Name, Checked)) -> Value {
 
 /// Whether the mark of the data directory was damaged; with `repair` it is made anew, and without nothing more can be read.
 fn mark(data: &Path, repair: bool) -> Result<bool, Failure> {
-    let Some(error) = marker::damage(data)? else { return Ok(false) };
+    let Some(error) = format_file::damage(data)? else { return Ok(false) };
     say(format_args!("damage: {error}\n    repair: it is made anew\n"))?;
     if !repair {
         let what = format!("the mark of {} is damaged; `lakehead fsck --repair` makes it anew", data.display());
         return Err(Failure::Differs(what));
     }
-    marker::renew(data)?;
+    format_file::renew(data)?;
     say(format_args!("repaired: the mark of {} is made anew\n", data.display()))?;
     Ok(true)
 }
@@ -213,7 +213,7 @@ async fn check(
     store: Store,
     names: Vec<Name>,
     witnesses: BTreeMap<Name, Vec<Witness>>,
-) -> anyhow::Result<Vec<(Name, Checked)>> {
+) -> anyhow::Result<Vec<(Name, CheckReport)>> {
     with_progress("reading every byte of the log", async |bar| {
         tokio::task::spawn_blocking(move || {
             let all: u64 = names.iter().filter_map(|name| store.stored_bytes(name).ok()).sum();
@@ -233,7 +233,7 @@ async fn check(
     .await
 }
 
-fn table(checked: &[(Name, Checked)]) -> Table {
+fn table(checked: &[(Name, CheckReport)]) -> Table {
     let mut table = Table::new(["stream", "segments", "sealed", "blocks", "events", "size", "offsets", "findings"]);
     for (name, found) in checked {
         let damage = found.findings.iter().filter(|finding| finding.severity == Severity::Damage).count();

@@ -102,8 +102,8 @@ async fn planned(
             continue;
         }
         let stream = store.stream(name)?;
-        let needs = offline::needs(data, name, stream.head().end).await?;
-        let plan = stream.plan_retention(&rule, SystemClock.now(), &needs)?;
+        let claims = offline::claims(data, name, stream.head().end).await?;
+        let plan = stream.plan_retention(&rule, SystemClock.now(), &claims)?;
         if apply {
             stream.retain(&plan)?;
         }
@@ -117,7 +117,7 @@ async fn planned(
 fn shown(plans: &BTreeMap<Name, RetentionPlan>) -> Value {
     let shown = plans.iter().map(|(name, plan)| {
         let held: u64 = plan.held.iter().map(|expired| expired.bytes).sum();
-        let by: Vec<String> = plan.needs.iter().map(|need| format!("{} from {}", need.by, need.from)).collect();
+        let by: Vec<String> = plan.claims.iter().map(|claim| format!("{} from {}", claim.by, claim.from)).collect();
         let document = json!({
             "segments": plan.remove.len(),
             "bytes": plan.bytes(),

@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use lakehead_engine::{
     catalog::Catalog,
-    offline::{Looked, look_back},
+    offline::{TailFit, look_back},
     schemas,
 };
 use lakehead_model::{ByteSize, ColumnType, EventTimeRule, Name, StreamSchema, TimeFormat};
@@ -174,10 +174,10 @@ fn shown_columns(rows: &[Value]) -> Table {
 }
 
 /// How the last events fit the columns; nothing where there are none yet.
-fn look_at(data: &Path, stream: &str, schema: &StreamSchema) -> anyhow::Result<Looked> {
+fn look_at(data: &Path, stream: &str, schema: &StreamSchema) -> anyhow::Result<TailFit> {
     let store = Store::open_read_only(data)?;
     if !store.names()?.iter().any(|name| name.as_str() == stream) {
-        return Ok(Looked::default());
+        return Ok(TailFit::default());
     }
     Ok(look_back(&store.stream(&Name::new(stream)?)?, schema, LOOK_BACK_EVENTS)?)
 }

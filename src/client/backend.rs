@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use lakehead_engine::{
     audit::{Report, Scope},
     offline,
-    sql::Form,
+    sql::AnswerFormat,
 };
 use lakehead_model::Name;
 use lakehead_query::{Answer, Explanation, Lake, Limits, Question, worker};
@@ -45,7 +45,7 @@ impl Backend {
         // Here, too, by a worker: what is too much for it ends it, and not the one who says why.
         let workers = sql_worker::workers(lake(data, sql, progress).await?)?;
         progress.finish_and_clear();
-        let mut answering = workers.answer(sql, Form::Arrow).await?;
+        let mut answering = workers.answer(sql, AnswerFormat::Arrow).await?;
         let bytes = answering.whole(usize::MAX).await?;
         warn(&answering.head.warnings);
         Ok(worker::answer(bytes, &answering.head)?)

@@ -7,7 +7,7 @@ use arrow::ipc::reader::StreamReader;
 use lakehead_engine::{
     Reloaded,
     audit::{Report, Scope},
-    import::{Imported, Run},
+    import::{ImportBatch, Imported},
 };
 use lakehead_model::Name;
 use lakehead_query::{Answer, Explanation, Question, ViewDifference};
@@ -128,7 +128,7 @@ impl Process {
         source: &Name,
         event_time: Option<&str>,
         expected: Option<&str>,
-        run: Run,
+        run: ImportBatch,
     ) -> anyhow::Result<Imported> {
         let (line, cut) = (run.first_line.to_string(), run.cut.map(|bytes| bytes.to_string()));
         let mut asked = vec![("source", source.as_str()), ("from", &run.from), ("first_line", &line)];

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use lakehead_engine::dashboard::{PanelConfig, PanelKind, PanelOf, PanelValue, PanelWidth};
 use lakehead_model::{Name, StreamSchema, hint::instead};
-use lakehead_query::{Outline, Step, Values};
+use lakehead_query::{Outline, ValueKind, WindowStep};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -179,7 +179,7 @@ impl Check<'_> {
         }
         for (at, value) in panel.values.iter().enumerate() {
             match outline.column(&value.column) {
-                Some(column) if column.values == Values::Numbers => {}
+                Some(column) if column.values == ValueKind::Numbers => {}
                 Some(_) => self.wrong("values", format!("the column {:?} has no numbers to draw", value.column)),
                 None => self.wrong(
                     "values",
@@ -192,7 +192,7 @@ impl Check<'_> {
         }
         for (key, column) in [("series", panel.series.as_ref())].into_iter().filter_map(|(k, c)| Some((k, c?))) {
             match outline.column(column) {
-                Some(found) if found.values == Values::Others => {
+                Some(found) if found.values == ValueKind::Others => {
                     self.wrong(
                         key,
                         format!("the values of {column:?} are no names: choose a column of texts, numbers or truths"),
@@ -213,11 +213,11 @@ impl Check<'_> {
         if chart && outline.window_column().is_none() {
             self.wrong("kind", "the view shows no window to draw over; kind = \"table\" shows its newest rows");
         }
-        if chart && !outline.columns.iter().any(|column| column.values == Values::Numbers) {
+        if chart && !outline.columns.iter().any(|column| column.values == ValueKind::Numbers) {
             self.wrong("kind", "the view has no numbers to draw; kind = \"table\" shows its newest rows");
         }
         if kind == Some(PanelKind::Ranks) {
-            if matches!(outline.step, Some(Step::Session(_))) {
+            if matches!(outline.step, Some(WindowStep::Session(_))) {
                 self.wrong("kind", "sessions have no newest window to rank; choose points or table");
             }
             if panel.series.is_none() {

@@ -111,7 +111,7 @@ async fn compile(
         Ok(plans) => {
             // Each stands after those that it reads.
             for (name, plan) in plans.iter().filter_map(|(name, plan)| Some((name, plan.as_ref().ok()?))) {
-                let outline = plan.outline(plan.reads().and_then(|above| outlines.get(above)));
+                let outline = plan.outline(plan.upstream().and_then(|above| outlines.get(above)));
                 outlines.insert(name.clone(), outline);
             }
             problems.extend(plans.into_iter().filter_map(|(name, plan)| {

@@ -8,5 +8,5 @@ mod source;
 mod spec;
 
 pub use error::Error;
-pub use source::{Activity, Chunk, Gap, Move, Resume, Source, TailReader};
+pub use source::{Activity, Chunk, Gap, Renumbering, Resume, Source, TailReader};
 pub use spec::{SourceKind, SourceSpec};

@@ -21,9 +21,9 @@ pub trait Source: Send {
     /// [`Error::Unavailable`] when the connection is lost or silent; [`Error::Invalid`] when only a person can help.
     async fn next(&mut self) -> Result<Option<Chunk>, Error>;
 
-    /// Called after every commit, in order: everything up to and including this cursor is on disk. Sources whose other
-    /// side wants to know (a Kafka group, a spool directory) act here; the default does nothing.
-    async fn committed(&mut self, cursor: &Cursor) -> Result<(), Error> {
+    /// Called after every commit, in order: everything up to and including this cursor is on disk. A source acknowledges it
+    /// to an upstream that keeps track (a Kafka group, a spool directory); the default does nothing.
+    async fn acknowledge(&mut self, cursor: &Cursor) -> Result<(), Error> {
         let _ = cursor;
         Ok(())
     }
@@ -44,24 +44,24 @@ pub struct Chunk {
     pub rejects: Vec<Reject>,
     /// What is missing upstream, proven by its offsets.
     pub gaps: Vec<Gap>,
-    /// Where the upstream's offsets do not follow one another, though nothing is missing.
-    pub moves: Vec<Move>,
+    /// Where the upstream was renumbered: its offsets do not follow one another, though nothing is missing.
+    pub renumberings: Vec<Renumbering>,
     /// Events that came again and were dropped, since the log holds them already.
     pub duplicates: u64,
     /// What the source can say about itself now, if it changed.
     pub activity: Option<Activity>,
 }
 
-/// A hole in the upstream: `[from, to)` of its offsets was asked for twice and did not come.
+/// A gap in the upstream: `[from, to)` of its offsets was asked for twice and did not come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// The upstream's own name for the sequence: topic and partition.
     pub partition: String,
     /// The first upstream offset that is missing.
     pub from: i64,
-    /// The first upstream offset after the hole.
+    /// The first upstream offset after the gap.
     pub to: i64,
-    /// Event time just before the hole.
+    /// Event time just before the gap.
     pub after: Option<Timestamp>,
     /// Event time just after it.
     pub before: Option<Timestamp>,
@@ -71,9 +71,9 @@ pub struct Gap {
 
 /// A place where offsets do not follow one another and nothing is missing: another cluster answered, which numbers the same
 /// events differently, or an event came that is kept already under another offset. Kept in the gap ledger, so that an
-/// audit can tell it from a hole.
+/// audit can tell it from a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Move {
+pub struct Renumbering {
     /// As [`Gap::partition`].
     pub partition: String,
     /// The offset that was expected next.

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, io, path::Path, time::Duration};
 
 use lakehead_model::{ByteSize, Name, StreamSchema};
 use lakehead_query::Late;
-use lakehead_store::checked;
+use lakehead_store::record;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -68,7 +68,7 @@ impl Catalog {
     /// When there is none, or it is of a version of Lakehead that wrote another form.
     pub fn load(data: &Path) -> Result<Self, Error> {
         let path = data.join(FILE);
-        let text = checked::read(&path).map_err(|source| match source.kind() {
+        let text = record::read(&path).map_err(|source| match source.kind() {
             io::ErrorKind::InvalidData => Error::Damaged {
                 path: path.clone(),
                 what: format!("{source}; `lakehead run` writes it anew from the pipeline file"),
@@ -90,7 +90,7 @@ impl Catalog {
     pub fn save(&self, data: &Path) -> Result<(), Error> {
         let path = data.join(FILE);
         let json = serde_json::to_string_pretty(self).expect("names and texts are always JSON");
-        checked::write(&path, &json).map_err(|source| Error::Io { what: format!("writing {}", path.display()), source })
+        record::write(&path, &json).map_err(|source| Error::Io { what: format!("writing {}", path.display()), source })
     }
 
     /// The streams as a pipeline has them.

@@ -16,7 +16,7 @@ use std::{
 };
 
 use lakehead_model::{Name, Offset};
-use lakehead_store::Need;
+use lakehead_store::Claim;
 
 use crate::sync::lock;
 
@@ -42,8 +42,8 @@ struct StreamClaims {
     claims: BTreeMap<u64, (String, Arc<AtomicU64>)>,
 }
 
-/// The claim of one who reads a stream. Dropped, it is no more.
-pub(crate) struct Claim {
+/// Holds the claim of one reader of a stream; the claim counts until this is dropped.
+pub(crate) struct ClaimGuard {
     table: Arc<ClaimTable>,
     stream: Name,
     number: u64,
@@ -58,14 +58,14 @@ pub(crate) struct Planning<'c> {
 
 impl Claims {
     /// Claims the events of `stream` from `from` on, for `who`: `view edits_per_minute`.
-    pub(crate) fn claim(&self, stream: &Name, who: String, from: Offset) -> Claim {
+    pub(crate) fn claim(&self, stream: &Name, who: String, from: Offset) -> ClaimGuard {
         let table = Arc::clone(&self.0);
         let number = table.next.fetch_add(1, Ordering::Relaxed);
         let from = Arc::new(AtomicU64::new(from.0));
         let mut streams = lock(&table.streams);
         streams.entry(stream.clone()).or_default().claims.insert(number, (who, Arc::clone(&from)));
         drop(streams);
-        Claim { table, stream: stream.clone(), number, from }
+        ClaimGuard { table, stream: stream.clone(), number, from }
     }
 
     /// Whether everything that `stream` has stays, whoever claims it. Waits while retention carries out a plan, so it may
@@ -83,29 +83,29 @@ impl Claims {
 }
 
 impl Planning<'_> {
-    /// Who needs what of `stream`.
-    pub(crate) fn of(&self, stream: &Name) -> Vec<Need> {
+    /// All claims on `stream`.
+    pub(crate) fn of(&self, stream: &Name) -> Vec<Claim> {
         let streams = lock(&self.claims.0.streams);
         let Some(of) = streams.get(stream) else { return Vec::new() };
         if of.keeps_all {
-            return vec![Need { by: "views that are being replaced".to_owned(), from: Offset(0) }];
+            return vec![Claim { by: "views that are being replaced".to_owned(), from: Offset(0) }];
         }
-        let need = |(who, from): &(String, Arc<AtomicU64>)| Need {
+        let claim = |(who, from): &(String, Arc<AtomicU64>)| Claim {
             by: who.clone(),
             from: Offset(from.load(Ordering::Acquire)),
         };
-        of.claims.values().map(need).collect()
+        of.claims.values().map(claim).collect()
     }
 }
 
-impl Claim {
+impl ClaimGuard {
     /// What is before `from` is not needed any more.
     pub(crate) fn advance(&self, from: Offset) {
         self.from.fetch_max(from.0, Ordering::Release);
     }
 }
 
-impl Drop for Claim {
+impl Drop for ClaimGuard {
     fn drop(&mut self) {
         if let Some(of) = lock(&self.table.streams).get_mut(&self.stream) {
             of.claims.remove(&self.number);

@@ -72,7 +72,7 @@ impl ColumnWatch {
             at = last;
         }
         let fit = Fit::new(schema)?;
-        let mut reader = stream.reader_for("counting mistyped values", at);
+        let mut reader = stream.reader_as("counting mistyped values", at);
         let (mut events, mut bytes) = (0, 0);
         while events < EVENTS_EACH_TIME && bytes < BYTES_EACH_TIME {
             let Some(block) = reader.next()? else { break };
@@ -116,9 +116,9 @@ impl Fit {
     }
 }
 
-/// How the last events of a stream fit a schema.
+/// How the tail of a stream, its last events, fits a schema.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Looked {
+pub struct TailFit {
     /// Events looked at.
     pub events: u64,
     /// Of these, those without an event time, where the schema says that they have one.
@@ -133,12 +133,12 @@ pub struct Looked {
 ///
 /// # Errors
 /// When the log cannot be read there.
-pub fn look_back(stream: &Stream, schema: &StreamSchema, events_max: u64) -> Result<Looked, Error> {
+pub fn look_back(stream: &Stream, schema: &StreamSchema, events_max: u64) -> Result<TailFit, Error> {
     let head = stream.head();
     let from = Offset(head.end.0.saturating_sub(events_max)).max(head.start);
     let (fit, times) = (Fit::new(schema)?, EventTimes::new(schema));
-    let mut looked = Looked::default();
-    let mut reader = stream.reader_for("looking at the last events", from);
+    let mut looked = TailFit::default();
+    let mut reader = stream.reader_as("looking at the last events", from);
     while let Some(block) = reader.next()? {
         looked.events += block.len() as u64;
         fit.count(&block, &mut looked.mistyped)?;

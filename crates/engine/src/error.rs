@@ -31,9 +31,9 @@ pub enum Error {
     /// A reload was applied, but for what stands here; the next one tries that again.
     #[error("{}; all else is as the new pipeline says; reload again when this is mended", .0.join("; "))]
     PartlyReloaded(Vec<String>),
-    /// The views of a stream could not be started: they stand still, and their last results can be read.
+    /// The views of a stream could not be started: they are stopped, and their last results can be read.
     #[error("{0}")]
-    StandStill(String),
+    ViewsStopped(String),
     /// No stream of this name takes events.
     #[error("there is no stream {name:?} to push to; this pipeline has: {known}")]
     UnknownStream {
@@ -131,7 +131,7 @@ impl Error {
             | Self::CursorMoved { .. }
             | Self::Io { .. }
             | Self::PartlyReloaded(_)
-            | Self::StandStill(_) => Kind::Unavailable,
+            | Self::ViewsStopped(_) => Kind::Unavailable,
             Self::Stopping => Kind::Closed,
             Self::Damaged { .. } => Kind::Corrupt,
             Self::Internal(_) => Kind::Internal,

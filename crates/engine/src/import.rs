@@ -23,9 +23,9 @@ use crate::{
 /// With this the name of every import begins, so that none is taken for a source of the pipeline.
 pub const PREFIX: &str = "import_";
 
-/// Lines to be taken.
+/// A batch of lines to be imported.
 #[derive(Clone, Debug)]
-pub struct Run {
+pub struct ImportBatch {
     /// The lines.
     pub text: Bytes,
     /// Where they come from, for a person: a file, or standard input.
@@ -38,7 +38,7 @@ pub struct Run {
     pub cursor: Arc<str>,
 }
 
-/// What became of a run. All that it says is on disk.
+/// What became of a batch. All that it says is on disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
     /// Lines that were kept as events.
@@ -71,7 +71,7 @@ impl UnderWay {
     }
 }
 
-/// Brings runs of lines into a stream.
+/// Brings batches of lines into a stream.
 pub struct Importer {
     inlet: Inlet,
     times: EventTimes,
@@ -159,37 +159,37 @@ impl Importer {
     ///
     /// # Errors
     /// When the store cannot write.
-    pub async fn hand_over(&self, run: Run) -> Result<UnderWay, Error> {
-        let (events, mut refusals) = self.read(&run);
+    pub async fn hand_over(&self, batch: ImportBatch) -> Result<UnderWay, Error> {
+        let (events, mut refusals) = self.read(&batch);
         let mut imported = Imported { events: events.len() as u64, rejects: refusals.count, ..Imported::default() };
         if let Some((count, why)) = without_time(&self.times, &events) {
             (imported.without_event_time, imported.why_without) = (count, Some(why));
         }
         let mut refused: Vec<Reject> = refusals.kept.drain(..).map(|(_, reject)| reject).collect();
-        refused.extend(refusals.rest(|line| format!("{} line {line}", run.from)));
-        let cursor = Some(Cursor { position: run.cursor, progress: None });
+        refused.extend(refusals.rest(|line| format!("{} line {line}", batch.from)));
+        let cursor = Some(Cursor { position: batch.cursor, progress: None });
         let entry = Entry { events, cursor, key: None, urgent: true };
         let ticket = self.inlet.refuse(&refused).await?.append(entry, &self.times).await?;
         Ok(UnderWay { ticket, imported })
     }
 
-    /// Takes the lines of a run apart: into events with their times, and what is refused.
-    fn read(&self, run: &Run) -> (EventBatch, Refusals) {
+    /// Takes the lines of a batch apart: into events with their times, and what is refused.
+    fn read(&self, batch: &ImportBatch) -> (EventBatch, Refusals) {
         let mut refusals = Refusals::default();
-        let position = |line: u64| format!("{} line {line}", run.from);
-        if let Some(bytes) = run.cut {
-            refusals.add(run.first_line, || {
+        let position = |line: u64| format!("{} line {line}", batch.from);
+        if let Some(bytes) = batch.cut {
+            refusals.add(batch.first_line, || {
                 let reason = Refusal::LineTooLong(bytes).to_string();
-                Reject { reason, position: position(run.first_line), payload: run.text.clone() }
+                Reject { reason, position: position(batch.first_line), payload: batch.text.clone() }
             });
             return (EventBatch::default(), refusals);
         }
         // Events of a hundred bytes are short ones; where they are longer, this is room for a while.
-        let mut events = EventBatch::with_capacity(run.text.len() / 128, run.text.len());
+        let mut events = EventBatch::with_capacity(batch.text.len() / 128, batch.text.len());
         events.set_time_rule(self.times.rule());
         let mut start = 0;
-        for (index, end) in memchr::memchr_iter(b'\n', &run.text).chain([run.text.len()]).enumerate() {
-            let line = run.text[start..end].trim_ascii();
+        for (index, end) in memchr::memchr_iter(b'\n', &batch.text).chain([batch.text.len()]).enumerate() {
+            let line = batch.text[start..end].trim_ascii();
             start = end + 1;
             if line.is_empty() {
                 continue;
@@ -200,9 +200,9 @@ impl Importer {
                     events.push(&line, self.times.of(&line));
                 }
                 Err(refusal) => {
-                    let number = run.first_line + index as u64;
+                    let number = batch.first_line + index as u64;
                     refusals.add(number, || {
-                        let payload = run.text.slice_ref(line);
+                        let payload = batch.text.slice_ref(line);
                         Reject { reason: refusal.to_string(), position: position(number), payload }
                     });
                 }
@@ -232,9 +232,9 @@ mod tests {
         Name::new(text).expect("a name")
     }
 
-    fn run(text: &str, cursor: &str) -> Run {
+    fn batch(text: &str, cursor: &str) -> ImportBatch {
         let text = Bytes::copy_from_slice(text.as_bytes());
-        Run { text, from: "a.jsonl".to_owned(), first_line: 41, cut: None, cursor: cursor.into() }
+        ImportBatch { text, from: "a.jsonl".to_owned(), first_line: 41, cut: None, cursor: cursor.into() }
     }
 
     #[tokio::test]
@@ -247,7 +247,7 @@ mod tests {
         let source = name("import_a");
         let importer = Importer::new(&stream, rejects.appender(), &schema, source.clone());
         let lines = "{\"n\":1, \"dt\":\"1970-01-01T00:00:07Z\"}\r\n\n{\"n\":\n{\"n\":3,\"dt\":7}\n";
-        let imported = importer.hand_over(run(lines, "{\"c\":1}")).await.expect("taken").committed().await;
+        let imported = importer.hand_over(batch(lines, "{\"c\":1}")).await.expect("taken").committed().await;
         let imported = imported.expect("committed");
         assert_eq!((imported.events, imported.rejects, imported.without_event_time), (2, 1, 1));
         assert!(imported.why_without.is_some_and(|why| why.contains("looks like Unix seconds")));

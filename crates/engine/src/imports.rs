@@ -15,7 +15,7 @@ use std::{
 };
 
 use lakehead_model::{Name, Offset};
-use lakehead_store::{Stream, checked};
+use lakehead_store::{Stream, record};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -66,7 +66,7 @@ impl Imports {
     /// `Corrupt` when it is not as it was written, with what to do.
     pub fn load(data: &Path) -> Result<Self, Error> {
         let path = data.join(FILE);
-        let record = match checked::read(&path) {
+        let record = match record::read(&path) {
             Ok(text) => serde_json::from_str(&text).map_err(io::Error::from),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ImportsRecord::default()),
             Err(error) => Err(error),
@@ -212,7 +212,7 @@ impl Imports {
         let mut changed = record.clone();
         change(&mut changed);
         let json = serde_json::to_string(&changed).map_err(|error| Error::Internal(error.to_string()))?;
-        checked::write(&self.path, &json)
+        record::write(&self.path, &json)
             .map_err(|source| Error::Io { what: format!("writing {}", self.path.display()), source })?;
         *record = changed;
         Ok(())

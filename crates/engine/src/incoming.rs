@@ -39,7 +39,7 @@ impl Engine {
     }
 
     /// Takes whole lines of a body that goes on, as they come; what became of them is added to `pushing`. Returns when they are
-    /// on disk. In the end comes [`push_told`](Self::push_told).
+    /// on disk. In the end comes [`push_finish`](Self::push_finish).
     ///
     /// # Errors
     /// As [`push`](Self::push): `pushing` counts what was kept before.
@@ -54,11 +54,11 @@ impl Engine {
         }
     }
 
-    /// A body whose lines were taken as they came is at its end.
+    /// Finishes the push of a body whose lines were taken as they came.
     ///
     /// # Errors
     /// When the store cannot write.
-    pub async fn push_told(&self, stream: &str, pushing: &mut Pushing) -> Result<(), Error> {
+    pub async fn push_finish(&self, stream: &str, pushing: &mut Pushing) -> Result<(), Error> {
         let current = self.shared.current();
         match current.streams.get(stream).and_then(|entry| entry.gateway.as_ref()) {
             Some(gateway) => gateway.finish(pushing).await,
@@ -77,7 +77,7 @@ impl Engine {
         source: &Name,
         event_time: Option<&str>,
         expected: Option<&str>,
-        run: import::Run,
+        run: import::ImportBatch,
     ) -> Result<import::Imported, Error> {
         let (stream, schema, rejects, untimed) = self.importable(stream, source)?;
         import::check_event_time(stream.name(), &schema, event_time)?;

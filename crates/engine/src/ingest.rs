@@ -133,8 +133,8 @@ impl Ingest {
 
     async fn append(&self, inlet: &Inlet, mut chunk: Chunk) -> Result<Option<PendingAppend>, Error> {
         let settled = inlet.refuse(&chunk.rejects).await?;
-        if !chunk.gaps.is_empty() || !chunk.moves.is_empty() {
-            let entries = gaps::batch(&chunk.gaps, &chunk.moves, self.stream.name(), &self.source);
+        if !chunk.gaps.is_empty() || !chunk.renumberings.is_empty() {
+            let entries = gaps::batch(&chunk.gaps, &chunk.renumberings, self.stream.name(), &self.source);
             inlet::commit(&self.gaps, &self.source, entries).await?;
         }
         let missing: u64 = chunk.gaps.iter().map(gaps::missing).sum();
@@ -172,7 +172,7 @@ impl Ingest {
         let progress = cursor.as_ref().and_then(|cursor| cursor.progress);
         self.watch.committed(events, progress, self.clock.now());
         match cursor {
-            Some(cursor) => source.committed(&cursor).await.map_err(Failure::Source),
+            Some(cursor) => source.acknowledge(&cursor).await.map_err(Failure::Source),
             None => Ok(()),
         }
     }

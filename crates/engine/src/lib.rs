@@ -73,7 +73,7 @@ pub use error::Error;
 pub use fixed::Fixed;
 pub use pipeline::Pipeline;
 pub use pipeline_diff::Reloaded;
-pub use push::{BODY_BYTES_MAX, KEY_BYTES_MAX, Pushed, Pushing, Rejected, TOLD_MAX};
+pub use push::{BODY_BYTES_MAX, INVALID_SHOWN_MAX, KEY_BYTES_MAX, Pushed, Pushing, Rejected};
 pub use status::Status;
 
 #[cfg(test)]

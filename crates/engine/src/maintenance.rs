@@ -20,13 +20,13 @@ use std::{
 };
 
 use lakehead_model::{Clock, Name};
-use lakehead_store::{Need, Retention, RetentionPlan, SealOptions, Stream};
+use lakehead_store::{Claim, Retention, RetentionPlan, SealOptions, Stream};
 use tokio::sync::watch;
 
 use crate::{
     Error,
     claims::{Claims, Planning},
-    status::{Held, UpkeepStatus},
+    status::{HeldBack, MaintenanceStatus},
     sync::lock,
 };
 
@@ -62,7 +62,7 @@ struct MaintenanceState {
     replaced: AtomicBool,
     seal: SealOptions,
     clock: Arc<dyn Clock>,
-    status: Mutex<BTreeMap<Name, UpkeepStatus>>,
+    status: Mutex<BTreeMap<Name, MaintenanceStatus>>,
     paused: watch::Sender<bool>,
 }
 
@@ -97,10 +97,10 @@ impl Maintenance {
         self.shared.replaced.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn status(&self, stream: &Name) -> UpkeepStatus {
+    pub(crate) fn status(&self, stream: &Name) -> MaintenanceStatus {
         let known = lock(&self.shared.status).get(stream).cloned().unwrap_or_default();
         let unsealed = self.shared.streams().get(stream).map_or(0, |maintained| maintained.stream.unsealed() as u64);
-        UpkeepStatus { unsealed, ..known }
+        MaintenanceStatus { unsealed, ..known }
     }
 
     pub(crate) fn is_paused(&self) -> bool {
@@ -125,7 +125,7 @@ impl MaintenanceState {
         Arc::clone(&self.streams.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn note(&self, name: &Name, change: impl FnOnce(&mut UpkeepStatus)) {
+    fn note(&self, name: &Name, change: impl FnOnce(&mut MaintenanceStatus)) {
         change(lock(&self.status).entry(name.clone()).or_default());
     }
 
@@ -205,8 +205,8 @@ impl MaintenanceState {
     }
 
     fn plan(&self, maintained: &MaintainedStream, planning: &Planning<'_>) -> Result<RetentionPlan, Error> {
-        let needs = planning.of(maintained.stream.name());
-        Ok(maintained.stream.plan_retention(&maintained.retention, self.clock.now(), &needs)?)
+        let claims = planning.of(maintained.stream.name());
+        Ok(maintained.stream.plan_retention(&maintained.retention, self.clock.now(), &claims)?)
     }
 
     fn retain(&self, name: &Name, maintained: &MaintainedStream) {
@@ -257,10 +257,10 @@ pub(crate) fn join(thread: JoinHandle<()>) {
 }
 
 /// What a plan has to leave; `None` when nothing.
-fn held(plan: &RetentionPlan) -> Option<Held> {
+fn held(plan: &RetentionPlan) -> Option<HeldBack> {
     let bytes = plan.held.iter().map(|expired| expired.bytes).sum();
-    let by = |need: &Need| format!("{} from offset {}", need.by, need.from);
-    (!plan.held.is_empty()).then(|| Held { bytes, by: plan.needs.iter().map(by).collect() })
+    let by = |claim: &Claim| format!("{} from offset {}", claim.by, claim.from);
+    (!plan.held.is_empty()).then(|| HeldBack { bytes, by: plan.claims.iter().map(by).collect() })
 }
 
 /// Sleeps, and wakes early when `wanted` says so.

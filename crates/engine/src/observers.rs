@@ -34,11 +34,11 @@ pub(crate) async fn sample(shared: Arc<Shared>, data: PathBuf, mut stop: watch::
         }
         if measured.is_none_or(|at| at.elapsed() >= DISK_EVERY) {
             measured = Some(Instant::now());
-            current.streams.values().for_each(|entry| entry.stream.forget_old());
+            current.streams.values().for_each(|entry| entry.stream.drop_old_tail());
             let dir = data.clone();
             let streams = current.only_streams();
             // One that nobody writes at the moment is looked after as well.
-            let looked = blocking(move || streams.values().for_each(Stream::look_after)).await;
+            let looked = blocking(move || streams.values().for_each(Stream::check_last_segment)).await;
             if let Err(error) = looked {
                 warn!("the streams' files could not be looked after: {error}");
             }

@@ -9,9 +9,9 @@ use std::{
 
 use lakehead_model::{Name, Offset, StreamSchema};
 use lakehead_query::{Lake, Limits, View, ViewHandle, ViewPlan};
-use lakehead_store::{Need, Store, Stream};
+use lakehead_store::{Claim, Store, Stream};
 
-pub use crate::columns::{Looked, look_back};
+pub use crate::columns::{TailFit, look_back};
 use crate::{
     Error,
     audit::{Auditor, Effort, Report, Scope, Throttle},
@@ -22,8 +22,8 @@ use crate::{
     views::catch_up,
 };
 
-/// Raw events in one round of catching up, as when running.
-const ROUND_BYTES: u64 = 4 << 20;
+/// Raw events in one micro-batch of catching up, as when running.
+const MICRO_BATCH_BYTES: u64 = 4 << 20;
 
 /// How far a view has been brought up to date.
 #[derive(Clone, Copy, Debug)]
@@ -108,20 +108,20 @@ async fn open_all(
         plans.iter().map(|(name, _)| name).filter(|name| wanted(name.as_str())).cloned().collect();
     for (name, plan) in plans.iter().rev() {
         if needed.contains(name) {
-            needed.extend(plan.reads().cloned());
+            needed.extend(plan.upstream().cloned());
         }
     }
     let mut handles: BTreeMap<Name, ViewHandle> = BTreeMap::new();
     for (name, plan) in plans.into_iter().filter(|(name, _)| needed.contains(name)) {
         let failed = |source| Error::View { view: name.clone(), source };
         let settings = catalog.views.get(&name).cloned().map(ViewConfig::from).map(|config| config.settings());
-        let upstream = plan.reads().and_then(|read| handles.get(read).cloned());
+        let upstream = plan.upstream().and_then(|read| handles.get(read).cloned());
         let (stream, schema) = (store.stream(plan.stream())?, schemas[plan.stream()].clone());
         let (mut view, damage) =
             View::open_read_only(data, name.clone(), Arc::clone(&plan), settings.unwrap_or_default(), upstream)
                 .await
                 .map_err(failed)?;
-        if plan.reads().is_none() {
+        if plan.upstream().is_none() {
             let (seen, end) = (view.next_offset(), stream.head().end);
             if seen > end {
                 damaged.push((
@@ -130,10 +130,10 @@ async fn open_all(
                 ));
                 view.restart().map_err(failed)?;
             }
-            view.begin_at(view.next_offset().max(stream.head().start));
+            view.skip_to(view.next_offset().max(stream.head().start));
             let end = stream.head().end;
             let mut told = |at| progress(Progress { view: name.as_str(), at, end });
-            catch_up(&mut view, &stream, &schema, end, ROUND_BYTES, &mut told).await?;
+            catch_up(&mut view, &stream, &schema, end, MICRO_BATCH_BYTES, &mut told).await?;
         }
         handles.insert(name.clone(), view.handle());
         lake.add_view(view.handle());
@@ -159,18 +159,18 @@ pub(crate) async fn plans(
 ///
 /// # Errors
 /// When the catalog or a view's checkpoint cannot be read.
-pub async fn needs(data: &Path, stream: &Name, end: Offset) -> Result<Vec<Need>, Error> {
+pub async fn claims(data: &Path, stream: &Name, end: Offset) -> Result<Vec<Claim>, Error> {
     let catalog = Catalog::load(data)?;
     let schemas = schemas(&catalog.stream_configs());
-    let mut needs = Vec::new();
+    let mut claims = Vec::new();
     for (name, plan) in plans(&catalog, &schemas).await? {
         let failed = |source| Error::View { view: name.clone(), source };
-        if plan.stream() == stream && plan.reads().is_none() {
+        if plan.stream() == stream && plan.upstream().is_none() {
             let settings = catalog.views.get(&name).cloned().map(ViewConfig::from).map(|config| config.settings());
             let view = View::open_read_only(data, name.clone(), plan, settings.unwrap_or_default(), None);
             let view = view.await.map_err(failed)?;
-            needs.push(Need { by: format!("view {name}"), from: view.0.next_offset().min(end) });
+            claims.push(Claim { by: format!("view {name}"), from: view.0.next_offset().min(end) });
         }
     }
-    Ok(needs)
+    Ok(claims)
 }

@@ -73,7 +73,7 @@ pub struct ViewConfig {
     pub swap: Swap,
 }
 
-/// When a view that was built beside another takes its place.
+/// When a shadow replaces the active view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Swap {

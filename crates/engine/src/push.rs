@@ -37,7 +37,7 @@ const INLINE_BYTES_MAX: usize = 64 << 10;
 pub const KEY_BYTES_MAX: usize = 128;
 
 /// How many of the refused are told in the answer, with their reasons.
-pub const TOLD_MAX: usize = 100;
+pub const INVALID_SHOWN_MAX: usize = 100;
 
 /// What became of a push. All that it says is on disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct Pushed {
     pub first_offset: Option<Offset>,
     /// How many were refused.
     pub rejected: u64,
-    /// The first [`TOLD_MAX`] of these; more of them lie in the stream `rejects`.
+    /// The first [`INVALID_SHOWN_MAX`] of these; more of them lie in the stream `rejects`.
     pub invalid: Vec<Rejected>,
     /// How many of the committed events have no event time, and so are in no window over it.
     pub without_event_time: u64,
@@ -188,7 +188,7 @@ impl Gateway {
             let pushed = &mut pushing.pushed;
             self.refused.fetch_add(pushing.refusals.count - pushed.rejected, Ordering::Relaxed);
             pushed.rejected = pushing.refusals.count;
-            let room = TOLD_MAX.saturating_sub(pushed.invalid.len());
+            let room = INVALID_SHOWN_MAX.saturating_sub(pushed.invalid.len());
             let invalid = numbers.into_iter().zip(kept).take(room);
             pushed.invalid.extend(invalid.map(|(index, reject)| Rejected { index, reason: reject.reason }));
             if !part.events.is_empty() {

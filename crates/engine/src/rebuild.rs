@@ -8,10 +8,10 @@ use lakehead_query::ViewDifference;
 use crate::{Engine, Error};
 
 impl Engine {
-    /// What changes when the view that is built beside `name` takes its place.
+    /// What the cutover to the shadow of `name` would change.
     ///
     /// # Errors
-    /// `Invalid` for an unknown view, one beside which none is built, or one with too many rows to compare.
+    /// `Invalid` for an unknown view, one without a shadow, or one with too many rows to compare.
     pub async fn view_difference(&self, name: &Name) -> Result<ViewDifference, Error> {
         match self.views.find(name) {
             None => Err(self.no_view(name)),
@@ -23,7 +23,7 @@ impl Engine {
         }
     }
 
-    /// Lets the view that was built beside `name` take its place.
+    /// Runs the cutover: the shadow of `name` replaces the active view.
     ///
     /// # Errors
     /// `Invalid` when there is none that is ready; `Closed` while stopping.
@@ -34,8 +34,9 @@ impl Engine {
         }
     }
 
-    /// Begins to build the view `name` anew from the log, beside the one that answers; it takes its place when it is built.
-    /// Late events that came beyond `lateness` are in the new one. What was begun comes to its end even when the future is dropped.
+    /// Begins to rebuild the view `name` from the log, as the shadow of the one that answers; the cutover follows when
+    /// it is built. Late events that came beyond `lateness` are in the new one. What was begun comes to its end even
+    /// when the future is dropped.
     ///
     /// # Errors
     /// `Invalid` for an unknown view, or one over another view, which has nothing of its own to rebuild; `Unavailable` when
@@ -53,7 +54,7 @@ impl Engine {
         }
         let current = self.shared.current();
         let plan = self.lake.view(name).map(|view| view.plan()).ok_or_else(|| self.no_view(name))?;
-        if let Some(read) = plan.reads() {
+        if let Some(read) = plan.upstream() {
             return Err(Error::Pipeline(format!(
                 "the view {name} is made of the rows of {read}, and follows them: rebuild that one"
             )));
@@ -65,7 +66,7 @@ impl Engine {
         let (data, settings) = (current.plan.pipeline.data.clone(), config.settings());
         let failed = |source| Error::View { view: name.clone(), source };
         self.stop_group(&stream).await;
-        let begun = lakehead_query::begin_next(&data, name, &plan, &settings).map_err(failed);
+        let begun = lakehead_query::begin_shadow(&data, name, &plan, &settings).map_err(failed);
         self.start_group(&stream, &current).await?;
         begun
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use lakehead_model::Name;
-use lakehead_store::{Witness, checked};
+use lakehead_store::{Witness, record};
 
 use crate::{Error, audit::last, builtin::schemas, catalog::Catalog, offline};
 
@@ -35,7 +35,7 @@ pub struct DamagedRecord {
 pub fn damaged(data: &Path) -> Vec<DamagedRecord> {
     let look = |(name, lost): &(&str, &'static str)| {
         let path = data.join(name);
-        let read = checked::read(&path)
+        let read = record::read(&path)
             .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).map(drop).map_err(io::Error::from));
         match read {
             Ok(()) => None,
@@ -50,7 +50,7 @@ pub fn damaged(data: &Path) -> Vec<DamagedRecord> {
 ///
 /// # Errors
 /// When it cannot be moved.
-pub fn set_aside(data: &Path, record: &DamagedRecord) -> Result<PathBuf, Error> {
+pub fn quarantine(data: &Path, record: &DamagedRecord) -> Result<PathBuf, Error> {
     let folder = data.join("quarantine");
     let name = record.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let free = (0..).map(|number| folder.join(format!("{name}.{number}"))).find(|path| !path.exists());
@@ -73,8 +73,8 @@ pub async fn witnesses(data: &Path) -> BTreeMap<Name, Vec<Witness>> {
     let Ok(catalog) = Catalog::load(data) else { return witnesses };
     let Ok(plans) = offline::plans(&catalog, &schemas(&catalog.stream_configs())).await else { return witnesses };
     for (name, plan) in plans {
-        if plan.reads().is_none()
-            && let Some(seen) = lakehead_query::seen(data, &name)
+        if plan.upstream().is_none()
+            && let Some(seen) = lakehead_query::committed_offset(data, &name)
         {
             let by = format!("the checkpoint of view {name}");
             witnesses.entry(plan.stream().clone()).or_default().push(Witness { by, seen });
@@ -92,7 +92,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         assert_eq!(damaged(dir.path()), []);
         for (name, _) in RECORDS {
-            checked::write(&dir.path().join(name), "{\"n\":1}").expect("writes");
+            record::write(&dir.path().join(name), "{\"n\":1}").expect("writes");
         }
         assert_eq!(damaged(dir.path()), []);
         for (name, _) in RECORDS {
@@ -103,7 +103,7 @@ mod tests {
             fs::write(&path, changed).expect("writes");
             let found = damaged(dir.path());
             assert_eq!(found.iter().map(|found| &found.path).collect::<Vec<_>>(), [&path]);
-            let kept = set_aside(dir.path(), &found[0]).expect("moves");
+            let kept = quarantine(dir.path(), &found[0]).expect("moves");
             assert!(kept.exists() && !path.exists() && damaged(dir.path()).is_empty());
             fs::write(&path, whole).expect("writes");
         }

@@ -203,7 +203,7 @@ impl Engine {
                 let why = format!("the views of stream {stream} could not be started: {error}");
                 let were = configs.keys().map(|view| (view.clone(), stopped_status(stream, &why)));
                 self.views.insert(stream.clone(), ViewGroup::Stopped(were.collect()));
-                Err(Error::StandStill(why))
+                Err(Error::ViewsStopped(why))
             }
         }
     }

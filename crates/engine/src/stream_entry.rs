@@ -12,7 +12,7 @@ use crate::{
     columns::ColumnWatch,
     push::Gateway,
     rates::{Rate, SPAN_MAX},
-    status::{StreamStatus, UpkeepStatus},
+    status::{MaintenanceStatus, StreamStatus},
     sync::lock,
     untimed::Untimed,
 };
@@ -40,7 +40,7 @@ impl StreamEntry {
         Self { stream, gateway, rate: Mutex::default(), untimed, columns }
     }
 
-    pub(crate) fn status(&self, now: Timestamp, upkeep: UpkeepStatus) -> StreamStatus {
+    pub(crate) fn status(&self, now: Timestamp, upkeep: MaintenanceStatus) -> StreamStatus {
         let (head, stats) = (self.stream.head(), self.stream.stats());
         let (pushed, push_rejects) = self.gateway.as_ref().map_or((0, 0), Gateway::counts);
         let rate = lock(&self.rate);
@@ -57,7 +57,7 @@ impl StreamEntry {
             freshness_seconds: head.received_time.map(|received| now.since(received).as_secs_f64()),
             pushed,
             push_rejects,
-            rebuildable_since: self.stream.kept_since(),
+            rebuildable_since: self.stream.retained_since(),
             upkeep,
             lost: self.stream.losses().iter().filter(|loss| !loss.acknowledged).map(ToString::to_string).collect(),
             cannot_write: match &*self.stream.health().borrow() {

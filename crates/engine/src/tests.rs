@@ -46,7 +46,7 @@ pub(crate) enum Step {
     Lost,
     /// A reject, then the event of this step.
     Reject,
-    /// A hole of three upstream offsets, then the event of this step.
+    /// A gap of three upstream offsets, then the event of this step.
     Gap,
     /// A person must change something.
     Wrong,

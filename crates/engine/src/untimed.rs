@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use lakehead_json::EventTimes;
 use lakehead_model::EventBatch;
 
-use crate::{columns::Looked, status::EventTimeStatus, sync::lock};
+use crate::{columns::TailFit, status::EventTimeStatus, sync::lock};
 
 /// When this many events are in the recent count it is halved, so that it follows what comes now.
 const RECENT_EVENTS_MAX: u64 = 4_096;
@@ -63,7 +63,7 @@ impl Untimed {
 
     /// At a start, and after the stream's event time was changed, the last events of the log count as recent: the rule is for
     /// them, too. `look` answers how many there are of how many events at most, how many of them are without, and why.
-    pub(crate) fn look_back<E>(&self, look: impl FnOnce(u64) -> Result<Looked, E>) -> Result<(), E> {
+    pub(crate) fn look_back<E>(&self, look: impl FnOnce(u64) -> Result<TailFit, E>) -> Result<(), E> {
         if lock(&self.0).has_looked_back {
             return Ok(());
         }
@@ -133,8 +133,8 @@ mod tests {
         assert!(!untimed.status().most_without);
         untimed.start_over();
         assert_eq!(untimed.status(), EventTimeStatus::default());
-        let looked = |without| Looked { events: 100, without_event_time: without, ..Looked::default() };
-        untimed.look_back(|_| Err::<Looked, _>("unreadable")).expect_err("it says so");
+        let looked = |without| TailFit { events: 100, without_event_time: without, ..TailFit::default() };
+        untimed.look_back(|_| Err::<TailFit, _>("unreadable")).expect_err("it says so");
         untimed.look_back(|_| Ok::<_, ()>(looked(99))).expect("looked");
         assert_eq!(untimed.status(), EventTimeStatus { most_without: true, ..EventTimeStatus::default() });
         untimed.look_back(|_| Ok::<_, ()>(looked(0))).expect("once is enough");

@@ -40,7 +40,7 @@ pub struct Answer {
     pub batches: Vec<RecordBatch>,
     /// Whether rows were cut off at [`Limits::rows`].
     pub truncated: bool,
-    /// What whoever reads it has to know: that a view in it stands still, and since when and why.
+    /// What its reader has to know: that a view in it is stopped, since when and why.
     pub warnings: Vec<String>,
 }
 
@@ -52,11 +52,11 @@ impl Answer {
     }
 }
 
-/// An answer that comes bit by bit.
-pub struct Rows {
+/// The rows of an answer as a stream of batches.
+pub struct RowStream {
     /// Its columns.
     pub schema: SchemaRef,
-    /// What whoever reads them has to know: that a view in them stands still, and since when and why.
+    /// What their reader has to know: that a view in them is stopped, since when and why.
     pub warnings: Vec<String>,
     pub(crate) stream: SendableRecordBatchStream,
     /// It has the tables, which pin what the stream reads; the plan itself only has the files' names.
@@ -65,7 +65,7 @@ pub struct Rows {
     pub(crate) sql: Arc<str>,
 }
 
-impl Rows {
+impl RowStream {
     /// The next rows; `None` after the last.
     #[expect(clippy::should_implement_trait, reason = "it is awaited")]
     pub fn next(&mut self) -> BoxFuture<'_, Option<Result<RecordBatch, Error>>> {

@@ -26,7 +26,7 @@ use lakehead_model::{Name, StreamSchema};
 use lakehead_store::Stream;
 
 use crate::{
-    answer::{Answer, Limits, Rows},
+    answer::{Answer, Limits, RowStream},
     checked,
     error::Error,
     functions,
@@ -130,17 +130,17 @@ impl Lake {
     ///
     /// # Errors
     /// As [`query`](Self::query).
-    pub fn rows<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<Rows, Error>> {
+    pub fn rows<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<RowStream, Error>> {
         Box::pin(self.begin(sql))
     }
 
-    async fn begin(&self, sql: &str) -> Result<Rows, Error> {
+    async fn begin(&self, sql: &str) -> Result<RowStream, Error> {
         let mut rows = begin(self.state(self.inner.limits.threads)?, sql, &self.names()).await?;
         rows.warnings = self.stale(&rows.tables, sql)?;
         Ok(rows)
     }
 
-    /// What is to be said of the views that `sql` names and that stand still.
+    /// The warnings for the views that `sql` names and that are stopped.
     fn stale(&self, state: &SessionState, sql: &str) -> Result<Vec<String>, Error> {
         let stale: BTreeMap<String, String> =
             self.views().iter().filter_map(|view| Some((view.name().to_string(), view.stale()?))).collect();
@@ -229,9 +229,9 @@ pub(crate) fn with_tables(
 }
 
 /// Begins to answer `sql` over the tables of `state`; `known` are the names that a message may offer.
-pub(crate) async fn begin(state: SessionState, sql: &str, known: &[String]) -> Result<Rows, Error> {
+pub(crate) async fn begin(state: SessionState, sql: &str, known: &[String]) -> Result<RowStream, Error> {
     match planned(&state, sql).await {
-        Ok((schema, stream)) => Ok(Rows { schema, warnings: Vec::new(), stream, tables: state, sql: sql.into() }),
+        Ok((schema, stream)) => Ok(RowStream { schema, warnings: Vec::new(), stream, tables: state, sql: sql.into() }),
         Err(error) => Err(error.in_text_with(sql, &state, known)),
     }
 }

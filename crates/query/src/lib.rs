@@ -19,6 +19,7 @@ mod identity;
 mod interval;
 mod keyed_rows;
 mod lake;
+mod micro_batch;
 mod names;
 mod outline;
 mod pace;
@@ -27,7 +28,6 @@ mod partial;
 mod plain_types;
 mod plan;
 mod rewrite;
-mod round;
 mod stream_table;
 mod syncing;
 mod times;
@@ -36,22 +36,22 @@ mod wording;
 pub mod worker;
 mod writable;
 
-pub use answer::{Answer, Limits, Rows};
+pub use answer::{Answer, Limits, RowStream};
 pub use audit::{Balance, Difference, Extent, ViewAudit};
 pub use difference::{ChangedRow, ViewDifference};
 pub use error::{Error, Placed};
 pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question, Selection};
 pub use identity::Identity;
 pub use lake::Lake;
-pub use outline::{Outline, OutlineColumn, Step, Values};
+pub use micro_batch::MicroBatch;
+pub use outline::{Outline, OutlineColumn, ValueKind, WindowStep};
 pub use pace::Pace;
 pub use panics::{defect, panic_words, unharmed, write_unexpected_panics_only};
-pub use partial::{Digest, FailedEvent, Sieve};
+pub use partial::{FailedEvent, PartialAggregate, SharedFilter};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
-pub use round::Round;
 pub use view::{
-    Changes, Counts, FailedValues, Kept, Late, LateBy, Position, Slot, Snapshot, View, ViewHandle, ViewSettings,
-    begin_next, forget_next, found_aside, kept, kept_next, seen,
+    Changes, Counts, FailedValues, Late, LateBy, Position, SavedDefinition, Slot, Snapshot, View, ViewHandle,
+    ViewSettings, begin_shadow, committed_offset, forget_shadow, quarantined, saved_definition, saved_shadow,
 };
 pub use wording::{Mistake, Place, type_name};
 

@@ -13,9 +13,9 @@ use crate::{
     view::ViewHandle,
 };
 
-/// How far it is from one window to the next.
+/// The step from the start of one window to the start of the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum WindowStep {
     /// Always as far.
     Time(Duration),
     /// So many days of a calendar, which are 23 to 25 hours long.
@@ -26,9 +26,9 @@ pub enum Step {
     Session(Duration),
 }
 
-/// What the values of a column are.
+/// Which kind of values a column has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Values {
+pub enum ValueKind {
     /// Numbers.
     Numbers,
     /// Texts.
@@ -47,7 +47,7 @@ pub struct OutlineColumn {
     /// Its name.
     pub name: String,
     /// What its values are.
-    pub values: Values,
+    pub values: ValueKind,
     /// Whether it is a group as it stands.
     pub is_key: bool,
     /// Whether its values over several groups may be added up.
@@ -62,7 +62,7 @@ pub struct Outline {
     /// Which of them has the start of the window, if one has.
     pub window: Option<usize>,
     /// How far it is from one window to the next, where there are windows.
-    pub step: Option<Step>,
+    pub step: Option<WindowStep>,
     /// How long a window is, where they overlap.
     pub overlap: Option<Duration>,
     /// Whether the groups among its columns name one row.
@@ -100,7 +100,9 @@ impl ViewPlan {
             PlanKind::Projection(_) => None,
         };
         let (step, overlap) = match windows {
-            Some(Windows::Hop(hop)) if hop.size() > hop.slide() => (Some(Step::Time(hop.slide())), Some(hop.size())),
+            Some(Windows::Hop(hop)) if hop.size() > hop.slide() => {
+                (Some(WindowStep::Time(hop.slide())), Some(hop.size()))
+            }
             Some(windows) => (Some(step(windows)), None),
             // Its window, if it shows one, is that of the view above.
             None => (above.and_then(|above| above.step), above.and_then(|above| above.overlap)),
@@ -119,27 +121,27 @@ impl ViewHandle {
     }
 }
 
-fn step(windows: &Windows) -> Step {
+fn step(windows: &Windows) -> WindowStep {
     match windows {
-        Windows::Tumble(tumble) => Step::Time(tumble.size()),
-        Windows::Hop(hop) => Step::Time(hop.slide()),
-        Windows::Session(session) => Step::Session(session.gap()),
+        Windows::Tumble(tumble) => WindowStep::Time(tumble.size()),
+        Windows::Hop(hop) => WindowStep::Time(hop.slide()),
+        Windows::Session(session) => WindowStep::Session(session.gap()),
         Windows::Calendar(calendar) => match calendar.step() {
-            CalendarStep::Months(months) => Step::Months(months),
-            CalendarStep::Days(days) => Step::Days(days),
-            CalendarStep::Within(size) => Step::Time(size),
+            CalendarStep::Months(months) => WindowStep::Months(months),
+            CalendarStep::Days(days) => WindowStep::Days(days),
+            CalendarStep::Within(size) => WindowStep::Time(size),
         },
     }
 }
 
-fn values(of: &DataType) -> Values {
+fn values(of: &DataType) -> ValueKind {
     match of {
-        of if of.is_numeric() => Values::Numbers,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Values::Texts,
-        DataType::Boolean => Values::Truths,
-        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => Values::Times,
+        of if of.is_numeric() => ValueKind::Numbers,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => ValueKind::Texts,
+        DataType::Boolean => ValueKind::Truths,
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => ValueKind::Times,
         DataType::Dictionary(_, of) => values(of),
-        _ => Values::Others,
+        _ => ValueKind::Others,
     }
 }
 
@@ -161,7 +163,7 @@ mod tests {
         let mut outlines = BTreeMap::new();
         for (view, plan) in check_views(&views, &streams).await.expect("an engine") {
             let plan = plan.unwrap_or_else(|error| panic!("{view}: {error}"));
-            let outline = plan.outline(plan.reads().and_then(|above| outlines.get(above)));
+            let outline = plan.outline(plan.upstream().and_then(|above| outlines.get(above)));
             outlines.insert(view, outline);
         }
         outlines
@@ -211,13 +213,13 @@ mod tests {
         .await;
         let minute = Duration::from_secs(60);
         let step = |view: &str| (outlines[view].window, outlines[view].step, outlines[view].overlap);
-        assert_eq!(step("hop"), (Some(0), Some(Step::Time(minute)), Some(minute * 5)));
-        assert_eq!(step("through"), (Some(1), Some(Step::Time(minute)), Some(minute * 5)));
-        assert_eq!(step("session"), (Some(0), Some(Step::Session(minute / 2)), None));
-        assert_eq!(step("month"), (Some(0), Some(Step::Months(1)), None));
-        assert_eq!(step("day"), (Some(0), Some(Step::Days(1)), None));
+        assert_eq!(step("hop"), (Some(0), Some(WindowStep::Time(minute)), Some(minute * 5)));
+        assert_eq!(step("through"), (Some(1), Some(WindowStep::Time(minute)), Some(minute * 5)));
+        assert_eq!(step("session"), (Some(0), Some(WindowStep::Session(minute / 2)), None));
+        assert_eq!(step("month"), (Some(0), Some(WindowStep::Months(1)), None));
+        assert_eq!(step("day"), (Some(0), Some(WindowStep::Days(1)), None));
         assert_eq!(step("rows"), (None, None, None));
-        let values: Vec<Values> = outlines["rows"].columns.iter().map(|column| column.values).collect();
-        assert_eq!(values, [Values::Times, Values::Texts, Values::Truths, Values::Texts]);
+        let values: Vec<ValueKind> = outlines["rows"].columns.iter().map(|column| column.values).collect();
+        assert_eq!(values, [ValueKind::Times, ValueKind::Texts, ValueKind::Truths, ValueKind::Texts]);
     }
 }

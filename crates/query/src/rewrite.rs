@@ -4,7 +4,7 @@
 //!   GROUP BY tumble(t, …), k     aggregate ─ rows with a time
 //!   GROUP BY hop(t, …), k        aggregate ─ the n-th window that t lies in ─ every row with every n
 //!   GROUP BY session(t, …), k    aggregate ─ greatest start so far ─ t where it begins a session ─ the time before t,
-//!                                            by k and cell                                          by k and cell
+//!                                            by k and slice                                          by k and slice
 //! ```
 //!
 //! Works on the plan as SQL was read, before any optimizer, at any depth. Columns keep their names, so what stands above
@@ -35,7 +35,7 @@ use crate::{error::Error, functions, times, wording::parsed};
 const WINDOW: &str = "__window";
 const NTH: &str = "__nth";
 const TIME: &str = "__time";
-const CELL: &str = "__cell";
+const SLICE: &str = "__cell";
 const BEFORE: &str = "__before";
 const FIRST: &str = "__first";
 
@@ -204,17 +204,17 @@ fn sessions(
     mut keys: Vec<Expr>,
 ) -> Result<LogicalPlan, Error> {
     let given = columns_of(timed.plan());
-    keys.push(col(CELL));
+    keys.push(col(SLICE));
     let in_order = || vec![col(TIME).sort(true, false)];
 
     let time = cast(time, functions::time_type());
     let mut columns = given.clone();
-    columns.extend([time.clone().alias(TIME), functions::session_cell(session, time).alias(CELL)]);
+    columns.extend([time.clone().alias(TIME), functions::session_slice(session, time).alias(SLICE)]);
     let before = lag(col(TIME), Some(1), None).partition_by(keys.clone()).order_by(in_order()).build()?.alias(BEFORE);
 
     let mut begun = given;
     let first = functions::session_first(session, col(BEFORE), col(TIME)).alias(FIRST);
-    begun.extend([col(TIME), col(CELL), first]);
+    begun.extend([col(TIME), col(SLICE), first]);
     // By range: this takes in all rows of the same time, so it does not matter in which order these come.
     let by_range = WindowFrame::new(Some(false));
     let start = WindowFunction::new(WindowFunctionDefinition::AggregateUDF(max_udaf()), vec![col(FIRST)]);

@@ -21,7 +21,7 @@ use datafusion::{
 };
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Offset, StreamSchema, TimeRange, TimeRule, Timestamp};
-use lakehead_store::{Block, Only, Stream};
+use lakehead_store::{Block, BlockFilter, Stream};
 
 use crate::{
     bounds::TimeBounds,
@@ -115,8 +115,8 @@ impl TableProvider for StreamTable {
         let mut bounds = Bounds::default();
         filters.iter().for_each(|filter| bounds.narrow(filter));
         let offset = |bound: i64| u64::try_from(bound).unwrap_or(0);
-        let only = bounds.only(self.stream_schema.time_rule());
-        let (wanted_from, wanted_to) = self.stream.narrow(&only);
+        let block_filter = bounds.block_filter(self.stream_schema.time_rule());
+        let (wanted_from, wanted_to) = self.stream.bounds_for(&block_filter);
         let start = self.start.0.max(offset(bounds.offset.least.0)).max(wanted_from.0);
         let end = self.end.0.min(offset(bounds.offset.greatest.0).saturating_add(1)).min(wanted_to.0).max(start);
         let parts = state.config().target_partitions().max(1) as u64;
@@ -126,7 +126,7 @@ impl TableProvider for StreamTable {
                 stream: self.stream.clone(),
                 decoder: Arc::clone(&decoder),
                 schema: Arc::clone(&schema),
-                only,
+                block_filter,
                 from: Offset(from),
                 to: Offset(end.min(from.saturating_add(step))),
                 pace: self.pace.clone(),
@@ -142,7 +142,7 @@ struct Partition {
     stream: Stream,
     decoder: Arc<Decoder>,
     schema: SchemaRef,
-    only: Only,
+    block_filter: BlockFilter,
     from: Offset,
     to: Offset,
     pace: Option<Arc<dyn Pace>>,
@@ -164,7 +164,7 @@ impl PartitionStream for Partition {
         let mut builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), under_way);
         let sender = builder.tx();
         let (decoder, to) = (Arc::clone(&self.decoder), self.to);
-        let mut reader = self.stream.reader_for("a query", self.from).only(self.only);
+        let mut reader = self.stream.reader_as("a query", self.from).filtered(self.block_filter);
         let (from, pace) = (self.from, self.pace.clone());
         builder.spawn_blocking(move || {
             while reader.position() < to {
@@ -217,12 +217,12 @@ impl Bounds {
 
     /// The bounds on time, for the log, where event times are read by `rule` here. Events without event time are outside
     /// every bound on it.
-    fn only(&self, rule: TimeRule) -> Only {
+    fn block_filter(&self, rule: TimeRule) -> BlockFilter {
         // Closed here, half-open there; the greatest time there is has none after it and bounds nothing.
         let range =
             |bounds: TimeBounds| TimeRange { start: bounds.least, end: Timestamp(bounds.greatest.0.saturating_add(1)) };
         let bounded = |bounds: TimeBounds| (!bounds.everything()).then(|| range(bounds));
-        Only {
+        BlockFilter {
             received_time: bounded(self.received_time),
             event_time: bounded(self.event_time).map(|range| (rule, range)),
         }
@@ -259,13 +259,13 @@ mod tests {
     fn bounds_on_time_go_to_the_log_half_open() {
         let time = |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), None));
         let rule = TimeRule::kept(7).expect("above zero");
-        let only = narrowed(&col("received_time").between(time(3), time(4))).only(rule);
+        let block_filter = narrowed(&col("received_time").between(time(3), time(4))).block_filter(rule);
         let range = TimeRange { start: Timestamp(3), end: Timestamp(5) };
-        assert_eq!(only, Only { received_time: Some(range), event_time: None });
-        let only = narrowed(&col("event_time").gt(time(3))).only(rule);
+        assert_eq!(block_filter, BlockFilter { received_time: Some(range), event_time: None });
+        let block_filter = narrowed(&col("event_time").gt(time(3))).block_filter(rule);
         let range = TimeRange { start: Timestamp(4), end: Timestamp(i64::MAX) };
-        assert_eq!(only, Only { received_time: None, event_time: Some((rule, range)) });
-        assert!(narrowed(&col("event_offset").gt(lit(3_i64))).only(rule).everything());
+        assert_eq!(block_filter, BlockFilter { received_time: None, event_time: Some((rule, range)) });
+        assert!(narrowed(&col("event_offset").gt(lit(3_i64))).block_filter(rule).everything());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Numbers at the ends of their types, as views and as queries: right, or not there, and told.
 //!
-//! Every statement runs as a query over the stream and as a view that takes the same events in in small rounds, is committed
-//! and opened again on the way, and is audited at the end.
+//! Every statement runs as a query over the stream and as a view that takes the same events in in small micro-batches,
+//! is committed and opened again on the way, and is audited at the end.
 
 use std::{
     collections::BTreeSet,
@@ -20,8 +20,8 @@ use arrow::{
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Clock, Column, ColumnType, EventBatch, Name, Offset, StreamSchema, Timestamp};
 use lakehead_query::{
-    Error, Extent, Lake, Limits, Pace, Question, Round, Sieve, Slot, View, ViewAudit, ViewSettings, check_view,
-    check_views,
+    Error, Extent, Lake, Limits, MicroBatch, Pace, Question, SharedFilter, Slot, View, ViewAudit, ViewSettings,
+    check_view, check_views,
 };
 use lakehead_store::{Append, Options, Store};
 
@@ -125,7 +125,7 @@ impl World {
         let data: &Path = self.dir.path();
         let mut failed = Vec::new();
         let open = async || {
-            let opened = View::open(data, name("v"), Arc::clone(&plan), ViewSettings::default(), Slot::Current, None);
+            let opened = View::open(data, name("v"), Arc::clone(&plan), ViewSettings::default(), Slot::Active, None);
             opened.await.expect("opens").0
         };
         let mut view = open().await;
@@ -134,13 +134,15 @@ impl World {
         while (view.next_offset().0 as usize) < self.events.len() {
             let from = view.next_offset().0;
             let to = self.events.len().min(from as usize + 1 + step % 4);
-            let round = round(view.plan().wanted(), &self.events[from as usize..to], from);
-            let digest = view.plan().digest(&mut Sieve::new(&round)).await;
-            let digest = digest.unwrap_or_else(|error| panic!("{sql} at offset {from}: {error}"));
-            let told =
-                digest.failed().iter().map(|failed| (failed.offset.map_or(u64::MAX, |o| o.0), failed.reason.clone()));
+            let micro_batch = micro_batch(view.plan().required_columns(), &self.events[from as usize..to], from);
+            let aggregate = view.plan().partial_aggregate(&mut SharedFilter::new(&micro_batch)).await;
+            let aggregate = aggregate.unwrap_or_else(|error| panic!("{sql} at offset {from}: {error}"));
+            let told = aggregate
+                .failed()
+                .iter()
+                .map(|failed| (failed.offset.map_or(u64::MAX, |o| o.0), failed.reason.clone()));
             let told: Vec<_> = told.collect();
-            view.absorb(digest).await.expect("absorbed");
+            view.apply(aggregate).await.expect("absorbed");
             step += 1;
             if step % 3 == 0 {
                 // A kill after a commit: nothing is lost. One before it is seen again.
@@ -204,7 +206,7 @@ impl World {
     }
 }
 
-fn round(wanted: &[String], events: &[String], from: u64) -> Round {
+fn micro_batch(wanted: &[String], events: &[String], from: u64) -> MicroBatch {
     let decoder = Decoder::new(&schema(), wanted).expect("columns");
     let (mut payload, mut ends) = (Vec::new(), Vec::new());
     for event in events {
@@ -217,7 +219,7 @@ fn round(wanted: &[String], events: &[String], from: u64) -> Round {
     let batch =
         decoder.decode(&Events { payload: &payload, ends: &ends, first_offset: Offset(from), received_time: received });
     let end = Offset(from + events.len() as u64);
-    Round {
+    MicroBatch {
         batches: vec![batch.expect("columns")],
         events: events.len() as u64,
         end,
@@ -633,7 +635,7 @@ async fn whoever_asks_a_view_that_stands_still_is_told_so() {
     let world = World::with(&numbers(&[1, 2])).await;
     let viewed = world.view(&format!("SELECT {HOUR}, count(*) AS n FROM s GROUP BY 1")).await;
     assert_eq!(world.lake.query("SELECT * FROM v").await.expect("an answer").warnings, Vec::<String>::new());
-    viewed.view.handle().stands_still(Timestamp(1_795_870_000_000_000), "it holds too much");
+    viewed.view.handle().mark_stopped(Timestamp(1_795_870_000_000_000), "it holds too much");
     let answer = world.lake.query("WITH x AS (SELECT * FROM v) SELECT * FROM x UNION ALL SELECT * FROM v").await;
     let warnings = answer.expect("an answer").warnings;
     assert_eq!(warnings.len(), 1);
@@ -668,16 +670,17 @@ async fn a_view_over_a_view_leaves_out_rows_on_which_it_fails() {
     let mut views: Vec<View> = Vec::new();
     for (view, plan) in plans {
         let plan = plan.unwrap_or_else(|error| panic!("{view}: {error}"));
-        let read = plan.reads().cloned();
+        let read = plan.upstream().cloned();
         let upstream = views.iter().map(View::handle).find(|handle| Some(handle.name()) == read.as_ref());
-        let opened = View::open(world.dir.path(), view, plan, ViewSettings::default(), Slot::Current, upstream);
+        let opened = View::open(world.dir.path(), view, plan, ViewSettings::default(), Slot::Active, upstream);
         views.push(opened.await.expect("opens").0);
     }
     for view in &mut views {
-        if view.plan().reads().is_none() {
-            let round = round(view.plan().wanted(), &world.events, 0);
-            let digest = view.plan().digest(&mut Sieve::new(&round)).await.expect("digested");
-            view.absorb(digest).await.expect("absorbed");
+        if view.plan().upstream().is_none() {
+            let micro_batch = micro_batch(view.plan().required_columns(), &world.events, 0);
+            let aggregate =
+                view.plan().partial_aggregate(&mut SharedFilter::new(&micro_batch)).await.expect("digested");
+            view.apply(aggregate).await.expect("absorbed");
         }
         view.commit().await.expect("committed");
         world.lake.add_view(view.handle());

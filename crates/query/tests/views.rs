@@ -13,7 +13,7 @@ use arrow::{
 };
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Kind, Name, Offset, StreamSchema, Timestamp};
-use lakehead_query::{Lake, Late, Limits, Round, Sieve, Slot, View, ViewSettings, check_view, check_views};
+use lakehead_query::{Lake, Late, Limits, MicroBatch, SharedFilter, Slot, View, ViewSettings, check_view, check_views};
 
 const EDITS: &str = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, wiki, count(*) AS edits, \
     sum(length_new) AS bytes FROM recentchange WHERE NOT canary AND type = 'edit' GROUP BY 1, 2";
@@ -76,13 +76,13 @@ fn name(text: &str) -> Name {
 
 async fn open(data: &Path, sql: &str, settings: ViewSettings) -> (View, Option<String>) {
     let plan = Arc::new(check_view(sql, &schemas()).await.expect("a view"));
-    View::open(data, name("edits"), plan, settings, Slot::Current, None).await.expect("opens")
+    View::open(data, name("edits"), plan, settings, Slot::Active, None).await.expect("opens")
 }
 
 /// A round of blocks as the engine would make it. Received time is the greatest event time, so nothing is clamped.
-fn round(view: &View, events: &[Event], from: u64, block: usize) -> Round {
+fn micro_batch(view: &View, events: &[Event], from: u64, block: usize) -> MicroBatch {
     let schema = schemas().remove("recentchange").expect("there");
-    let decoder = Decoder::new(&schema, view.plan().wanted()).expect("columns");
+    let decoder = Decoder::new(&schema, view.plan().required_columns()).expect("columns");
     let (mut batches, mut times) = (Vec::new(), Vec::new());
     let mut offset = from;
     for events in events.chunks(block.max(1)) {
@@ -105,12 +105,12 @@ fn round(view: &View, events: &[Event], from: u64, block: usize) -> Round {
         times.push((None, greatest, received));
         offset += events.len() as u64;
     }
-    Round { batches, events: events.len() as u64, end: Offset(offset), times }
+    MicroBatch { batches, events: events.len() as u64, end: Offset(offset), times }
 }
 
-async fn take(round: &Round, view: &mut View) {
-    let digest = view.plan().digest(&mut Sieve::new(round)).await.expect("digested");
-    view.absorb(digest).await.expect("absorbed");
+async fn take(micro_batch: &MicroBatch, view: &mut View) {
+    let aggregate = view.plan().partial_aggregate(&mut SharedFilter::new(micro_batch)).await.expect("digested");
+    view.apply(aggregate).await.expect("absorbed");
 }
 
 type Rows = BTreeMap<(i64, String), (i64, Option<i64>)>;
@@ -165,7 +165,7 @@ async fn a_view_equals_a_count_from_scratch_whatever_the_blocks_commits_and_cras
             let from = view.next_offset().0 as usize;
             let count = (1 + random.below(400) as usize).min(events.len() - from);
             let block = 1 + random.below(120) as usize;
-            let some = round(&view, &events[from..from + count], from as u64, block);
+            let some = micro_batch(&view, &events[from..from + count], from as u64, block);
             take(&some, &mut view).await;
             fresh += 1;
             match random.below(6) {
@@ -202,7 +202,7 @@ async fn other_programs_see_one_file_for_each_period_and_nothing_else() {
     let events: Vec<Event> = (0..4_000).map(|i| random.event(1_700_000_000 + i * 4)).collect();
     let (mut view, _) = open(folder.path(), EDITS, ViewSettings::default()).await;
     for (i, some) in events.chunks(500).enumerate() {
-        take(&round(&view, some, i as u64 * 500, 100), &mut view).await;
+        take(&micro_batch(&view, some, i as u64 * 500, 100), &mut view).await;
         view.commit().await.expect("committed");
         nothing_is_left_over(folder.path());
     }
@@ -246,7 +246,7 @@ async fn very_many_result_periods_are_written_by_several_commits_with_or_without
     for crashes in [false, true] {
         let folder = tempfile::tempdir().expect("a folder");
         let (mut view, _) = open(folder.path(), EDITS, ViewSettings::default()).await;
-        take(&round(&view, &events, 0, events.len()), &mut view).await;
+        take(&micro_batch(&view, &events, 0, events.len()), &mut view).await;
         let mut position = None;
         // The last hour's window is open.
         for files in [1_000, 2_000, 2_499] {
@@ -276,7 +276,7 @@ async fn late_events_of_very_many_result_periods_correct_each_of_them_once() {
     let settings = ViewSettings { lateness: Duration::from_secs(365 * 86_400), ..ViewSettings::default() };
     let (mut view, _) = open(folder.path(), EDITS, settings).await;
     let first = hourly(0..1_200);
-    take(&round(&view, &first, 0, first.len()), &mut view).await;
+    take(&micro_batch(&view, &first, 0, first.len()), &mut view).await;
     for wants_more in [true, false] {
         view.commit().await.expect("committed");
         assert_eq!(view.wants_commit(), wants_more);
@@ -284,7 +284,7 @@ async fn late_events_of_very_many_result_periods_correct_each_of_them_once() {
     let position = view.handle().changes(None).await.expect("changes").position;
     // All of them again, and new ones: what is opened again is written first and at once.
     let second = hourly(0..2_700);
-    take(&round(&view, &second, 1_200, second.len()), &mut view).await;
+    take(&micro_batch(&view, &second, 1_200, second.len()), &mut view).await;
     let all = [first, second].concat();
     for files in [1_199, 2_199, 2_699] {
         view.commit().await.expect("committed");
@@ -308,9 +308,9 @@ async fn late_events_can_be_left_out_and_are_counted() {
     let settings = ViewSettings { late: Late::Drop, ..ViewSettings::default() };
     let (mut view, _) = open(folder.path(), EDITS, settings).await;
     let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
-    take(&round(&view, &[edit(0), edit(59), edit(600)], 0, 10), &mut view).await;
+    take(&micro_batch(&view, &[edit(0), edit(59), edit(600)], 0, 10), &mut view).await;
     view.commit().await.expect("committed");
-    take(&round(&view, &[edit(30), edit(601)], 3, 10), &mut view).await;
+    take(&micro_batch(&view, &[edit(30), edit(601)], 3, 10), &mut view).await;
     let counts = view.handle().snapshot().counts;
     assert_eq!((counts.in_view, counts.late_dropped), (4, 1));
     assert_eq!(rows(&view).await.values().map(|row| row.0).sum::<i64>(), 4);
@@ -322,9 +322,9 @@ async fn what_comes_later_than_lateness_is_counted_and_left_out() {
     let settings = ViewSettings { lateness: Duration::from_secs(3600), ..ViewSettings::default() };
     let (mut view, _) = open(folder.path(), EDITS, settings).await;
     let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
-    take(&round(&view, &[edit(0), edit(9_000)], 0, 10), &mut view).await;
+    take(&micro_batch(&view, &[edit(0), edit(9_000)], 0, 10), &mut view).await;
     view.commit().await.expect("committed");
-    take(&round(&view, &[edit(1), edit(8_000)], 2, 10), &mut view).await;
+    take(&micro_batch(&view, &[edit(1), edit(8_000)], 2, 10), &mut view).await;
     let counts = view.handle().snapshot().counts;
     assert_eq!((counts.in_view, counts.late, counts.too_late), (3, 1, 1));
 }
@@ -334,7 +334,7 @@ async fn one_event_from_the_future_closes_nothing_early() {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut view, _) = open(folder.path(), EDITS, ViewSettings::default()).await;
     let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
-    let mut first = round(&view, &[edit(1_000), edit(1_000_000)], 0, 10);
+    let mut first = micro_batch(&view, &[edit(1_000), edit(1_000_000)], 0, 10);
     first.times = vec![(None, Some(Timestamp::from_seconds(1_000_000)), Timestamp::from_seconds(1_010))];
     take(&first, &mut view).await;
     assert_eq!(view.handle().snapshot().watermark, Some(Timestamp::from_seconds(950)));
@@ -345,7 +345,7 @@ async fn another_sql_rebuilds_and_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut view, _) = open(folder.path(), EDITS, ViewSettings::default()).await;
     let edit = Event { seconds: Some(0), wiki: "enwiki", kind: "edit", length: None };
-    take(&round(&view, &[edit], 0, 1), &mut view).await;
+    take(&micro_batch(&view, &[edit], 0, 1), &mut view).await;
     view.commit().await.expect("committed");
     let other = EDITS.replace("'edit'", "'new'");
     let (view, rebuild) = open(folder.path(), &other, ViewSettings::default()).await;
@@ -358,7 +358,7 @@ async fn a_lost_or_torn_file_rebuilds_and_says_so() {
         let folder = tempfile::tempdir().expect("a folder");
         let (mut view, _) = open(folder.path(), EDITS, ViewSettings::default()).await;
         let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
-        take(&round(&view, &[edit(0), edit(10_000)], 0, 1), &mut view).await;
+        take(&micro_batch(&view, &[edit(0), edit(10_000)], 0, 1), &mut view).await;
         view.commit().await.expect("committed");
         drop(view);
         for entry in std::fs::read_dir(folder.path().join("views/edits/.state")).expect("a folder") {
@@ -438,7 +438,7 @@ async fn a_distinct_count_and_having_stay_exact_across_commits() {
         .collect();
     let (mut view, _) = open(folder.path(), sql, ViewSettings::default()).await;
     for (i, some) in events.chunks(250).enumerate() {
-        take(&round(&view, some, i as u64 * 250, 40), &mut view).await;
+        take(&micro_batch(&view, some, i as u64 * 250, 40), &mut view).await;
         view.commit().await.expect("committed");
     }
     let mut groups: BTreeMap<(i64, String), Vec<i64>> = BTreeMap::new();
@@ -467,7 +467,7 @@ async fn stacked(below: &str, above: &str) -> (Vec<View>, Lake, tempfile::TempDi
     for (name, plan) in check_views(&views, &schemas()).await.expect("they can be planned") {
         let upstream = opened.last().map(View::handle);
         let plan = plan.expect("a view");
-        let view = View::open(folder.path(), name, plan, ViewSettings::default(), Slot::Current, upstream).await;
+        let view = View::open(folder.path(), name, plan, ViewSettings::default(), Slot::Active, upstream).await;
         let view = view.expect("opens").0;
         lake.add_view(view.handle());
         opened.push(view);
@@ -489,14 +489,14 @@ async fn a_view_over_a_view_shows_late_rows_of_an_hour_that_had_none_before_they
     let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
     // The first hour and the third to the eighth: no file for the second, and the first six hours are closed.
     let events: Vec<Event> = [100, 8_000, 12_000, 20_000, 30_000].map(edit).into();
-    let first = round(&opened[0], &events, 0, 10);
+    let first = micro_batch(&opened[0], &events, 0, 10);
     take(&first, &mut opened[0]).await;
     for view in &mut opened {
         view.commit().await.expect("committed");
     }
     assert_eq!(sums(&lake).await, [4, 1]);
     assert_eq!(opened[1].handle().snapshot().result_files(), 1, "the first six hours are in a file");
-    let late = round(&opened[0], &[edit(4_000)], 5, 10);
+    let late = micro_batch(&opened[0], &[edit(4_000)], 5, 10);
     take(&late, &mut opened[0]).await;
     assert_eq!(sums(&lake).await, [5, 1], "in memory");
     opened[0].commit().await.expect("committed");
@@ -510,7 +510,7 @@ async fn a_view_over_a_view_with_very_many_result_periods_follows_it_in_several_
     let above = "SELECT tumble(minute, INTERVAL '10 minutes') AS w, sum(edits) AS edits FROM edits GROUP BY 1";
     let (mut opened, lake, _folder) = stacked(EDITS, above).await;
     let events = hourly(0..1_500);
-    let first = round(&opened[0], &events, 0, events.len());
+    let first = micro_batch(&opened[0], &events, 0, events.len());
     take(&first, &mut opened[0]).await;
     for (below, above) in [(1_000, 0), (1_499, 0), (1_499, 1_000), (1_499, 1_499)] {
         let view = usize::from(above > 0);
@@ -530,13 +530,13 @@ async fn a_window_that_reaches_into_the_next_period_is_corrected_by_what_comes_t
     let (mut views, lake, _folder) = stacked(below, above).await;
     let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
     let day = 1_633_611_600;
-    let first = round(&views[0], &[edit(day + 5), edit(day + 90_000), edit(day + 100_000)], 0, 10);
+    let first = micro_batch(&views[0], &[edit(day + 5), edit(day + 90_000), edit(day + 100_000)], 0, 10);
     take(&first, &mut views[0]).await;
     for view in &mut views {
         view.commit().await.expect("committed");
     }
     assert_eq!(sums(&lake).await, [1, 2]);
-    let late = round(&views[0], &[edit(day + 6)], 3, 10);
+    let late = micro_batch(&views[0], &[edit(day + 6)], 3, 10);
     take(&late, &mut views[0]).await;
     assert_eq!(sums(&lake).await, [2, 2], "in memory");
     for view in &mut views {
@@ -553,7 +553,7 @@ async fn a_session_that_a_late_event_opens_again_leaves_the_file_that_it_was_in(
     let (mut view, _) = open(folder.path(), sql, ViewSettings::default()).await;
     let edit = |seconds| Event { seconds: Some(seconds), wiki: "enwiki", kind: "edit", length: None };
     // The first session is over, the second is not.
-    take(&round(&view, &[edit(3_500), edit(3_700)], 0, 10), &mut view).await;
+    take(&micro_batch(&view, &[edit(3_500), edit(3_700)], 0, 10), &mut view).await;
     view.commit().await.expect("committed");
     let files = || {
         let entries = std::fs::read_dir(folder.path().join("views/edits")).expect("a folder");
@@ -563,7 +563,7 @@ async fn a_session_that_a_late_event_opens_again_leaves_the_file_that_it_was_in(
     assert_eq!(files().len(), 1, "{:?}", files());
     let position = view.handle().changes(None).await.expect("changes").position;
     // It makes one of them, which is not over.
-    take(&round(&view, &[edit(3_590)], 2, 10), &mut view).await;
+    take(&micro_batch(&view, &[edit(3_590)], 2, 10), &mut view).await;
     assert_eq!(rows(&view).await.values().map(|row| row.0).collect::<Vec<_>>(), [3]);
     view.commit().await.expect("committed");
     assert_eq!(rows(&view).await.values().map(|row| row.0).collect::<Vec<_>>(), [3]);

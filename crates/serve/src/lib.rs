@@ -33,7 +33,7 @@ use lakehead_engine::{Engine, sql::Workers};
 use tokio::net::TcpListener;
 
 pub use error::Error;
-pub use reload::{NotReloaded, Reload, Reloading};
+pub use reload::{Reload, ReloadError, ReloadFuture};
 
 use crate::{app::App, stopping::Stopping};
 

@@ -6,19 +6,19 @@ use std::pin::Pin;
 
 use lakehead_engine::{Error, Reloaded};
 
-/// What becomes of a reload.
-pub type Reloading<'a> = Pin<Box<dyn Future<Output = Result<Reloaded, NotReloaded>> + Send + 'a>>;
+/// A reload under way.
+pub type ReloadFuture<'a> = Pin<Box<dyn Future<Output = Result<Reloaded, ReloadError>> + Send + 'a>>;
 
 /// Reads the pipeline again and makes it the one that runs.
 pub trait Reload: Send + Sync {
     /// Does so. A future that is dropped leaves either pipeline, never half of one.
-    fn reload(&self) -> Reloading<'_>;
+    fn reload(&self) -> ReloadFuture<'_>;
 }
 
 /// Why a pipeline was not reloaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum NotReloaded {
+pub enum ReloadError {
     /// The pipeline was not read from a file, so there is nothing to read again.
     #[error("there is no file to read again: this process runs {0}")]
     NoFile(&'static str),

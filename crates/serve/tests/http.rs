@@ -15,7 +15,7 @@ use lakehead_engine::{
     sql::{Launch, TIME_MAX, Workers},
 };
 use lakehead_model::{Clock, Name, StreamSchema, Timestamp};
-use lakehead_serve::{NotReloaded, Reload, Reloading};
+use lakehead_serve::{Reload, ReloadError, ReloadFuture};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -54,10 +54,10 @@ struct Served {
 struct Second(Arc<Engine>);
 
 impl Reload for Second {
-    fn reload(&self) -> Reloading<'_> {
+    fn reload(&self) -> ReloadFuture<'_> {
         let mut pipeline = Pipeline::clone(&self.0.pipeline());
         if pipeline.views.contains_key("second") {
-            return Box::pin(async { Err(NotReloaded::File("p.toml:3: view.second.sql: not SQL".into())) });
+            return Box::pin(async { Err(ReloadError::File("p.toml:3: view.second.sql: not SQL".into())) });
         }
         let sql = pipeline.views["events_per_type"].sql.clone();
         pipeline.views.insert(name("second"), ViewConfig::new(sql));

@@ -37,7 +37,7 @@ impl At {
 
 /// When a connection meets the second cluster, which holds the same events at other offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Second {
+pub enum SecondWhen {
     /// Every second connection: the 2nd, the 4th …
     Alternate,
     /// Every connection opened after this event was sent to anyone.
@@ -48,7 +48,7 @@ pub enum Second {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecondCluster {
     /// Which connections it answers.
-    pub when: Second,
+    pub when: SecondWhen,
     /// What is added to an offset of the first cluster to get the event's offset in the second.
     pub shift: i64,
 }
@@ -222,8 +222,8 @@ impl Faults {
 
 fn second_cluster(when: &str, shift: Option<&str>) -> Result<SecondCluster, String> {
     let when = match (when, when.strip_prefix("after-")) {
-        ("alternate", _) => Second::Alternate,
-        (_, Some(number)) => Second::After(whole(number)?),
+        ("alternate", _) => SecondWhen::Alternate,
+        (_, Some(number)) => SecondWhen::After(whole(number)?),
         _ => return Err(format!("{when:?} is neither alternate nor after-N")),
     };
     // Far enough that a short run's offsets are out of range there; a small shift makes them mean other events.
@@ -269,7 +269,7 @@ mod tests {
         assert!(faults.silence.strikes(100) && !faults.silence.strikes(0) && !faults.silence.strikes(51));
         assert_eq!(faults.silence_for, Duration::from_secs(3));
         assert_eq!(faults.huge_bytes, 10_000_000);
-        assert_eq!(faults.second_cluster, Some(SecondCluster { when: Second::After(9), shift: -4 }));
+        assert_eq!(faults.second_cluster, Some(SecondCluster { when: SecondWhen::After(9), shift: -4 }));
         for (name, form, _) in LIST {
             let value = if form.starts_with("WHERE") { "3" } else { "alternate" };
             let faults = Faults::parse([format!("{name}={value}").as_str()]).expect(name);

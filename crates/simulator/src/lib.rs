@@ -36,7 +36,7 @@ mod wikis;
 mod words;
 
 pub use error::Error;
-pub use faults::{At, Faults, Second, SecondCluster};
+pub use faults::{At, Faults, SecondCluster, SecondWhen};
 pub use generator::Generator;
 pub use options::Options;
 pub use simulator::{Simulator, Stats, StreamDescription};

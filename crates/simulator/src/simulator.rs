@@ -29,7 +29,7 @@ use crate::{
     admission::{Admission, Admitted, too_many},
     delivery::{Delivery, Step},
     error::Error,
-    faults::{Faults, Second},
+    faults::{Faults, SecondWhen},
     feed::Feed,
     generator::Generator,
     http::{Answer, Chunk, Received, Request, receive, stream_head},
@@ -268,8 +268,8 @@ impl Simulator {
     /// What the cluster that answers this connection adds to offsets.
     fn shift(&self, number: u64) -> i64 {
         let second = self.faults.set.second_cluster.filter(|second| match second.when {
-            Second::Alternate => number.is_multiple_of(2),
-            Second::After(event) => self.reached.load(Ordering::Relaxed) > event,
+            SecondWhen::Alternate => number.is_multiple_of(2),
+            SecondWhen::After(event) => self.reached.load(Ordering::Relaxed) > event,
         });
         second.map_or(0, |second| second.shift)
     }

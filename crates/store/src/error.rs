@@ -33,7 +33,7 @@ pub enum Error {
     /// The directory is laid out by a newer Lakehead.
     #[error("{} has layout version {found}, this Lakehead knows {known}: use a newer Lakehead", path.display())]
     NewerLayout {
-        /// The marker file.
+        /// The format file.
         path: PathBuf,
         /// The version it names.
         found: u64,

@@ -13,8 +13,8 @@
 //! maintain  beside the live path: sealing, retention, comparing the inventory with the files
 //! stream    one log: the handle to its read side, its write side and its maintenance
 //! fsck      checking a stream and repairing it
-//! store     one data directory, one writer (marker, lock)
-//! beside    crash, checked: where a test can end the process; small records with checksums
+//! store     one data directory, one writer (format file, lock)
+//! beside    crash, record: where a test can end the process; small records with checksums
 //! ```
 //!
 //! **What survives what.** With [`Sync::Always`] and [`Sync::Every`] a [`Ticket`] that resolved well means that the events
@@ -26,20 +26,20 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
-pub mod checked;
 pub mod crash;
 mod disk;
 mod error;
 mod format;
+pub mod format_file;
 mod fsck;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod lock;
 mod maintain;
-pub mod marker;
 mod no_clock;
 mod options;
 mod read;
+pub mod record;
 mod recover;
 mod segment;
 mod store;
@@ -51,21 +51,21 @@ mod tests;
 
 pub use error::Error;
 pub use format::key::IdempotencyKey;
-pub use fsck::finding::{Checked, Finding, Severity};
+pub use fsck::finding::{CheckReport, Finding, Severity};
 pub use lock::{Holder, holder};
 pub use maintain::{
-    retention::{Expired, Retention, RetentionPlan},
-    seal::{Pace, SealedSegment},
+    retention::{ExpiredSegment, Retention, RetentionPlan},
+    seal::{SealProgress, SealedSegment},
 };
 pub use options::{Options, SealOptions, Sync};
 pub use read::{
-    claims::Need,
-    head::{Head, SegmentFile, Stats},
-    only::Only,
-    packed::{Packed, Unpacker},
-    pinned::{Hold, Pinned},
+    block_cache::BlockCache,
+    block_filter::BlockFilter,
+    claims::Claim,
+    encoded_blocks::{BlockDecoder, EncodedBlocks},
+    log_head::{LogHead, SegmentFile, Stats},
+    pinned::{PinGuard, Pinned},
     reader::Reader,
-    walks::Walks,
 };
 pub use recover::{evidence::Witness, loss::Loss};
 pub use segment::block::Block;

@@ -14,7 +14,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use crate::{checked, error::Error};
+use crate::{error::Error, record};
 
 /// Tries to get the lock before it counts as held: someone may just be asking who holds it.
 const TRIES: u32 = 20;
@@ -72,7 +72,7 @@ impl Lock {
     pub(crate) fn say(&self, address: Option<&str>) -> Result<(), Error> {
         let holder = Holder { pid: std::process::id(), address: address.map(str::to_owned) };
         let json = serde_json::to_string(&holder).map_err(|e| Error::Internal(format!("a holder is JSON: {e}")))?;
-        let mut text = checked::seal(&json).into_bytes();
+        let mut text = record::seal(&json).into_bytes();
         // Spaces after it hide what was longer before, so that a reader never finds half a text.
         let len = self.file.metadata().map_or(0, |m| usize::try_from(m.len()).unwrap_or(0));
         text.resize(text.len().max(len), b' ');
@@ -92,7 +92,7 @@ fn read(file: &fs::File) -> Holder {
     let len = file.read_at(&mut text, 0).unwrap_or(0);
     let text = String::from_utf8_lossy(text.get(..len).unwrap_or(&[]));
     // What is not as it was written names nobody; one who is just writing it is not there yet.
-    let holder = checked::open(&text).ok().and_then(|text| serde_json::from_str(text).ok());
+    let holder = record::open(&text).ok().and_then(|text| serde_json::from_str(text).ok());
     holder.unwrap_or(Holder { pid: 0, address: None })
 }
 

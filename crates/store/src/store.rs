@@ -16,9 +16,9 @@ use crate::{
         system::Disk,
     },
     error::Error,
-    fsck::{check::check, finding::Checked, mending::Repaired, put_back::put_all_back, repair::repair},
+    format_file::{self, Directory},
+    fsck::{check::check, finding::CheckReport, mending::Repaired, put_back::put_all_back, repair::repair},
     lock::Lock,
-    marker::{self, Directory},
     no_clock::NoClock,
     options::Options,
     recover::evidence::Witness,
@@ -48,11 +48,11 @@ impl Store {
     /// when another process writes it (named with its pid), or when it may not be written.
     pub fn open(dir: &Path, options: Options, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         options.check()?;
-        let found = marker::inspect(dir)?;
+        let found = format_file::inspect(dir)?;
         std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
         let lock = Lock::take(dir)?;
         if found == Directory::Empty {
-            marker::write(dir)?;
+            format_file::write(dir)?;
         }
         Ok(Self::on(Arc::new(Disk), dir, options, clock, Some(lock)))
     }
@@ -67,7 +67,7 @@ impl Store {
     /// # Errors
     /// `Invalid` when the directory is not there, not ours, or belongs to a newer version.
     pub fn open_read_only(dir: &Path) -> Result<Self, Error> {
-        match marker::inspect(dir)? {
+        match format_file::inspect(dir)? {
             Directory::Ours => Ok(Self::on(Arc::new(Disk), dir, Options::default(), Arc::new(NoClock), None)),
             Directory::Empty => Err(Error::Invalid(format!(
                 "{} holds no Lakehead data: name the data directory of a pipeline that has run",
@@ -140,16 +140,16 @@ impl Store {
         stream: &Name,
         witnesses: &[Witness],
         progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<Checked, Error> {
+    ) -> Result<CheckReport, Error> {
         check(&self.log(stream), witnesses, progress)
     }
 
-    /// Puts the files of all streams where they belong, by what is in them: the first step of a repair of several streams,
-    /// since a file of one may lie in the folder of another. Answers what was done, in words.
+    /// Restores misplaced files of all streams to where they belong, by what is in them: the first step of a repair of
+    /// several streams, since a file of one may lie in the folder of another. Answers what was done, in words.
     ///
     /// # Errors
     /// `Invalid` when the store was opened for reading only or a stream is open; when a file cannot be moved.
-    pub fn put_back(&self) -> Result<Vec<String>, Error> {
+    pub fn restore_misplaced(&self) -> Result<Vec<String>, Error> {
         if self.lock.is_none() {
             return Err(Error::ReadOnly { dir: self.dir().to_owned() });
         }

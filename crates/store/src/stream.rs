@@ -15,20 +15,20 @@ use crate::{
     format::key::IdempotencyKey,
     maintain::{
         maintenance::Maintenance,
-        retention::{Expired, Retention, RetentionPlan},
-        seal::{Pace, SealedSegment},
+        retention::{ExpiredSegment, Retention, RetentionPlan},
+        seal::{SealProgress, SealedSegment},
     },
     no_clock::NoClock,
     options::Options,
     read::{
-        claims::Need,
-        head::{Head, SegmentFile, Stats},
-        only::Only,
-        pinned::{Hold, Pinned},
+        block_cache::BlockCache,
+        block_filter::BlockFilter,
+        claims::Claim,
+        log_head::{LogHead, SegmentFile, Stats},
+        pinned::{PinGuard, Pinned},
         published::Published,
         read_side::ReadSide,
         reader::Reader,
-        walks::Walks,
     },
     recover::{
         evidence,
@@ -140,7 +140,7 @@ impl Stream {
 
     /// Where it begins and ends and where its sources stand, as committed.
     #[must_use]
-    pub fn head(&self) -> Head {
+    pub fn head(&self) -> LogHead {
         self.inner.read.published().head()
     }
 
@@ -159,24 +159,24 @@ impl Stream {
     /// A reader that begins with the event at `from`.
     #[must_use]
     pub fn reader(&self, from: Offset) -> Reader {
-        self.reader_for("a reader", from)
+        self.reader_as("a reader", from)
     }
 
-    /// As [`reader`](Self::reader); `by` says for whom, where retention has to wait for it.
+    /// As [`reader`](Self::reader), under the name `by`, which is shown where retention has to wait for it.
     #[must_use]
-    pub fn reader_for(&self, by: &str, from: Offset) -> Reader {
+    pub fn reader_as(&self, by: &str, from: Offset) -> Reader {
         Reader::new(Arc::clone(&self.inner.read), from, by)
     }
 
-    /// The offsets `[from, to)` between which everything lies that `only` may want, as far as is known without reading.
+    /// The bounds `[from, to)` of the offsets that `block_filter` may admit, as far as is known without reading.
     #[must_use]
-    pub fn narrow(&self, only: &Only) -> (Offset, Offset) {
-        self.inner.read.published().narrow(only)
+    pub fn bounds_for(&self, block_filter: &BlockFilter) -> (Offset, Offset) {
+        self.inner.read.published().bounds_for(block_filter)
     }
 
-    /// Lets go of the memory of blocks that came longer ago than anybody who follows the stream needs. The next block does the
-    /// same; this is for a stream that stands still after a burst.
-    pub fn forget_old(&self) {
+    /// Drops the old part of the tail in memory: blocks older than any follower of the stream needs. The next block does the
+    /// same; this is for a stream that is quiet after a burst.
+    pub fn drop_old_tail(&self) {
         let now = self.inner.clock.now();
         self.inner.read.published().let_go(now);
     }
@@ -193,11 +193,11 @@ impl Stream {
         self.inner.read.published().segment_files()
     }
 
-    /// The received time of the first event that is kept, when the log does not begin with its first event any more, as
-    /// far as that is known without reading.
+    /// The received time of the first event that retention has left, when the log does not begin with its first event any
+    /// more, as far as that is known without reading.
     #[must_use]
-    pub fn kept_since(&self) -> Option<Timestamp> {
-        self.inner.read.published().kept_since()
+    pub fn retained_since(&self) -> Option<Timestamp> {
+        self.inner.read.published().retained_since()
     }
 
     /// Whether more than half of what may be on its way into the stream is: whoever can wait, should.
@@ -212,9 +212,9 @@ impl Stream {
         self.inner.health.subscribe()
     }
 
-    /// Looks whether the last segment is still where it was written, and makes that known as its [`health`](Self::health) when
-    /// it is not: somebody has removed or moved it. Does I/O.
-    pub fn look_after(&self) {
+    /// Checks that the last segment is still where it was written, and reports in [`health`](Self::health) when somebody has
+    /// removed or moved it. Does I/O.
+    pub fn check_last_segment(&self) {
         let Inner { read, write, health, .. } = &*self.inner;
         let Some(last) = read.published().segment_files().pop().filter(|_| write.is_some()) else { return };
         if let Err(error) = read.log.files.open(&last.path, Access::Read)
@@ -259,14 +259,14 @@ impl Stream {
         self.inner.ask(|answer| Command::DropCursors(sources, answer)).await
     }
 
-    /// Seals the oldest finished segment that is not sealed, and answers which; `None` when there is none, or `pace` said
-    /// stop. Blocks, and takes a while: about 90 MB of events a second at level 9.
+    /// Seals the oldest finished segment that is not sealed, and answers which; `None` when there is none, or
+    /// `progress` said stop. Blocks, and takes a while: about 90 MB of events a second at level 9.
     ///
     /// # Errors
     /// `Corrupt` when the segment is not as it was written: it stays as it is; `Unavailable` when the copy cannot be written,
     /// for want of room perhaps; `Invalid` when opened for reading only.
-    pub fn seal_next(&self, pace: &mut Pace<'_>) -> Result<Option<SealedSegment>, Error> {
-        self.inner.maintenance.seal_next(pace)
+    pub fn seal_next(&self, progress: &mut SealProgress<'_>) -> Result<Option<SealedSegment>, Error> {
+        self.inner.maintenance.seal_next(progress)
     }
 
     /// How many finished segments are not sealed yet.
@@ -279,15 +279,15 @@ impl Stream {
     ///
     /// # Errors
     /// When a segment of which nothing is known cannot be read.
-    pub fn plan_retention(&self, rule: &Retention, now: Timestamp, needs: &[Need]) -> Result<RetentionPlan, Error> {
-        self.inner.maintenance.plan_retention(rule, now, needs)
+    pub fn plan_retention(&self, rule: &Retention, now: Timestamp, claims: &[Claim]) -> Result<RetentionPlan, Error> {
+        self.inner.maintenance.plan_retention(rule, now, claims)
     }
 
     /// Removes what `plan` says. Answers what is gone; less than planned when a reader has been opened there meanwhile.
     ///
     /// # Errors
     /// `Unavailable` when a file cannot be removed; what was removed before it is gone.
-    pub fn retain(&self, plan: &RetentionPlan) -> Result<Vec<Expired>, Error> {
+    pub fn retain(&self, plan: &RetentionPlan) -> Result<Vec<ExpiredSegment>, Error> {
         self.inner.maintenance.retain(plan)
     }
 
@@ -303,7 +303,7 @@ impl Stream {
 
     /// All that is committed now, and what keeps it where it is. `by` says for whom, where retention has to wait for it.
     #[must_use]
-    pub fn pin(&self, by: &str) -> (Pinned, Hold) {
+    pub fn pin(&self, by: &str) -> (Pinned, PinGuard) {
         Pinned::new(&self.inner.read, by)
     }
 
@@ -326,10 +326,10 @@ impl Stream {
 }
 
 impl Pinned {
-    /// The stream as it was at that moment, for reading; `walks` is used again from one moment to the next.
+    /// The stream as it was at that moment, for reading; `block_cache` is used again from one moment to the next.
     #[must_use]
-    pub fn open(self, walks: &Walks) -> Stream {
-        Stream::pinned(self.into_read_side(walks))
+    pub fn open(self, block_cache: &BlockCache) -> Stream {
+        Stream::pinned(self.into_read_side(block_cache))
     }
 }
 

@@ -59,7 +59,7 @@ pub enum Error {
     SessionGap {
         /// The silence that ends a session.
         gap: Duration,
-        /// The size of the cells that no session crosses.
+        /// The size of the slices that no session crosses.
         greatest: Duration,
     },
 }

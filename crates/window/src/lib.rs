@@ -25,7 +25,7 @@ pub use calendar::{Calendar, Step};
 pub use error::Error;
 pub use hop::Hop;
 pub use result_period::ResultPeriod;
-pub use session::{SESSION_GREATEST, Session};
+pub use session::{SESSION_LENGTH_MAX, Session};
 pub use timeliness::{Timeliness, classify};
 pub use tumble::Tumble;
 pub use watermark::Watermark;

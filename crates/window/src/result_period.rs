@@ -53,16 +53,16 @@ impl ResultPeriod {
         }
     }
 
-    /// The period in which sessions are filed, given the cells that none of them crosses: so none straddles two.
-    pub(crate) fn for_cells(cells: Tumble) -> Self {
+    /// The period in which sessions are filed, given the slices that none of them crosses: so none straddles two.
+    pub(crate) fn for_slices(slices: Tumble) -> Self {
         let fills =
-            |period_micros: i64| u128::from(period_micros.unsigned_abs()).is_multiple_of(cells.size().as_micros());
+            |period_micros: i64| u128::from(period_micros.unsigned_abs()).is_multiple_of(slices.size().as_micros());
         if fills(HOUR_MICROS) {
             Self::Hour
         } else if fills(DAY_MICROS) {
             Self::Day
         } else {
-            Self::Window(cells)
+            Self::Window(slices)
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Tumble};
 
 /// Greatest length of a session unless something else is asked for: a day, of which the result files are, too.
-pub const SESSION_GREATEST: Duration = Duration::from_secs(24 * 3_600);
+pub const SESSION_LENGTH_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// Sessions: stretches of the events of one key, of which each comes less than `gap` after the one before.
 ///
@@ -17,34 +17,34 @@ pub const SESSION_GREATEST: Duration = Duration::from_secs(24 * 3_600);
 ///
 /// # No session crosses a multiple of `greatest`
 ///
-/// Time is cut into *cells*, tumbling windows of the size `greatest`, and an event in another cell than the one before
+/// Time is cut into *slices*, tumbling windows of the size `greatest`, and an event in another slice than the one before
 /// begins a session whatever the gap is. So the first and the last event of a session are less than `greatest` apart,
 /// and a machine that never rests does not keep one session open for ever. A session that continues over midnight becomes
-/// two, at a cell of 24 hours. The end of a session is that of its silence, a gap after its last event, and may lie in
-/// the next cell.
+/// two, at a slice of 24 hours. The end of a session is that of its silence, a gap after its last event, and may lie in
+/// the next slice.
 ///
 /// Why not at a length that is counted from the session's first event? Because which event is the first depends on
 /// what has come so far. An event that comes late and is older moves the start, with it every later cut, and so changes
-/// sessions that were long emitted. Cells are the same whatever came, so what a session is does not depend on the order
+/// sessions that were long emitted. Slices are the same whatever came, so what a session is does not depend on the order
 /// in which events come, and partial sessions may be put together in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "SavedSession", into = "SavedSession")]
 pub struct Session {
     gap_micros: i64,
-    cells: Tumble,
+    slices: Tumble,
 }
 
 impl Session {
-    /// Sessions that end with a silence of `gap`, and at every multiple of `greatest`; see [`SESSION_GREATEST`].
+    /// Sessions that end with a silence of `gap`, and at every multiple of `greatest`; see [`SESSION_LENGTH_MAX`].
     ///
     /// # Errors
     /// When one of them can be no [`Tumble`]'s size, and when `gap` is the greater one.
     pub fn new(gap: Duration, greatest: Duration) -> Result<Self, Error> {
-        let (silence, cells) = (Tumble::new(gap)?, Tumble::new(greatest)?);
+        let (silence, slices) = (Tumble::new(gap)?, Tumble::new(greatest)?);
         if greatest < gap {
             return Err(Error::SessionGap { gap, greatest });
         }
-        Ok(Self { gap_micros: silence.size_micros(), cells })
+        Ok(Self { gap_micros: silence.size_micros(), slices })
     }
 
     /// The silence that ends a session.
@@ -53,29 +53,29 @@ impl Session {
         Duration::from_micros(self.gap_micros.unsigned_abs())
     }
 
-    /// The size of the cells that no session crosses.
+    /// The size of the slices that no session crosses.
     #[must_use]
     pub fn greatest(self) -> Duration {
-        self.cells.size()
+        self.slices.size()
     }
 
-    pub(crate) fn cells(self) -> Tumble {
-        self.cells
+    pub(crate) fn slices(self) -> Tumble {
+        self.slices
     }
 
-    /// The cell that holds `time`: with it all events of its session.
+    /// The slice that holds `time`: with it all events of its session.
     #[must_use]
     #[inline]
-    pub fn cell(self, time: Timestamp) -> TimeRange {
-        self.cells.window(time)
+    pub fn slice(self, time: Timestamp) -> TimeRange {
+        self.slices.window(time)
     }
 
     /// Whether an event at `next` continues the session whose last event so far is at `last`: at `last` or less than
-    /// a gap after it, and in the same cell.
+    /// a gap after it, and in the same slice.
     #[must_use]
     #[inline]
     pub fn follows(self, last: Timestamp, next: Timestamp) -> bool {
-        next >= last && next.0.saturating_sub(last.0) < self.gap_micros && self.cell(last) == self.cell(next)
+        next >= last && next.0.saturating_sub(last.0) < self.gap_micros && self.slice(last) == self.slice(next)
     }
 
     /// The end of the session whose last event is at `last`: a gap later.
@@ -141,8 +141,8 @@ mod tests {
         check(session, 95, 99, true);
         check(session, 95, 100, false);
         check(session, -1, 0, false);
-        let cell = session.cell(Timestamp::from_seconds(100));
-        assert_eq!((cell.start, cell.end), (Timestamp::from_seconds(100), Timestamp::from_seconds(200)));
+        let slice = session.slice(Timestamp::from_seconds(100));
+        assert_eq!((slice.start, slice.end), (Timestamp::from_seconds(100), Timestamp::from_seconds(200)));
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
         let short = refused(seconds(2), seconds(1)).to_string();
         assert_eq!(short, "a session of at most 1s is shorter than the gap of 2s that ends it");
         assert_eq!(session(1, 1).gap(), session(1, 1).greatest());
-        assert_eq!(Session::new(seconds(1_800), SESSION_GREATEST).map(Session::greatest), Ok(seconds(86_400)));
+        assert_eq!(Session::new(seconds(1_800), SESSION_LENGTH_MAX).map(Session::greatest), Ok(seconds(86_400)));
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         assert!(!session.follows(Timestamp(i64::MIN), Timestamp(i64::MAX)));
         assert!(session.follows(Timestamp(i64::MAX - 1), Timestamp(i64::MAX)));
         assert_eq!(session.end(Timestamp(i64::MAX)), Timestamp(i64::MAX));
-        assert_eq!(session.cell(Timestamp(i64::MIN)).start, Timestamp(i64::MIN));
+        assert_eq!(session.slice(Timestamp(i64::MIN)).start, Timestamp(i64::MIN));
     }
 
     #[test]

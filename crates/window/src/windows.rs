@@ -1,16 +1,16 @@
 //! The windows of a view, of whichever kind: where partial rows are kept, and when their windows end.
 //!
-//! A view keeps its partial rows by *cell*, which is what an event is in as soon as it comes:
+//! A view keeps its partial rows by *slice*, which is what an event is in as soon as it comes:
 //!
 //! ```text
-//! kind       a cell is     a row's first window        its last window             filed by
-//! Tumble     the window    the cell                    the cell                    hour, day or window, by size
-//! Calendar   the window    the cell                    the cell                    local day, or window
+//! kind       a slice is    a row's first window        its last window             filed by
+//! Tumble     the window    the slice                   the slice                   hour, day or window, by size
+//! Calendar   the window    the slice                   the slice                   local day, or window
 //! Hop        the pane      the first over the pane     the last over the pane      as tumbling windows of the slide
-//! Session    the instant   the session                 the session                 hour or day, if its cells fill it
+//! Session    the instant   the session                 the session                 hour or day, if its slices fill it
 //! ```
 //!
-//! A session's own cells ([`Session::cell`]) are greater: they bound the sessions of all keys.
+//! A session's own slices ([`Session::slice`]) are greater: they bound the sessions of all keys.
 
 use lakehead_model::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ impl Windows {
     /// The start under which the partial row of an event at `time` is kept. By the minute 13:20:17 is kept under
     /// 13:20:00, 13:21:00 is not; in a session it is kept under 13:20:17.
     #[must_use]
-    pub fn cell(&self, time: Timestamp) -> Timestamp {
+    pub fn slice(&self, time: Timestamp) -> Timestamp {
         match self {
             Self::Tumble(tumble) => tumble.window(time).start,
             Self::Calendar(calendar) => calendar.window(time).start,
@@ -44,25 +44,25 @@ impl Windows {
         }
     }
 
-    /// The end of the first window that a partial row under `cell` belongs to. `last` is the time of a session's last
+    /// The end of the first window that a partial row under `slice` belongs to. `last` is the time of a session's last
     /// event so far; it means nothing to windows of other kinds.
     #[must_use]
-    pub fn first_end(&self, cell: Timestamp, last: Timestamp) -> Timestamp {
+    pub fn first_end(&self, slice: Timestamp, last: Timestamp) -> Timestamp {
         match self {
-            Self::Tumble(tumble) => tumble.window(cell).end,
-            Self::Calendar(calendar) => calendar.window(cell).end,
-            Self::Hop(hop) => hop.first_over(cell).end,
+            Self::Tumble(tumble) => tumble.window(slice).end,
+            Self::Calendar(calendar) => calendar.window(slice).end,
+            Self::Hop(hop) => hop.first_over(slice).end,
             Self::Session(session) => session.end(last),
         }
     }
 
-    /// The end of the last window that a partial row under `cell` belongs to: from then on it is needed no more.
+    /// The end of the last window that a partial row under `slice` belongs to: from then on it is needed no more.
     /// `last` is as for [`first_end`](Self::first_end).
     #[must_use]
-    pub fn last_end(&self, cell: Timestamp, last: Timestamp) -> Timestamp {
+    pub fn last_end(&self, slice: Timestamp, last: Timestamp) -> Timestamp {
         match self {
-            Self::Hop(hop) => hop.last_over(cell).end,
-            Self::Tumble(_) | Self::Calendar(_) | Self::Session(_) => self.first_end(cell, last),
+            Self::Hop(hop) => hop.last_over(slice).end,
+            Self::Tumble(_) | Self::Calendar(_) | Self::Session(_) => self.first_end(slice, last),
         }
     }
 
@@ -73,21 +73,21 @@ impl Windows {
             Self::Tumble(tumble) => ResultPeriod::for_tumble(*tumble),
             Self::Calendar(calendar) => ResultPeriod::Calendar(calendar.whole_days()),
             Self::Hop(hop) => ResultPeriod::for_tumble(hop.starts()),
-            Self::Session(session) => ResultPeriod::for_cells(session.cells()),
+            Self::Session(session) => ResultPeriod::for_slices(session.slices()),
         }
     }
 
     /// A time before which the results are complete at `watermark`: every window that starts before it has ended at or
     /// before `watermark`. By the minute and at 13:20:17 that is 13:20:00.
     ///
-    /// For sessions it is the start of a cell, the latest that no session still open can have begun before.
+    /// For sessions it is the start of a slice, the latest that no session still open can have begun before.
     #[must_use]
     pub fn complete_before(&self, watermark: Timestamp) -> Timestamp {
         match self {
             Self::Tumble(tumble) => tumble.window(watermark).start,
             Self::Calendar(calendar) => calendar.window(watermark).start,
             Self::Hop(hop) => hop.first_over(watermark).start,
-            Self::Session(session) => session.cell(watermark.minus(session.gap())).start,
+            Self::Session(session) => session.slice(watermark.minus(session.gap())).start,
         }
     }
 }
@@ -129,10 +129,10 @@ mod tests {
 
     #[test]
     fn a_partial_row_is_kept_under_its_cell_and_has_a_first_end_and_a_last() {
-        check(Windows::cell, 65, [60, -3_600, 64, 65]);
-        let first_end = |windows: &Windows, time| windows.first_end(windows.cell(time), time);
+        check(Windows::slice, 65, [60, -3_600, 64, 65]);
+        let first_end = |windows: &Windows, time| windows.first_end(windows.slice(time), time);
         check(first_end, 65, [120, 82_800, 66, 75]);
-        let last_end = |windows: &Windows, time| windows.last_end(windows.cell(time), time);
+        let last_end = |windows: &Windows, time| windows.last_end(windows.slice(time), time);
         check(last_end, 65, [120, 82_800, 70, 75]);
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use lakehead_connectors::json_lines::{FileId, Position};
+use lakehead_connectors::json_lines::{FileId, LinePosition};
 use serde::{Deserialize, Serialize};
 
 use crate::numbers::counted;
@@ -18,7 +18,7 @@ pub(super) struct ImportCursor {
     /// The file being read, as the chain of it alone; 0 between files and for standard input.
     pub(super) file: u64,
     /// How far.
-    pub(super) at: Position,
+    pub(super) at: LinePosition,
     /// Whether all is read.
     pub(super) done: bool,
     /// The size and the checksum of the file that was read last, where it was read wholly.

@@ -6,7 +6,7 @@ use anyhow::Context;
 use lakehead_connectors::json_lines;
 use lakehead_engine::{
     catalog::Catalog,
-    import::{Imported, Importer, PREFIX, Run, UnderWay, check_event_time},
+    import::{ImportBatch, Imported, Importer, PREFIX, UnderWay, check_event_time},
     imports::Imports,
     schemas,
 };
@@ -178,7 +178,7 @@ impl Destination {
     /// Takes the next run.
     pub(super) async fn take(&mut self, read: ReadRun, imported: &mut Imported) -> anyhow::Result<()> {
         let json_lines::Run { text, first_line, cut, .. } = read.run;
-        let run = Run { text, from: read.from.to_string(), first_line, cut, cursor: read.cursor.text() };
+        let run = ImportBatch { text, from: read.from.to_string(), first_line, cut, cursor: read.cursor.text() };
         match self {
             Self::Store(own) => {
                 let cursor = Arc::clone(&run.cursor);

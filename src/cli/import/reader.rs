@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context;
-use lakehead_connectors::json_lines::{self, FileId, Lines, Position};
+use lakehead_connectors::json_lines::{self, FileId, LinePosition, Lines};
 use tokio::sync::mpsc;
 
 use super::{cursor::ImportCursor, input::Input};
@@ -74,7 +74,7 @@ fn read_files(
         let content = file.content().with_context(|| failed(lines.position().lines))?;
         let chain = file.chained(cursor.chain);
         let content = Some((file.size, content));
-        cursor = ImportCursor { files: files_read, chain, file: 0, at: Position::default(), done, content };
+        cursor = ImportCursor { files: files_read, chain, file: 0, at: LinePosition::default(), done, content };
         let run = json_lines::Run { text: Default::default(), first_line: 1, cut: None, end: cursor.at };
         if sender.blocking_send(Ok(ReadRun { run, from: name.into(), cursor })).is_err() {
             return Ok(());

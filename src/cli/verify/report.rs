@@ -176,7 +176,7 @@ pub(super) fn sentence(differences: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lakehead_engine::audit::Said;
+    use lakehead_engine::audit::AuditFinding;
     use lakehead_query::Balance;
 
     use super::*;
@@ -187,7 +187,7 @@ mod tests {
         let mut report = Report::default();
         report.streams.insert(name.clone(), StreamAudit { events: 1_234, ..StreamAudit::default() });
         assert!(told(&report).ends_with("Everything adds up: 1,234 events counted again.\n"), "{}", told(&report));
-        let said = Said { minute: "2026-11-24T10:00:00Z".into(), what: "upstream offset 7 is nowhere".into() };
+        let said = AuditFinding { minute: "2026-11-24T10:00:00Z".into(), what: "upstream offset 7 is nowhere".into() };
         report.streams.insert(name, StreamAudit { differences: 1, told: vec![said], ..StreamAudit::default() });
         let text = told(&report);
         assert!(text.contains("stream s, 2026-11-24T10:00:00Z: upstream offset 7 is nowhere"), "{text}");

@@ -26,7 +26,7 @@ const CUT_BYTES: usize = 64 << 10;
 
 /// How far a file, or standard input, has been read: up to the end of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
+pub struct LinePosition {
     /// Bytes before it, decompressed.
     pub bytes: u64,
     /// Lines before it.
@@ -45,14 +45,14 @@ pub struct Run {
     /// When given, `text` is only the beginning of one line, which has this many bytes: more than [`LINE_BYTES_MAX`].
     pub cut: Option<u64>,
     /// How far this run goes.
-    pub end: Position,
+    pub end: LinePosition,
 }
 
 /// Reads lines.
 pub struct Lines {
     input: Box<dyn Read + Send>,
     run_bytes: usize,
-    position: Position,
+    position: LinePosition,
     /// What was read and not given yet.
     pending: Vec<u8>,
     /// Of these the first so many bytes hold no newline, as far as has been looked.
@@ -69,7 +69,7 @@ impl Lines {
     ///
     /// # Errors
     /// When it cannot be read, or ends before `from`.
-    pub fn open(path: &Path, from: Position, run_bytes: usize, read: Arc<AtomicU64>) -> io::Result<Self> {
+    pub fn open(path: &Path, from: LinePosition, run_bytes: usize, read: Arc<AtomicU64>) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let mut head = Vec::new();
         Read::by_ref(&mut file).take(4).read_to_end(&mut head)?;
@@ -104,13 +104,13 @@ impl Lines {
     }
 
     fn over(input: Box<dyn Read + Send>, run_bytes: usize) -> Self {
-        let position = Position::default();
+        let position = LinePosition::default();
         Self { input, run_bytes, position, pending: Vec::new(), searched: 0, ended: false, failed: None }
     }
 
     /// How far it has read.
     #[must_use]
-    pub fn position(&self) -> Position {
+    pub fn position(&self) -> LinePosition {
         self.position
     }
 
@@ -119,7 +119,7 @@ impl Lines {
     ///
     /// # Errors
     /// `InvalidData` when the lines are not those that were read before.
-    pub fn pass(&mut self, to: Position) -> io::Result<()> {
+    pub fn pass(&mut self, to: LinePosition) -> io::Result<()> {
         while self.position.lines < to.lines {
             let limit = to.lines - self.position.lines;
             if self.next_of(limit)?.is_none() {
@@ -185,7 +185,7 @@ impl Lines {
             (last, taken, lines) = (taken, taken + length, lines + 1);
         }
         let first_line = self.position.lines + 1;
-        self.position = Position {
+        self.position = LinePosition {
             bytes: self.position.bytes + taken as u64,
             lines: self.position.lines + lines,
             last: checksum_of(&self.pending[last..taken]),
@@ -222,8 +222,11 @@ impl Lines {
             self.fill();
         }
         let first_line = self.position.lines + 1;
-        self.position =
-            Position { bytes: self.position.bytes + length, lines: self.position.lines + 1, last: checksum.finalize() };
+        self.position = LinePosition {
+            bytes: self.position.bytes + length,
+            lines: self.position.lines + 1,
+            last: checksum.finalize(),
+        };
         self.searched = 0;
         Ok(Run { text: text.into(), first_line, cut: Some(length), end: self.position })
     }

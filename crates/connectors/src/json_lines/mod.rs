@@ -1,10 +1,10 @@
 //! JSON lines in files: plain, gzip, zstd or bzip2, told by their content, read in runs of whole lines. A byte order mark is
 //! skipped, zeros behind compressed data end a file, and a file that is one JSON array is its elements (`array.rs`).
 //!
-//! Bytes in, runs of lines out, each with the [`Position`] after it, from which reading resumes exactly. What a line means,
-//! and whether it is JSON at all, is for the caller. Memory is bounded by the size of a run and by [`LINE_BYTES_MAX`],
-//! whatever the file holds: of a longer line only the beginning is kept, so a file that swells when it is decompressed costs
-//! time and nothing else.
+//! Bytes in, runs of lines out, each with the [`LinePosition`] after it, from which reading resumes exactly. What a
+//! line means, and whether it is JSON at all, is for the caller. Memory is bounded by the size of a run and by
+//! [`LINE_BYTES_MAX`], whatever the file holds: of a longer line only the beginning is kept, so a file that swells when
+//! it is decompressed costs time and nothing else.
 
 mod array;
 mod checksum;
@@ -20,5 +20,5 @@ pub use compression::Compression;
 pub use counted::Counted;
 pub use file_id::FileId;
 pub use folder::files;
-pub use lines::{Lines, Position, Run};
+pub use lines::{LinePosition, Lines, Run};
 pub use text::LINE_BYTES_MAX;

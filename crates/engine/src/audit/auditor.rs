@@ -172,7 +172,7 @@ impl Auditor {
             }
             audited => audited.map_err(|source| Error::View { view: name.clone(), source })?,
         };
-        if plan.reads().is_none()
+        if plan.upstream().is_none()
             && let Some(end) = end
             && let Some(seen) = behind(view, end, throttle).await
         {

@@ -3,7 +3,7 @@
 use std::{io, path::Path};
 
 use lakehead_model::Timestamp;
-use lakehead_store::checked;
+use lakehead_store::record;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -29,7 +29,7 @@ impl AuditStatus {
     pub fn load(data: &Path) -> Self {
         let path = data.join(FILE);
         let read =
-            checked::read(&path).and_then(|text| serde_json::from_str::<AuditRecord>(&text).map_err(io::Error::from));
+            record::read(&path).and_then(|text| serde_json::from_str::<AuditRecord>(&text).map_err(io::Error::from));
         match read {
             Ok(AuditRecord { last, last_success }) => Self { last: Some(last), last_success, ..Self::default() },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
@@ -46,7 +46,7 @@ impl AuditStatus {
         let path = data.join(FILE);
         let record = AuditRecord { last, last_success: self.last_success };
         let json = serde_json::to_string(&record).map_err(|error| Error::Internal(error.to_string()))?;
-        checked::write(&path, &json).map_err(|source| Error::Io { what: format!("writing {}", path.display()), source })
+        record::write(&path, &json).map_err(|source| Error::Io { what: format!("writing {}", path.display()), source })
     }
 }
 

@@ -25,7 +25,7 @@ mod settings;
 pub(crate) use self::auditor::{Auditor, Effort};
 pub use self::{
     pace::Throttle,
-    report::{Minute, PartitionAudit, Report, Said, StreamAudit},
+    report::{AuditFinding, Minute, PartitionAudit, Report, StreamAudit},
     scope::Scope,
     settings::AuditSettings,
 };

@@ -89,7 +89,7 @@ pub struct StreamAudit {
     /// Whatever does not add up.
     pub differences: u64,
     /// The first of them, in words.
-    pub told: Vec<Said>,
+    pub told: Vec<AuditFinding>,
     /// What was not looked at, and why.
     #[serde(default)]
     pub not_checked: Vec<String>,
@@ -125,9 +125,9 @@ pub struct Minute {
     pub doubled: u64,
 }
 
-/// One thing that does not add up in a stream.
+/// A finding of the audit: one thing that does not add up in a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct AuditFinding {
     /// The minute of received time in which it was noticed; `now` for what only this reading has noticed.
     pub minute: String,
     /// What it is.

@@ -16,13 +16,13 @@ use std::collections::{BTreeMap, HashMap};
 use lakehead_json::{Paths, Raw};
 use lakehead_model::{Kind, Offset, Timestamp};
 use lakehead_query::Pace;
-use lakehead_store::{Block, Head, Loss, Stream};
+use lakehead_store::{Block, LogHead, Loss, Stream};
 
 use super::{
     ids::Ids,
     ledger::{Ledger, LedgerStreams},
     pace::Throttle,
-    report::{Minute, PartitionAudit, Said, StreamAudit},
+    report::{AuditFinding, Minute, PartitionAudit, StreamAudit},
     sequence::{OffsetFinding, Sequence},
 };
 use crate::{Error, builtin, import};
@@ -107,7 +107,7 @@ fn is_damage(error: &lakehead_store::Error) -> bool {
 }
 
 /// Whether the upstream offsets in a stream's events can be held against each other.
-fn has_upstream(head: &Head) -> bool {
+fn has_upstream(head: &LogHead) -> bool {
     head.cursors.keys().any(|source| !source.as_str().starts_with(import::PREFIX))
 }
 
@@ -322,7 +322,7 @@ impl Scan {
         let Settling { missing_in, mut reported, .. } = settling;
         let text = |minute: i64| Timestamp(minute.saturating_mul(MINUTE_MICROS)).to_string();
         reported.truncate(REPORTED_MAX);
-        report.told = reported.into_iter().map(|(minute, what)| Said { minute: text(minute), what }).collect();
+        report.told = reported.into_iter().map(|(minute, what)| AuditFinding { minute: text(minute), what }).collect();
         let minute = |(minute, count): (&i64, &Count)| Minute {
             start: text(*minute),
             events: count.events,
@@ -334,7 +334,7 @@ impl Scan {
         for loss in lost {
             report.differences += 1;
             let minute = if loss.noticed == Timestamp(0) { "now".to_owned() } else { loss.noticed.to_string() };
-            report.told.insert(0, Said { minute, what: loss.to_string() });
+            report.told.insert(0, AuditFinding { minute, what: loss.to_string() });
         }
         report.not_checked = self.not_checked();
         report

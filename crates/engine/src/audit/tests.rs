@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use lakehead_connector_api::{Gap, Move};
+use lakehead_connector_api::{Gap, Renumbering};
 use lakehead_model::{Clock, Cursor, EventBatch, Name, Reject, Timestamp};
 use lakehead_query::{Lake, Limits};
 use lakehead_store::{Append, Options, Store, Stream};
@@ -169,7 +169,7 @@ async fn another_cluster_is_a_restart_unless_the_ledger_has_the_move() {
     let audit = world.audit().await;
     assert!(audit.differences > 0, "{audit:?}");
     assert!(said(&audit).iter().any(|what| what.contains("begin anew at 77")), "{:?}", audit.told);
-    let found = Move { partition: "eqiad.t/0".into(), from: 5_100, to: 90, reason: "found again" };
+    let found = Renumbering { partition: "eqiad.t/0".into(), from: 5_100, to: 90, reason: "found again" };
     world.append(GAPS, gaps::batch(&[], &[found], &name("s"), &name("w"))).await;
     let audit = world.audit().await;
     assert_eq!((audit.differences, audit.unsettled, audit.missing), (0, 0, 0), "{:?}", audit.told);

@@ -4,7 +4,7 @@
 //! An entry is committed before the events after its gap, so `verify` can balance upstream offsets = events + rejects
 //! + gaps at any moment.
 
-use lakehead_connector_api::{Gap, Move};
+use lakehead_connector_api::{Gap, Renumbering};
 use lakehead_model::{EventBatch, Name, Timestamp};
 use serde::Serialize;
 
@@ -28,8 +28,8 @@ pub(crate) fn missing(gap: &Gap) -> u64 {
     u64::try_from(gap.to.saturating_sub(gap.from)).unwrap_or(0)
 }
 
-/// The events that stand for `gaps` and `moves`.
-pub(crate) fn batch(gaps: &[Gap], moves: &[Move], stream: &Name, source: &Name) -> EventBatch {
+/// The events that stand for `gaps` and `renumberings`.
+pub(crate) fn batch(gaps: &[Gap], renumberings: &[Renumbering], stream: &Name, source: &Name) -> EventBatch {
     let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
     let mut events = EventBatch::default();
     for gap in gaps {
@@ -46,7 +46,7 @@ pub(crate) fn batch(gaps: &[Gap], moves: &[Move], stream: &Name, source: &Name) 
         };
         events.push(&serde_json::to_vec(&record).expect("strings and numbers are always JSON"), None);
     }
-    for Move { partition, from, to, reason } in moves {
+    for Renumbering { partition, from, to, reason } in renumberings {
         let (from_offset, to_offset) = (*from, *to);
         let record = GapRecord {
             stream,

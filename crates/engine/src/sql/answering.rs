@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use lakehead_query::worker::Head;
+use lakehead_query::worker::AnswerHead;
 use tokio::sync::mpsc;
 
 use super::error::SqlError;
@@ -16,7 +16,7 @@ use crate::sync::lock;
 #[derive(Debug)]
 pub struct Answering {
     /// What is known before the first byte.
-    pub head: Head,
+    pub head: AnswerHead,
     pub(super) pieces: mpsc::Receiver<Bytes>,
     pub(super) ended: Arc<Ended>,
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use lakehead_model::Name;
 use lakehead_query::{
     Lake, Snapshot,
-    worker::{Ask, Failure, Frame, FrameKind, Head, Moment, Query},
+    worker::{AnswerHead, Failure, Frame, FrameKind, Moment, Query, TableRequest},
 };
 use serde::de::DeserializeOwned;
 use tokio::{
@@ -38,7 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Who waits for the answer.
 pub(super) struct Listener {
-    pub(super) head: Option<oneshot::Sender<Result<Head, SqlError>>>,
+    pub(super) head: Option<oneshot::Sender<Result<AnswerHead, SqlError>>>,
     pub(super) pieces: mpsc::Sender<Bytes>,
     pub(super) ended: Arc<Ended>,
 }
@@ -168,7 +168,7 @@ impl Talk<'_> {
             let Some(Frame { kind, content }) = wire.receive().await? else { return Ok(Outcome::Died) };
             match kind {
                 FrameKind::Ask => {
-                    let ask: Ask = understood(&content)?;
+                    let ask: TableRequest = understood(&content)?;
                     let moment = self.lake.moment(&ask, self.given).await;
                     let frames = moment.frames().await;
                     pinned = Some(moment);
@@ -185,7 +185,7 @@ impl Talk<'_> {
                     }
                 }
                 FrameKind::Head => {
-                    let head: Head = understood(&content)?;
+                    let head: AnswerHead = understood(&content)?;
                     // All rows are collected: nothing that was pinned is read any more.
                     pinned = None;
                     begun = *self.sending.get_or_init(Instant::now);

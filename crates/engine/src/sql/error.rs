@@ -1,7 +1,7 @@
 //! Why a query was not answered, by what the one who asked does next.
 
 use lakehead_model::Kind;
-use lakehead_query::worker::{Failure, Mends};
+use lakehead_query::worker::{Failure, MendedBy};
 
 /// Why a query was not answered.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -42,9 +42,9 @@ impl From<lakehead_query::Error> for SqlError {
 impl From<Failure> for SqlError {
     fn from(failure: Failure) -> Self {
         match failure.mends {
-            Mends::Sql => Self::Sql(failure.what),
-            Mends::Limit => Self::Limit(failure.what),
-            Mends::Nobody => Self::Failed(failure.what),
+            MendedBy::Sql => Self::Sql(failure.what),
+            MendedBy::Limit => Self::Limit(failure.what),
+            MendedBy::Nobody => Self::Failed(failure.what),
         }
     }
 }

@@ -6,7 +6,7 @@
 use lakehead_model::Name;
 use lakehead_query::{
     Explanation, Question,
-    worker::{self, Form, Query},
+    worker::{self, AnswerFormat, Query},
 };
 
 use super::{error::SqlError, workers::Workers};
@@ -23,7 +23,7 @@ impl Workers {
         let selection = self.pool.lake.selection(name, question)?;
         let query = Query {
             sql: selection.sql.clone(),
-            form: Form::Arrow,
+            form: AnswerFormat::Arrow,
             rows: selection.rows_max,
             threads: 1,
             part: Some(selection.condition.clone()),

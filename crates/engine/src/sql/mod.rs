@@ -24,7 +24,7 @@ mod pool;
 mod process;
 mod workers;
 
-pub use lakehead_query::worker::Form;
+pub use lakehead_query::worker::AnswerFormat;
 
 pub use self::{
     answering::Answering,

@@ -8,7 +8,7 @@ use std::{
 use lakehead_model::Name;
 use lakehead_query::{
     Lake, Limits, Snapshot,
-    worker::{Form, Query},
+    worker::{AnswerFormat, Query},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -45,7 +45,7 @@ impl Workers {
     ///
     /// # Errors
     /// As [`Error`](super::Error) says.
-    pub async fn answer(&self, sql: &str, form: Form) -> Result<Answering, SqlError> {
+    pub async fn answer(&self, sql: &str, form: AnswerFormat) -> Result<Answering, SqlError> {
         let limits = self.limits;
         let query = Query { sql: sql.to_owned(), form, rows: limits.rows, threads: limits.threads, part: None };
         self.ask(query, Vec::new()).await

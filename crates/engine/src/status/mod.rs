@@ -19,8 +19,8 @@ pub use self::{
     audit::{AuditOutcome, AuditStatus, StreamAudited, ViewAudited},
     reload::{LastReload, ReloadOutcome, ReloadStatus},
     source::{SourceState, SourceStatus},
-    stream::{ColumnsStatus, EventTimeStatus, Held, StreamStatus, UpkeepStatus},
-    view::{NextView, ViewState, ViewStatus},
+    stream::{ColumnsStatus, EventTimeStatus, HeldBack, MaintenanceStatus, StreamStatus},
+    view::{ShadowStatus, ViewState, ViewStatus},
 };
 
 use self::time::time;

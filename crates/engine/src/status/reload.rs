@@ -45,7 +45,7 @@ pub enum ReloadOutcome {
     },
     /// The new pipeline runs, but for what stands here.
     Failed {
-        /// What went wrong, and what stands still.
+        /// What went wrong, and what is stopped.
         why: String,
     },
 }

@@ -41,7 +41,7 @@ pub struct StreamStatus {
     pub rebuildable_since: Option<Timestamp>,
     /// Sealing and retention.
     #[serde(flatten)]
-    pub upkeep: UpkeepStatus,
+    pub upkeep: MaintenanceStatus,
     /// What was committed once and is gone, in words, until a repair has taken note of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<String>,
@@ -81,9 +81,9 @@ pub struct ColumnsStatus {
     pub mistyped: BTreeMap<String, u64>,
 }
 
-/// Sealing and retention of a stream.
+/// The maintenance of a stream: sealing and retention.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct UpkeepStatus {
+pub struct MaintenanceStatus {
     /// Finished segments that are not sealed yet.
     pub unsealed: u64,
     /// Segments sealed since the start.
@@ -92,15 +92,15 @@ pub struct UpkeepStatus {
     pub removed: u64,
     /// What retention would remove and somebody still needs: how many bytes, and who.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub held: Option<Held>,
+    pub held: Option<HeldBack>,
     /// What went wrong last, while it does: the next round tries again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
 }
 
-/// What retention has to leave.
+/// What retention holds back, since somebody needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Held {
+pub struct HeldBack {
     /// Bytes on disk.
     pub bytes: u64,
     /// Who needs them, for people.

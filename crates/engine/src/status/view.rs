@@ -52,24 +52,25 @@ pub struct ViewStatus {
     pub failure: Option<String>,
     /// The offset of its last checkpoint.
     pub checkpoint: Option<Offset>,
-    /// What is wrong, if anything is: why it stands still, or that it cannot be committed for now. Its last results can still
+    /// What is wrong, if anything is: why it is stopped, or that it cannot be committed for now. Its last results can still
     /// be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
-    /// Since when it stands still.
+    /// Since when it is stopped.
     #[serde(serialize_with = "time_or_null", skip_serializing_if = "Option::is_none")]
     pub failed_since: Option<Timestamp>,
-    /// The one that is built to take its place, since its SQL was changed or a rebuild was asked for.
+    /// Its shadow, the one that is built to replace it, since its SQL was changed or a rebuild was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<NextView>,
-    /// Where in the data directory results of it lie that the log cannot give again, since it was changed or built anew.
+    pub next: Option<ShadowStatus>,
+    /// Where in the data directory its quarantined results lie: those that the log cannot give again after a change or
+    /// a rebuild.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub set_aside: Vec<String>,
 }
 
-/// A view that is built to take another's place.
+/// A shadow: the view that is built to replace an active one.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct NextView {
+pub struct ShadowStatus {
     /// What it is doing.
     #[serde(flatten)]
     pub state: ViewState,
@@ -105,6 +106,6 @@ pub enum ViewState {
     /// At the head of its stream.
     #[default]
     Live,
-    /// It stands still.
+    /// It is stopped.
     Failed,
 }

@@ -1,10 +1,10 @@
-//! Builds one round for the views: blocks in, batches of their columns out.
+//! Builds one micro-batch for the views: blocks in, batches of their columns out.
 
 use std::sync::{Arc, LazyLock};
 
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Offset, StreamSchema, TimeRule, Timestamp};
-use lakehead_query::Round;
+use lakehead_query::MicroBatch;
 use lakehead_store::Block;
 
 /// Rows in one batch, where blocks are small: at a few dozen events a second a block has ten, and each batch costs as
@@ -14,9 +14,9 @@ const BATCH_ROWS: usize = 8192;
 /// Builds batches, each of blocks that were received in the same hour.
 pub(super) struct BatchBuilder<'d> {
     decoder: &'d Decoder,
-    round: Round,
+    micro_batch: MicroBatch,
     blocks: Vec<Arc<Block>>,
-    /// Where each of them stands in the round's times.
+    /// Where each of them stands in the micro-batch's times.
     places: Vec<usize>,
     hour: Timestamp,
     rows: usize,
@@ -24,8 +24,8 @@ pub(super) struct BatchBuilder<'d> {
 
 impl<'d> BatchBuilder<'d> {
     pub(super) fn new(decoder: &'d Decoder) -> Self {
-        let round = Round { batches: Vec::new(), events: 0, end: Offset(0), times: Vec::new() };
-        Self { decoder, round, blocks: Vec::new(), places: Vec::new(), hour: Timestamp(0), rows: 0 }
+        let micro_batch = MicroBatch { batches: Vec::new(), events: 0, end: Offset(0), times: Vec::new() };
+        Self { decoder, micro_batch, blocks: Vec::new(), places: Vec::new(), hour: Timestamp(0), rows: 0 }
     }
 
     /// Adds the next block.
@@ -33,8 +33,8 @@ impl<'d> BatchBuilder<'d> {
         // Who reads by another rule learns nothing from progress. An old block does not say which it was, and progress was
         // told by that of Wikimedia's streams alone.
         let alike = self.decoder.time_rule() == block.time_rule.unwrap_or_else(usual);
-        self.round.times.push((block.progress.filter(|_| alike), None, block.received_time));
-        self.round.events += block.len() as u64;
+        self.micro_batch.times.push((block.progress.filter(|_| alike), None, block.received_time));
+        self.micro_batch.events += block.len() as u64;
         if block.is_empty() {
             return Ok(());
         }
@@ -44,16 +44,16 @@ impl<'d> BatchBuilder<'d> {
         }
         self.hour = hour;
         self.rows += block.len();
-        self.places.push(self.round.times.len() - 1);
+        self.places.push(self.micro_batch.times.len() - 1);
         self.blocks.push(block);
         Ok(())
     }
 
-    /// The round of all that was added, which ends at `end`; `None` when that is nothing.
-    pub(super) fn finish(mut self, end: Offset) -> Result<Option<Round>, lakehead_decode::Error> {
+    /// The micro-batch of all that was added, which ends at `end`; `None` when that is nothing.
+    pub(super) fn finish(mut self, end: Offset) -> Result<Option<MicroBatch>, lakehead_decode::Error> {
         self.decode()?;
-        self.round.end = end;
-        Ok((!self.round.times.is_empty()).then_some(self.round))
+        self.micro_batch.end = end;
+        Ok((!self.micro_batch.times.is_empty()).then_some(self.micro_batch))
     }
 
     fn decode(&mut self) -> Result<(), lakehead_decode::Error> {
@@ -71,13 +71,13 @@ impl<'d> BatchBuilder<'d> {
         let batch = self.decoder.decode_all(&events.collect::<Vec<_>>())?;
         let mut first = 0;
         for (block, place) in blocks.iter().zip(places) {
-            if let Some(times) = self.round.times.get_mut(place) {
+            if let Some(times) = self.micro_batch.times.get_mut(place) {
                 // The column itself, not the range in a footer: it is read by the rule that holds now.
                 times.1 = self.decoder.greatest_event_time(&batch, first..first + block.len());
             }
             first += block.len();
         }
-        self.round.batches.push(batch);
+        self.micro_batch.batches.push(batch);
         Ok(())
     }
 }

@@ -8,10 +8,10 @@ use lakehead_store::Stream;
 /// The bounds under which the views of a stream are kept.
 #[derive(Clone)]
 pub(crate) struct Bounds {
-    /// Raw events in one round, where there are so many: below this the fixed cost of a partial aggregation shows, above it
-    /// memory does (our measurement).
-    pub(crate) round_bytes: u64,
-    /// Threads that decode and digest the rounds of one log reader. Default: as many as there are cores, at most
+    /// Raw events in one micro-batch, where there are so many: below this the fixed cost of a partial aggregation
+    /// shows, above it memory does (our measurement).
+    pub(crate) micro_batch_bytes: u64,
+    /// Threads that decode and aggregate the micro-batches of one log reader. Default: as many as there are cores, at most
     /// [`WORKERS_MAX`].
     pub(crate) workers: usize,
     /// A view that has at most so many bytes of events ahead of it is near: those who are live can wait while it is brought
@@ -55,14 +55,14 @@ impl Bounds {
     }
 }
 
-/// Beyond this many, taking rounds in, one after the other, is what takes the time.
+/// Beyond this many, applying micro-batches, one after the other, is what takes the time.
 const WORKERS_MAX: usize = 16;
 
 impl Default for Bounds {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
-            round_bytes: 4 << 20,
+            micro_batch_bytes: 4 << 20,
             workers: cores.min(WORKERS_MAX),
             near_bytes: 16 << 20,
             near_events: 20_000,

@@ -28,11 +28,11 @@ impl Builder {
         loop {
             let due = self.group.due;
             tokio::select! {
-                round = self.reader.next(), if stopping || self.group.has_room() => match round {
-                    Some(Ok(round)) => {
-                        let end = round.end;
+                micro_batch = self.reader.next(), if stopping || self.group.has_room() => match micro_batch {
+                    Some(Ok(micro_batch)) => {
+                        let end = micro_batch.end;
                         self.take_whole();
-                        if self.group.take(round).await {
+                        if self.group.take(micro_batch).await {
                             self.renew_plan();
                         }
                         self.note_progress(end);
@@ -77,7 +77,7 @@ impl Builder {
     /// What has come to the log meanwhile is in what is built from it, however late it came.
     fn take_whole(&mut self) {
         let end = self.group.log.stream.head().end;
-        self.group.views.iter_mut().for_each(|member| member.view.take_whole_until(end));
+        self.group.views.iter_mut().for_each(|member| member.view.accept_all_until(end));
     }
 
     /// Whether those that are live could wait for a view at `at` to be brought along.

@@ -2,7 +2,7 @@
 
 use lakehead_decode::Decoder;
 use lakehead_model::{Offset, StreamSchema};
-use lakehead_query::{FailedEvent, Round, Sieve, View};
+use lakehead_query::{FailedEvent, MicroBatch, SharedFilter, View};
 use lakehead_store::{Reader, Stream};
 
 use super::batch_builder::BatchBuilder;
@@ -17,10 +17,10 @@ pub(crate) async fn catch_up(
     stream: &Stream,
     schema: &StreamSchema,
     to: Offset,
-    round_bytes: u64,
+    micro_batch_bytes: u64,
     progress: &mut (dyn FnMut(Offset) + Send),
 ) -> Result<(), Error> {
-    catch_up_noting(view, stream, schema, to, round_bytes, progress, &mut |_| {}).await
+    catch_up_noting(view, stream, schema, to, micro_batch_bytes, progress, &mut |_| {}).await
 }
 
 /// The same; `failed` is told of the events that the view leaves out.
@@ -29,27 +29,33 @@ pub(super) async fn catch_up_noting(
     stream: &Stream,
     schema: &StreamSchema,
     to: Offset,
-    round_bytes: u64,
+    micro_batch_bytes: u64,
     progress: &mut (dyn FnMut(Offset) + Send),
     failed: &mut (dyn FnMut(&[FailedEvent]) + Send),
 ) -> Result<(), Error> {
-    let decoder = Decoder::new(schema, view.plan().wanted()).map_err(|error| Error::Internal(error.to_string()))?;
-    let mut reader = stream.reader_for(&format!("the view {}", view.handle().name()), view.next_offset());
+    let decoder =
+        Decoder::new(schema, view.plan().required_columns()).map_err(|error| Error::Internal(error.to_string()))?;
+    let mut reader = stream.reader_as(&format!("the view {}", view.handle().name()), view.next_offset());
     while view.next_offset() < to {
-        let Some(round) = round(&mut reader, &decoder, to, round_bytes)? else { break };
-        let digest = view.plan().digest(&mut Sieve::new(&round)).await?;
-        failed(digest.failed());
-        view.absorb(digest).await?;
+        let Some(micro_batch) = micro_batch(&mut reader, &decoder, to, micro_batch_bytes)? else { break };
+        let aggregate = view.plan().partial_aggregate(&mut SharedFilter::new(&micro_batch)).await?;
+        failed(aggregate.failed());
+        view.apply(aggregate).await?;
         progress(view.next_offset());
     }
     Ok(())
 }
 
-fn round(reader: &mut Reader, decoder: &Decoder, to: Offset, round_bytes: u64) -> Result<Option<Round>, Error> {
+fn micro_batch(
+    reader: &mut Reader,
+    decoder: &Decoder,
+    to: Offset,
+    micro_batch_bytes: u64,
+) -> Result<Option<MicroBatch>, Error> {
     let damaged = |error: lakehead_decode::Error| Error::Internal(error.to_string());
     let mut builder = BatchBuilder::new(decoder);
     let mut bytes = 0;
-    while bytes < round_bytes && reader.position() < to {
+    while bytes < micro_batch_bytes && reader.position() < to {
         let Some(block) = reader.next()? else { break };
         bytes += block.payload.len() as u64;
         builder.add(block).map_err(damaged)?;

@@ -1,5 +1,5 @@
-//! The cutover: a shadow, the view that was built beside the active one of its name, replaces it at one offset; the views over
-//! it are opened again.
+//! The cutover: a shadow replaces the active view of its name at one offset; the views over it are opened
+//! again.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -48,7 +48,7 @@ impl Cutover {
         if let Err((view, error)) = next.view.take_over(view).await {
             for (id, upstream) in held {
                 let member = group.views.iter().find(|member| member.id == id);
-                member.zip(upstream).into_iter().for_each(|(member, upstream)| member.view.read_again(upstream));
+                member.zip(upstream).into_iter().for_each(|(member, upstream)| member.view.follow_upstream(upstream));
             }
             group.add(vec![next, Member::new(id, *view, active_note, None)]);
             return Err(error.to_string());
@@ -58,7 +58,7 @@ impl Cutover {
         {
             let mut note = lock(&next.note);
             note.waits = false;
-            note.set_aside = lakehead_query::found_aside(&self.data, name);
+            note.quarantined = lakehead_query::quarantined(&self.data, name);
             note.committed(next.view.next_offset());
         }
         let note = Arc::clone(&next.note);
@@ -68,7 +68,7 @@ impl Cutover {
         }
         self.registry.swapped(name, &note);
         // Views over it have files to write again, even when nothing comes.
-        for member in group.views.iter().filter(|member| member.view.plan().reads().is_some()) {
+        for member in group.views.iter().filter(|member| member.view.plan().upstream().is_some()) {
             lock(&member.note).checkpoint = None;
         }
         group.due = tokio::time::Instant::now();
@@ -82,10 +82,10 @@ impl Cutover {
         if let Some(waits) = group.place(&name, true) {
             group.views.remove(waits);
         }
-        let read = plan.reads().and_then(|read| group.place(read, false));
+        let read = plan.upstream().and_then(|read| group.place(read, false));
         let upstream = read.and_then(|at| group.views.get(at)).map(|member| member.view.handle());
         let old = group.place(&name, false).map(|at| group.views.remove(at));
-        let slot = if old.is_some() { Slot::Next } else { Slot::Current };
+        let slot = if old.is_some() { Slot::Shadow } else { Slot::Active };
         let opened = View::open(&self.data, name.clone(), plan, settings, slot, upstream).await;
         let note = SharedNote::default();
         let renewed = match (opened, old) {
@@ -122,8 +122,8 @@ impl Cutover {
 fn hold_those_over(group: &Group, name: &Name, next: &Member) -> Vec<(ViewId, Option<ViewHandle>)> {
     let renew: Vec<&Name> = next.shadow.iter().flat_map(|shadow| &shadow.renew).map(|renewal| &renewal.name).collect();
     let is_over =
-        |member: &&Member| member.view.plan().reads() == Some(name) && renew.contains(&member.view.handle().name());
-    group.views.iter().filter(is_over).map(|member| (member.id, member.view.hold())).collect()
+        |member: &&Member| member.view.plan().upstream() == Some(name) && renew.contains(&member.view.handle().name());
+    group.views.iter().filter(is_over).map(|member| (member.id, member.view.freeze_upstream())).collect()
 }
 
 /// Says in the log what a cutover changes, where that is quickly found out.

@@ -1,11 +1,11 @@
-//! Views that run together: every round goes to each of them, and they are committed one after the other.
+//! Views that run together: every micro-batch goes to each of them, and they are committed one after the other.
 
 use std::sync::Arc;
 
 use lakehead_model::Name;
 use tokio::time::Instant;
 
-use super::{bounds::Bounds, decode_plan::DecodePlan, log::Log, log_reader::Digested, member::Member};
+use super::{bounds::Bounds, decode_plan::DecodePlan, log::Log, log_reader::AggregatedBatch, member::Member};
 use crate::{Error, sync::lock};
 
 /// Views of one stream, in the order of their ids: each after those that it reads.
@@ -35,7 +35,7 @@ impl Group {
         self.views.sort_by_key(|member| member.id);
     }
 
-    /// Where the view `name` stands among them: the active one, or the one that is built beside it.
+    /// Where the view `name` stands among them: the active one, or its shadow.
     pub(super) fn place(&self, name: &Name, is_shadow: bool) -> Option<usize> {
         let is_it = |member: &Member| member.shadow.is_some() == is_shadow && member.view.handle().name() == name;
         self.views.iter().position(is_it)
@@ -48,27 +48,27 @@ impl Group {
 
     /// What a log reader has to do for those that do.
     pub(super) fn decode_plan(&self) -> Result<DecodePlan, Error> {
-        let running = self.views.iter().filter(|member| member.is_running() && member.view.plan().reads().is_none());
+        let running = self.views.iter().filter(|member| member.is_running() && member.view.plan().upstream().is_none());
         DecodePlan::new(&self.log.schema, running.map(|member| (member.id, Arc::clone(member.view.plan()))).collect())
     }
 
-    /// Takes a round in. Answers whether a view has failed by it.
-    pub(super) async fn take(&mut self, mut round: Digested) -> bool {
+    /// Applies a micro-batch to each view. Answers whether a view has failed by it.
+    pub(super) async fn take(&mut self, mut micro_batch: AggregatedBatch) -> bool {
         let mut failed = false;
         let mut wants_commit = false;
         for member in self.views.iter_mut().filter(|member| member.is_running()) {
-            member.take(&mut round, &self.log, self.bounds.round_bytes).await;
+            member.take(&mut micro_batch, &self.log, self.bounds.micro_batch_bytes).await;
             failed |= !member.is_running();
             wants_commit |= member.view.wants_commit();
         }
-        self.pending += round.events;
+        self.pending += micro_batch.events;
         if self.pending >= self.bounds.commit_events || wants_commit {
             self.due = Instant::now();
         }
         failed
     }
 
-    /// Whether there is room for a round. What is taken in before a commit has left nothing is bounded as between two
+    /// Whether there is room for a micro-batch. What is applied before a commit has left nothing is bounded as between two
     /// commits: else states would grow while commits are behind.
     pub(super) fn has_room(&self) -> bool {
         !self.is_unfinished || self.pending < self.bounds.commit_events
@@ -85,7 +85,7 @@ impl Group {
         self.due = Instant::now();
         if is_unfinished {
             // Views over others have files to make of what is written now, even when nothing comes.
-            for member in self.views.iter().filter(|member| member.view.plan().reads().is_some()) {
+            for member in self.views.iter().filter(|member| member.view.plan().upstream().is_some()) {
                 lock(&member.note).checkpoint = None;
             }
         } else {

@@ -3,14 +3,14 @@
 //! ```text
 //!                     as it is to be      as its checkpoint has it, and can continue?
 //!   nothing changed   ─────────────────▶  opened
-//!   changed           ─────────────────▶  yes: the old one answers, the new one is built beside it, then swapped
+//!   changed           ─────────────────▶  yes: the old one answers, the new one is built as its shadow, then the cutover
 //!                                         no:  the new one begins from nothing, in its place
-//!   reads a view that is built anew ───▶  answers over the old rows until that one's swap, and is renewed with it
+//!   reads a view that is built anew ───▶  answers over the old rows until that one's cutover, and is renewed then
 //! ```
 //!
 //! Whether a view was changed is said by its [`Identity`](lakehead_query::Identity) alone. An old view can continue where
 //! it reads this very stream and what it reads is there as it was. Of a chain of views over views only the lowest that was
-//! changed is built beside itself; those above follow at its swap.
+//! changed is built as a shadow; those above follow at its cutover.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -29,7 +29,7 @@ pub(super) struct Wanted {
     pub(super) plan: Arc<ViewPlan>,
     pub(super) settings: ViewSettings,
     /// What its checkpoint holds, if there is one that can be read.
-    pub(super) found: Option<lakehead_query::Kept>,
+    pub(super) found: Option<lakehead_query::SavedDefinition>,
 }
 
 impl Wanted {
@@ -47,8 +47,8 @@ impl Wanted {
 
     /// The views that it is to read, the nearest first.
     fn above<'a>(&'a self, wanted: &'a [Wanted]) -> impl Iterator<Item = &'a Name> {
-        std::iter::successors(self.plan.reads(), |name| {
-            wanted.iter().find(|wanted| wanted.name == **name).and_then(|wanted| wanted.plan.reads())
+        std::iter::successors(self.plan.upstream(), |name| {
+            wanted.iter().find(|wanted| wanted.name == **name).and_then(|wanted| wanted.plan.upstream())
         })
     }
 }
@@ -57,14 +57,14 @@ impl Wanted {
 pub(super) struct Interim {
     /// Each after those that it reads.
     pub(super) plans: Vec<(Name, Arc<ViewPlan>, ViewSettings)>,
-    /// Those that continue as their checkpoints have them while another is built beside them.
+    /// Those that continue as their checkpoints have them while their shadows are built.
     pub(super) old: BTreeMap<Name, Arc<ViewPlan>>,
 }
 
 /// Which SQL of a view answers meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answers {
-    /// The old one; the new one is built beside it.
+    /// The old one; the new one is built as its shadow.
     Old,
     /// The new one.
     New,
@@ -106,7 +106,7 @@ impl Interim {
         let mut settled = true;
         for (name, plan) in check_views(&texts.collect(), schemas).await? {
             let Some(one) = wanted.iter().find(|wanted| wanted.name == name) else { continue };
-            // Only what is over a view that is built beside its old one answers otherwise than it is to be.
+            // Only a view over one that is built as a shadow answers otherwise than it is to be.
             let waits = one.above(wanted).any(|name| answers.get(name) == Some(&Answers::Old));
             let otherwise = match (answers[&one.name], plan) {
                 (Answers::New | Answers::OldMeanwhile | Answers::Not, _) if !waits => {
@@ -174,7 +174,7 @@ async fn at_first<'w>(wanted: &'w [Wanted], schemas: &Schemas) -> Result<BTreeMa
     };
     let mut answers = BTreeMap::new();
     for one in wanted {
-        // Over a view that is itself built beside, it is that one that it waits for, rather than one beside itself.
+        // Over a view that is built as a shadow, a view waits for that one and gets no shadow of its own.
         let over_changed = one.above(wanted).any(|name| answers.get(name) == Some(&Answers::Old));
         let is_old = !one.is_unchanged() && continues(one) && !over_changed;
         answers.insert(&one.name, if is_old { Answers::Old } else { Answers::New });

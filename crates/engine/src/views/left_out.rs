@@ -42,7 +42,7 @@ struct LeftOutRecord<'a> {
 }
 
 impl LeftOut {
-    /// Takes down what a round has left out.
+    /// Takes down what a micro-batch has left out.
     pub(super) fn add(&mut self, failed: &[FailedEvent], note: &SharedNote) {
         let Some(first) = failed.first() else { return };
         if self.hour.is_none_or(|(since, _)| since.elapsed() >= HOUR) {

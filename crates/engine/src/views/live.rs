@@ -1,9 +1,9 @@
 //! The live views of a stream: those at its head, or near it. Views that were built join them here.
 //!
 //! A view that joins stands somewhere near; the others stand at `at`. It reads what lies between for itself, while the
-//! others wait, which is short since it is near. From then on it is in the decode plan; rounds that were found before that
-//! have no digest for it, and it reads those for itself, too ([`Member::take`](super::member::Member::take)). So it sees each
-//! event once, whatever was under way.
+//! others wait, which is short since it is near. From then on it is in the decode plan; micro-batches that were found
+//! before that have no partial aggregate for it, and the view reads those for itself, too
+//! ([`Member::take`](super::member::Member::take)). So it sees each event once, whatever was under way.
 
 use std::sync::{
     Arc,
@@ -17,7 +17,7 @@ use super::{
     bounds::ViewStep,
     cutover::Cutover,
     group::Group,
-    log_reader::{Digested, LogReader},
+    log_reader::{AggregatedBatch, LogReader},
     member::Member,
 };
 use crate::{
@@ -75,7 +75,7 @@ impl Live {
         while !(stopping && nobody_joins && self.reader.is_none()) {
             let due = self.group.due;
             tokio::select! {
-                round = next(&mut self.reader), if stopping || self.group.has_room() => self.take(round).await,
+                micro_batch = next(&mut self.reader), if stopping || self.group.has_room() => self.take(micro_batch).await,
                 views = joining.recv(), if !nobody_joins => match views {
                     Some(views) => self.join(views, stopping).await,
                     None => nobody_joins = true,
@@ -111,15 +111,15 @@ impl Live {
         let Some(at) = self.position.get() else { return };
         let Group { log, bounds, views, .. } = &mut self.group;
         for member in views {
-            member.bring(at, log, bounds.round_bytes).await;
+            member.bring(at, log, bounds.micro_batch_bytes).await;
         }
     }
 
-    async fn take(&mut self, round: Option<Result<Digested, String>>) {
-        match round {
-            Some(Ok(round)) => {
-                let end = round.end;
-                if self.group.take(round).await {
+    async fn take(&mut self, micro_batch: Option<Result<AggregatedBatch, String>>) {
+        match micro_batch {
+            Some(Ok(micro_batch)) => {
+                let end = micro_batch.end;
+                if self.group.take(micro_batch).await {
                     self.renew_plan();
                 }
                 self.position.set(end);
@@ -200,8 +200,8 @@ impl Live {
     }
 }
 
-/// The log reader's next round; never, where there is none.
-async fn next(reader: &mut Option<LogReader>) -> Option<Result<Digested, String>> {
+/// The log reader's next micro-batch; never, where there is none.
+async fn next(reader: &mut Option<LogReader>) -> Option<Result<AggregatedBatch, String>> {
     match reader {
         Some(reader) => reader.next().await,
         None => std::future::pending().await,

@@ -1,15 +1,15 @@
-//! A log reader: the log from an offset on, decoded and digested by several threads, handed out in its order.
+//! A log reader: the log from an offset on, decoded and partially aggregated by several threads, handed out in its order.
 //!
 //! ```text
-//!             ┌ worker: find ─┐─▶ unpack, decode once, digest for each view ─┐
-//!   log ──────┤   (in turn)   │                                              ├─▶ next(): in the log's order
-//!             └ worker: find ─┘─▶ unpack, decode once, digest for each view ─┘
+//!             ┌ worker: find ─┐─▶ decode once, aggregate for each view ─┐
+//!   log ──────┤   (in turn)   │                                         ├─▶ next(): in the log's order
+//!             └ worker: find ─┘─▶ decode once, aggregate for each view ─┘
 //! ```
 //!
 //! Finding is cheap and is done in turn, under one lock: the worker that holds the lock takes the blocks that are there, up to a
-//! round, and puts a place for the result into the queue; so the queue has the log's order, whichever worker is ready first.
-//! All else is done outside of the lock. A worker that finds nothing waits for the next commit and takes what came with it at
-//! once, so a quiet stream never waits for a round to fill.
+//! micro-batch, and puts a place for the result into the queue; so the queue has the log's order, whichever worker is
+//! ready first. All else is done outside of the lock. A worker that finds nothing waits for the next commit and takes
+//! what came with it at once, so a quiet stream never waits for a micro-batch to fill.
 
 use std::{
     collections::BTreeMap,
@@ -19,8 +19,8 @@ use std::{
 
 use lakehead_decode::Decoder;
 use lakehead_model::Offset;
-use lakehead_query::{Digest, Round, STACK_BYTES, Sieve, defect, unharmed};
-use lakehead_store::{Packed, Reader, Stream, Unpacker};
+use lakehead_query::{MicroBatch, PartialAggregate, STACK_BYTES, SharedFilter, defect, unharmed};
+use lakehead_store::{BlockDecoder, EncodedBlocks, Reader, Stream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
@@ -31,11 +31,11 @@ use super::{
 };
 use crate::{Error, sync::lock};
 
-/// Rounds that are digested and wait to be taken, beside those that are under way.
-const ROUNDS_READY: usize = 1;
+/// Micro-batches that are aggregated and wait to be taken, besides those under way.
+const MICRO_BATCHES_READY: usize = 1;
 
-/// A round, digested.
-pub(super) struct Digested {
+/// A micro-batch, aggregated for each view.
+pub(super) struct AggregatedBatch {
     /// Its first offset.
     pub(super) from: Offset,
     /// The offset after its last event.
@@ -43,17 +43,17 @@ pub(super) struct Digested {
     /// How many events there are in it.
     pub(super) events: u64,
     /// What each view makes of it.
-    pub(super) digests: BTreeMap<ViewId, Result<Digest, lakehead_query::Error>>,
+    pub(super) aggregates: BTreeMap<ViewId, Result<PartialAggregate, lakehead_query::Error>>,
 }
 
-/// A round, or why the log could not be read.
-type RoundOutcome = Result<Digested, String>;
+/// A micro-batch, or why the log could not be read.
+type AggregationOutcome = Result<AggregatedBatch, String>;
 
 /// A running log reader. Dropped, it stops.
 pub(super) struct LogReader {
-    queue: mpsc::Receiver<oneshot::Receiver<RoundOutcome>>,
+    queue: mpsc::Receiver<oneshot::Receiver<AggregationOutcome>>,
     /// Taken out of the queue and not yet done.
-    first: Option<oneshot::Receiver<RoundOutcome>>,
+    first: Option<oneshot::Receiver<AggregationOutcome>>,
     plan: Arc<Mutex<Arc<DecodePlan>>>,
     halt: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
@@ -69,13 +69,13 @@ impl LogReader {
         lowered: bool,
     ) -> Result<Self, Error> {
         let workers = bounds.workers.max(1);
-        let (sender, queue) = mpsc::channel(workers + ROUNDS_READY);
+        let (sender, queue) = mpsc::channel(workers + MICRO_BATCHES_READY);
         let (halt, halted) = watch::channel(false);
         let plan = Arc::new(Mutex::new(Arc::new(plan)));
         let log = Arc::new(Mutex::new(SharedLog {
-            reader: stream.reader_for(&format!("the views of {}", stream.name()), from),
+            reader: stream.reader_as(&format!("the views of {}", stream.name()), from),
             committed: stream.committed(),
-            round_bytes: bounds.round_bytes,
+            micro_batch_bytes: bounds.micro_batch_bytes,
             sender: Some(sender),
             plan: Arc::clone(&plan),
             halted,
@@ -85,7 +85,7 @@ impl LogReader {
             let name = format!("digest-{}", stream.name());
             let failed = |source| Error::Io { what: format!("starting the thread {name}"), source };
             let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(failed)?;
-            let worker = Worker { log: Arc::clone(&log), runtime, unpacker: Unpacker::default() };
+            let worker = Worker { log: Arc::clone(&log), runtime, block_decoder: BlockDecoder::default() };
             let run = move || {
                 if lowered {
                     priority::lower();
@@ -99,9 +99,9 @@ impl LogReader {
         Ok(Self { queue, first: None, plan, halt, threads })
     }
 
-    /// The next round; `None` when the reader was halted and all is handed out, or its threads are gone. Nothing is lost when
-    /// the future is dropped.
-    pub(super) async fn next(&mut self) -> Option<RoundOutcome> {
+    /// The next micro-batch; `None` when the reader was halted and all is handed out, or its threads are gone. Nothing
+    /// is lost when the future is dropped.
+    pub(super) async fn next(&mut self) -> Option<AggregationOutcome> {
         let first = match &mut self.first {
             Some(first) => first,
             none => none.insert(self.queue.recv().await?),
@@ -111,12 +111,12 @@ impl LogReader {
         Some(outcome)
     }
 
-    /// From some round on, soon, the views are these.
+    /// From some micro-batch on, soon, the views are these.
     pub(super) fn set_plan(&self, plan: DecodePlan) {
         *lock(&self.plan) = Arc::new(plan);
     }
 
-    /// No new round is begun; those under way can still be taken.
+    /// No new micro-batch is begun; those under way can still be taken.
     pub(super) fn halt(&self) {
         self.halt.send_replace(true);
     }
@@ -126,7 +126,7 @@ impl LogReader {
         *self.halt.borrow()
     }
 
-    /// Stops and waits for the threads; what is under way is thrown away. Blocks for as long as a round takes.
+    /// Stops and waits for the threads; what is under way is thrown away. Blocks for as long as a micro-batch takes.
     pub(super) fn end(mut self) {
         self.halt();
         self.queue.close();
@@ -148,24 +148,24 @@ impl Drop for LogReader {
 struct SharedLog {
     reader: Reader,
     committed: watch::Receiver<Offset>,
-    round_bytes: u64,
+    micro_batch_bytes: u64,
     /// Gone when nothing more will come.
-    sender: Option<mpsc::Sender<oneshot::Receiver<RoundOutcome>>>,
+    sender: Option<mpsc::Sender<oneshot::Receiver<AggregationOutcome>>>,
     plan: Arc<Mutex<Arc<DecodePlan>>>,
     halted: watch::Receiver<bool>,
 }
 
-/// A round that was found.
+/// A micro-batch that was found.
 struct FoundRound {
     from: Offset,
     end: Offset,
-    blocks: Vec<Packed>,
+    blocks: Vec<EncodedBlocks>,
     plan: Arc<DecodePlan>,
-    answer: oneshot::Sender<RoundOutcome>,
+    answer: oneshot::Sender<AggregationOutcome>,
 }
 
 impl SharedLog {
-    /// The next round, when there is one; `None` when this is the end.
+    /// The next micro-batch, when there is one; `None` when this is the end.
     fn next(&mut self, runtime: &tokio::runtime::Runtime) -> Option<FoundRound> {
         let found = self.find(runtime);
         if found.is_none() {
@@ -209,13 +209,13 @@ impl SharedLog {
         None
     }
 
-    /// What is at hand, up to a round.
-    fn blocks(&mut self) -> Result<Vec<Packed>, String> {
+    /// What is at hand, up to a micro-batch.
+    fn blocks(&mut self) -> Result<Vec<EncodedBlocks>, String> {
         let (mut blocks, mut bytes) = (Vec::new(), 0);
-        while bytes < self.round_bytes {
-            let Some(packed) = self.reader.next_packed().map_err(|e| e.to_string())? else { break };
-            bytes += packed.raw_bytes();
-            blocks.push(packed);
+        while bytes < self.micro_batch_bytes {
+            let Some(encoded) = self.reader.next_encoded().map_err(|e| e.to_string())? else { break };
+            bytes += encoded.raw_bytes();
+            blocks.push(encoded);
         }
         Ok(blocks)
     }
@@ -225,7 +225,7 @@ impl SharedLog {
 struct Worker {
     log: Arc<Mutex<SharedLog>>,
     runtime: tokio::runtime::Runtime,
-    unpacker: Unpacker,
+    block_decoder: BlockDecoder,
 }
 
 impl Worker {
@@ -237,24 +237,29 @@ impl Worker {
                 log.next(&self.runtime)
             };
             let Some(FoundRound { from, end, blocks, plan, answer }) = found else { return };
-            let outcome = self.round(&plan.decoder, end, blocks).map(|round| Digested {
+            let outcome = self.micro_batch(&plan.decoder, end, blocks).map(|micro_batch| AggregatedBatch {
                 from,
                 end,
-                events: round.events,
-                digests: self.runtime.block_on(digests(&plan, &round)),
+                events: micro_batch.events,
+                aggregates: self.runtime.block_on(aggregates(&plan, &micro_batch)),
             });
             let _ = answer.send(outcome);
         }
     }
 
-    fn round(&mut self, decoder: &Decoder, end: Offset, blocks: Vec<Packed>) -> Result<Round, String> {
+    fn micro_batch(
+        &mut self,
+        decoder: &Decoder,
+        end: Offset,
+        blocks: Vec<EncodedBlocks>,
+    ) -> Result<MicroBatch, String> {
         let mut builder = BatchBuilder::new(decoder);
         let mut failed = None;
-        for packed in blocks {
-            let unpacked = self.unpacker.unpack(&packed, |block| {
+        for encoded in blocks {
+            let decoded = self.block_decoder.decode(&encoded, |block| {
                 failed = failed.take().or_else(|| builder.add(block).err());
             });
-            unpacked.map_err(|e| e.to_string())?;
+            decoded.map_err(|e| e.to_string())?;
         }
         match failed {
             Some(error) => Err(error.to_string()),
@@ -263,13 +268,16 @@ impl Worker {
     }
 }
 
-async fn digests(plan: &DecodePlan, round: &Round) -> BTreeMap<ViewId, Result<Digest, lakehead_query::Error>> {
-    let mut digests = BTreeMap::new();
-    let mut sieve = Sieve::new(round);
+async fn aggregates(
+    plan: &DecodePlan,
+    micro_batch: &MicroBatch,
+) -> BTreeMap<ViewId, Result<PartialAggregate, lakehead_query::Error>> {
+    let mut aggregates = BTreeMap::new();
+    let mut filter = SharedFilter::new(micro_batch);
     for (id, view) in &plan.plans {
         // A defect in what one view computes stops that view, and no other.
-        let digest = unharmed(view.digest(&mut sieve), defect).await;
-        digests.insert(*id, digest);
+        let aggregate = unharmed(view.partial_aggregate(&mut filter), defect).await;
+        aggregates.insert(*id, aggregate);
     }
-    digests
+    aggregates
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use lakehead_model::{Name, Offset};
-use lakehead_query::{Digest, FailedEvent, View, ViewPlan, ViewSettings, defect, panic_words, unharmed};
+use lakehead_query::{FailedEvent, PartialAggregate, View, ViewPlan, ViewSettings, defect, panic_words, unharmed};
 
 use super::{
     catch_up::catch_up_noting,
     decode_plan::ViewId,
     left_out::LeftOut,
     log::Log,
-    log_reader::Digested,
+    log_reader::AggregatedBatch,
     note::{SharedNote, StopOnPanic},
 };
 use crate::{Error, pipeline::Swap, sync::lock};
@@ -30,14 +30,14 @@ pub(super) struct Member {
     _stop_on_panic: StopOnPanic,
 }
 
-/// A view that is built beside the active one of its name, as far as its cutover goes.
+/// What a shadow needs for its cutover.
 pub(super) struct Shadow {
     pub(super) swap: Swap,
     /// Views over it that read what it has and the old one has not: they are opened again, in this order.
     pub(super) renew: Vec<Renewal>,
 }
 
-/// A view over another view, as it is to be from a swap on.
+/// A view over another view, as it is to be from a cutover on.
 pub(super) struct Renewal {
     pub(super) id: ViewId,
     pub(super) name: Name,
@@ -61,46 +61,49 @@ impl Member {
         !lock(&self.note).is_stopped
     }
 
-    /// Takes in what `round` holds for it. Where the round does not begin with the view's offset, or was not digested for it
-    /// yet, the view reads for itself up to the round's end; what it has already is passed over.
-    pub(super) async fn take(&mut self, round: &mut Digested, log: &Log, round_bytes: u64) {
+    /// Applies what `micro_batch` holds for the view. Where the micro-batch does not begin at the view's offset, or was
+    /// not aggregated for it yet, the view reads for itself up to the micro-batch's end; what it has already is passed
+    /// over.
+    pub(super) async fn take(&mut self, micro_batch: &mut AggregatedBatch, log: &Log, micro_batch_bytes: u64) {
         // A view over another view has seen what that one has.
-        if !self.is_running() || self.view.next_offset() > round.end || self.view.plan().reads().is_some() {
+        if !self.is_running() || self.view.next_offset() > micro_batch.end || self.view.plan().upstream().is_some() {
             return;
         }
-        let own = |digest: &Result<Digest, _>| digest.as_ref().map_or(true, |digest| digest.is_of(self.view.plan()));
-        let digest = round.digests.remove(&self.id).filter(own);
-        if self.view.next_offset() == round.from
-            && let Some(digest) = digest
+        let own = |aggregate: &Result<PartialAggregate, _>| {
+            aggregate.as_ref().map_or(true, |aggregate| aggregate.is_of(self.view.plan()))
+        };
+        let aggregate = micro_batch.aggregates.remove(&self.id).filter(own);
+        if self.view.next_offset() == micro_batch.from
+            && let Some(aggregate) = aggregate
         {
-            self.absorb(digest).await;
+            self.apply(aggregate).await;
         } else {
-            self.bring(round.end, log, round_bytes).await;
+            self.bring(micro_batch.end, log, micro_batch_bytes).await;
         }
     }
 
-    async fn absorb(&mut self, digest: Result<Digest, lakehead_query::Error>) {
-        let absorbed = match digest {
-            Ok(digest) => {
-                self.left_out.add(digest.failed(), &self.note);
-                unharmed(self.view.absorb(digest), defect).await
+    async fn apply(&mut self, aggregate: Result<PartialAggregate, lakehead_query::Error>) {
+        let applied = match aggregate {
+            Ok(aggregate) => {
+                self.left_out.add(aggregate.failed(), &self.note);
+                unharmed(self.view.apply(aggregate), defect).await
             }
             Err(error) => Err(error),
         };
-        if let Err(error) = absorbed {
+        if let Err(error) = applied {
             self.fail(&format!("cannot take events in: {error}"));
         }
     }
 
     /// Reads the log for this view alone, up to `to`, which is a border between two blocks.
-    pub(super) async fn bring(&mut self, to: Offset, log: &Log, round_bytes: u64) {
-        if !self.is_running() || self.view.next_offset() >= to || self.view.plan().reads().is_some() {
+    pub(super) async fn bring(&mut self, to: Offset, log: &Log, micro_batch_bytes: u64) {
+        if !self.is_running() || self.view.next_offset() >= to || self.view.plan().upstream().is_some() {
             return;
         }
         let (left_out, note) = (&mut self.left_out, &self.note);
         let failed = &mut |failed: &[FailedEvent]| left_out.add(failed, note);
         let progress = &mut |_| {};
-        let work = catch_up_noting(&mut self.view, &log.stream, &log.schema, to, round_bytes, progress, failed);
+        let work = catch_up_noting(&mut self.view, &log.stream, &log.schema, to, micro_batch_bytes, progress, failed);
         if let Err(error) = unharmed(work, |words| Error::Query(defect(words))).await {
             self.fail(&match error {
                 Error::Query(error) => format!("cannot take events in: {error}"),

@@ -1,7 +1,7 @@
 //! Keeps the views of one stream up to date: reads the log, decodes once for all of them, commits now and then.
 //!
 //! ```text
-//!   log ──▶ log reader: rounds, decoded and digested by several threads ──▶ live: absorb, publish, commit
+//!   log ──▶ log reader: micro-batches, decoded and aggregated by several threads ─▶ live: apply, publish, commit
 //!    │                                                                        ▲ joins when it has come near
 //!    └────▶ log reader of its own, with threads that yield ────────────────▶ build
 //! ```

@@ -10,7 +10,7 @@ use lakehead_model::{Offset, Timestamp};
 use lakehead_query::ViewHandle;
 
 use super::progress::BuildProgress;
-use crate::{claims::Claim, sync::lock};
+use crate::{claims::ClaimGuard, sync::lock};
 
 /// What a view's snapshot does not tell. Its thread writes it, a status reads it.
 #[derive(Default)]
@@ -18,7 +18,7 @@ pub(super) struct Note {
     /// The offset of its last commit.
     pub(super) checkpoint: Option<Offset>,
     /// Keeps what it needs of the log; a view over another needs none of it.
-    claim: Option<Claim>,
+    claim: Option<ClaimGuard>,
     /// What is wrong.
     pub(super) failed: Option<String>,
     /// It goes no further.
@@ -27,8 +27,8 @@ pub(super) struct Note {
     pub(super) build: Option<BuildProgress>,
     /// It is built, and waits until somebody asks for its cutover.
     pub(super) waits: bool,
-    /// What was set aside of it.
-    pub(super) set_aside: Vec<String>,
+    /// Its quarantined results.
+    pub(super) quarantined: Vec<String>,
     /// Since when it is stopped.
     pub(super) since: Option<Timestamp>,
     /// Why the last event that it has left out was.
@@ -40,7 +40,7 @@ pub(super) type SharedNote = Arc<Mutex<Note>>;
 
 impl Note {
     /// Of a view that was just opened: at `checkpoint`, where it reads the log by `claim`.
-    pub(super) fn opened(read: Option<(Offset, Claim)>) -> SharedNote {
+    pub(super) fn opened(read: Option<(Offset, ClaimGuard)>) -> SharedNote {
         // A view over another has files to make even when nothing comes, so it has no checkpoint at first.
         let (checkpoint, claim) = read.unzip();
         Arc::new(Mutex::new(Self { checkpoint, claim, ..Self::default() }))
@@ -60,7 +60,7 @@ impl Note {
             return false;
         }
         let since = now();
-        view.stands_still(since, why);
+        view.mark_stopped(since, why);
         self.since = Some(since);
         self.is_stopped = true;
         self.failed = Some(why.to_owned());

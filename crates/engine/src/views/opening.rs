@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use lakehead_model::{Name, Offset};
 use lakehead_query::{
-    Lake, Slot, View, ViewHandle, ViewPlan, ViewSettings, begin_next, check_views, forget_next, found_aside, kept,
-    kept_next,
+    Lake, Slot, View, ViewHandle, ViewPlan, ViewSettings, begin_shadow, check_views, forget_shadow, quarantined,
+    saved_definition, saved_shadow,
 };
 use lakehead_store::Stream;
 
@@ -44,29 +44,29 @@ impl Opening<'_> {
         let mut handles: BTreeMap<Name, ViewHandle> = BTreeMap::new();
         for (name, plan, settings) in &interim.plans {
             let Some(id) = wanted.iter().find(|wanted| wanted.name == *name).map(|wanted| wanted.id) else { continue };
-            let upstream = plan.reads().and_then(|read| handles.get(read).cloned());
-            if plan.reads().is_some() && upstream.is_none() {
+            let upstream = plan.upstream().and_then(|read| handles.get(read).cloned());
+            if plan.upstream().is_some() && upstream.is_none() {
                 continue;
             }
-            let (view, was_beyond) = self.open(name, plan, settings, Slot::Current, upstream).await?;
+            let (view, was_beyond) = self.open(name, plan, settings, Slot::Active, upstream).await?;
             opened.lost |= was_beyond;
             self.lake.add_view(view.handle());
             handles.insert(name.clone(), view.handle());
             let note = self.note(&view);
-            lock(&note).set_aside = found_aside(self.data, name);
+            lock(&note).quarantined = quarantined(self.data, name);
             self.registry.add(view.handle(), Arc::clone(&note));
             opened.views.push(Member::new(id, view, note, None));
         }
         let mut renewals = interim.renewals(&wanted);
         for Wanted { id, name, plan, settings, .. } in &wanted {
-            let is_asked_for = plan.reads().is_none()
-                && kept_next(self.data, name).is_some_and(|next| next.change(plan, settings).is_none());
+            let is_asked_for = plan.upstream().is_none()
+                && saved_shadow(self.data, name).is_some_and(|next| next.change(plan, settings).is_none());
             if !(interim.old.contains_key(name) || is_asked_for) {
-                forget_next(self.data, name).map_err(|source| Error::View { view: name.clone(), source })?;
+                forget_shadow(self.data, name).map_err(|source| Error::View { view: name.clone(), source })?;
                 continue;
             }
-            let upstream = plan.reads().and_then(|read| handles.get(read).cloned());
-            let (view, _) = self.open(name, plan, settings, Slot::Next, upstream).await?;
+            let upstream = plan.upstream().and_then(|read| handles.get(read).cloned());
+            let (view, _) = self.open(name, plan, settings, Slot::Shadow, upstream).await?;
             let note = self.note(&view);
             self.registry.add_shadow(view.handle(), Arc::clone(&note));
             let swap = configs.get(name).map(|config| config.swap).unwrap_or_default();
@@ -86,7 +86,7 @@ impl Opening<'_> {
             let plan = plan.map_err(|source| Error::View { view: name.clone(), source })?;
             let Some(config) = configs.get(&name) else { continue };
             let settings = ViewSettings { log_start, ..config.settings() };
-            let found = kept(self.data, &name);
+            let found = saved_definition(self.data, &name);
             wanted.push(Wanted { id: 2 * place, name, plan, settings, found });
         }
         Ok(wanted)
@@ -94,7 +94,7 @@ impl Opening<'_> {
 
     /// What a status says of a view that was just opened. What it needs of the log is claimed from here on.
     fn note(&self, view: &View) -> SharedNote {
-        let reads_log = view.plan().reads().is_none();
+        let reads_log = view.plan().upstream().is_none();
         Note::opened(reads_log.then(|| {
             let who = format!("view {}", view.handle().name());
             (view.next_offset(), self.claims.claim(self.stream.name(), who, view.next_offset()))
@@ -114,31 +114,31 @@ impl Opening<'_> {
         let head = self.stream.head();
         let opened = View::open(self.data, name.clone(), Arc::clone(plan), *settings, slot, upstream).await;
         let (mut view, rebuild) = opened.map_err(failed)?;
-        if plan.reads().is_some() {
+        if plan.upstream().is_some() {
             return Ok((view, false));
         }
         let beyond = view.next_offset() > head.end;
         let rebuild = rebuild.or_else(|| beyond.then(|| "it has seen events beyond the log".into()));
         let begins_anew = rebuild.is_some();
         if let Some(why) = rebuild {
-            if slot == Slot::Current {
+            if slot == Slot::Active {
                 tracing::warn!(view = %name, "rebuilding from the log: {why}");
             }
             view.restart().map_err(failed)?;
         }
-        if slot == Slot::Next && (begins_anew || kept_next(self.data, name).is_none()) {
-            begin_next(self.data, name, plan, settings).map_err(failed)?;
+        if slot == Slot::Shadow && (begins_anew || saved_shadow(self.data, name).is_none()) {
+            begin_shadow(self.data, name, plan, settings).map_err(failed)?;
         }
         if view.next_offset() < head.start {
             if view.next_offset() > Offset(0) {
                 let missed = head.start.since(view.next_offset());
                 tracing::warn!(view = %name, missed, "the log begins after what the view has seen; it goes on there");
             }
-            view.begin_at(head.start);
+            view.skip_to(head.start);
         }
         // What is in the log when a view is begun is in the view, however late it came.
         if view.is_new() {
-            view.take_whole_until(head.end);
+            view.accept_all_until(head.end);
         }
         Ok((view, beyond))
     }

@@ -8,7 +8,7 @@ use lakehead_query::ViewHandle;
 
 use super::note::{Note, SharedNote};
 use crate::{
-    status::{NextView, ViewState, ViewStatus},
+    status::{ShadowStatus, ViewState, ViewStatus},
     sync::lock,
 };
 
@@ -72,7 +72,7 @@ impl RegisteredView {
         let values = snapshot.failed_values();
         ViewStatus {
             stream: plan.stream().to_string(),
-            reads: plan.reads().map(ToString::to_string),
+            reads: plan.upstream().map(ToString::to_string),
             state: state(&note, snapshot.next_offset, end),
             offset: snapshot.next_offset,
             behind: end.since(snapshot.next_offset),
@@ -85,21 +85,21 @@ impl RegisteredView {
             late_dropped: counts.late_dropped + counts.too_late,
             late_by: lakehead_query::LateBy::NAMES.into_iter().zip(counts.late_by.0).collect(),
             without_time: counts.without_time,
-            failed_events: if plan.reads().is_some() { 0 } else { counts.failed },
+            failed_events: if plan.upstream().is_some() { 0 } else { counts.failed },
             failed_values: values.count,
             failure: note.left_out.clone().or_else(|| values.told.into_iter().next()),
             checkpoint: note.checkpoint,
             failed: note.failed.clone(),
-            set_aside: note.set_aside.clone(),
+            set_aside: note.quarantined.clone(),
             failed_since: note.since,
             next: self.shadow.as_ref().map(|(handle, note)| shadow_status(handle, &lock(note), end)),
         }
     }
 }
 
-fn shadow_status(handle: &ViewHandle, note: &Note, end: Offset) -> NextView {
+fn shadow_status(handle: &ViewHandle, note: &Note, end: Offset) -> ShadowStatus {
     let offset = handle.snapshot().next_offset;
-    NextView { state: state(note, offset, end), offset, waits: note.waits, failed: note.failed.clone() }
+    ShadowStatus { state: state(note, offset, end), offset, waits: note.waits, failed: note.failed.clone() }
 }
 
 fn state(note: &Note, at: Offset, end: Offset) -> ViewState {

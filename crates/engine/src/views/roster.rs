@@ -34,7 +34,7 @@ impl ViewRoster {
         lock(&self.0).remove(stream);
     }
 
-    /// Stops the views of `stream`: what is under way is absorbed and committed. How they were still shows.
+    /// Stops the views of `stream`: what is under way is applied and committed. How they were still shows.
     pub(crate) async fn stop(&self, stream: &Name) {
         let before = {
             let mut groups = lock(&self.0);

@@ -143,7 +143,7 @@ impl RunningViews {
         self.asking.clone()
     }
 
-    /// Lets the views absorb what is under way, commits them, and waits for the threads to end.
+    /// Lets the views apply what is under way, commits them, and waits for the threads to end.
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(true);
         for thread in self.threads {

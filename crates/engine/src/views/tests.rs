@@ -95,7 +95,7 @@ impl Rig {
     fn bounds(&self) -> Bounds {
         let steps = Arc::clone(&self.steps);
         Bounds {
-            round_bytes: 3 << 10,
+            micro_batch_bytes: 3 << 10,
             workers: 3,
             near_bytes: 1 << 20,
             near_events: 100,
@@ -343,7 +343,7 @@ async fn a_build_that_is_stopped_goes_on_from_its_checkpoint() {
     rig.steps.gate(Some(400));
     let (_, running) = rig.start(&[("new", COUNT)]).await;
     rig.steps.until_built(400);
-    // It is told to stop, and finds out when the gate opens; what was digested by then may still be taken in.
+    // It is told to stop, and finds out when the gate opens; what was aggregated by then may still be applied.
     let mut stop = std::pin::pin!(running.stop());
     assert!(futures::poll!(&mut stop).is_pending());
     rig.steps.gate(None);

@@ -1,9 +1,9 @@
 //! The budget of explained differences: which rows may differ because of late events that a view left out, and how many.
 //!
-//! A view says how many events it has left out, and where its partial rows are still kept, in which cells they are missing.
-//! A tumbling window is one cell. A hopping window is several panes, each of which is in several windows; an event may be in
-//! some of them only (`partly`), and then its pane has it. A session that lacks an event may be two where the log has one, or
-//! begin elsewhere; so it is looked at with all that is beside it.
+//! A view says how many events it has left out, and where its partial rows are still kept, in which slices they are missing.
+//! A tumbling window is one slice. A hopping window is several panes, each of which is in several windows; an event may
+//! be in some of them only (`partly`), and then its pane has it. A session that lacks an event may be two where the log
+//! has one, or begin elsewhere; so it is looked at with all that is beside it.
 //!
 //! One more than was left out is a difference.
 
@@ -39,8 +39,8 @@ impl Budget {
         Self { rows: left_out.saturating_mul(windows), partly: partly.saturating_mul(windows.saturating_sub(1)) }
     }
 
-    /// Whether a row that differs may do so; `log` and `view` are the events by cell, `has_having` whether a row may be in the view
-    /// alone by that.
+    /// Whether a row that differs may do so; `log` and `view` are the events by slice, `has_having` whether a row may
+    /// be in the view alone by that.
     pub(super) fn explains(
         &mut self,
         plan: &Windowed,
@@ -49,7 +49,7 @@ impl Budget {
         closed_until: Timestamp,
         has_having: bool,
     ) -> bool {
-        let lacks = |cell: &Timestamp| view.get(cell).map(|events| log.get(cell).copied().unwrap_or(0) > *events);
+        let lacks = |slice: &Timestamp| view.get(slice).map(|events| log.get(slice).copied().unwrap_or(0) > *events);
         let may = differing.log.is_some() || has_having;
         let Some(window) = differing.window else { return may && self.spend_row() };
         match &plan.windows {
@@ -69,10 +69,10 @@ impl Budget {
             }
             Windows::Session(_) => {
                 let own = counted_under(plan, window);
-                let before = view.range(..own).next_back().map(|(cell, _)| *cell);
-                let after = view.range(Timestamp(own.0.saturating_add(1))..).next().map(|(cell, _)| *cell);
+                let before = view.range(..own).next_back().map(|(slice, _)| *slice);
+                let after = view.range(Timestamp(own.0.saturating_add(1))..).next().map(|(slice, _)| *slice);
                 let beside = [before, Some(own), after].into_iter().flatten();
-                if beside.filter_map(|cell| lacks(&cell)).any(|lacks| lacks) {
+                if beside.filter_map(|slice| lacks(&slice)).any(|lacks| lacks) {
                     return true;
                 }
                 lacks(&own).is_none() && self.spend_row()

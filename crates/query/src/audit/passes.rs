@@ -12,7 +12,7 @@ use lakehead_window::Windows;
 use super::{
     blocking::file_name,
     extent::Extent,
-    window_counts::{WindowCounts, open_cells, periods_over},
+    window_counts::{WindowCounts, open_slices, periods_over},
 };
 use crate::{error::Error, keyed_rows::Comparison, view::Snapshot};
 
@@ -67,8 +67,8 @@ impl Pass {
                 add(period, (*events).min(1));
             }
         }
-        for (cell, rows) in open_cells(snapshot) {
-            for period in periods_over(plan, cell) {
+        for (slice, rows) in open_slices(snapshot) {
+            for period in periods_over(plan, slice) {
                 add(period, rows);
             }
         }
@@ -127,14 +127,14 @@ impl Pass {
 
 fn open_periods(snapshot: &Snapshot) -> BTreeSet<Timestamp> {
     let plan = snapshot.plan();
-    open_cells(snapshot).into_keys().flat_map(|cell| periods_over(plan, cell)).map(|period| period.start).collect()
+    open_slices(snapshot).into_keys().flat_map(|slice| periods_over(plan, slice)).map(|period| period.start).collect()
 }
 
 /// The start of the first result period that was not compared before.
 pub(super) fn first_unknown(snapshot: &Snapshot, extent: &Extent) -> Option<Timestamp> {
     let plan = snapshot.plan();
     let files = snapshot.results.files.iter().filter(|listed| !extent.known.contains(&file_name(listed)));
-    let open = open_cells(snapshot).into_keys().flat_map(|cell| periods_over(plan, cell)).map(|period| period.start);
+    let open = open_slices(snapshot).into_keys().flat_map(|slice| periods_over(plan, slice)).map(|period| period.start);
     files.map(|listed| listed.range.start).chain(open).min().or(snapshot.watermark)
 }
 

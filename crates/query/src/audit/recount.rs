@@ -88,7 +88,7 @@ impl Recount {
         Ok(Self { context, logical, plan: Arc::clone(plan), failed })
     }
 
-    /// How many events pass the view's WHERE, by the cell that `counted_by` says, those before `single` by what
+    /// How many events pass the view's WHERE, by the slice that `counted_by` says, those before `single` by what
     /// `counted_together_by` says, and how many of them have no time. For a projection and a view over a view there is
     /// nothing to count by. Events on which an expression fails pass nowhere; how many these are is the last number.
     pub(super) async fn windows(

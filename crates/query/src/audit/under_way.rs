@@ -27,7 +27,7 @@ pub(super) struct Audit<'a> {
     pub(super) recount: Recount,
     /// Windows that begin before this are left out.
     pub(super) from: Option<Timestamp>,
-    /// Events that the view left out, as it says, and that no cell was found to lack yet.
+    /// Events that the view left out, as it says, and that no slice was found to lack yet.
     pub(super) left_out: u64,
     /// What rows may differ by them.
     pub(super) budget: Budget,

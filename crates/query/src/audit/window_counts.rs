@@ -11,7 +11,7 @@ use crate::{
     plan::{ViewPlan, Windowed},
     view::{
         Snapshot,
-        state::{Cell, Cells, windows_over},
+        state::{Slice, Slices, windows_over},
     },
 };
 
@@ -24,7 +24,7 @@ pub(super) type WindowCounts = BTreeMap<Timestamp, u64>;
 pub(super) fn counted_by(plan: &Windowed) -> Option<Tumble> {
     match (&plan.windows, &plan.period) {
         (Windows::Hop(hop), _) => Some(hop.pane()),
-        (Windows::Session(_), ResultPeriod::Window(cells)) => Some(*cells),
+        (Windows::Session(_), ResultPeriod::Window(slices)) => Some(*slices),
         (Windows::Session(_), _) => Tumble::new(Duration::from_secs(3600)).ok(),
         _ => None,
     }
@@ -41,48 +41,48 @@ pub(super) fn counted_together_by(plan: &Windowed) -> Option<Tumble> {
     Tumble::new(Duration::from_secs(seconds)).ok()
 }
 
-/// Under which time the events of a cell are counted.
-pub(super) fn counted_under(plan: &Windowed, cell: Timestamp) -> Timestamp {
+/// Under which time the events of a slice are counted.
+pub(super) fn counted_under(plan: &Windowed, slice: Timestamp) -> Timestamp {
     match plan.windows {
-        Windows::Session(_) => plan.period.range(cell).start,
-        _ => cell,
+        Windows::Session(_) => plan.period.range(slice).start,
+        _ => slice,
     }
 }
 
-/// The first moment from which on windows are counted one by one, `first` being the first cell of which the view has partial
-/// rows.
+/// The first moment from which on windows are counted one by one, `first` being the first slice of which the view has
+/// partial rows.
 pub(super) fn single_from(plan: &ViewPlan, first: Timestamp) -> Timestamp {
     plan.windowed().map_or(first, |windowed| windowed.period.range(first).start)
 }
 
 pub(super) fn add_events(plan: &Windowed, windows: &mut WindowCounts, batches: &[RecordBatch]) -> Result<(), Error> {
     for batch in batches {
-        for cell in Cells::of(plan, batch)?.iter().filter_map(|(cell, _)| cell) {
-            *windows.entry(counted_under(plan, cell.start)).or_default() += cell.events;
+        for slice in Slices::of(plan, batch)?.iter().filter_map(|(slice, _)| slice) {
+            *windows.entry(counted_under(plan, slice.start)).or_default() += slice.events;
         }
     }
     Ok(())
 }
 
-/// The starts of the cells that the state has something in, and how many rows each has.
-pub(super) fn open_cells(snapshot: &Snapshot) -> BTreeMap<Timestamp, u64> {
+/// The starts of the slices that the state has something in, and how many rows each has.
+pub(super) fn open_slices(snapshot: &Snapshot) -> BTreeMap<Timestamp, u64> {
     let Some(windowed) = snapshot.plan.windowed() else { return BTreeMap::new() };
-    let mut cells = BTreeMap::new();
+    let mut slices = BTreeMap::new();
     for batch in &snapshot.open {
-        let Ok(found) = Cells::of(windowed, batch) else { continue };
-        for cell in found.iter().filter_map(|(cell, _)| cell) {
-            *cells.entry(cell.start).or_default() += 1;
+        let Ok(found) = Slices::of(windowed, batch) else { continue };
+        for slice in found.iter().filter_map(|(slice, _)| slice) {
+            *slices.entry(slice.start).or_default() += 1;
         }
     }
-    cells
+    slices
 }
 
-/// The result periods of the windows over a cell.
-pub(super) fn periods_over(plan: &ViewPlan, cell: Timestamp) -> Vec<TimeRange> {
+/// The result periods of the windows over a slice.
+pub(super) fn periods_over(plan: &ViewPlan, slice: Timestamp) -> Vec<TimeRange> {
     let Some(windowed) = plan.windowed() else { return Vec::new() };
-    let cell = Cell { start: cell, last: cell, events: 0 };
+    let slice = Slice { start: slice, last: slice, events: 0 };
     let mut periods: Vec<TimeRange> = Vec::new();
-    for window in windows_over(&windowed.windows, cell) {
+    for window in windows_over(&windowed.windows, slice) {
         let period = windowed.period.range(window.start);
         if !periods.contains(&period) {
             periods.push(period);

@@ -20,7 +20,7 @@ use crate::{
 };
 
 impl Audit<'_> {
-    /// How many events the view's partial rows have in each cell, as far as they are still kept.
+    /// How many events the view's partial rows have in each slice, as far as they are still kept.
     pub(super) async fn view_windows(&mut self) -> Result<WindowCounts, Error> {
         let mut windows = WindowCounts::new();
         let snapshot = Arc::clone(&self.snapshot);

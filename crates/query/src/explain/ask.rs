@@ -8,7 +8,7 @@ use super::{
     question::{Explanation, Question},
     selection::Selection,
 };
-use crate::{answer::Answer, error::Error, lake::Lake, worker::Part};
+use crate::{answer::Answer, error::Error, lake::Lake, worker::StatementPart};
 
 impl Lake {
     /// Explains rows of the view `name`.
@@ -23,7 +23,7 @@ impl Lake {
         Box::pin(async move {
             let selection = self.selection(name, question)?;
             let rows = async { self.rows(&selection.sql).await?.first(selection.rows_max).await };
-            let Part { text, start } = &selection.condition;
+            let StatementPart { text, start } = &selection.condition;
             let rows = rows.await.map_err(|error: Error| error.of_part(text, *start))?;
             self.explain_rows(&selection, rows).await
         })

@@ -63,7 +63,7 @@ pub(super) fn span(plan: &ViewPlan, start: Timestamp) -> Option<TimeRange> {
         Windows::Calendar(calendar) => calendar.window(start),
         Windows::Hop(hop) => hop.window(start),
         // A session before it decides whether this is its first event.
-        Windows::Session(session) => session.cell(start),
+        Windows::Session(session) => session.slice(start),
     })
 }
 

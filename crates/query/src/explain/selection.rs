@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lakehead_model::Name;
 
 use super::question::Question;
-use crate::{error::Error, lake::Lake, view::Snapshot, worker::Part};
+use crate::{error::Error, lake::Lake, view::Snapshot, worker::StatementPart};
 
 /// Rows explained at once, when nobody says otherwise.
 const ROWS_MAX: usize = 10;
@@ -24,7 +24,7 @@ pub struct Selection {
     /// What gives the rows.
     pub sql: String,
     /// What of it is from outside.
-    pub condition: Part,
+    pub condition: StatementPart,
     /// How many of them are wanted: one more than are explained.
     pub rows_max: usize,
     pub(super) events_max: usize,
@@ -50,7 +50,7 @@ impl Lake {
         let filter = if question.filter.trim().is_empty() { "true" } else { question.filter.trim() };
         // Its line ends with it, so that a comment in it does, too.
         let before = format!("SELECT * FROM \"{name}\" WHERE (");
-        let condition = Part { text: filter.to_owned(), start: before.chars().count() };
+        let condition = StatementPart { text: filter.to_owned(), start: before.chars().count() };
         let sql = format!("{before}{filter}\n) LIMIT {}", rows + 1);
         let snapshot = view.snapshot();
         Ok(Selection { name: name.clone(), snapshot, sql, condition, rows_max: rows + 1, events_max: events })

@@ -21,7 +21,7 @@ pub(crate) use self::{
     hop::{HOP, most as hop_most, start as hop_start},
     placeholder::NOWHERE_ELSE,
     registry::{config, register},
-    session::{SESSION, cell as session_cell, first as session_first},
+    session::{SESSION, first as session_first, slice as session_slice},
     top_k::check_call as check_top_k,
     tumble::{TUMBLE, function as tumble},
     window_call::window_call,

@@ -1,9 +1,9 @@
 //! `session(time, gap [, greatest])`: the run of events of one group that follow each other within less than `gap`.
 //!
 //! A session is named by the time of its first event. An event exactly `gap` after the last begins a new one, and none
-//! goes over a multiple of `greatest` since 1970 (a *cell*), so that a session ends some day whatever comes.
+//! goes over a multiple of `greatest` since 1970 (a *slice*), so that a session ends some day whatever comes.
 //! The function stands in GROUP BY and is never called. What runs in its stead is made of the two functions here: the
-//! cell of a time, and whether a time begins a session, given the one before it.
+//! slice of a time, and whether a time begins a session, given the one before it.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use datafusion::{
     },
 };
 use lakehead_model::Timestamp;
-use lakehead_window::{SESSION_GREATEST, Session};
+use lakehead_window::{SESSION_LENGTH_MAX, Session};
 
 use super::{
     arguments::{length, time_type, times},
@@ -39,31 +39,31 @@ pub(super) fn function() -> ScalarUDF {
 /// The windows that the constants behind the time stand for.
 pub(super) fn windows(constants: &[&ScalarValue]) -> Result<Session, String> {
     let (gap, greatest) = match constants {
-        [gap] => (gap, SESSION_GREATEST),
+        [gap] => (gap, SESSION_LENGTH_MAX),
         [gap, greatest] => (gap, length(greatest)?),
         _ => return Err("it takes a time, a gap and perhaps the greatest length".into()),
     };
     Session::new(length(gap)?, greatest).map_err(|error| error.to_string())
 }
 
-/// The start of the cell that `time` lies in.
-pub(crate) fn cell(session: Session, time: Expr) -> Expr {
-    ScalarUDF::from(SessionCell { session, signature: Signature::any(1, Volatility::Immutable) }).call(vec![time])
+/// The start of the slice that `time` lies in.
+pub(crate) fn slice(session: Session, time: Expr) -> Expr {
+    ScalarUDF::from(SessionSlice { session, signature: Signature::any(1, Volatility::Immutable) }).call(vec![time])
 }
 
-/// `time` where it begins a session, given the time before it in the same cell; else NULL.
+/// `time` where it begins a session, given the time before it in the same slice; else NULL.
 pub(crate) fn first(session: Session, before: Expr, time: Expr) -> Expr {
     ScalarUDF::from(SessionFirst { session, signature: Signature::any(2, Volatility::Immutable) })
         .call(vec![before, time])
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct SessionCell {
+struct SessionSlice {
     session: Session,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for SessionCell {
+impl ScalarUDFImpl for SessionSlice {
     fn name(&self) -> &str {
         "__session_cell"
     }
@@ -78,9 +78,9 @@ impl ScalarUDFImpl for SessionCell {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let times = times(args.args.first(), args.number_rows)?;
-        let cells: PrimitiveArray<TimestampMicrosecondType> =
-            times.unary(|time| self.session.cell(Timestamp(time)).start.0);
-        Ok(ColumnarValue::Array(Arc::new(cells.with_timezone("UTC")) as ArrayRef))
+        let slices: PrimitiveArray<TimestampMicrosecondType> =
+            times.unary(|time| self.session.slice(Timestamp(time)).start.0);
+        Ok(ColumnarValue::Array(Arc::new(slices.with_timezone("UTC")) as ArrayRef))
     }
 }
 

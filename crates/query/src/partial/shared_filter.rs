@@ -16,14 +16,14 @@ use datafusion::{
 
 use crate::{
     error::Error,
+    micro_batch::{MicroBatch, columns},
     plan::Condition,
-    round::{Round, columns},
 };
 
-/// A round and what was picked of it so far.
+/// A micro-batch, and the events picked from it so far.
 #[derive(Debug)]
-pub struct Sieve<'r> {
-    pub(crate) round: &'r Round,
+pub struct SharedFilter<'r> {
+    pub(crate) micro_batch: &'r MicroBatch,
     picked: Vec<(Arc<dyn PhysicalExpr>, Vec<FilteredBatch>)>,
 }
 
@@ -35,16 +35,16 @@ struct FilteredBatch {
     columns: Vec<Option<ArrayRef>>,
 }
 
-impl<'r> Sieve<'r> {
-    /// Nothing is picked yet.
+impl<'r> SharedFilter<'r> {
+    /// A filter that has picked nothing yet.
     #[must_use]
-    pub fn new(round: &'r Round) -> Self {
-        Self { round, picked: Vec::new() }
+    pub fn new(micro_batch: &'r MicroBatch) -> Self {
+        Self { micro_batch, picked: Vec::new() }
     }
 
     /// The columns of `input` of the events that are meant, batch by batch.
     pub(crate) fn pick(&mut self, condition: Option<&Condition>, input: &SchemaRef) -> Result<Vec<RecordBatch>, Error> {
-        let batches = &self.round.batches;
+        let batches = &self.micro_batch.batches;
         let Some(condition) = condition else {
             return batches.iter().map(|batch| columns(batch, input)).collect();
         };
@@ -114,24 +114,25 @@ mod tests {
             Arc::new(Int64Array::from(vec![10, 20, 30, 40])),
         ];
         let batch = RecordBatch::try_new(whole, columns).expect("a batch");
-        let round = Round { batches: vec![batch.clone(), batch], events: 8, end: Offset(8), times: Vec::new() };
-        let mut sieve = Sieve::new(&round);
+        let micro_batch =
+            MicroBatch { batches: vec![batch.clone(), batch], events: 8, end: Offset(8), times: Vec::new() };
+        let mut filter = SharedFilter::new(&micro_batch);
         let numbers = schema(&[("number", DataType::Int64)]);
         let others = schema(&[("other", DataType::Int64), ("number", DataType::Int64)]);
         let (first, second) = (above(0, 2, &numbers), above(1, 2, &others));
 
-        let picked = sieve.pick(Some(&first), &numbers).expect("picked");
+        let picked = filter.pick(Some(&first), &numbers).expect("picked");
         assert_eq!(picked[1].column(0).as_primitive::<Int64Type>().values(), &[3, 4], "NULL is not picked");
-        let again = sieve.pick(Some(&second), &others).expect("picked");
-        assert_eq!(sieve.picked.len(), 1, "it is the same condition");
+        let again = filter.pick(Some(&second), &others).expect("picked");
+        assert_eq!(filter.picked.len(), 1, "it is the same condition");
         assert!(Arc::ptr_eq(picked[0].column(0), again[0].column(1)), "the column was picked once");
         assert_eq!(again[0].column(0).as_primitive::<Int64Type>().values(), &[30, 40]);
-        let all = sieve.pick(None, &others).expect("picked");
+        let all = filter.pick(None, &others).expect("picked");
         assert_eq!((all.len(), all[0].num_rows()), (2, 4));
-        let few = sieve.pick(Some(&above(0, 3, &numbers)), &numbers).expect("picked");
-        assert_eq!((sieve.picked.len(), few[0].num_rows()), (2, 1), "another number is another condition");
+        let few = filter.pick(Some(&above(0, 3, &numbers)), &numbers).expect("picked");
+        assert_eq!((filter.picked.len(), few[0].num_rows()), (2, 1), "another number is another condition");
         // A condition of a view that needs no column beside.
-        let none = sieve.pick(Some(&first), &schema(&[])).expect("picked");
+        let none = filter.pick(Some(&first), &schema(&[])).expect("picked");
         assert_eq!((none[0].num_columns(), none[0].num_rows()), (0, 2));
     }
 }

@@ -144,12 +144,14 @@ async fn compile_in(
     let given = given.chain(views.values().flat_map(|view| names_of(&view.output))).chain(names_in_quotes(sql));
     check_names(&output, &given.collect())?;
 
-    let CutPlan { stream, reads, time, wanted, kind } = CutPlan::of(physical, found, upstream, context.task_ctx())?;
-    let schema = streams.get(&stream).filter(|_| reads.is_none());
-    let (definition, written) = definition(sql, &names, views, schema.map(|schema| (schema, wanted.as_slice())))?;
+    let cut = CutPlan::of(physical, found, upstream, context.task_ctx())?;
+    let CutPlan { stream, upstream, time, required_columns, kind } = cut;
+    let schema = streams.get(&stream).filter(|_| upstream.is_none());
+    let (definition, written) =
+        definition(sql, &names, views, schema.map(|schema| (schema, required_columns.as_slice())))?;
     let is_projection = matches!(kind, PlanKind::Projection(_));
     let inline = is_projection.then(|| Arc::new(ViewTable::new(logical.clone(), Some(sql.to_owned()))));
-    let over = match &reads {
+    let over = match &upstream {
         Some(view) => views.get(view).map(|view| view.schema()),
         None => streams.get(&stream).map(trial::columns_of),
     };
@@ -161,9 +163,9 @@ async fn compile_in(
         written,
         serial,
         stream,
-        reads,
+        upstream,
         time,
-        wanted,
+        required_columns,
         output,
         shape,
         kind,
@@ -192,13 +194,13 @@ struct Physical {
 }
 
 impl Physical {
-    /// Plans `logical`, whose `window` is replaced by its cell where it is over a stream.
+    /// Plans `logical`, whose `window` is replaced by its slice where it is over a stream.
     async fn of(logical: &LogicalPlan, window: Option<&Window>, state: &SessionState) -> Result<Self, Error> {
         let (planned, window) = match window {
             Some(window) => {
                 let aggregate = find_aggregate(logical)?.ok_or_else(|| Error::Engine("no aggregation".into()))?;
                 let name = groups(&aggregate).get(window.group).map(|group| group.schema_name().to_string());
-                (cut::by_cell(logical.clone(), window.group, &window.windows)?, name.unwrap_or_default())
+                (cut::by_slice(logical.clone(), window.group, &window.windows)?, name.unwrap_or_default())
             }
             None => (logical.clone(), String::new()),
         };
@@ -215,9 +217,9 @@ impl Physical {
 /// A plan, cut: how the view is kept up to date, and what it reads for it.
 struct CutPlan {
     stream: Name,
-    reads: Option<Name>,
+    upstream: Option<Name>,
     time: TimeColumn,
-    wanted: Vec<String>,
+    required_columns: Vec<String>,
     kind: PlanKind,
 }
 
@@ -241,9 +243,9 @@ impl CutPlan {
                 }
             };
             let kind = PlanKind::Derived(Derived { windows, piece, careful });
-            return Ok(Self { stream, reads: Some(table), time, wanted: Vec::new(), kind });
+            return Ok(Self { stream, upstream: Some(table), time, required_columns: Vec::new(), kind });
         }
-        let (time, wanted, kind) = match window {
+        let (time, required_columns, kind) = match window {
             Some(window) => {
                 let time = if window.over == TimeColumn::EventTime.name() {
                     TimeColumn::EventTime
@@ -255,20 +257,20 @@ impl CutPlan {
                     Some(careful) => Some(cut::whole(careful, window.windows, &name, task)?),
                     None => None,
                 };
-                let wanted = inputs([Some(&windowed.partial), windowed.careful.as_ref()]);
-                (time, wanted, PlanKind::Windowed(windowed))
+                let required_columns = inputs([Some(&windowed.partial), windowed.careful.as_ref()]);
+                (time, required_columns, PlanKind::Windowed(windowed))
             }
             None => {
                 let rows = cut::rows(fast, careful, task);
-                let mut wanted = inputs([Some(&rows.piece), rows.careful.as_ref()]);
-                if !wanted.iter().any(|name| name == lakehead_decode::RECEIVED_TIME) {
+                let mut required_columns = inputs([Some(&rows.piece), rows.careful.as_ref()]);
+                if !required_columns.iter().any(|name| name == lakehead_decode::RECEIVED_TIME) {
                     // Which result period a row is of.
-                    wanted.push(lakehead_decode::RECEIVED_TIME.to_owned());
+                    required_columns.push(lakehead_decode::RECEIVED_TIME.to_owned());
                 }
-                (TimeColumn::ReceivedTime, wanted, PlanKind::Projection(rows))
+                (TimeColumn::ReceivedTime, required_columns, PlanKind::Projection(rows))
             }
         };
-        Ok(Self { stream: table, reads: None, time, wanted, kind })
+        Ok(Self { stream: table, upstream: None, time, required_columns, kind })
     }
 }
 

@@ -3,13 +3,13 @@
 //! ```text
 //!   SELECT … HAVING …          finish:  final aggregation, then what stands above it
 //!     GROUP BY tumble(…), …    reduce:  partial rows → fewer partial rows
-//!       WHERE …                partial: events → partial rows, by cell and group
+//!       WHERE …                partial: events → partial rows, by slice and group
 //!         FROM stream
 //! ```
 //!
 //! DataFusion plans the whole query once; the plan is cut at its one aggregation, which becomes `Partial` below the
 //! cut and `PartialReduce` and `Final` above it. Partial rows are the view's state. The window among the groups is
-//! replaced by its *cell* before: the window itself when it tumbles, the pane of a hopping window, the event's time of a
+//! replaced by its *slice* before: the window itself when it tumbles, the pane of a hopping window, the event's time of a
 //! session. Every partial row also has hidden columns: the number of events in it, so that late and left-out events are
 //! counted exactly, and for sessions the time of the last of them.
 
@@ -52,14 +52,14 @@ const EVENTS: &str = "__events";
 /// The hidden time of the last event of a session.
 const LAST: &str = "__last";
 
-/// Replaces the window among the groups of the aggregation by its cell, under the same name.
-pub(super) fn by_cell(plan: LogicalPlan, group: usize, windows: &Windows) -> Result<LogicalPlan, Error> {
+/// Replaces the window among the groups of the aggregation by its slice, under the same name.
+pub(super) fn by_slice(plan: LogicalPlan, group: usize, windows: &Windows) -> Result<LogicalPlan, Error> {
     let replaced = plan.down(&mut |node| {
         let LogicalPlan::Aggregate(aggregate) = node else { return Ok(Transformed::no(node)) };
         let mut groups = lineage::groups(&aggregate);
         if let Some(expression) = groups.get_mut(group) {
             let name = expression.schema_name().to_string();
-            *expression = cell(expression.clone(), windows).alias(name);
+            *expression = slice(expression.clone(), windows).alias(name);
         }
         let aggregate = Aggregate::try_new(aggregate.input, groups, aggregate.aggr_expr)?;
         Ok(Transformed::new(
@@ -71,7 +71,7 @@ pub(super) fn by_cell(plan: LogicalPlan, group: usize, windows: &Windows) -> Res
     Ok(replaced.data)
 }
 
-fn cell(window: Expr, windows: &Windows) -> Expr {
+fn slice(window: Expr, windows: &Windows) -> Expr {
     let Expr::ScalarFunction(call) = window.clone().unalias() else { return window };
     let Some(time) = call.args.first().cloned() else { return window };
     match windows {
@@ -172,7 +172,7 @@ fn cut(
 ) -> Result<Windowed, Error> {
     let (aggregate, above) = aggregation(root)?;
     let groups = aggregate.group_expr();
-    let (cell, (time, _)) = groups
+    let (slice, (time, _)) = groups
         .expr()
         .iter()
         .enumerate()
@@ -204,7 +204,7 @@ fn cut(
     Ok(Windowed {
         period: windows.period(),
         windows,
-        cell,
+        slice,
         last: is_session.then(|| events - 1),
         events,
         keys: (0..groups.expr().len()).collect(),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::error::Error;
 
-/// Aggregates whose answer depends on how the events were split up: their digests are merged in another order.
+/// Aggregates whose answer depends on how the events were split up: their partial aggregates are merged in another order.
 const APPROXIMATE: [&str; 3] = ["approx_percentile_cont", "approx_percentile_cont_with_weight", "approx_median"];
 
 /// Beginnings of the names of aggregates that subtract great numbers from each other.

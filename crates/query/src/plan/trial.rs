@@ -32,10 +32,11 @@ use super::{
 use crate::{
     checked,
     error::Error,
-    functions, panics,
-    partial::{Digested, Sieve},
+    functions,
+    micro_batch::MicroBatch,
+    panics,
+    partial::{PartialOutput, SharedFilter},
     plain_types, rewrite,
-    round::Round,
     view::{
         diff,
         finish::finish,
@@ -196,27 +197,27 @@ pub(super) fn columns_of(schema: &StreamSchema) -> SchemaRef {
 }
 
 async fn streamed(plan: &ViewPlan, read: &SchemaRef) -> Result<Vec<RecordBatch>, Error> {
-    let wanted = plan.wanted().iter().map(|name| read.index_of(name)).collect::<Result<Vec<_>, _>>()?;
+    let wanted = plan.required_columns().iter().map(|name| read.index_of(name)).collect::<Result<Vec<_>, _>>()?;
     let batch = events(&Arc::new(read.project(&wanted)?))?;
     let received = Timestamp(MOMENT);
-    let round = Round {
+    let micro_batch = MicroBatch {
         batches: vec![batch],
         events: EVENTS as u64,
         end: Offset(EVENTS as u64),
         times: vec![(None, None, received)],
     };
-    let digest = plan.digest(&mut Sieve::new(&round)).await?;
-    if digest.failed().len() >= EVENTS {
-        let why = digest.failed().first().map_or("", |failed| failed.reason.as_str());
+    let aggregate = plan.partial_aggregate(&mut SharedFilter::new(&micro_batch)).await?;
+    if aggregate.failed().len() >= EVENTS {
+        let why = aggregate.failed().first().map_or("", |failed| failed.reason.as_str());
         return Err(Error::Sql(why.to_owned()));
     }
-    match (digest.rows, plan.windowed()) {
-        (Digested::Partial(rows), Some(windowed)) => {
+    match (aggregate.rows, plan.windowed()) {
+        (PartialOutput::Partial(rows), Some(windowed)) => {
             let rows = reduce(windowed, rows).await?;
             let rows = rows.iter().map(|batch| by_window(windowed, batch, |_| true));
             Ok(finish(plan, windowed, rows.collect::<Result<_, _>>()?).await?.rows)
         }
-        (Digested::Rows(rows), _) => Ok(rows.into_iter().map(|(_, batch)| batch).collect()),
+        (PartialOutput::Rows(rows), _) => Ok(rows.into_iter().map(|(_, batch)| batch).collect()),
         _ => Ok(Vec::new()),
     }
 }
@@ -226,7 +227,7 @@ async fn derived(plan: &ViewPlan, read: &SchemaRef) -> Result<Vec<RecordBatch>, 
     let state = checked::session(state.with_default_features(), checked::Mode::Lenient(Arc::default())).build();
     let context = SessionContext::new_with_state(state);
     functions::register(&context)?;
-    let Some(name) = plan.reads() else { return Ok(Vec::new()) };
+    let Some(name) = plan.upstream() else { return Ok(Vec::new()) };
     let batch = events(read)?;
     context.register_table(name.as_str(), Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?))?;
     let logical = rewrite::executable(lakehead_planning::of_text(&context.state(), plan.sql()).await?)?;

@@ -47,9 +47,9 @@ pub struct ViewPlan {
     /// Tells this plan from all others of this process: what one made, another does not take in.
     pub(super) serial: u64,
     pub(super) stream: Name,
-    pub(super) reads: Option<Name>,
+    pub(super) upstream: Option<Name>,
     pub(super) time: TimeColumn,
-    pub(super) wanted: Vec<String>,
+    pub(super) required_columns: Vec<String>,
     pub(super) output: SchemaRef,
     pub(super) shape: Shape,
     pub(super) kind: PlanKind,
@@ -79,13 +79,13 @@ pub(crate) enum PlanKind {
 pub(crate) struct Windowed {
     pub(crate) windows: Windows,
     pub(crate) period: ResultPeriod,
-    /// The column of a partial row with the cell's start.
-    pub(crate) cell: usize,
+    /// The column of a partial row with the slice's start.
+    pub(crate) slice: usize,
     /// The column of a partial row with the time of a session's last event.
     pub(crate) last: Option<usize>,
     /// The column of a partial row with the number of events in it: the last.
     pub(crate) events: usize,
-    /// The columns of a partial row that are groups, the cell among them.
+    /// The columns of a partial row that are groups, the slice among them.
     pub(crate) keys: Vec<usize>,
     /// Which events it counts; what `partial` is given are these.
     pub(crate) condition: Option<Condition>,
@@ -147,10 +147,10 @@ impl ViewPlan {
         &self.stream
     }
 
-    /// The view whose rows it reads, if it reads a view's and not a stream's.
+    /// The upstream view, whose rows it reads; `None` for a view over a stream.
     #[must_use]
-    pub fn reads(&self) -> Option<&Name> {
-        self.reads.as_ref()
+    pub fn upstream(&self) -> Option<&Name> {
+        self.upstream.as_ref()
     }
 
     /// Which time its windows are over.
@@ -159,10 +159,10 @@ impl ViewPlan {
         self.time
     }
 
-    /// The columns of the stream that it reads: all that has to be decoded for it.
+    /// The columns of the stream that the view requires: all that has to be decoded for it.
     #[must_use]
-    pub fn wanted(&self) -> &[String] {
-        &self.wanted
+    pub fn required_columns(&self) -> &[String] {
+        &self.required_columns
     }
 
     /// The columns of its rows.

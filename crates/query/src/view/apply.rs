@@ -1,4 +1,4 @@
-//! Applies digests to a view, in the order of the log.
+//! Applies partial aggregates to a view, in the order of the log.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use lakehead_model::Offset;
 use super::instance::{Body, View};
 use crate::{
     error::Error,
-    partial::{Digest, Digested},
+    partial::{PartialAggregate, PartialOutput},
 };
 
 impl View {
     /// Accepts every event before `end`, however late: what lies in the log while a view is built from it is in the view.
     /// Has no effect once the view has passed the end that was set before.
-    pub fn take_whole_until(&mut self, end: Offset) {
+    pub fn accept_all_until(&mut self, end: Offset) {
         if self.is_new() || self.checkpoint.takes_all() {
             self.checkpoint.whole_until = self.checkpoint.whole_until.max(end);
         }
@@ -23,7 +23,7 @@ impl View {
 
     /// Continues at `offset`, since the log does not hold the events before it any more. Counts them as missed, unless the
     /// view has seen none yet.
-    pub fn begin_at(&mut self, offset: Offset) {
+    pub fn skip_to(&mut self, offset: Offset) {
         let next = self.checkpoint.next_offset;
         if offset <= next {
             return;
@@ -41,24 +41,24 @@ impl View {
     ///
     /// # Errors
     /// [`Error::Limit`] when the state grows too large; [`Error::File`] when a period to be corrected cannot be read.
-    pub fn absorb(&mut self, digest: Digest) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(self.apply(digest))
+    pub fn apply(&mut self, aggregate: PartialAggregate) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.apply_in_order(aggregate))
     }
 
-    async fn apply(&mut self, digest: Digest) -> Result<(), Error> {
-        if !digest.is_of(&self.plan) {
+    async fn apply_in_order(&mut self, aggregate: PartialAggregate) -> Result<(), Error> {
+        if !aggregate.is_of(&self.plan) {
             return Err(Error::Engine("what another view made of the events".into()));
         }
-        let Digest { rows, failed, events, end, times, .. } = digest;
+        let PartialAggregate { rows, failed, events, end, times, .. } = aggregate;
         match (&mut self.body, rows) {
-            (Body::Windowed(_), Digested::Partial(rows)) => self.apply_partial(rows).await?,
-            (Body::Projection(body), Digested::Rows(rows)) => {
+            (Body::Windowed(_), PartialOutput::Partial(rows)) => self.apply_partial(rows).await?,
+            (Body::Projection(body), PartialOutput::Rows(rows)) => {
                 for (start, rows) in rows {
                     self.checkpoint.counts.in_view += rows.num_rows() as u64;
                     body.apply(start, rows);
                 }
             }
-            (Body::Derived, Digested::Nothing) => return Ok(()),
+            (Body::Derived, PartialOutput::Nothing) => return Ok(()),
             _ => return Err(Error::Engine("a digest of another view".into())),
         }
         for (progress, greatest, received) in &times {

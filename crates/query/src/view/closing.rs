@@ -6,7 +6,7 @@ use datafusion::arrow::array::RecordBatch;
 use lakehead_model::{TimeRange, Timestamp};
 
 use super::{
-    state::{Cell, Cells, PickedRows, windows_over},
+    state::{PickedRows, Slice, Slices, windows_over},
     transaction::PERIODS_MAX,
 };
 use crate::{error::Error, plan::Windowed};
@@ -29,12 +29,12 @@ pub(super) fn closing_periods(
 ) -> Result<BTreeMap<Timestamp, Closing>, Error> {
     let mut found: BTreeMap<Timestamp, Closing> = BTreeMap::new();
     for (index, batch) in rows.iter().enumerate() {
-        // Rows come in runs of one cell.
+        // Rows come in runs of one slice.
         let mut last: Option<(Timestamp, Vec<(TimeRange, Timestamp)>)> = None;
-        for (row, (cell, _)) in (0_u32..).zip(Cells::of(plan, batch)?.iter()) {
-            let Some(cell) = cell else { continue };
-            let known = last.take().filter(|(start, _)| *start == cell.start && plan.last.is_none());
-            let (_, periods) = last.insert(known.unwrap_or_else(|| (cell.start, periods_over(plan, cell, &closes))));
+        for (row, (slice, _)) in (0_u32..).zip(Slices::of(plan, batch)?.iter()) {
+            let Some(slice) = slice else { continue };
+            let known = last.take().filter(|(start, _)| *start == slice.start && plan.last.is_none());
+            let (_, periods) = last.insert(known.unwrap_or_else(|| (slice.start, periods_over(plan, slice, &closes))));
             for (period, first_end) in periods.iter().copied() {
                 let fresh = || Closing { period, first_end, rows: PickedRows::default() };
                 let closing = found.entry(period.start).or_insert_with(fresh);
@@ -46,10 +46,10 @@ pub(super) fn closing_periods(
     Ok(found)
 }
 
-/// The result periods of those windows over `cell` that satisfy `closes`, each with the end of its first window.
-fn periods_over(plan: &Windowed, cell: Cell, closes: impl Fn(TimeRange) -> bool) -> Vec<(TimeRange, Timestamp)> {
+/// The result periods of those windows over `slice` that satisfy `closes`, each with the end of its first window.
+fn periods_over(plan: &Windowed, slice: Slice, closes: impl Fn(TimeRange) -> bool) -> Vec<(TimeRange, Timestamp)> {
     let mut periods: Vec<(TimeRange, Timestamp)> = Vec::new();
-    for window in windows_over(&plan.windows, cell).into_iter().filter(|window| closes(*window)) {
+    for window in windows_over(&plan.windows, slice).into_iter().filter(|window| closes(*window)) {
         let period = plan.period.range(window.start);
         if periods.last().is_none_or(|(last, _)| *last != period) {
             periods.push((period, window.end));

@@ -108,14 +108,14 @@ impl View {
             }
         }
         for (start, live) in written {
-            if slot == Slot::Current {
+            if slot == Slot::Active {
                 self.folder.publish(live.range, &live.file.path)?;
             }
             if let Some(old) = self.live.insert(start, live) {
                 self.replaced.push(old.file);
             }
         }
-        if slot == Slot::Current {
+        if slot == Slot::Active {
             for (start, period) in
                 before.periods.iter().filter(|(start, _)| !self.checkpoint.periods.contains_key(start))
             {

@@ -1,4 +1,4 @@
-//! Cutover: a view that was built beside another takes its place, in one step.
+//! Cutover: a shadow view replaces the active view of its name, in one step.
 
 use futures::future::BoxFuture;
 use lakehead_store::crash;
@@ -11,19 +11,20 @@ use super::{
 use crate::error::Error;
 
 impl View {
-    /// For a view over another: freezes its upstream view at this moment, until [`read_again`](Self::read_again). For the
-    /// time in which the upstream view is already replaced and this one is not. Answers the upstream view.
+    /// For a view over another: freezes its upstream view at this moment, until
+    /// [`follow_upstream`](Self::follow_upstream). For the time in which the upstream view is already replaced and this
+    /// one is not. Answers the upstream view.
     #[must_use]
-    pub fn hold(&self) -> Option<ViewHandle> {
-        self.handle.hold_upstream()
+    pub fn freeze_upstream(&self) -> Option<ViewHandle> {
+        self.handle.freeze_upstream()
     }
 
-    /// Reads `upstream` from now on.
-    pub fn read_again(&self, upstream: ViewHandle) {
+    /// Follows `upstream` from now on: each snapshot is that of the newest one of `upstream`.
+    pub fn follow_upstream(&self, upstream: ViewHandle) {
         self.handle.set_upstream(Some(upstream));
     }
 
-    /// Replaces `old`, beside which this view was built, in one step: on disk, and for everyone who holds the handle of
+    /// Replaces `old`, the active view whose shadow this is, in one step: on disk, and for everyone who holds the handle of
     /// `old`. Both must have the same name.
     ///
     /// # Errors
@@ -38,11 +39,11 @@ impl View {
                 return Err((Box::new(old), error));
             }
             crash::point("view.swapped");
-            self.slot = Some(Slot::Current);
+            self.slot = Some(Slot::Active);
             let upstream = self.handle.upstream();
             self.handle = old.handle.clone();
             self.handle.set_upstream(upstream);
-            self.handle.goes_on();
+            self.handle.mark_running();
             self.publish();
             if let Err(error) = self.publish_files() {
                 tracing::warn!(view = %self.handle.name(), "other programs do not see all of its results yet: {error}");

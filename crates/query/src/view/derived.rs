@@ -41,9 +41,9 @@ use crate::{
     checked::{self, Notes, noted},
     error::Error,
     functions,
+    micro_batch::columns,
     plan::{Derived, Piece, PlanKind, ViewPlan},
     rewrite,
-    round::columns,
 };
 
 /// What a result file is to be made of.
@@ -120,7 +120,7 @@ pub(crate) fn tasks(plan: &ViewPlan, upstream: &Snapshot) -> BTreeMap<Timestamp,
         let before = windows.complete_before(complete);
         let first = match windows {
             Windows::Hop(hop) => hop.first_over(listed.range.start).start,
-            _ => windows.cell(listed.range.start),
+            _ => windows.slice(listed.range.start),
         };
         let mut period = plan.period_at(first);
         while period.start < listed.range.end {
@@ -146,7 +146,7 @@ fn reopened(own: &Snapshot, upstream: &Snapshot) -> Vec<TimeRange> {
     let over = |period: &TimeRange| {
         let start = match windows {
             Some(Windows::Hop(hop)) => hop.first_over(period.start).start,
-            Some(windows) => windows.cell(period.start),
+            Some(windows) => windows.slice(period.start),
             None => period.start,
         };
         TimeRange { start, end: period.end }
@@ -237,7 +237,7 @@ async fn rest(own: &Snapshot) -> Result<Finished, Error> {
             !is_covered(&covered, TimeRange { start: first, end: listed.range.end })
         }
         Some((windows, _)) => {
-            let first = windows.cell(listed.range.start);
+            let first = windows.slice(listed.range.start);
             !is_covered(&covered, TimeRange { start: first, end: listed.range.end })
         }
         None => true,

@@ -78,12 +78,12 @@ impl ViewHandle {
 
     /// Marks the view as stopped: it applies nothing any more, and every answer over it says so
     /// ([`Answer::warnings`](crate::Answer::warnings)).
-    pub fn stands_still(&self, since: Timestamp, why: &str) {
+    pub fn mark_stopped(&self, since: Timestamp, why: &str) {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).stopped = Some((since, why.to_owned()));
     }
 
     /// Marks the view as running again: another incarnation has replaced the stopped one.
-    pub(crate) fn goes_on(&self) {
+    pub(crate) fn mark_running(&self) {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).stopped = None;
     }
 
@@ -108,7 +108,7 @@ impl ViewHandle {
     }
 
     /// Freezes the upstream view at this moment. Answers the upstream view.
-    pub(crate) fn hold_upstream(&self) -> Option<Self> {
+    pub(crate) fn freeze_upstream(&self) -> Option<Self> {
         let upstream = self.upstream()?;
         self.set_upstream(Some(upstream.frozen()));
         Some(upstream)

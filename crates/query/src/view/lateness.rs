@@ -8,7 +8,7 @@ use lakehead_window::{Timeliness, Windows, classify};
 use super::{
     counts::Counts,
     settings::{Late, ViewSettings},
-    state::{Cell, windows_over},
+    state::{Slice, windows_over},
 };
 use crate::plan::Windowed;
 
@@ -33,17 +33,17 @@ impl Classifier<'_> {
     }
 
     /// Whether a partial row of so many events is accepted.
-    pub(super) fn accepts(&mut self, cell: Option<Cell>, events: u64) -> bool {
-        let Some(cell) = cell else {
+    pub(super) fn accepts(&mut self, slice: Option<Slice>, events: u64) -> bool {
+        let Some(slice) = slice else {
             self.counts.without_time += events;
             return false;
         };
         let windows = &self.plan.windows;
-        let last_end = windows.last_end(cell.start, cell.last);
+        let last_end = windows.last_end(slice.start, slice.last);
         let first_end = match windows {
             // An event at or after what was closed can join no session that was: those ended a gap before.
-            Windows::Session(_) => Timestamp(cell.start.0.saturating_add(1)),
-            _ => windows.first_end(cell.start, cell.last),
+            Windows::Session(_) => Timestamp(slice.start.0.saturating_add(1)),
+            _ => windows.first_end(slice.start, slice.last),
         };
         if self.closed_until < first_end {
             self.counts.in_view += events;
@@ -51,7 +51,7 @@ impl Classifier<'_> {
         }
         let behind = self.watermark.since(first_end);
         self.counts.late_by.count(behind, events);
-        let over = windows_over(windows, cell);
+        let over = windows_over(windows, slice);
         let is_settled = |window: &TimeRange| self.is_settled(self.plan.period.range(window.start));
         let is_too_late = !self.takes_all
             && classify(last_end, self.closed_until, self.settings.lateness, self.watermark) == Timeliness::TooLate

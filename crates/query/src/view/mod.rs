@@ -1,7 +1,7 @@
 //! A view: applies what is new, closes windows as the watermark passes, corrects what comes late, commits.
 //!
 //! ```text
-//!   open ─▶ apply, apply, … ─▶ commit ─▶ publish          cutover: one that was built beside takes a view's place
+//!   open ─▶ apply, apply, … ─▶ commit ─▶ publish          cutover: a shadow replaces the active view
 //!             │                  │
 //!             ▼                  ▼
 //!           state/            files/: result files, partial rows, the checkpoint
@@ -41,11 +41,11 @@ pub use self::{
     changes::{Changes, Position},
     counts::{Counts, LateBy},
     failed_values::FailedValues,
-    files::{Kept, Slot},
+    files::{SavedDefinition, Slot},
     handle::ViewHandle,
     instance::View,
-    on_disk::{begin_next, forget_next, kept, kept_next, seen},
-    quarantine::found_aside,
+    on_disk::{begin_shadow, committed_offset, forget_shadow, saved_definition, saved_shadow},
+    quarantine::quarantined,
     settings::{Late, ViewSettings},
     snapshot::Snapshot,
 };

@@ -57,7 +57,7 @@ impl View {
     ) -> BoxFuture<'static, Result<(Self, Option<String>), Error>> {
         let folder = Folder::new(data, name.as_str());
         Box::pin(async move {
-            let (mut view, rebuild) = Self::restore(&folder, name, plan, settings, Slot::Current, upstream)?;
+            let (mut view, rebuild) = Self::restore(&folder, name, plan, settings, Slot::Active, upstream)?;
             view.mend().await?;
             let rebuild = match rebuild {
                 Some(Rebuild::Damaged(why)) => Some(why),
@@ -83,17 +83,17 @@ impl View {
         // files of another life is taken for made of these.
         if rebuild.is_some() || view.checkpoint.generation == 0 {
             let build = |slot| Checkpoint::load(&folder.checkpoint(slot)).ok().map(|checkpoint| checkpoint.build);
-            let known = [build(Slot::Current), build(Slot::Next)].into_iter().flatten().max();
+            let known = [build(Slot::Active), build(Slot::Shadow)].into_iter().flatten().max();
             view.checkpoint.build = folder.next_build(known);
         } else {
             folder.note_build(view.checkpoint.build);
         }
-        if let Some(why) = rebuild.as_deref().filter(|_| slot == Slot::Current) {
+        if let Some(why) = rebuild.as_deref().filter(|_| slot == Slot::Active) {
             view.preserve(why)?;
         }
         view.preserve_damaged()?;
         folder.sweep(&view.kept())?;
-        if slot == Slot::Current {
+        if slot == Slot::Active {
             view.publish_files()?;
         }
         Ok((view, rebuild))
@@ -186,7 +186,7 @@ impl View {
         self.is_unfinished = false;
         self.list_results();
         if let Some(slot) = self.slot {
-            if slot == Slot::Current {
+            if slot == Slot::Active {
                 self.preserve("it has seen events beyond the log")?;
                 self.folder.sweep_public(&HashSet::new())?;
             }

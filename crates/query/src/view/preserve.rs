@@ -12,7 +12,7 @@ use crate::error::Error;
 impl View {
     /// Before a rebuild: preserves the results that the log cannot give again.
     pub(super) fn preserve(&self, why: &str) -> Result<(), Error> {
-        let path = self.folder.checkpoint(Slot::Current);
+        let path = self.folder.checkpoint(Slot::Active);
         if !path.exists() {
             return Ok(());
         }

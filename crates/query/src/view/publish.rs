@@ -137,7 +137,7 @@ impl View {
     /// The files of the state that this view's checkpoint and the other one name.
     pub(super) fn kept(&self) -> HashSet<PathBuf> {
         let mut kept = self.checkpoint.files(&self.folder);
-        for slot in [Slot::Current, Slot::Next] {
+        for slot in [Slot::Active, Slot::Shadow] {
             let path = self.folder.checkpoint(slot);
             let own = self.slot == Some(slot);
             match Checkpoint::load(&path) {

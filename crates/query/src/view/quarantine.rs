@@ -21,7 +21,7 @@ use serde::Serialize;
 use super::files::{Checkpoint, Folder, Slot, label};
 use crate::{error::Error, syncing::sync_folder};
 
-/// What stands beside results that were set aside.
+/// What stands beside quarantined results.
 #[derive(Serialize)]
 struct About<'a> {
     view: &'a Name,
@@ -31,7 +31,7 @@ struct About<'a> {
     sql: Option<&'a str>,
     /// The first event that it had seen, and the first that it had not.
     events: Option<(Offset, Offset)>,
-    /// Where the log began when what takes its place was begun: nobody can count what lies before.
+    /// Where the log began when the shadow was begun: no view can count what lies before.
     log_began_at: Offset,
 }
 
@@ -80,7 +80,7 @@ pub(super) fn quarantine(
     if links.is_empty() {
         return Ok(None);
     }
-    links.push((folder.checkpoint(Slot::Current), "state/checkpoint.json".into()));
+    links.push((folder.checkpoint(Slot::Active), "state/checkpoint.json".into()));
     link(folder, view, links, checkpoint, why, log_began_at)
 }
 
@@ -140,9 +140,9 @@ fn link(
     Ok(Some(aside))
 }
 
-/// What was set aside of the view `name` under `data`: paths in the data directory, oldest first.
+/// The quarantined results of the view `name` under `data`: paths in the data directory, oldest first.
 #[must_use]
-pub fn found_aside(data: &Path, name: &Name) -> Vec<String> {
+pub fn quarantined(data: &Path, name: &Name) -> Vec<String> {
     let number = |entry: fs::DirEntry| {
         let name_of = entry.file_name().to_string_lossy().into_owned();
         name_of.strip_prefix(&format!("view-{name}."))?.parse::<u32>().ok()

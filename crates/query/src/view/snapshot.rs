@@ -100,7 +100,7 @@ pub(crate) struct Results {
     pub(crate) reopened_files: Vec<Arc<ResultFile>>,
     /// Periods with late rows that no file holds yet, whether they had a file before or not.
     pub(crate) reopened: Vec<TimeRange>,
-    /// Files with partial rows that have left the state, by the period of their cells.
+    /// Files with partial rows that have left the state, by the period of their slices.
     pub(crate) partials: BTreeMap<Timestamp, Vec<PathBuf>>,
     /// What commits have changed, and where it lies.
     pub(crate) changes: Vec<ChangeFile>,

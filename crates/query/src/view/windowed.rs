@@ -2,16 +2,16 @@
 //! late.
 //!
 //! ```text
-//!   events ─ digest ─▶ state (partial rows by cell)
-//!                        │  commit: windows that end at or before the watermark
-//!                        ├─────────────▶ result period: finished rows ─▶ Parquet
-//!                        │  commit: cells whose last window has closed
-//!                        └─────────────▶ partial rows, filed by period, for as long as late events may come
-//!   a late event takes the period's partial rows back into the state; the next commit writes its file anew
+//!   events ─ aggregate ─▶ state (partial rows by slice)
+//!                           │  commit: windows that end at or before the watermark
+//!                           ├─────────────▶ result period: finished rows ─▶ Parquet
+//!                           │  commit: slices whose last window has closed
+//!                           └─────────────▶ partial rows, filed by period, for as long as late events may come
+//!   a late event reopens the period: its partial rows return to the state, and the next commit rewrites its file
 //! ```
 //!
 //! So at every offset a window's rows are in exactly one place: in its period's file if that is there and the window ended
-//! at or before the last commit's watermark, and in the state otherwise. A tumbling window or a session is one cell, and
+//! at or before the last commit's watermark, and in the state otherwise. A tumbling window or a session is one slice, and
 //! leaves the state when it is closed; a pane of a hopping window stays until its last window is.
 
 use std::{
@@ -33,7 +33,7 @@ use super::{
     finish::{Finished, finish},
     lateness::{Classifier, is_correctable, last_end_in},
     settings::ViewSettings,
-    state::{Cell, Cells, PickedRows, Run, State, by_window, filter},
+    state::{PickedRows, Run, Slice, Slices, State, by_window, filter},
     transaction::{LiveFile, Transaction},
 };
 use crate::{
@@ -93,9 +93,9 @@ impl WindowedBody {
         };
         let mut kept = Vec::with_capacity(rows.len());
         for batch in rows {
-            let cells = Cells::of(plan, &batch)?;
+            let slices = Slices::of(plan, &batch)?;
             let accepted: BooleanArray =
-                cells.iter().map(|(cell, events)| Some(classifier.accepts(cell, events))).collect();
+                slices.iter().map(|(slice, events)| Some(classifier.accepts(slice, events))).collect();
             let all = accepted.true_count() == batch.num_rows();
             kept.push(if all { batch } else { filter_record_batch(&batch, &accepted)? });
         }
@@ -273,14 +273,14 @@ fn split_closed(
     until: Timestamp,
 ) -> Result<(ByPeriod, Vec<RecordBatch>), Error> {
     let (mut leaving, mut staying) = (ByPeriod::new(), Vec::new());
-    let leaves = |cell: Cell| windowed.windows.last_end(cell.start, cell.last) <= until;
+    let leaves = |slice: Slice| windowed.windows.last_end(slice.start, slice.last) <= until;
     for (index, batch) in rows.iter().enumerate() {
-        staying.push(filter(windowed, batch, |cell| !leaves(cell))?);
+        staying.push(filter(windowed, batch, |slice| !leaves(slice))?);
         let mut last: Option<TimeRange> = None;
-        for (row, (cell, _)) in (0_u32..).zip(Cells::of(windowed, batch)?.iter()) {
-            let Some(cell) = cell.filter(|cell| leaves(*cell)) else { continue };
-            let known = last.filter(|last| last.contains(cell.start));
-            let period = known.unwrap_or_else(|| windowed.period.range(cell.start));
+        for (row, (slice, _)) in (0_u32..).zip(Slices::of(windowed, batch)?.iter()) {
+            let Some(slice) = slice.filter(|slice| leaves(*slice)) else { continue };
+            let known = last.filter(|last| last.contains(slice.start));
+            let period = known.unwrap_or_else(|| windowed.period.range(slice.start));
             last = Some(period);
             leaving.entry(period.start).or_insert_with(|| (period, PickedRows::default())).1.add(index, row);
         }

@@ -3,12 +3,12 @@
 use std::io;
 
 use datafusion::{arrow::datatypes::SchemaRef, execution::SessionState};
-use lakehead_store::Walks;
+use lakehead_store::BlockCache;
 use serde::de::DeserializeOwned;
 
 use super::{
     frame::{Channel, Frame, FrameKind},
-    messages::{Ask, Failure, Form, Head, Query},
+    messages::{AnswerFormat, AnswerHead, Failure, Query, TableRequest},
     tables::Tables,
     written::{self, Pieces},
 };
@@ -17,7 +17,7 @@ use crate::{answer::Limits, compact::compact, error::Error, lake, wording::parse
 /// Answers one query after another. It has nothing of the lake but what it is told for each of them.
 pub struct Worker {
     base: SessionState,
-    walks: Walks,
+    block_cache: BlockCache,
 }
 
 /// Why a query was not answered.
@@ -48,7 +48,7 @@ impl Worker {
     /// # Errors
     /// When the query engine cannot be set up.
     pub fn new(limits: Limits) -> Result<Self, Error> {
-        Ok(Self { base: lake::base(limits)?, walks: Walks::default() })
+        Ok(Self { base: lake::base(limits)?, block_cache: BlockCache::default() })
     }
 
     /// Answers what comes over `channel` until the other end goes.
@@ -91,7 +91,7 @@ impl Worker {
                 }
                 false => None,
             };
-            let (name, table) = table.open(rows, &self.walks)?;
+            let (name, table) = table.open(rows, &self.block_cache)?;
             opened.push((name.to_string(), table));
         }
         let state = lake::with_tables(&self.base, opened, query.threads)?;
@@ -101,7 +101,7 @@ impl Worker {
         while let Some(batch) = rows.next().await {
             // Without the events that its texts lie in, which are many times as large.
             let batch = compact(&batch?).map_err(Error::from)?;
-            if query.form != Form::Arrow {
+            if query.form != AnswerFormat::Arrow {
                 writable::check(&batch)?;
             }
             let room = query.rows - count;
@@ -113,15 +113,15 @@ impl Worker {
             }
         }
         drop(rows);
-        let head = Frame::json(FrameKind::Head, &Head { rows: count, truncated, warnings })?;
+        let head = Frame::json(FrameKind::Head, &AnswerHead { rows: count, truncated, warnings })?;
         channel.send(head.kind, &head.content)?;
         Ok(written::write(&mut Pieces::new(channel), query.form, &schema, batches)?)
     }
 
     /// The tables that `sql` names.
-    fn tables_of(&self, sql: &str) -> Result<Ask, Error> {
+    fn tables_of(&self, sql: &str) -> Result<TableRequest, Error> {
         let statement = parsed(&self.base, sql)?;
-        let mut ask = Ask::default();
+        let mut ask = TableRequest::default();
         let tables = self.base.resolve_table_references(&statement)?;
         ask.names.extend(tables.iter().map(|table| table.table().to_owned()));
         ask.names.sort();

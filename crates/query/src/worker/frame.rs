@@ -23,9 +23,9 @@ pub enum FrameKind {
     Tables,
     /// To the worker: rows of one table, as an Arrow IPC stream.
     Rows,
-    /// From the worker: [`Ask`](super::Ask), as JSON.
+    /// From the worker: [`TableRequest`](super::TableRequest), as JSON.
     Ask,
-    /// From the worker: [`Head`](super::Head), as JSON.
+    /// From the worker: [`AnswerHead`](super::AnswerHead), as JSON.
     Head,
     /// From the worker: some bytes of the answer.
     Data,

@@ -7,10 +7,10 @@ use crate::error::Error;
 /// The longest message of an error.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
 
-/// In which form the answer is wanted.
+/// The format of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Form {
+pub enum AnswerFormat {
     /// One JSON array of objects.
     Json,
     /// One JSON object a line.
@@ -27,35 +27,35 @@ pub struct Query {
     /// One SELECT.
     pub sql: String,
     /// How the answer is written.
-    pub form: Form,
+    pub form: AnswerFormat,
     /// Most rows; what is more is cut off, and the head says so.
     pub rows: usize,
     /// Threads of the query.
     pub threads: usize,
     /// Which part of `sql` somebody wrote, when Lakehead wrote the rest.
     #[serde(default)]
-    pub part: Option<Part>,
+    pub part: Option<StatementPart>,
 }
 
-/// A text that stands in a longer one.
+/// The part of a longer statement that somebody wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
+pub struct StatementPart {
     /// The text.
     pub text: String,
     /// The character in the longer one's first line at which it begins.
     pub start: usize,
 }
 
-/// The tables that a query names.
+/// What the worker requests of the process: the tables that a query names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ask {
+pub struct TableRequest {
     /// Their names, as they stand in the query.
     pub names: Vec<String>,
 }
 
-/// What is known of an answer before its first byte.
+/// The head of an answer: what is known of it before its first byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
+pub struct AnswerHead {
     /// How many rows it has.
     pub rows: usize,
     /// Whether there are more, which were cut off.
@@ -68,7 +68,7 @@ pub struct Head {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Who can mend it.
-    pub mends: Mends,
+    pub mends: MendedBy,
     /// What is wrong.
     pub what: String,
 }
@@ -76,9 +76,9 @@ pub struct Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let mends = match &error {
-            Error::Limit(_) => Mends::Limit,
-            error if error.is_of_statement() => Mends::Sql,
-            _ => Mends::Nobody,
+            Error::Limit(_) => MendedBy::Limit,
+            error if error.is_of_statement() => MendedBy::Sql,
+            _ => MendedBy::Nobody,
         };
         let mut what = error.to_string();
         if what.len() > MESSAGE_BYTES_MAX {
@@ -93,7 +93,7 @@ impl From<Error> for Failure {
 /// Who can mend a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mends {
+pub enum MendedBy {
     /// The SQL must change.
     Sql,
     /// It must ask for less.

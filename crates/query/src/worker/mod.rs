@@ -29,7 +29,7 @@ mod written;
 pub use self::{
     answering::Worker,
     frame::{Channel, FRAME_BYTES_MAX, Frame, FrameKind},
-    messages::{Ask, Failure, Form, Head, Mends, Part, Query},
+    messages::{AnswerFormat, AnswerHead, Failure, MendedBy, Query, StatementPart, TableRequest},
     moment::{MOMENT_WAIT_MAX, Moment, OPEN_BYTES_MAX},
     tables::answer,
 };

@@ -10,11 +10,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use lakehead_model::{Name, Offset, StreamSchema};
-use lakehead_store::{Hold, Pinned, Stream};
+use lakehead_store::{PinGuard, Pinned, Stream};
 
 use super::{
     frame::{Frame, FrameKind},
-    messages::Ask,
+    messages::TableRequest,
     tables::{Tables, Told, ToldFile, rows},
 };
 use crate::{
@@ -23,10 +23,10 @@ use crate::{
     view::{Listed, Snapshot, ViewHandle, files, table},
 };
 
-/// How long a statement over a stream and its views waits for the views: some times what a view needs for a round of
+/// How long a statement over a stream and its views waits for the views: some times what a view needs for a micro-batch of
 /// events that have just come, and short enough for a page that a person waits for.
 pub const MOMENT_WAIT_MAX: Duration = Duration::from_millis(250);
-/// Between two looks at the views; a round takes longer.
+/// Between two looks at the views; a micro-batch takes longer.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Most bytes of open rows that one view hands over: beyond that a question costs the process that runs the views more
 /// memory than is right, and a result period is too long for the view.
@@ -40,7 +40,7 @@ pub struct Moment {
 }
 
 enum Table {
-    Stream { schema: StreamSchema, log: Box<Pinned>, end: Offset, _hold: Hold },
+    Stream { schema: StreamSchema, log: Box<Pinned>, end: Offset, _hold: PinGuard },
     View(Arc<Snapshot>),
 }
 
@@ -50,7 +50,7 @@ type Standing = Vec<(Name, Arc<Snapshot>)>;
 impl Lake {
     /// The tables that are asked for, of one moment; those that are not there are left out. `given` are views that are
     /// pinned already.
-    pub fn moment<'a>(&'a self, ask: &'a Ask, given: &'a [(Name, Arc<Snapshot>)]) -> BoxFuture<'a, Moment> {
+    pub fn moment<'a>(&'a self, ask: &'a TableRequest, given: &'a [(Name, Arc<Snapshot>)]) -> BoxFuture<'a, Moment> {
         Box::pin(async move {
             let names = || ask.names.iter().filter_map(|name| Name::new(name).ok());
             let mut moment = Moment { tables: Vec::new(), known: self.names(), warnings: Vec::new() };

@@ -15,10 +15,10 @@ use datafusion::{
     physical_plan::ExecutionPlan,
 };
 use lakehead_model::{Name, Offset, StreamSchema, TimeRange};
-use lakehead_store::{Pinned, Walks};
+use lakehead_store::{BlockCache, Pinned};
 use serde::{Deserialize, Serialize};
 
-use super::messages::Head;
+use super::messages::AnswerHead;
 use crate::{
     answer::Answer,
     compact::compact,
@@ -62,12 +62,16 @@ impl Told {
     }
 
     /// The table, of `rows` where it has some.
-    pub(super) fn open(self, rows: Option<Vec<u8>>, walks: &Walks) -> Result<(Name, Arc<dyn TableProvider>), Error> {
+    pub(super) fn open(
+        self,
+        rows: Option<Vec<u8>>,
+        block_cache: &BlockCache,
+    ) -> Result<(Name, Arc<dyn TableProvider>), Error> {
         let rows = rows.map(read).transpose()?;
         let missing = || Error::Engine("the rows of a view are missing".to_owned());
         Ok(match self {
             Self::Stream { name, schema, log, end } => {
-                (name, Arc::new(StreamTable::until(log.open(walks), schema, end)))
+                (name, Arc::new(StreamTable::until(log.open(block_cache), schema, end)))
             }
             Self::View { name, filed_by, files } => {
                 let (schema, rest) = rows.ok_or_else(missing)?;
@@ -101,11 +105,11 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<(SchemaRef, Vec<RecordBatch>), Erro
     Ok((schema, reader.collect::<Result<_, _>>()?))
 }
 
-/// The answer in the bytes that [`Form::Arrow`](super::Form::Arrow) is written as.
+/// The answer in the bytes that [`AnswerFormat::Arrow`](super::AnswerFormat::Arrow) is written as.
 ///
 /// # Errors
 /// When they are not such.
-pub fn answer(bytes: Vec<u8>, head: &Head) -> Result<Answer, Error> {
+pub fn answer(bytes: Vec<u8>, head: &AnswerHead) -> Result<Answer, Error> {
     let (schema, batches) = read(bytes)?;
     Ok(Answer { schema, batches, truncated: head.truncated, warnings: head.warnings.clone() })
 }

@@ -15,7 +15,7 @@ use datafusion::arrow::{
 
 use super::{
     frame::{Channel, FrameKind},
-    messages::Form,
+    messages::AnswerFormat,
 };
 use crate::{compact::compact, error::Error};
 
@@ -74,16 +74,16 @@ enum Writing<W: Write> {
 /// When a value cannot be written in this form, or nobody takes it.
 pub(super) fn write(
     pieces: &mut Pieces<'_>,
-    form: Form,
+    form: AnswerFormat,
     schema: &SchemaRef,
     batches: Vec<RecordBatch>,
 ) -> Result<(), Error> {
     let builder = || WriterBuilder::new().with_explicit_nulls(true);
     let mut writing = match form {
-        Form::Json => Writing::Json(builder().build(&mut *pieces)),
-        Form::Ndjson => Writing::Lines(builder().build(&mut *pieces)),
-        Form::Csv => Writing::Csv(Box::new(CsvWriterBuilder::new().with_header(true).build(&mut *pieces))),
-        Form::Arrow => Writing::Arrow(Box::new(StreamWriter::try_new(&mut *pieces, schema)?)),
+        AnswerFormat::Json => Writing::Json(builder().build(&mut *pieces)),
+        AnswerFormat::Ndjson => Writing::Lines(builder().build(&mut *pieces)),
+        AnswerFormat::Csv => Writing::Csv(Box::new(CsvWriterBuilder::new().with_header(true).build(&mut *pieces))),
+        AnswerFormat::Arrow => Writing::Arrow(Box::new(StreamWriter::try_new(&mut *pieces, schema)?)),
     };
     if batches.is_empty()
         && let Writing::Csv(writer) = &mut writing

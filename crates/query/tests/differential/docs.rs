@@ -78,14 +78,14 @@ async fn every_statement_of_the_page_about_sql_does_what_the_page_says() {
     let mut opened: BTreeMap<Name, View> = BTreeMap::new();
     for (name, plan) in check_views(&views, &schemas).await.expect("they can be planned") {
         let plan = plan.unwrap_or_else(|why| panic!("view {name}: {why}"));
-        let upstream = plan.reads().map(|read| opened[read].handle());
+        let upstream = plan.upstream().map(|read| opened[read].handle());
         let settings = ViewSettings::default();
         let (mut view, why) =
-            View::open(folder.path(), name.clone(), Arc::clone(&plan), settings, Slot::Current, upstream)
+            View::open(folder.path(), name.clone(), Arc::clone(&plan), settings, Slot::Active, upstream)
                 .await
                 .expect("it opens");
         assert_eq!(why, None, "view {name}");
-        if plan.reads().is_none() {
+        if plan.upstream().is_none() {
             incremental::take_all(&bench.table, &mut view).await.expect("it counts");
         }
         view.commit().await.expect("it commits");

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use arrow::{compute::concat_batches, datatypes::SchemaRef};
 use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Name, Offset, Timestamp};
-use lakehead_query::{Error, Lake, Question, Round, Sieve, Slot, View, ViewPlan, ViewSettings, check_views};
+use lakehead_query::{
+    Error, Lake, MicroBatch, Question, SharedFilter, Slot, View, ViewPlan, ViewSettings, check_views,
+};
 use lakehead_testkit::oracle::event_time;
 
 use crate::{
@@ -57,10 +59,10 @@ pub(crate) enum Plant {
     DoubledBlock,
 }
 
-/// Takes a round in.
-async fn absorb(view: &mut View, round: &Round) -> Result<(), Error> {
-    let digest = view.plan().digest(&mut Sieve::new(round)).await?;
-    view.absorb(digest).await
+/// Takes a micro-batch in.
+async fn apply(view: &mut View, micro_batch: &MicroBatch) -> Result<(), Error> {
+    let aggregate = view.plan().partial_aggregate(&mut SharedFilter::new(micro_batch)).await?;
+    view.apply(aggregate).await
 }
 
 /// Runs the case over the table, by the choices of `random`.
@@ -95,7 +97,7 @@ async fn plans(table: &Table, case: &Case) -> Result<Vec<(Name, Arc<ViewPlan>)>,
         plans.push((name, plan.map_err(|e| format!("the view is refused: {e}"))?));
     }
     // A projection below is planned into the view, which then reads the stream.
-    let reads_stream = plans.last().is_some_and(|(_, plan)| plan.reads().is_none());
+    let reads_stream = plans.last().is_some_and(|(_, plan)| plan.upstream().is_none());
     Ok(if reads_stream { plans.split_off(plans.len() - 1) } else { plans })
 }
 
@@ -115,8 +117,7 @@ impl Work<'_> {
         let mut views: Vec<View> = Vec::new();
         for (name, plan) in &self.plans {
             let upstream = views.last().map(View::handle);
-            let opened =
-                View::open(self.folder, name.clone(), Arc::clone(plan), self.settings, Slot::Current, upstream);
+            let opened = View::open(self.folder, name.clone(), Arc::clone(plan), self.settings, Slot::Active, upstream);
             match opened.await.map_err(|e| format!("{name} does not open: {e}"))? {
                 (view, None) => views.push(view),
                 (_, Some(why)) => return Err(format!("{name} would be rebuilt since {why}")),
@@ -127,7 +128,8 @@ impl Work<'_> {
 
     async fn run(&mut self, random: &mut Random, mut plant: Plant) -> Result<Told, String> {
         let events: Vec<(&str, Timestamp)> = self.table.events().collect();
-        let decoder = Decoder::new(&self.table.schema, self.plans[0].1.wanted()).map_err(|e| e.to_string())?;
+        let decoder =
+            Decoder::new(&self.table.schema, self.plans[0].1.required_columns()).map_err(|e| e.to_string())?;
         let mut views = self.open().await?;
         let mut follower = Follower::default();
         let midway_at = random.chance(40).then(|| random.below(events.len()));
@@ -142,8 +144,8 @@ impl Work<'_> {
             if from >= events.len() {
                 break;
             }
-            let (mut round, mut to) =
-                (Round { batches: Vec::new(), events: 0, end: Offset(0), times: Vec::new() }, from);
+            let (mut micro_batch, mut to) =
+                (MicroBatch { batches: Vec::new(), events: 0, end: Offset(0), times: Vec::new() }, from);
             for _ in 0..1 + random.below(blocks_max) {
                 let received = events.get(to).map(|(_, received)| *received);
                 let burst = events[to.min(events.len())..].iter().take_while(|(_, own)| Some(*own) == received).count();
@@ -151,27 +153,27 @@ impl Work<'_> {
                 if count == 0 {
                     break;
                 }
-                block(self.table, &decoder, &events[to..to + count], to, &mut round)?;
+                block(self.table, &decoder, &events[to..to + count], to, &mut micro_batch)?;
                 self.history.blocks += 1;
                 to += count;
             }
             if to > events.len() / 2 {
                 match plant {
                     Plant::LostEvent => {
-                        let batch = round.batches.pop().expect("at least one block");
-                        round.batches.push(batch.slice(0, batch.num_rows() - 1));
+                        let batch = micro_batch.batches.pop().expect("at least one block");
+                        micro_batch.batches.push(batch.slice(0, batch.num_rows() - 1));
                         plant = Plant::Nothing;
                     }
                     Plant::DoubledBlock => {
-                        let twice = round.batches[0].clone();
+                        let twice = micro_batch.batches[0].clone();
                         let schema = twice.schema();
-                        round.batches[0] = concat_batches(&schema, [&twice, &twice]).expect("one schema");
+                        micro_batch.batches[0] = concat_batches(&schema, [&twice, &twice]).expect("one schema");
                         plant = Plant::Nothing;
                     }
                     _ => {}
                 }
             }
-            absorb(&mut views[0], &round).await.map_err(|e| format!("the view cannot take events in: {e}"))?;
+            apply(&mut views[0], &micro_batch).await.map_err(|e| format!("the view cannot take events in: {e}"))?;
             if midway.is_none() && midway_at.is_some_and(|at| to > at) {
                 midway = Some((to as u64, self.rows(&views).await?.1));
             }
@@ -281,7 +283,7 @@ fn block(
     decoder: &Decoder,
     events: &[(&str, Timestamp)],
     from: usize,
-    round: &mut Round,
+    micro_batch: &mut MicroBatch,
 ) -> Result<(), String> {
     let (mut payload, mut ends) = (Vec::new(), Vec::new());
     for (event, _) in events {
@@ -296,22 +298,22 @@ fn block(
         .decode(&Events { payload: &payload, ends: &ends, first_offset, received_time })
         .map_err(|e| format!("a block cannot be decoded: {e}"))?;
     let times = events.iter().filter_map(|(event, _)| event_time(&table.schema, event));
-    round.batches.push(columns);
-    round.events += events.len() as u64;
-    round.end = Offset((from + events.len()) as u64);
-    round.times.push((None, times.max().map(Timestamp), received_time));
+    micro_batch.batches.push(columns);
+    micro_batch.events += events.len() as u64;
+    micro_batch.end = Offset((from + events.len()) as u64);
+    micro_batch.times.push((None, times.max().map(Timestamp), received_time));
     Ok(())
 }
 
-/// Has a view take in all of a table, burst by burst, in one round.
+/// Has a view take in all of a table, burst by burst, in one micro-batch.
 pub(crate) async fn take_all(table: &Table, view: &mut View) -> Result<(), String> {
-    let decoder = Decoder::new(&table.schema, view.plan().wanted()).map_err(|e| e.to_string())?;
+    let decoder = Decoder::new(&table.schema, view.plan().required_columns()).map_err(|e| e.to_string())?;
     let events: Vec<(&str, Timestamp)> = table.events().collect();
-    let mut round = Round { batches: Vec::new(), events: 0, end: Offset(0), times: Vec::new() };
+    let mut micro_batch = MicroBatch { batches: Vec::new(), events: 0, end: Offset(0), times: Vec::new() };
     let mut from = 0;
     for burst in events.chunk_by(|one, other| one.1 == other.1) {
-        block(table, &decoder, burst, from, &mut round)?;
+        block(table, &decoder, burst, from, &mut micro_batch)?;
         from += burst.len();
     }
-    absorb(view, &round).await.map_err(|e| e.to_string())
+    apply(view, &micro_batch).await.map_err(|e| e.to_string())
 }

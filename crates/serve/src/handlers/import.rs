@@ -14,7 +14,7 @@ use axum::{
 };
 use lakehead_engine::{
     BODY_BYTES_MAX, Error,
-    import::{Imported, Run},
+    import::{ImportBatch, Imported},
 };
 use lakehead_model::Name;
 use serde::Deserialize;
@@ -66,7 +66,7 @@ pub(crate) async fn post(
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "lakehead-cursor is missing, or is not JSON"));
     };
     let mut arriving = Arriving::new(&app.body_memory, &headers, body, BODY_BYTES_MAX)?;
-    let run = Run {
+    let run = ImportBatch {
         text: arriving.whole().await?,
         from: asked.from.unwrap_or_else(|| asked.source.to_string()),
         first_line: asked.first_line.unwrap_or(1),

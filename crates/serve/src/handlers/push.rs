@@ -105,7 +105,7 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 async fn line_by_line(app: &App, name: &str, mut arriving: Arriving, mut came: BytesMut) -> Response {
     let mut pushing = Pushing::default();
     let ended = keep_lines(app, name, &mut arriving, &mut came, &mut pushing).await;
-    let told = app.engine.push_told(name, &mut pushing).await.map_err(|error| refused(&error));
+    let told = app.engine.push_finish(name, &mut pushing).await.map_err(|error| refused(&error));
     let mut document = document(&pushing.pushed);
     let status = match ended.and(told) {
         Ok(()) => status(&pushing.pushed),

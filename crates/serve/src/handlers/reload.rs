@@ -11,7 +11,7 @@ use lakehead_model::Kind;
 use crate::{
     answers::{Refusal, status_of},
     app::App,
-    reload::NotReloaded,
+    reload::ReloadError,
 };
 
 /// `POST /v1/reload`
@@ -19,12 +19,12 @@ pub(crate) async fn post(State(app): State<Arc<App>>) -> Result<Json<Reloaded>, 
     app.reload.reload().await.map(Json).map_err(|error| Refusal::new(status(&error), error.to_string()))
 }
 
-fn status(error: &NotReloaded) -> StatusCode {
+fn status(error: &ReloadError) -> StatusCode {
     match error {
-        NotReloaded::NoFile(_) => StatusCode::CONFLICT,
-        NotReloaded::File(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        NotReloaded::Engine(error) if error.kind() == Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-        NotReloaded::Engine(error) => status_of(error.kind()),
+        ReloadError::NoFile(_) => StatusCode::CONFLICT,
+        ReloadError::File(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        ReloadError::Engine(error) if error.kind() == Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ReloadError::Engine(error) => status_of(error.kind()),
     }
 }
 
@@ -37,11 +37,11 @@ mod tests {
     #[test]
     fn a_caller_can_tell_who_must_act() {
         let refused = Error::TakesRestart(vec![]);
-        assert_eq!(status(&NotReloaded::Engine(refused)), StatusCode::UNPROCESSABLE_ENTITY);
-        assert_eq!(status(&NotReloaded::File("p.toml:1: x".to_owned())), StatusCode::UNPROCESSABLE_ENTITY);
-        assert_eq!(status(&NotReloaded::NoFile("the demo")), StatusCode::CONFLICT);
-        assert_eq!(status(&NotReloaded::Engine(Error::Stopping)), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(&ReloadError::Engine(refused)), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(status(&ReloadError::File("p.toml:1: x".to_owned())), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(status(&ReloadError::NoFile("the demo")), StatusCode::CONFLICT);
+        assert_eq!(status(&ReloadError::Engine(Error::Stopping)), StatusCode::SERVICE_UNAVAILABLE);
         let partly = Error::PartlyReloaded(vec!["the views of s stand still".to_owned()]);
-        assert_eq!(status(&NotReloaded::Engine(partly)), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(&ReloadError::Engine(partly)), StatusCode::SERVICE_UNAVAILABLE);
     }
 }

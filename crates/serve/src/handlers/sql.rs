@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::Stream;
-use lakehead_engine::sql::{self, Answering, Form, SQL_BYTES_MAX};
+use lakehead_engine::sql::{self, AnswerFormat, Answering, SQL_BYTES_MAX};
 use lakehead_model::Kind;
 
 use crate::{
@@ -33,11 +33,11 @@ const WARNING_CHARS_MAX: usize = 1_000;
 /// What whoever reads the answer must know, a header for each.
 const WARNING: HeaderName = HeaderName::from_static("lakehead-warning");
 
-const FORMATS: [(&str, Form); 4] = [
-    ("application/json", Form::Json),
-    ("application/x-ndjson", Form::Ndjson),
-    ("text/csv", Form::Csv),
-    ("application/vnd.apache.arrow.stream", Form::Arrow),
+const FORMATS: [(&str, AnswerFormat); 4] = [
+    ("application/json", AnswerFormat::Json),
+    ("application/x-ndjson", AnswerFormat::Ndjson),
+    ("text/csv", AnswerFormat::Csv),
+    ("application/vnd.apache.arrow.stream", AnswerFormat::Arrow),
 ];
 
 /// `POST /v1/sql`
@@ -90,7 +90,7 @@ pub(crate) fn refused(error: sql::Error) -> Refusal {
 }
 
 /// The first format that the caller names and we have; JSON for one who takes anything.
-fn accepted(headers: &HeaderMap) -> Result<(&'static str, Form), Refusal> {
+fn accepted(headers: &HeaderMap) -> Result<(&'static str, AnswerFormat), Refusal> {
     let lines: Vec<_> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let types = lines.iter().flat_map(|line| line.split(',')).map(|one| one.split(';').next().unwrap_or(one).trim());
     let mut asked = false;

@@ -22,7 +22,7 @@ pub(crate) async fn retention(State(app): State<Arc<App>>) -> Result<Json<Value>
     let plans = plans.map_err(|error| Refusal::new(status_of(error.kind()), error.to_string()))?;
     let shown = plans.into_iter().map(|(name, plan)| {
         let held: u64 = plan.held.iter().map(|expired| expired.bytes).sum();
-        let by: Vec<String> = plan.needs.iter().map(|need| format!("{} from {}", need.by, need.from)).collect();
+        let by: Vec<String> = plan.claims.iter().map(|claim| format!("{} from {}", claim.by, claim.from)).collect();
         let document = json!({
             "segments": plan.remove.len(),
             "bytes": plan.bytes(),

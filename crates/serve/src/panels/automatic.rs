@@ -12,7 +12,7 @@ use lakehead_engine::{
     dashboard::{PanelConfig, PanelKind, PanelOf, PanelWidth},
 };
 use lakehead_model::Name;
-use lakehead_query::{Outline, OutlineColumn, Step, Values, ViewHandle};
+use lakehead_query::{Outline, OutlineColumn, ValueKind, ViewHandle, WindowStep};
 
 use super::panel::{Chart, Events, Head, Panel, Ranks, Shows, Style, Table, Value};
 
@@ -127,25 +127,31 @@ fn numbers(outline: &Outline, config: &PanelConfig) -> Vec<Value> {
         return asked.filter_map(|asked| Some(value(outline.column(&asked.column)?, asked.down))).collect();
     }
     let drawn = |column: &&OutlineColumn| {
-        column.values == Values::Numbers && !column.is_key && config.series.as_ref() != Some(&column.name)
+        column.values == ValueKind::Numbers && !column.is_key && config.series.as_ref() != Some(&column.name)
     };
     outline.columns.iter().filter(drawn).map(|column| value(column, false)).collect()
 }
 
 /// From one window to the next in milliseconds: exactly, if it is always as far, and about.
-fn step_ms(step: Step) -> (Option<f64>, f64) {
+fn step_ms(step: WindowStep) -> (Option<f64>, f64) {
     match step {
-        Step::Time(size) => {
+        WindowStep::Time(size) => {
             let ms = size.as_secs_f64() * SECOND_MS;
             (Some(ms), ms)
         }
-        Step::Days(days) => (None, DAY_MS * f64::from(days)),
-        Step::Months(months) => (None, 30.4 * DAY_MS * f64::from(months)),
-        Step::Session(gap) => (None, gap.as_secs_f64() * SECOND_MS),
+        WindowStep::Days(days) => (None, DAY_MS * f64::from(days)),
+        WindowStep::Months(months) => (None, 30.4 * DAY_MS * f64::from(months)),
+        WindowStep::Session(gap) => (None, gap.as_secs_f64() * SECOND_MS),
     }
 }
 
-fn chart(outline: &Outline, window: &OutlineColumn, step: Step, mut values: Vec<Value>, config: &PanelConfig) -> Shows {
+fn chart(
+    outline: &Outline,
+    window: &OutlineColumn,
+    step: WindowStep,
+    mut values: Vec<Value>,
+    config: &PanelConfig,
+) -> Shows {
     let together = !config.values.is_empty() && config.series.is_none();
     let left_out = if config.values.is_empty() { values.len().saturating_sub(CHARTS_MAX) } else { 0 };
     values.truncate(values.len() - left_out);
@@ -155,7 +161,7 @@ fn chart(outline: &Outline, window: &OutlineColumn, step: Step, mut values: Vec<
     let style = match (config.kind, step) {
         (Some(PanelKind::Bars), _) => Style::Bars,
         (Some(PanelKind::Lines), _) => Style::Lines,
-        (Some(PanelKind::Points), _) | (None, Step::Session(_)) => Style::Points,
+        (Some(PanelKind::Points), _) | (None, WindowStep::Session(_)) => Style::Points,
         _ if outline.overlap.is_some() || !add_up || (about_ms <= SHORT_MS && series.is_empty()) => Style::Lines,
         _ => Style::Bars,
     };
@@ -184,21 +190,21 @@ fn chart(outline: &Outline, window: &OutlineColumn, step: Step, mut values: Vec<
 /// stands for several.
 fn series(outline: &Outline, window: &OutlineColumn, add_up: bool, config: &PanelConfig) -> Vec<String> {
     let is_name =
-        |column: &&OutlineColumn| column.is_key && column.name != window.name && column.values != Values::Others;
+        |column: &&OutlineColumn| column.is_key && column.name != window.name && column.values != ValueKind::Others;
     let groups = || outline.columns.iter().filter(is_name);
     match &config.series {
         Some(column) => vec![column.clone()],
         None if !config.values.is_empty() && add_up => Vec::new(),
         None if add_up => {
             // The first text; a group that is a number or a time only where there is no text.
-            let best = groups().find(|column| column.values == Values::Texts).or_else(|| groups().next());
+            let best = groups().find(|column| column.values == ValueKind::Texts).or_else(|| groups().next());
             best.map(|column| column.name.clone()).into_iter().collect()
         }
         None => groups().map(|column| column.name.clone()).collect(),
     }
 }
 
-fn ranks(window: &OutlineColumn, step: Step, values: Vec<Value>, series: &str, config: &PanelConfig) -> Shows {
+fn ranks(window: &OutlineColumn, step: WindowStep, values: Vec<Value>, series: &str, config: &PanelConfig) -> Shows {
     let value = values.into_iter().next().unwrap_or(Value { name: String::new(), down: false, adds_up: false });
     Shows::Ranks(Ranks {
         window: window.name.clone(),
@@ -215,7 +221,8 @@ fn table(outline: &Outline, config: &PanelConfig) -> Shows {
     let asked = |column: &&OutlineColumn| config.columns.is_empty() || config.columns.contains(&column.name);
     let all: Vec<&OutlineColumn> = outline.columns.iter().filter(asked).collect();
     let most = if config.columns.is_empty() { TABLE_COLUMNS_MAX } else { all.len() };
-    let head = |column: &&OutlineColumn| Head { name: column.name.clone(), number: column.values == Values::Numbers };
+    let head =
+        |column: &&OutlineColumn| Head { name: column.name.clone(), number: column.values == ValueKind::Numbers };
     Shows::Table(Table {
         columns: all.iter().take(most).map(head).collect(),
         newest_by: outline.window_column().map(|column| column.name.clone()),
@@ -237,17 +244,17 @@ mod tests {
 
     use super::*;
 
-    fn column(name: &str, values: Values, is_key: bool, adds_up: bool) -> OutlineColumn {
+    fn column(name: &str, values: ValueKind, is_key: bool, adds_up: bool) -> OutlineColumn {
         OutlineColumn { name: name.into(), values, is_key, adds_up }
     }
 
     /// A view by the minute with these columns beside the window.
     fn view(columns: &[OutlineColumn]) -> Outline {
-        let window = column("minute", Values::Times, true, false);
+        let window = column("minute", ValueKind::Times, true, false);
         Outline {
             columns: [&[window], columns].concat(),
             window: Some(0),
-            step: Some(Step::Time(Duration::from_secs(60))),
+            step: Some(WindowStep::Time(Duration::from_secs(60))),
             overlap: None,
             keys_are_whole: true,
         }
@@ -266,12 +273,12 @@ mod tests {
 
     #[test]
     fn counts_are_stacked_by_their_first_text_and_averages_are_lines_of_every_group() {
-        let shop = column("shop", Values::Texts, true, false);
-        let till = column("till", Values::Numbers, true, false);
-        let orders = column("orders", Values::Numbers, false, true);
+        let shop = column("shop", ValueKind::Texts, true, false);
+        let till = column("till", ValueKind::Numbers, true, false);
+        let orders = column("orders", ValueKind::Numbers, false, true);
         let chart = drawn(&view(&[till.clone(), shop.clone(), orders]));
         assert_eq!((chart.style, chart.others, chart.series), (Style::Bars, true, vec!["shop".to_owned()]));
-        let mean = column("mean", Values::Numbers, false, false);
+        let mean = column("mean", ValueKind::Numbers, false, false);
         let chart = drawn(&view(&[till, shop, mean]));
         let both = vec!["till".to_owned(), "shop".to_owned()];
         assert_eq!((chart.style, chart.others, chart.series), (Style::Lines, false, both));
@@ -279,10 +286,10 @@ mod tests {
 
     #[test]
     fn a_view_without_a_window_or_without_numbers_is_a_table() {
-        let text = column("text", Values::Texts, false, false);
+        let text = column("text", ValueKind::Texts, false, false);
         assert!(matches!(shows(&view(&[text]), &config()), Shows::Table(_)));
         assert!(matches!(shows(&view(&[]), &config()), Shows::Table(_)));
-        let mut rows = view(&[column("n", Values::Numbers, false, false)]);
+        let mut rows = view(&[column("n", ValueKind::Numbers, false, false)]);
         (rows.window, rows.step) = (None, None);
         let Shows::Table(table) = shows(&rows, &config()) else { panic!("a table") };
         assert_eq!((table.columns.len(), table.newest_by), (2, None));
@@ -290,17 +297,17 @@ mod tests {
 
     #[test]
     fn many_numbers_are_counted_and_not_all_drawn() {
-        let numbers: Vec<_> = (0..7).map(|n| column(&format!("n{n}"), Values::Numbers, false, true)).collect();
+        let numbers: Vec<_> = (0..7).map(|n| column(&format!("n{n}"), ValueKind::Numbers, false, true)).collect();
         let chart = drawn(&view(&numbers));
         assert_eq!((chart.values.len(), chart.left_out, chart.together), (4, 3, false));
     }
 
     #[test]
     fn sessions_are_points_and_overlapping_windows_lines() {
-        let mut outline = view(&[column("n", Values::Numbers, false, true)]);
+        let mut outline = view(&[column("n", ValueKind::Numbers, false, true)]);
         outline.overlap = Some(Duration::from_secs(300));
         assert_eq!(drawn(&outline).style, Style::Lines);
-        outline.step = Some(Step::Session(Duration::from_secs(30)));
+        outline.step = Some(WindowStep::Session(Duration::from_secs(30)));
         assert_eq!(drawn(&outline).style, Style::Points);
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     fsck::{
         arrange::{Arrangement, Placed, arrange},
         examine::{Examined, Tail, examine},
-        finding::{Checked, Finding, Severity},
+        finding::{CheckReport, Finding, Severity},
         losses,
     },
     recover::{
@@ -32,7 +32,7 @@ pub(crate) fn check(
     log: &LogFiles,
     witnesses: &[Witness],
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<Checked, Error> {
+) -> Result<CheckReport, Error> {
     // Before the folders: where a process writes meanwhile, the log only gets longer at its end, and what retention removes
     // the inventory forgets first.
     let inventory = inventory::read(log)?;
@@ -66,7 +66,7 @@ pub(crate) fn check(
 
 /// What the files of a stream show.
 struct ExaminedLog {
-    checked: Checked,
+    checked: CheckReport,
     standing: Standing,
     /// The segments without damage, each where it belongs.
     found: Vec<(SegmentPath, Summary)>,
@@ -81,7 +81,7 @@ fn examine_all(
     let listed: Vec<&Placed> =
         arranged.segments.iter().filter(|placed| !arranged.unreadable.contains(&placed.at.path)).collect();
     let in_all: u64 = listed.iter().map(|placed| placed.len).sum();
-    let mut checked = Checked { findings: arranged.findings, ..Checked::default() };
+    let mut checked = CheckReport { findings: arranged.findings, ..CheckReport::default() };
     let (mut before, mut last): (Option<Tail>, Option<Tail>) = (None, None);
     let mut begins = None;
     let mut found = Vec::new();

@@ -44,7 +44,7 @@ pub struct Finding {
 
 /// What was found in one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
+pub struct CheckReport {
     /// Segment files.
     pub segments: u64,
     /// Of these, sealed ones.
@@ -61,7 +61,7 @@ pub struct Checked {
     pub findings: Vec<Finding>,
 }
 
-impl Checked {
+impl CheckReport {
     /// Whether something that was committed is damaged.
     #[must_use]
     pub fn is_damaged(&self) -> bool {

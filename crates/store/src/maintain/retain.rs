@@ -10,9 +10,9 @@ use crate::{
     error::Error,
     maintain::{
         maintenance::Maintenance,
-        retention::{self, Candidate, Expired, Retention, RetentionPlan},
+        retention::{self, Candidate, ExpiredSegment, Retention, RetentionPlan},
     },
-    read::claims::Need,
+    read::claims::Claim,
     segment::neighbours::first_block,
 };
 
@@ -22,7 +22,7 @@ impl Maintenance {
         &self,
         rule: &Retention,
         now: Timestamp,
-        needs: &[Need],
+        claims: &[Claim],
     ) -> Result<RetentionPlan, Error> {
         if *rule == Retention::default() {
             return Ok(RetentionPlan::default());
@@ -38,19 +38,19 @@ impl Maintenance {
             let first_offset = entry.at.first_offset;
             candidates.push(Candidate { path: entry.at.path, first_offset, bytes: entry.end, summary });
         }
-        let mut needs = needs.to_vec();
-        needs.extend(self.read.claims.needs());
-        Ok(retention::decide(rule, now, candidates, stored, &needs))
+        let mut claims = claims.to_vec();
+        claims.extend(self.read.claims.list());
+        Ok(retention::decide(rule, now, candidates, stored, &claims))
     }
 
     /// As [`Stream::retain`](crate::Stream::retain).
-    pub(crate) fn retain(&self, plan: &RetentionPlan) -> Result<Vec<Expired>, Error> {
+    pub(crate) fn retain(&self, plan: &RetentionPlan) -> Result<Vec<ExpiredSegment>, Error> {
         self.check_may_write()?;
         let _turn = self.turn();
         let Some(first) = plan.remove.first() else { return Ok(Vec::new()) };
-        let claims = self.read.claims.needs();
-        let is_free = |expired: &&Expired| claims.iter().all(|claim| claim.from >= expired.end_offset);
-        let going: Vec<Expired> = plan.remove.iter().take_while(is_free).cloned().collect();
+        let claims = self.read.claims.list();
+        let is_free = |expired: &&ExpiredSegment| claims.iter().all(|claim| claim.from >= expired.end_offset);
+        let going: Vec<ExpiredSegment> = plan.remove.iter().take_while(is_free).cloned().collect();
         let finished = self.read.published().finished_segments().to_vec();
         // The plan may be an old one.
         let same = finished.iter().zip(&going).all(|(entry, expired)| entry.at.path == expired.path);

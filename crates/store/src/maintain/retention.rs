@@ -12,7 +12,7 @@ use std::{
 
 use lakehead_model::{ByteSize, Offset, Timestamp};
 
-use crate::{disk::log_files::LogFiles, error::Error, read::claims::Need, segment::summary::Summary};
+use crate::{disk::log_files::LogFiles, error::Error, read::claims::Claim, segment::summary::Summary};
 
 /// When a stream's oldest segments go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,9 +23,9 @@ pub struct Retention {
     pub size: Option<ByteSize>,
 }
 
-/// A segment that goes.
+/// A segment that has expired: retention removes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expired {
+pub struct ExpiredSegment {
     /// The file.
     pub path: PathBuf,
     /// The offset of its first event.
@@ -42,11 +42,11 @@ pub struct Expired {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RetentionPlan {
     /// What goes, oldest first.
-    pub remove: Vec<Expired>,
+    pub remove: Vec<ExpiredSegment>,
     /// What the rule would remove, and is held.
-    pub held: Vec<Expired>,
-    /// Who needs the first of these.
-    pub needs: Vec<Need>,
+    pub held: Vec<ExpiredSegment>,
+    /// The claims on the first of these.
+    pub claims: Vec<Claim>,
 }
 
 impl RetentionPlan {
@@ -72,7 +72,7 @@ pub(crate) fn decide(
     now: Timestamp,
     finished: Vec<Candidate>,
     stored: u64,
-    needs: &[Need],
+    claims: &[Claim],
 ) -> RetentionPlan {
     let mut plan = RetentionPlan::default();
     let mut left = stored;
@@ -85,13 +85,13 @@ pub(crate) fn decide(
         }
         left = left.saturating_sub(bytes);
         let end_offset = summary.ends(first_offset).offset;
-        let expired = Expired { path, first_offset, end_offset, bytes, received_last: summary.received_last };
-        let in_the_way: Vec<Need> = needs.iter().filter(|need| need.from < end_offset).cloned().collect();
+        let expired = ExpiredSegment { path, first_offset, end_offset, bytes, received_last: summary.received_last };
+        let in_the_way: Vec<Claim> = claims.iter().filter(|claim| claim.from < end_offset).cloned().collect();
         if plan.held.is_empty() && in_the_way.is_empty() {
             plan.remove.push(expired);
         } else {
             if plan.held.is_empty() {
-                plan.needs = in_the_way;
+                plan.claims = in_the_way;
             }
             plan.held.push(expired);
         }
@@ -161,9 +161,9 @@ mod tests {
         (0..3).map(one).collect()
     }
 
-    fn removed(rule: Retention, now: i64, needs: &[Need]) -> (Vec<u64>, Vec<u64>) {
-        let plan = decide(&rule, Timestamp(now), segments(), 400, needs);
-        let offsets = |expired: &[Expired]| expired.iter().map(|expired| expired.first_offset.0).collect();
+    fn removed(rule: Retention, now: i64, claims: &[Claim]) -> (Vec<u64>, Vec<u64>) {
+        let plan = decide(&rule, Timestamp(now), segments(), 400, claims);
+        let offsets = |expired: &[ExpiredSegment]| expired.iter().map(|expired| expired.first_offset.0).collect();
         (offsets(&plan.remove), offsets(&plan.held))
     }
 
@@ -188,11 +188,11 @@ mod tests {
     #[test]
     fn what_somebody_needs_stays_and_so_does_all_after_it() {
         let rule = Retention { age: Some(Duration::ZERO), size: None };
-        let need = |by: &str, from| Need { by: by.to_owned(), from: Offset(from) };
-        let needs = [need("view a", 15), need("view b", 20), need("view c", 19)];
-        assert_eq!(removed(rule, 9 * HOUR, &needs), (vec![0], vec![10, 20]));
-        let plan = decide(&rule, Timestamp(9 * HOUR), segments(), 400, &needs);
-        assert_eq!(plan.needs, [need("view a", 15), need("view c", 19)], "view b needs nothing of it");
+        let claim = |by: &str, from| Claim { by: by.to_owned(), from: Offset(from) };
+        let claims = [claim("view a", 15), claim("view b", 20), claim("view c", 19)];
+        assert_eq!(removed(rule, 9 * HOUR, &claims), (vec![0], vec![10, 20]));
+        let plan = decide(&rule, Timestamp(9 * HOUR), segments(), 400, &claims);
+        assert_eq!(plan.claims, [claim("view a", 15), claim("view c", 19)], "view b needs nothing of it");
         assert_eq!(plan.bytes(), 100);
     }
 

@@ -41,9 +41,9 @@ use crate::{
     },
 };
 
-/// Told after each large frame how many bytes of events went into it: it may wait there, so that sealing yields to
-/// others, or say that it is to stop; then nothing has happened.
-pub type Pace<'a> = dyn FnMut(u64) -> ControlFlow<()> + 'a;
+/// The progress of sealing: called after each large frame with the bytes of events in it. The callee may wait, so that
+/// sealing yields to others, or stop the sealing; then nothing has happened.
+pub type SealProgress<'a> = dyn FnMut(u64) -> ControlFlow<()> + 'a;
 
 /// A segment that has been sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,14 +70,14 @@ pub(crate) struct Made {
     pub(crate) summary: Summary,
 }
 
-/// Makes the sealed copy of bytes `[0, end)` of the segment at `at`. `None` when `pace` said stop, or when there is no event
-/// in it: then there is nothing to compress, and the next segment may need its name.
+/// Makes the sealed copy of bytes `[0, end)` of the segment at `at`. `None` when `progress` said stop, or when there is
+/// no event in it: then there is nothing to compress, and the next segment may need its name.
 pub(crate) fn make(
     log: &LogFiles,
     at: &SegmentPath,
     end: u64,
     options: &SealOptions,
-    pace: &mut Pace<'_>,
+    progress: &mut SealProgress<'_>,
 ) -> Result<Option<Made>, Error> {
     let segment = Segment::open(log, at.clone(), Access::Read)?;
     let walked = segment.walk(end)?;
@@ -90,7 +90,7 @@ pub(crate) fn make(
     // What an earlier try may have left.
     clear_name(&*log.files, &temporary)?;
     let file = log.files.create(&temporary).map_err(Error::io("create", &temporary))?;
-    let made = Making { segment: &segment, file: &*file, path: &temporary, options }.run(walked, pace);
+    let made = Making { segment: &segment, file: &*file, path: &temporary, options }.run(walked, progress);
     let compared = made.and_then(|made| match made {
         Some(Copied { index, len, content }) => {
             crash::point("seal.synced");
@@ -124,7 +124,7 @@ struct Copied {
 }
 
 impl Making<'_> {
-    fn run(&self, walked: Walked, pace: &mut Pace<'_>) -> Result<Option<Copied>, Error> {
+    fn run(&self, walked: Walked, progress: &mut SealProgress<'_>) -> Result<Option<Copied>, Error> {
         let Walked { block_refs, mut keys, cursors, raw_before } = walked;
         let mut decompressor = Decompressor::new().map_err(Error::io("decompress", self.path))?;
         let raw_len: u64 = block_refs.iter().map(|block_ref| u64::from(block_ref.raw_len)).sum();
@@ -159,7 +159,7 @@ impl Making<'_> {
             writer.frame(&gathered)?;
             let raw_len = gathered.len() as u64;
             gathered.clear();
-            if pace(raw_len).is_break() {
+            if progress(raw_len).is_break() {
                 return Ok(None);
             }
         }

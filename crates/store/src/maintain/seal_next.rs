@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     maintain::{
         maintenance::Maintenance,
-        seal::{self, Pace, SealedSegment},
+        seal::{self, SealProgress, SealedSegment},
     },
     read::published::SegmentEntry,
     segment::{file::Segment, summary::Summary},
@@ -14,7 +14,7 @@ use crate::{
 
 impl Maintenance {
     /// As [`Stream::seal_next`](crate::Stream::seal_next).
-    pub(crate) fn seal_next(&self, pace: &mut Pace<'_>) -> Result<Option<SealedSegment>, Error> {
+    pub(crate) fn seal_next(&self, progress: &mut SealProgress<'_>) -> Result<Option<SealedSegment>, Error> {
         self.check_may_write()?;
         let _turn = self.turn();
         loop {
@@ -24,7 +24,7 @@ impl Maintenance {
             if is_done(&entry) {
                 continue;
             }
-            return self.seal(&entry, pace);
+            return self.seal(&entry, progress);
         }
     }
 
@@ -33,7 +33,7 @@ impl Maintenance {
         self.read.published().finished_segments().iter().filter(|entry| !is_done(entry)).count()
     }
 
-    fn seal(&self, entry: &SegmentEntry, pace: &mut Pace<'_>) -> Result<Option<SealedSegment>, Error> {
+    fn seal(&self, entry: &SegmentEntry, progress: &mut SealProgress<'_>) -> Result<Option<SealedSegment>, Error> {
         let log = self.log();
         let free = log.files.free_bytes(log.layout.root()).unwrap_or(u64::MAX);
         if free < self.options.reserve_bytes.0.saturating_add(entry.end) {
@@ -50,7 +50,7 @@ impl Maintenance {
                 (segment.len()?, Summary::of_index(&index))
             }
             None => {
-                let made = seal::make(log, &entry.at, entry.end, &self.options.seal, pace)?;
+                let made = seal::make(log, &entry.at, entry.end, &self.options.seal, progress)?;
                 let Some(made) = made else { return Ok(None) };
                 seal::swap(log, &entry.at, &made)?;
                 (made.len, made.summary)

@@ -7,23 +7,23 @@ use std::sync::{
 
 use lakehead_model::Offset;
 
-/// Somebody's need of the log.
+/// A claim on the log: who needs it, from which offset on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Need {
+pub struct Claim {
     /// Who, for people: `view edits_per_minute`.
     pub by: String,
     /// The first offset that is needed.
     pub from: Offset,
 }
 
-/// One claim on the log; it counts for as long as it is there.
+/// Holds one claim on the log; the claim counts until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Claim {
+pub(crate) struct ClaimGuard {
     by: String,
     from: AtomicU64,
 }
 
-impl Claim {
+impl ClaimGuard {
     /// From now on the log is needed from `from` on.
     pub(crate) fn move_to(&self, from: Offset) {
         self.from.store(from.0, Ordering::Release);
@@ -33,27 +33,28 @@ impl Claim {
 /// All claims on one log.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    all: Mutex<Vec<Weak<Claim>>>,
+    all: Mutex<Vec<Weak<ClaimGuard>>>,
 }
 
 impl Claims {
     /// A new claim, for `by`.
-    pub(crate) fn claim(&self, by: &str, from: Offset) -> Arc<Claim> {
-        let claim = Arc::new(Claim { by: by.to_owned(), from: AtomicU64::new(from.0) });
+    pub(crate) fn claim(&self, by: &str, from: Offset) -> Arc<ClaimGuard> {
+        let claim = Arc::new(ClaimGuard { by: by.to_owned(), from: AtomicU64::new(from.0) });
         let mut all = self.lock();
         all.retain(|claim| claim.strong_count() > 0);
         all.push(Arc::downgrade(&claim));
         claim
     }
 
-    /// The claims that count now, as needs.
-    pub(crate) fn needs(&self) -> Vec<Need> {
-        let need = |claim: Arc<Claim>| Need { by: claim.by.clone(), from: Offset(claim.from.load(Ordering::Acquire)) };
-        self.lock().iter().filter_map(Weak::upgrade).map(need).collect()
+    /// The claims that count now.
+    pub(crate) fn list(&self) -> Vec<Claim> {
+        let claim =
+            |claim: Arc<ClaimGuard>| Claim { by: claim.by.clone(), from: Offset(claim.from.load(Ordering::Acquire)) };
+        self.lock().iter().filter_map(Weak::upgrade).map(claim).collect()
     }
 
     // Every change under the lock is one operation, so a panic elsewhere leaves the list whole.
-    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Claim>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<ClaimGuard>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     disk::layout::SegmentPath,
     format::boundary::Boundary,
     read::{
-        only::Only,
+        block_filter::BlockFilter,
         published::{Published, SegmentEntry},
     },
     segment::{block::Block, block_ref::BlockRef},
@@ -58,16 +58,17 @@ pub(crate) enum BlockLocation {
 }
 
 impl Published {
-    /// The offsets `[from, to)` between which everything lies that `only` may want, as far as is known without reading.
-    pub(crate) fn narrow(&self, only: &Only) -> (Offset, Offset) {
+    /// The offsets `[from, to)` between which everything lies that `block_filter` may want, as far as is known without
+    /// reading.
+    pub(crate) fn bounds_for(&self, block_filter: &BlockFilter) -> (Offset, Offset) {
         let (start, end) = (self.start(), self.log_end.next_offset);
-        if only.everything() {
+        if block_filter.everything() {
             return (start, end);
         }
         let ends = self.segments.iter().skip(1).map(|next| next.at.first_offset).chain([end]);
         let mut wanted = None;
         for (entry, segment_end) in self.segments.iter().zip(ends) {
-            if entry.summary.is_some_and(|summary| !only.admits_segment(&summary)) {
+            if entry.summary.is_some_and(|summary| !block_filter.admits_segment(&summary)) {
                 continue;
             }
             let from = wanted.map_or(entry.at.first_offset, |(from, _)| from);
@@ -77,7 +78,7 @@ impl Published {
     }
 
     /// Finds the block with the event at `offset`, the first of several when some are empty.
-    pub(crate) fn find_offset(&self, offset: Offset, only: &Only) -> BlockLocation {
+    pub(crate) fn find_offset(&self, offset: Offset, block_filter: &BlockFilter) -> BlockLocation {
         let (start, end) = (self.start(), self.log_end.next_offset);
         if offset < start || offset > end {
             return BlockLocation::OutOfRange { start, end };
@@ -93,7 +94,7 @@ impl Published {
             return self.last_from(self.block_refs.partition_point(|block_ref| block_ref.end_offset() <= offset));
         }
         let after = self.segments.partition_point(|entry| entry.at.first_offset <= offset);
-        self.finished(after.saturating_sub(1), only)
+        self.finished(after.saturating_sub(1), block_filter)
     }
 
     /// Finds block `number`, which follows the offset `position`. `read_through` is the finished segment that the reader
@@ -103,7 +104,7 @@ impl Published {
         number: u64,
         position: Offset,
         read_through: Option<&SegmentPath>,
-        only: &Only,
+        block_filter: &BlockFilter,
     ) -> BlockLocation {
         if number < self.first_number {
             return BlockLocation::OutOfRange { start: self.start(), end: self.log_end.next_offset };
@@ -123,7 +124,7 @@ impl Published {
             // It is in the segment of the event before it, or in one after that.
             None => self.segments.partition_point(|entry| entry.at.first_offset < position).saturating_sub(1),
         };
-        self.finished(index, only)
+        self.finished(index, block_filter)
     }
 
     fn last_from(&self, index: usize) -> BlockLocation {
@@ -134,9 +135,9 @@ impl Published {
         BlockLocation::Last { at: last.at.clone(), block_refs, chain_before }
     }
 
-    fn finished(&self, index: usize, only: &Only) -> BlockLocation {
+    fn finished(&self, index: usize, block_filter: &BlockFilter) -> BlockLocation {
         let Some(entry) = self.segments.get(index) else { return self.at_the_end() };
-        if let Some(summary) = entry.summary.filter(|summary| !only.admits_segment(summary)) {
+        if let Some(summary) = entry.summary.filter(|summary| !block_filter.admits_segment(summary)) {
             return BlockLocation::Skipped { at: entry.at.clone(), to: summary.ends(entry.at.first_offset) };
         }
         let after = self.segments.get(index + 1..).unwrap_or(&[]);

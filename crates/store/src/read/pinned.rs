@@ -3,9 +3,9 @@
 //!
 //! What is told is where the segments lie, which of their bytes count and where the committed end is: nothing of what is in
 //! memory, since all that is committed is in the files. The last segment is told like a finished one; its blocks are
-//! found by their footers, once, and kept for the next moment in [`Walks`]. Whoever tells keeps the [`Hold`] for as long
-//! as the other reads: retention leaves the log alone meanwhile. Sealing may go on: it replaces a file by the same
-//! events under the same name.
+//! found by their footers, once, and kept for the next moment in [`BlockCache`]. Whoever tells keeps the [`PinGuard`]
+//! for as long as the other reads: retention leaves the log alone meanwhile. Sealing may go on: it replaces a file by
+//! the same events under the same name.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -19,10 +19,10 @@ use crate::{
         system::Disk,
     },
     read::{
-        claims::Claim,
+        block_cache::BlockCache,
+        claims::ClaimGuard,
         published::{Published, SegmentEntry},
         read_side::ReadSide,
-        walks::Walks,
     },
     recover::log_end::LogEnd,
     segment::summary::Summary,
@@ -52,8 +52,8 @@ struct PinnedSegment {
 
 /// Keeps the log of a stream from being removed, for as long as it is there.
 #[derive(Debug)]
-pub struct Hold {
-    _claim: Arc<Claim>,
+pub struct PinGuard {
+    _claim: Arc<ClaimGuard>,
 }
 
 impl Pinned {
@@ -64,7 +64,7 @@ impl Pinned {
     }
 
     /// All that is committed now, and what keeps it where it is. `by` says for whom.
-    pub(crate) fn new(read: &ReadSide, by: &str) -> (Self, Hold) {
+    pub(crate) fn new(read: &ReadSide, by: &str) -> (Self, PinGuard) {
         // Claimed before it is looked at: what is removed between the two is not in what was seen.
         let claim = read.claims.claim(by, Offset(0));
         let root = read.log.layout.root();
@@ -85,11 +85,11 @@ impl Pinned {
             next_number: published.log_end.next_number,
             next_offset: published.log_end.next_offset,
         };
-        (pinned, Hold { _claim: claim })
+        (pinned, PinGuard { _claim: claim })
     }
 
     /// The read side of the stream as it was at that moment.
-    pub(crate) fn into_read_side(self, walks: &Walks) -> ReadSide {
+    pub(crate) fn into_read_side(self, block_cache: &BlockCache) -> ReadSide {
         let entry = |segment: PinnedSegment| SegmentEntry {
             at: SegmentPath { first_offset: segment.first_offset, path: self.root.join(segment.path) },
             end: segment.end,
@@ -100,6 +100,6 @@ impl Pinned {
         let segments = self.segments.into_iter().map(entry).collect();
         let published = Published::of_files(segments, self.first_number, log_end);
         let log = LogFiles { name: self.name, files: Arc::new(Disk), layout: Layout::new(&self.root) };
-        ReadSide::pinned(log, published, walks.clone())
+        ReadSide::pinned(log, published, block_cache.clone())
     }
 }

@@ -8,7 +8,7 @@ use lakehead_model::{Offset, Timestamp};
 use crate::{
     disk::layout::SegmentPath,
     format::key::{IdempotencyKey, KEYS_RECENT_MAX},
-    read::head::{Head, SegmentFile, Stats},
+    read::log_head::{LogHead, SegmentFile, Stats},
     recover::{listing::ListedSegment, log_end::LogEnd, recovery::Recovered},
     segment::{block::Block, block_ref::BlockRef, file::Beginning, summary::Summary},
 };
@@ -193,8 +193,8 @@ impl Published {
         self.synced_to = self.log_end.next_offset;
     }
 
-    pub(crate) fn head(&self) -> Head {
-        Head {
+    pub(crate) fn head(&self) -> LogHead {
+        LogHead {
             start: self.start(),
             end: self.log_end.next_offset,
             received_time: self.log_end.received_time,
@@ -269,7 +269,7 @@ impl Published {
     }
 
     /// When the first kept segment was begun, if it is not the stream's first and that is known.
-    pub(crate) fn kept_since(&self) -> Option<Timestamp> {
+    pub(crate) fn retained_since(&self) -> Option<Timestamp> {
         let first = self.segments.first().filter(|_| self.first_number > 0)?;
         let in_places =
             self.block_refs.first().map(|block_ref| block_ref.received_time).filter(|_| self.segments.len() == 1);

@@ -9,10 +9,10 @@ use crate::{
     error::Error,
     format::boundary::Boundary,
     read::{
-        claims::Claim,
+        block_filter::BlockFilter,
+        claims::ClaimGuard,
+        encoded_blocks::{BlockDecoder, Content, EncodedBlocks},
         location::BlockLocation,
-        only::Only,
-        packed::{Content, Packed, Unpacker},
         published::SegmentEntry,
         read_side::ReadSide,
     },
@@ -34,14 +34,14 @@ pub struct Reader {
     /// The offset of the next event to be given.
     position: Offset,
     /// The same for those who ask whether the log is still needed there.
-    claim: Arc<Claim>,
-    only: Only,
+    claim: Arc<ClaimGuard>,
+    block_filter: BlockFilter,
     /// The number of the next block, once one has been found.
     number: Option<u64>,
     walk: Option<Walk>,
     /// The finished segment that has been read to its end.
     read_through: Option<SegmentPath>,
-    unpacker: Unpacker,
+    block_decoder: BlockDecoder,
 }
 
 /// A segment being read.
@@ -75,18 +75,18 @@ impl Reader {
             read,
             position: from,
             claim,
-            only: Only::default(),
+            block_filter: BlockFilter::default(),
             number: None,
             walk: None,
             read_through: None,
-            unpacker: Unpacker::default(),
+            block_decoder: BlockDecoder::default(),
         }
     }
 
     /// From now on blocks without anything in these bounds are skipped, most of them unread.
     #[must_use]
-    pub fn only(mut self, only: Only) -> Self {
-        self.only = only;
+    pub fn filtered(mut self, block_filter: BlockFilter) -> Self {
+        self.block_filter = block_filter;
         self
     }
 
@@ -106,24 +106,24 @@ impl Reader {
     #[expect(clippy::should_implement_trait, reason = "None means not yet, and it can fail")]
     pub fn next(&mut self) -> Result<Option<Arc<Block>>, Error> {
         let next = self.find(Take::Block).and_then(|found| {
-            let Some(packed) = found else { return Ok(None) };
-            let mut unpacked = None;
-            self.unpacker.unpack(&packed, |block| unpacked = Some(block))?;
-            self.pass(packed.ends());
-            Ok(unpacked)
+            let Some(encoded) = found else { return Ok(None) };
+            let mut decoded = None;
+            self.block_decoder.decode(&encoded, |block| decoded = Some(block))?;
+            self.pass(encoded.ends());
+            Ok(decoded)
         });
         self.found(next)
     }
 
-    /// As [`next`](Self::next), without reading: what is next is unpacked by an [`Unpacker`], on any thread. Of a sealed
-    /// segment it is all that is left of one large frame, whatever [`only`](Self::only) says of single blocks in it.
+    /// As [`next`](Self::next), without reading: what is next is decoded by a [`BlockDecoder`], on any thread. Of a sealed
+    /// segment it is all that is left of one large frame, whatever [`filtered`](Self::filtered) says of single blocks in it.
     ///
     /// # Errors
     /// As [`next`](Self::next), as far as that shows without reading the block.
-    pub fn next_packed(&mut self) -> Result<Option<Packed>, Error> {
+    pub fn next_encoded(&mut self) -> Result<Option<EncodedBlocks>, Error> {
         let next = self.find(Take::Frame);
-        if let Ok(Some(packed)) = &next {
-            self.pass(packed.ends());
+        if let Ok(Some(encoded)) = &next {
+            self.pass(encoded.ends());
         }
         self.found(next)
     }
@@ -136,7 +136,7 @@ impl Reader {
         next
     }
 
-    fn find(&mut self, take: Take) -> Result<Option<Packed>, Error> {
+    fn find(&mut self, take: Take) -> Result<Option<EncodedBlocks>, Error> {
         loop {
             if let Some(content) = self.next_of_walk(take) {
                 return self.check(content).map(Some);
@@ -144,9 +144,9 @@ impl Reader {
             let location = {
                 let published = self.read.published();
                 match self.number {
-                    None => published.find_offset(self.position, &self.only),
+                    None => published.find_offset(self.position, &self.block_filter),
                     Some(number) => {
-                        published.find_number(number, self.position, self.read_through.as_ref(), &self.only)
+                        published.find_number(number, self.position, self.read_through.as_ref(), &self.block_filter)
                     }
                 }
             };
@@ -158,7 +158,7 @@ impl Reader {
                 BlockLocation::Memory(block) => {
                     self.walk = None;
                     let received = (block.received_time, block.received_time);
-                    if self.only.admits(
+                    if self.block_filter.admits(
                         received,
                         block.event_time_least.zip(block.event_time_greatest),
                         block.time_rule,
@@ -206,7 +206,7 @@ impl Reader {
                     };
                     let chain_before = std::mem::replace(chain, block_ref.chain);
                     let received = (block_ref.received_time, block_ref.received_time);
-                    if self.only.admits(received, block_ref.event_times, block_ref.time_rule) {
+                    if self.block_filter.admits(received, block_ref.event_times, block_ref.time_rule) {
                         return Some(Content::Open { segment: segment.clone(), block_ref, chain_before });
                     }
                     block_ref.ends()
@@ -219,7 +219,7 @@ impl Reader {
                     };
                     let at = *next;
                     let received = (entry.received_time, entry.received_time);
-                    if self.only.admits(received, entry.event_times, entry.time_rule) {
+                    if self.block_filter.admits(received, entry.event_times, entry.time_rule) {
                         let blocks = match take {
                             Take::Block => at..at + 1,
                             Take::Frame => sealed.rest_of_frame(at),
@@ -304,14 +304,14 @@ impl Reader {
     }
 
     /// Whether that is what must come next.
-    fn check(&self, content: Content) -> Result<Packed, Error> {
-        let packed = Packed { content, from: self.position };
-        let (begins, ends) = (packed.begins(), packed.ends());
+    fn check(&self, content: Content) -> Result<EncodedBlocks, Error> {
+        let encoded = EncodedBlocks { content, from: self.position };
+        let (begins, ends) = (encoded.begins(), encoded.ends());
         let in_order = self.number.is_none_or(|number| number == begins.number)
             && begins.offset <= self.position
             && ends.offset >= self.position;
         if in_order {
-            return Ok(packed);
+            return Ok(encoded);
         }
         let expected = self.number.unwrap_or(begins.number);
         let what = format!("block {expected} with offset {} was expected, and {begins} is there", self.position);

@@ -10,7 +10,7 @@ use super::{
     rig::{ManualClock, START, batch, cursor, events, hand_over, name, options, try_open},
     sealing::{seal_all, small},
 };
-use crate::{Append, Only, Options, Stream};
+use crate::{Append, BlockFilter, Options, Stream};
 
 /// By which rule the time of the n-th event was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,8 @@ fn stream(files: &Memory, clock: &Arc<ManualClock>, options: Options, rules: Rul
     stream
 }
 
-fn offsets(stream: &Stream, from: u64, only: Only) -> Vec<u64> {
-    let mut reader = stream.reader(Offset(from)).only(only);
+fn offsets(stream: &Stream, from: u64, block_filter: BlockFilter) -> Vec<u64> {
+    let mut reader = stream.reader(Offset(from)).filtered(block_filter);
     let mut found = Vec::new();
     while let Some(block) = reader.next().expect("reads") {
         found.extend((block.first_offset.0..block.end_offset().0).collect::<Vec<_>>());
@@ -69,7 +69,7 @@ fn range(start: i64, end: i64) -> Option<TimeRange> {
 
 /// What a reader must give: by received time n × 10 minutes, by event time 40 − n minutes where there is one, and any whose
 /// time was read by another rule.
-fn wanted(from: u64, only: &Only, rules: Rules) -> Vec<u64> {
+fn wanted(from: u64, block_filter: &BlockFilter, rules: Rules) -> Vec<u64> {
     let within = |range: Option<TimeRange>, time: Option<i64>| {
         range.is_none_or(|range| time.is_some_and(|time| range.start.0 <= time && time < range.end.0))
     };
@@ -77,8 +77,8 @@ fn wanted(from: u64, only: &Only, rules: Rules) -> Vec<u64> {
         .filter(|n| {
             let n = *n as i64;
             let event = (n % 4 != 3).then_some(START + (40 - n) * 60_000_000);
-            let event_time = only.event_time.map(|(_, range)| range).filter(|_| rules.of(n) == Some(asked()));
-            within(only.received_time, Some(START + n * 600_000_000)) && within(event_time, event)
+            let event_time = block_filter.event_time.map(|(_, range)| range).filter(|_| rules.of(n) == Some(asked()));
+            within(block_filter.received_time, Some(START + n * 600_000_000)) && within(event_time, event)
         })
         .collect()
 }
@@ -95,10 +95,10 @@ fn only_what_a_block_may_hold_is_read() {
             files.remove_file(&path);
         }
     }
-    let only = Only { received_time: range(120, 180), event_time: None };
-    let (from, to) = stream.narrow(&only);
+    let block_filter = BlockFilter { received_time: range(120, 180), event_time: None };
+    let (from, to) = stream.bounds_for(&block_filter);
     assert_eq!((from, to.min(Offset(18))), (Offset(12), Offset(18)));
-    let mut reader = stream.reader(Offset(0)).only(only);
+    let mut reader = stream.reader(Offset(0)).filtered(block_filter);
     let mut found = Vec::new();
     while found.len() < 6 {
         found.push(reader.next().expect("reads").expect("more").first_offset.0);
@@ -122,16 +122,16 @@ proptest! {
         if sealed {
             seal_all(&stream).expect("seals");
         }
-        let only = Only {
+        let block_filter = BlockFilter {
             received_time: received.and_then(|(a, b)| range(a, b)),
             event_time: event.and_then(|(a, b)| Some((asked(), range(a, b)?))),
         };
-        let (low, high) = stream.narrow(&only);
-        let expected = wanted(from, &only, rules);
+        let (low, high) = stream.bounds_for(&block_filter);
+        let expected = wanted(from, &block_filter, rules);
         prop_assert!(expected.iter().all(|n| low.0 <= *n && *n < high.0), "narrow {low} {high}: {expected:?}");
-        prop_assert_eq!(offsets(&stream, from, only), expected);
+        prop_assert_eq!(offsets(&stream, from, block_filter), expected);
         let again = try_open(&files.after_kill(), Options { tail_bytes: ByteSize(tail), ..options() }, &clock).expect("opens");
-        prop_assert_eq!(offsets(&again, from, only), wanted(from, &only, rules));
+        prop_assert_eq!(offsets(&again, from, block_filter), wanted(from, &block_filter, rules));
     }
 }
 
@@ -139,13 +139,13 @@ proptest! {
 fn blocks_whose_times_were_read_by_another_rule_are_read_whatever_their_range_says() {
     let (files, clock) = (Memory::default(), ManualClock::new());
     let stream = stream(&files, &clock, small(), Rules::Changed);
-    let only = Only { received_time: None, event_time: range(1, 6).map(|range| (asked(), range)) };
+    let block_filter = BlockFilter { received_time: None, event_time: range(1, 6).map(|range| (asked(), range)) };
     let expected: Vec<u64> = (0..20).chain([36, 37, 38]).collect();
-    assert_eq!(offsets(&stream, 0, only), expected);
+    assert_eq!(offsets(&stream, 0, block_filter), expected);
     seal_all(&stream).expect("seals");
-    assert_eq!(offsets(&stream, 0, only), expected, "sealed");
+    assert_eq!(offsets(&stream, 0, block_filter), expected, "sealed");
     let again = try_open(&files.after_kill(), small(), &clock).expect("opens");
-    assert_eq!(offsets(&again, 0, only), expected, "opened again");
+    assert_eq!(offsets(&again, 0, block_filter), expected, "opened again");
 }
 
 #[test]

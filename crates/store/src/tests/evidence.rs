@@ -13,7 +13,7 @@ use super::{
     rig::{ManualClock, append, block_on, name},
     sealing::{seal_all, small},
 };
-use crate::{Checked, Options, Severity, Store, Stream, Witness};
+use crate::{CheckReport, Options, Severity, Store, Stream, Witness};
 
 /// Events in each of the two streams.
 const EVENTS: usize = 60;
@@ -66,7 +66,7 @@ impl World {
         found
     }
 
-    fn checked(&self, stream: &str) -> Checked {
+    fn checked(&self, stream: &str) -> CheckReport {
         let store = Store::open_read_only(self.dir.path()).expect("opens");
         store.fsck(&name(stream), &[], &mut |_, _| {}).expect("reads")
     }
@@ -81,7 +81,7 @@ impl World {
         let damaged: Vec<&str> =
             ["s", "other"].into_iter().filter(|stream| self.checked(stream).is_damaged()).collect();
         let store = store(self.dir.path(), &self.clock);
-        let mut done = store.put_back().expect("puts back");
+        let mut done = store.restore_misplaced().expect("puts back");
         for stream in damaged {
             done.extend(block_on(store.repair(&name(stream), &[])).expect("repairs"));
         }

@@ -10,7 +10,7 @@ use super::{
     sealing::{seal_all, small},
 };
 use crate::{
-    Checked, Error, Options, Severity,
+    CheckReport, Error, Options, Severity,
     disk::{layout::Layout, log_files::LogFiles},
     fsck::{check::check, mending::Repaired, repair::repair},
 };
@@ -19,7 +19,7 @@ fn log(files: &Memory) -> LogFiles {
     LogFiles { name: name("s"), files: Arc::new(files.clone()), layout: Layout::new("/data".as_ref()) }
 }
 
-fn checked(files: &Memory) -> Checked {
+fn checked(files: &Memory) -> CheckReport {
     check(&log(files), &[], &mut |_, _| {}).expect("reads")
 }
 

@@ -54,7 +54,7 @@ fn what_is_older_than_half_a_minute_is_in_memory_no_more_and_is_read_all_the_sam
     append(&stream, &["5", "6"]).expect("kept");
     assert_eq!(held(), 2 * of_one_block, "the first is let go of when the third comes");
     clock.advance(60_000_000);
-    stream.forget_old();
+    stream.drop_old_tail();
     assert_eq!(held(), 0, "a stream that stands still holds nothing");
     assert_eq!(read(&stream, 0), numbers(1..7));
 }

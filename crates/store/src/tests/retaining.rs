@@ -9,7 +9,7 @@ use super::{
     rig::{ManualClock, append, open_for, read, segments, try_open, try_read},
     sealing::{seal_all, small},
 };
-use crate::{Need, Retention, Stream, disk::files::Access};
+use crate::{Claim, Retention, Stream, disk::files::Access};
 
 /// Forty events, one a block, over 40 × 10 minutes.
 fn filled(files: &Memory, clock: &Arc<ManualClock>) -> Stream {
@@ -68,14 +68,14 @@ fn open_readers_and_whoever_is_named_keep_what_they_need() {
     let (files, clock) = (Memory::default(), ManualClock::new());
     let stream = filled(&files, &clock);
     let everything = Retention { age: None, size: Some(ByteSize(0)) };
-    let mut reader = stream.reader_for("the export of a colleague", Offset(10));
+    let mut reader = stream.reader_as("the export of a colleague", Offset(10));
     let first = reader.next().expect("reads").expect("more");
-    let plan = stream.plan_retention(&everything, clock.now(), &[Need { by: "view v".into(), from: Offset(30) }]);
+    let plan = stream.plan_retention(&everything, clock.now(), &[Claim { by: "view v".into(), from: Offset(30) }]);
     let plan = plan.expect("plans");
     assert!(plan.remove.iter().all(|expired| expired.end_offset <= Offset(11)));
     assert!(plan.held.len() > 2);
-    assert_eq!(plan.needs[0].by, "the export of a colleague", "{:?}", plan.needs);
-    assert!(plan.needs.iter().all(|need| need.from < plan.held[0].end_offset));
+    assert_eq!(plan.claims[0].by, "the export of a colleague", "{:?}", plan.claims);
+    assert!(plan.claims.iter().all(|claim| claim.from < plan.held[0].end_offset));
     stream.retain(&plan).expect("removes");
     let mut rest = vec![first.first_offset];
     while let Some(block) = reader.next().expect("reads on") {
@@ -83,8 +83,8 @@ fn open_readers_and_whoever_is_named_keep_what_they_need() {
     }
     assert_eq!(rest, (10..40).map(Offset).collect::<Vec<_>>());
     drop(reader);
-    let plan = stream.plan_retention(&everything, clock.now(), &[Need { by: "view v".into(), from: Offset(30) }]);
-    assert_eq!(plan.expect("plans").needs[0].by, "view v", "the reader is gone");
+    let plan = stream.plan_retention(&everything, clock.now(), &[Claim { by: "view v".into(), from: Offset(30) }]);
+    assert_eq!(plan.expect("plans").claims[0].by, "view v", "the reader is gone");
 }
 
 #[test]

@@ -8,7 +8,9 @@ use super::{
     memory::{Fate, Memory, Op},
     rig::{ManualClock, append, batch, cursor, hand_over, name, open_for, options, read, segments, try_open, try_read},
 };
-use crate::{Append, Block, Error, Options, SealOptions, SealedSegment, Stream, Sync, Unpacker, disk::files::Access};
+use crate::{
+    Append, Block, BlockDecoder, Error, Options, SealOptions, SealedSegment, Stream, Sync, disk::files::Access,
+};
 
 pub(super) fn small() -> Options {
     Options {
@@ -71,19 +73,19 @@ fn blocks_that_are_found_first_and_unpacked_later_are_those_that_a_reader_gives(
             let expected: Vec<_> = std::iter::from_fn(|| reader.next().expect("reads")).collect();
             let mut reader = stream.reader(Offset(from));
             let mut found = Vec::new();
-            while let Some(packed) = reader.next_packed().expect("finds") {
-                assert_eq!(packed.end_offset(), reader.position());
-                found.push(packed);
+            while let Some(encoded) = reader.next_encoded().expect("finds") {
+                assert_eq!(encoded.end_offset(), reader.position());
+                found.push(encoded);
             }
             // Each with another's memory, and the last first: they stand for themselves.
-            let mut unpackers = [Unpacker::default(), Unpacker::default()];
-            let mut unpacked = Vec::new();
-            for (n, packed) in found.iter().enumerate().rev() {
+            let mut block_decoders = [BlockDecoder::default(), BlockDecoder::default()];
+            let mut decoded = Vec::new();
+            for (n, encoded) in found.iter().enumerate().rev() {
                 let mut blocks = Vec::new();
-                unpackers[n % 2].unpack(packed, |block| blocks.push(block)).expect("unpacks");
-                unpacked.splice(0..0, blocks);
+                block_decoders[n % 2].decode(encoded, |block| blocks.push(block)).expect("unpacks");
+                decoded.splice(0..0, blocks);
             }
-            assert_eq!(unpacked, expected, "from {from}");
+            assert_eq!(decoded, expected, "from {from}");
         }
         seal_all(&stream).expect("seals");
     }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::near;
 use crate::Session;
 
-/// The sessions' first and last events, when all are known: a new one begins after a silence and in a new cell.
+/// The sessions' first and last events, when all are known: a new one begins after a silence and in a new slice.
 fn by_sorting(times: &[i64], gap: i64, greatest: i64) -> Vec<(i64, i64)> {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
@@ -66,7 +66,7 @@ proptest! {
         prop_assert_eq!(&by_merging(session, partials), &expected);
         for (first, last) in expected {
             prop_assert!(last - first < greatest);
-            prop_assert_eq!(session.cell(Timestamp(first)), session.cell(Timestamp(last)));
+            prop_assert_eq!(session.slice(Timestamp(first)), session.slice(Timestamp(last)));
             prop_assert_eq!(session.end(Timestamp(last)), Timestamp(last + gap));
         }
     }
@@ -74,7 +74,7 @@ proptest! {
     #[test]
     fn no_event_follows_one_of_another_cell(session in any_session(), last in near(), after in 0_i64..1_000) {
         let (last, next) = (Timestamp(last), Timestamp(last + after));
-        let apart = next.since(last) >= session.gap() || !session.cell(last).contains(next);
+        let apart = next.since(last) >= session.gap() || !session.slice(last).contains(next);
         prop_assert_eq!(session.follows(last, next), !apart);
         prop_assert!(after == 0 || !session.follows(next, last));
     }

@@ -41,7 +41,7 @@ fn over(windows: &Windows, time: Timestamp, last: Timestamp) -> Vec<TimeRange> {
 fn last_of(windows: &Windows, time: Timestamp, later: i64) -> Timestamp {
     match windows {
         Windows::Session(session) => {
-            Timestamp(time.0.saturating_add(later)).min(Timestamp(session.cell(time).end.0 - 1)).max(time)
+            Timestamp(time.0.saturating_add(later)).min(Timestamp(session.slice(time).end.0 - 1)).max(time)
         }
         _ => time,
     }
@@ -52,12 +52,12 @@ proptest! {
     fn a_cell_tells_the_windows_of_its_events(windows in any_windows(), time in lived_time(), later in 0_i64..100_000_000) {
         let last = last_of(&windows, time, later);
         let over = over(&windows, time, last);
-        let cell = windows.cell(time);
-        prop_assert!(cell <= time);
-        prop_assert_eq!(windows.cell(cell), cell);
-        prop_assert_eq!(Some(windows.first_end(cell, last)), over.first().map(|window| window.end));
-        prop_assert_eq!(Some(windows.last_end(cell, last)), over.last().map(|window| window.end));
-        prop_assert!(over.iter().all(|window| window.start <= cell));
+        let slice = windows.slice(time);
+        prop_assert!(slice <= time);
+        prop_assert_eq!(windows.slice(slice), slice);
+        prop_assert_eq!(Some(windows.first_end(slice, last)), over.first().map(|window| window.end));
+        prop_assert_eq!(Some(windows.last_end(slice, last)), over.last().map(|window| window.end));
+        prop_assert!(over.iter().all(|window| window.start <= slice));
     }
 
     #[test]
@@ -80,7 +80,7 @@ proptest! {
     fn the_complete_is_as_much_as_can_be(windows in any_windows(), watermark in lived_time()) {
         let complete = windows.complete_before(watermark);
         let (open, silence) = match &windows {
-            Windows::Session(session) => (session.cell(complete), session.gap()),
+            Windows::Session(session) => (session.slice(complete), session.gap()),
             _ => (over(&windows, watermark, watermark)[0], Duration::ZERO),
         };
         prop_assert_eq!(open.start, complete);
@@ -100,9 +100,9 @@ proptest! {
             }
         }
         if let Windows::Session(session) = &windows {
-            let cell = session.cell(time);
+            let slice = session.slice(time);
             let range = period.range(time);
-            prop_assert!(range.start <= cell.start && cell.end <= range.end);
+            prop_assert!(range.start <= slice.start && slice.end <= range.end);
             prop_assert_eq!(period.range(last_of(&windows, time, later)), range);
         }
     }

@@ -99,7 +99,7 @@ fn a_byte_order_mark_is_skipped_and_an_array_is_its_elements_from_every_position
         let path = folder.path().join("file");
         fs::write(&path, &bytes).expect("a file");
         let open = |from| Lines::open(&path, from, 2 << 10, Arc::default()).expect("readable");
-        let runs = all(open(Position::default()));
+        let runs = all(open(LinePosition::default()));
         assert_eq!(String::from_utf8_lossy(&joined(&runs)), String::from_utf8_lossy(&expected), "{name}");
         for (index, run) in runs.iter().enumerate() {
             assert_eq!(joined(&all(open(run.end))), joined(&runs[index + 1..]), "{name} after {:?}", run.end);
@@ -119,7 +119,7 @@ fn reading_goes_on_after_every_run_of_a_file() {
         let path = folder.path().join(name);
         fs::write(&path, &bytes).expect("a file");
         let open = |from| Lines::open(&path, from, 4 << 10, Arc::default()).expect("readable");
-        let runs = all(open(Position::default()));
+        let runs = all(open(LinePosition::default()));
         assert!(runs.len() > 5, "{name}");
         for (index, run) in runs.iter().enumerate() {
             let rest = all(open(run.end));

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use lakehead_connector_api::{Activity, Chunk, Error, Gap, Move, TailReader};
+use lakehead_connector_api::{Activity, Chunk, Error, Gap, Renumbering, TailReader};
 use lakehead_eventstreams_wire::{Data, Frame, read_id};
 use lakehead_json::EventTimes;
 use lakehead_model::{Clock, Cursor, EventBatch, EventTimeRule, Reject, StreamSchema, TimeRule, Timestamp};
@@ -21,7 +21,7 @@ use super::{
     partition::{Decision, Missing, Why},
     partitions::Partitions,
     progress::Progress,
-    renumbering::{Before, Renumbering},
+    renumbering::{Before, FoundRenumbering},
 };
 
 /// Events handed over at once: what the contract of a source asks for.
@@ -144,7 +144,7 @@ impl Intake {
     /// Whether the next chunk should be handed over before more is taken.
     pub(super) fn is_full(&self) -> bool {
         self.chunk.events.payload().len() >= CHUNK_BYTES
-            || self.chunk.rejects.len() + self.chunk.gaps.len() + self.chunk.moves.len() >= REFUSED_MAX
+            || self.chunk.rejects.len() + self.chunk.gaps.len() + self.chunk.renumberings.len() >= REFUSED_MAX
     }
 
     /// Takes one frame.
@@ -277,12 +277,12 @@ impl Intake {
         });
     }
 
-    fn note_renumbering(&mut self, place: usize, renumbering: Renumbering) {
-        let Renumbering { from, to, reason } = renumbering;
+    fn note_renumbering(&mut self, place: usize, renumbering: FoundRenumbering) {
+        let FoundRenumbering { from, to, reason } = renumbering;
         let partition = self.partitions[place].name();
-        match self.chunk.moves.last_mut() {
+        match self.chunk.renumberings.last_mut() {
             Some(last) if last.partition == partition && last.reason == reason && last.to == from => last.to = to,
-            _ => self.chunk.moves.push(Move { partition, from, to, reason }),
+            _ => self.chunk.renumberings.push(Renumbering { partition, from, to, reason }),
         }
     }
 

@@ -14,9 +14,9 @@ pub(super) struct Before {
     expected: Option<i64>,
 }
 
-/// The next offset is `to`, where `from` was expected.
+/// A renumbering that an event shows: the next offset is `to`, where `from` was expected.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Renumbering {
+pub(super) struct FoundRenumbering {
     pub(super) from: i64,
     pub(super) to: i64,
     pub(super) reason: &'static str,
@@ -37,7 +37,7 @@ impl Before {
     }
 
     /// What the event at `offset`, of which this was decided, has renumbered. `proven`: it has ended an overlap.
-    pub(super) fn renumbering(self, decision: &Decision, offset: i64, proven: bool) -> Option<Renumbering> {
+    pub(super) fn renumbering(self, decision: &Decision, offset: i64, proven: bool) -> Option<FoundRenumbering> {
         let expected = self.expected?;
         let next = offset.saturating_add(1);
         let (from, to, reason) = match decision {
@@ -53,7 +53,7 @@ impl Before {
             }
             _ => return None,
         };
-        Some(Renumbering { from, to, reason })
+        Some(FoundRenumbering { from, to, reason })
     }
 }
 

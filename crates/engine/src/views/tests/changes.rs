@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, fmt, fs, path::Path};
 
 use lakehead_model::{Column, ColumnType, EventTimeRule, TimeFormat};
-use lakehead_query::{Late, begin_next, check_views};
+use lakehead_query::{Late, begin_shadow, check_views};
 
 use super::*;
 use crate::{pipeline::Swap, views::live::Asked};
@@ -403,7 +403,7 @@ async fn a_rebuild_takes_late_events_in_however_often_it_commits_and_whatever_co
     let schemas = [(name("s"), pipeline.schema())].into();
     for (view, config) in &pipeline.views {
         let plan = lakehead_query::check_view(&config.sql, &schemas).await.expect("a view");
-        begin_next(bench.rig.dir.path(), view, &plan, &config.settings()).expect("begun");
+        begin_shadow(bench.rig.dir.path(), view, &plan, &config.settings()).expect("begun");
     }
     // Stopped, and so committed, on the way, while more comes.
     for gate in [900, 1_700, 2_600] {

@@ -4,8 +4,8 @@
 //! does not name is left over from a crash. It also holds the view's [`Identity`]: when that differs from what the view is to
 //! be, the view is rebuilt from the log.
 //!
-//! A view that was changed has two for a while: `checkpoint.json` of what is answered from, and `next.json` of the
-//! one that is built beside it. Renaming the second over the first is the change.
+//! A view that was changed has two for a while: `checkpoint.json` of the active view, and `next.json` of its
+//! shadow. Renaming the second over the first is the cutover.
 //!
 //! The file's own checksum is the last thing in it, over all that stands before: one byte that is not as it was written, and it
 //! is not believed.
@@ -25,9 +25,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     checksum::{expect, sum},
     folder::Folder,
-    kept::{Before, Kept},
     named::{ChangeFile, PartFile, Partials, Parts, Period},
     run_file::RunFile,
+    saved_definition::{Before, SavedDefinition},
     sealed,
 };
 use crate::{
@@ -70,7 +70,7 @@ pub(crate) struct Checkpoint {
     pub(crate) counts: Counts,
     /// Result periods by their start.
     pub(crate) periods: BTreeMap<Timestamp, Period>,
-    /// Partial rows that have left the state, by the period of their cells; kept for as long as late events may come.
+    /// Partial rows that have left the state, by the period of their slices; kept for as long as late events may come.
     pub(crate) partials: BTreeMap<Timestamp, Partials>,
     /// The state, run by run.
     pub(crate) runs: Vec<RunFile>,
@@ -132,7 +132,7 @@ impl Checkpoint {
     /// Reads the checkpoint at `path`, or says why the view has to be rebuilt.
     pub(crate) fn read(path: &Path, plan: &ViewPlan, settings: &ViewSettings) -> Result<Self, Rebuild> {
         let mut checkpoint = Self::load(path)?;
-        if let Some(why) = checkpoint.kept().change(plan, settings) {
+        if let Some(why) = checkpoint.saved_definition().change(plan, settings) {
             return Err(Rebuild::Changed(why.to_owned()));
         }
         checkpoint.identity = Some(Identity::of(plan, settings));
@@ -232,14 +232,14 @@ impl Checkpoint {
         self.next_offset < self.whole_until
     }
 
-    pub(crate) fn kept(&self) -> Kept {
+    pub(crate) fn saved_definition(&self) -> SavedDefinition {
         let before = |(definition, (datafusion, fingerprint)): (&String, (&String, &String))| Before {
             definition: definition.clone(),
             datafusion: datafusion.clone(),
             fingerprint: fingerprint.clone(),
         };
         let was = self.definition.as_ref().zip(self.datafusion.as_ref().zip(self.fingerprint.as_ref()));
-        Kept {
+        SavedDefinition {
             sql: self.sql.clone(),
             identity: self.identity.clone(),
             before: was.map(before),

@@ -20,13 +20,13 @@ pub(crate) struct Folder {
     state: PathBuf,
 }
 
-/// Which of a view's checkpoints: the one that is answered from, or the one that is built to take its place.
+/// Which of the two views of one name: the one that answers, or the one that is built to replace it at the cutover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// What is answered from.
-    Current,
-    /// What is built beside it.
-    Next,
+    /// The view that answers: `checkpoint.json`.
+    Active,
+    /// The view that is built to replace it: `next.json`.
+    Shadow,
 }
 
 /// The last life of each view in this process, by the folder of its state: its files and checkpoints may all be gone while
@@ -57,8 +57,8 @@ impl Folder {
 
     pub(crate) fn checkpoint(&self, slot: Slot) -> PathBuf {
         self.state.join(match slot {
-            Slot::Current => "checkpoint.json",
-            Slot::Next => "next.json",
+            Slot::Active => "checkpoint.json",
+            Slot::Shadow => "next.json",
         })
     }
 
@@ -151,9 +151,9 @@ impl Folder {
         names.filter_map(|entry| of(entry.file_name().to_string_lossy().into_owned())).max()
     }
 
-    /// Puts the checkpoint that was built beside in the place of the other: the change of a view's SQL, in one step.
+    /// The cutover on disk: renames the checkpoint of the shadow over that of the active view, in one step.
     pub(crate) fn swap(&self) -> Result<(), Error> {
-        let (next, current) = (self.checkpoint(Slot::Next), self.checkpoint(Slot::Current));
+        let (next, current) = (self.checkpoint(Slot::Shadow), self.checkpoint(Slot::Active));
         crash::point("view.swap");
         fs::rename(&next, &current).map_err(Error::file(&current))?;
         sync_folder(&self.state)

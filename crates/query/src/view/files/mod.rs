@@ -3,7 +3,7 @@
 //! ```text
 //!   views/<view>/2026-11-23T10.parquet          what other programs read: always exactly one file for a period
 //!   views/<view>/.state/checkpoint.json         what is true, see `checkpoint.rs`
-//!   views/<view>/.state/next.json               the same of a view that is built beside it, to take its place
+//!   views/<view>/.state/next.json               the same of its shadow, until the cutover
 //!   views/<view>/.state/2026-11-23T10.0.7.result   the result file by build and generation, which queries pin
 //!   views/<view>/.state/2026-11-23T10.0.7.partial  partial rows of the period, for as long as late events may come
 //!   views/<view>/.state/2026-11-23T10.0.7.part     rows of a projection in a period that is not over
@@ -21,11 +21,11 @@ mod arrow_ipc;
 mod checkpoint;
 mod checksum;
 mod folder;
-mod kept;
 mod named;
 mod parquet;
 mod pinned;
 mod run_file;
+mod saved_definition;
 mod sealed;
 
 pub(crate) use self::{
@@ -38,4 +38,4 @@ pub(crate) use self::{
     pinned::{ResultFile, is_pinned, result_file},
     run_file::RunFile,
 };
-pub use self::{folder::Slot, kept::Kept};
+pub use self::{folder::Slot, saved_definition::SavedDefinition};

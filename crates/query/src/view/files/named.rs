@@ -35,7 +35,7 @@ pub(crate) struct MadeOf {
     pub(crate) sums: Vec<u64>,
 }
 
-/// The partial rows of one period's cells.
+/// The partial rows of one period's slices.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Partials {
     pub(crate) end: Timestamp,

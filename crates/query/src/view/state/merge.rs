@@ -1,4 +1,4 @@
-//! Merges partial rows: those of one cell and group become one, and those of one session.
+//! Merges partial rows: those of one slice and group become one, and those of one session.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use datafusion::arrow::{
 use lakehead_model::Timestamp;
 use lakehead_window::{Session, Windows};
 
-use super::cells::{Cell, Cells, with_cells};
+use super::slices::{Slice, Slices, with_slices};
 use crate::{compact, error::Error, plan::Windowed};
 
-/// Partial rows reduced to one for each cell and group; the rows of a session are made one.
+/// Partial rows reduced to one for each slice and group; the rows of a session are made one.
 pub(crate) async fn reduce(plan: &Windowed, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, Error> {
     let batches = match &plan.windows {
         Windows::Session(session) => join_sessions(plan, session, batches)?,
@@ -30,27 +30,27 @@ pub(crate) async fn reduce(plan: &Windowed, batches: Vec<RecordBatch>) -> Result
 fn join_sessions(plan: &Windowed, session: &Session, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, Error> {
     let Some(first) = batches.first() else { return Ok(batches) };
     let batch = concat_batches(&first.schema(), &batches)?;
-    let others: Vec<usize> = plan.keys.iter().copied().filter(|key| *key != plan.cell).collect();
+    let others: Vec<usize> = plan.keys.iter().copied().filter(|key| *key != plan.slice).collect();
     let fields = others.iter().map(|key| SortField::new(batch.column(*key).data_type().clone())).collect();
     let keys: Vec<ArrayRef> = others.iter().map(|key| Arc::clone(batch.column(*key))).collect();
     let rows = if keys.is_empty() { None } else { Some(RowConverter::new(fields)?.convert_columns(&keys)?) };
-    let cells: Vec<Option<Cell>> = Cells::of(plan, &batch)?.iter().map(|(cell, _)| cell).collect();
+    let slices: Vec<Option<Slice>> = Slices::of(plan, &batch)?.iter().map(|(slice, _)| slice).collect();
     let key = |row: usize| rows.as_ref().map(|rows| rows.row(row));
-    let mut order: Vec<usize> = (0..cells.len()).filter(|row| cells[*row].is_some()).collect();
+    let mut order: Vec<usize> = (0..slices.len()).filter(|row| slices[*row].is_some()).collect();
     order.sort_unstable_by(|a, b| {
-        let time = |row: usize| cells[row].map(|cell| cell.start);
+        let time = |row: usize| slices[row].map(|slice| slice.start);
         key(*a).cmp(&key(*b)).then_with(|| time(*a).cmp(&time(*b)))
     });
-    let mut starts: Vec<i64> = cells.iter().map(|cell| cell.map_or(0, |cell| cell.start.0)).collect();
+    let mut starts: Vec<i64> = slices.iter().map(|slice| slice.map_or(0, |slice| slice.start.0)).collect();
     let mut current: Option<(usize, Timestamp, Timestamp)> = None;
     for row in order {
-        let Some(cell) = cells[row] else { continue };
+        let Some(slice) = slices[row] else { continue };
         let joined = current.filter(|(of, _, last)| {
-            key(*of) == key(row) && (cell.start <= *last || session.follows(*last, cell.start))
+            key(*of) == key(row) && (slice.start <= *last || session.follows(*last, slice.start))
         });
-        let (start, last) = joined.map_or((cell.start, cell.last), |(_, start, last)| (start, last.max(cell.last)));
+        let (start, last) = joined.map_or((slice.start, slice.last), |(_, start, last)| (start, last.max(slice.last)));
         current = Some((row, start, last));
         starts[row] = start.0;
     }
-    Ok(vec![with_cells(plan, &batch, starts)?])
+    Ok(vec![with_slices(plan, &batch, starts)?])
 }

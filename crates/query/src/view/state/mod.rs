@@ -1,11 +1,11 @@
-//! The state of a view with windows: partial rows by cell, in tiers.
+//! The state of a view with windows: partial rows by slice, in tiers.
 
-mod cells;
 mod merge;
+mod slices;
 mod tiers;
 
 pub(crate) use self::{
-    cells::{Cell, Cells, PickedRows, by_window, filter, windows_over},
     merge::reduce,
+    slices::{PickedRows, Slice, Slices, by_window, filter, windows_over},
     tiers::{Run, State},
 };

@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use datafusion::arrow::array::{Array, RecordBatch};
 use lakehead_model::Timestamp;
 
-use super::{cells::Cells, merge::reduce};
+use super::{merge::reduce, slices::Slices};
 use crate::{error::Error, plan::Windowed, view::files::RunFile};
 
 /// How many runs of one tier become one of the next. Four keeps at most a dozen runs for a million micro-batches and merges
@@ -65,11 +65,11 @@ fn memory(batches: &[RecordBatch]) -> usize {
     bytes
 }
 
-/// The partial rows of all cells that have left for no file of a result period.
+/// The partial rows of all slices that have left for no file of a result period.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     runs: Vec<Run>,
-    /// No cell of these rows starts before this.
+    /// No slice of these rows starts before this.
     earliest: Option<Timestamp>,
     /// What the last merge of each tier was worth.
     worth: Vec<Worth>,
@@ -88,7 +88,7 @@ impl State {
     pub(crate) fn restored(plan: &Windowed, runs: Vec<Run>) -> Result<Self, Error> {
         let mut state = Self { runs, earliest: None, worth: Vec::new() };
         for batch in state.runs.iter().flat_map(|run| &run.batches) {
-            let least = Cells::of(plan, batch)?.earliest();
+            let least = Slices::of(plan, batch)?.earliest();
             state.earliest = [state.earliest, least].into_iter().flatten().min();
         }
         Ok(state)
@@ -103,7 +103,7 @@ impl State {
     pub(crate) async fn push(&mut self, plan: &Windowed, batches: Vec<RecordBatch>) -> Result<(), Error> {
         let batches: Vec<_> = batches.into_iter().filter(|batch| batch.num_rows() > 0).collect();
         for batch in &batches {
-            let least = Cells::of(plan, batch)?.earliest();
+            let least = Slices::of(plan, batch)?.earliest();
             self.earliest = [self.earliest, least].into_iter().flatten().min();
         }
         if batches.is_empty() {
@@ -136,7 +136,7 @@ impl State {
         self.worth[tier] = Worth { is_low: after * 100 > before * WORTH_PERCENT_MAX, climbed: 0 };
     }
 
-    /// Whether nearly every row is the only one of its cell and groups, as far as merges have shown.
+    /// Whether nearly every row is the only one of its slice and groups, as far as merges have shown.
     pub(crate) fn is_nearly_reduced(&self) -> bool {
         self.worth.last().is_some_and(|worth| worth.is_low)
     }
@@ -147,7 +147,7 @@ impl State {
         (alike >= FAN_IN).then_some(tier)
     }
 
-    /// Everything, reduced to one row for each cell and group. The state stays as it is.
+    /// Everything, reduced to one row for each slice and group. The state stays as it is.
     pub(crate) async fn reduced(&self, plan: &Windowed) -> Result<Vec<RecordBatch>, Error> {
         match self.runs.as_slice() {
             [] => Ok(Vec::new()),
@@ -180,7 +180,7 @@ impl State {
         self.runs.iter().flat_map(|run| run.batches.iter().cloned()).collect()
     }
 
-    /// No cell in here starts before this; `None` when there is none.
+    /// No slice in here starts before this; `None` when there is none.
     pub(crate) fn earliest(&self) -> Option<Timestamp> {
         self.earliest
     }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use lakehead_connector_api::{Chunk, Error, Gap, Move, Resume, Source};
+use lakehead_connector_api::{Chunk, Error, Gap, Renumbering, Resume, Source};
 use lakehead_model::{Cursor, Reject, StreamSchema, Timestamp};
 use lakehead_testkit::{Act, ManualClock, Upstream, VecTail};
 
@@ -22,7 +22,7 @@ pub(super) struct World {
     pub(super) log: VecTail,
     pub(super) cursor: Option<Cursor>,
     pub(super) gaps: Vec<Gap>,
-    pub(super) moves: Vec<Move>,
+    pub(super) renumberings: Vec<Renumbering>,
     pub(super) rejects: Vec<Reject>,
     pub(super) duplicates: u64,
 }
@@ -45,7 +45,7 @@ impl World {
             log: VecTail::default(),
             cursor: None,
             gaps: Vec::new(),
-            moves: Vec::new(),
+            renumberings: Vec::new(),
             rejects: Vec::new(),
             duplicates: 0,
         }
@@ -57,7 +57,7 @@ impl World {
 
     pub(super) fn commit(&mut self, chunk: Chunk) {
         self.gaps.extend(chunk.gaps);
-        self.moves.extend(chunk.moves);
+        self.renumberings.extend(chunk.renumberings);
         self.rejects.extend(chunk.rejects);
         self.duplicates += chunk.duplicates;
         self.log.commit(chunk.events.events());
@@ -69,7 +69,7 @@ impl World {
     pub(super) fn check_offsets(&self) {
         let mut leads: BTreeSet<(String, i64, i64)> = BTreeSet::new();
         leads.extend(self.gaps.iter().map(|gap| (gap.partition.clone(), gap.from, gap.to)));
-        leads.extend(self.moves.iter().map(|one| (one.partition.clone(), one.from, one.to)));
+        leads.extend(self.renumberings.iter().map(|one| (one.partition.clone(), one.from, one.to)));
         leads.extend(self.rejects.iter().filter_map(|reject| {
             let (partition, offset) = reject.position.rsplit_once('/')?;
             let offset: i64 = offset.parse().ok()?;

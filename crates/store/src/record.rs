@@ -1,8 +1,9 @@
-//! Small records beside the log, each one JSON object that carries its own checksum: the marker of a data directory, the
-//! lock's text, the catalogue, what imports have done, what the last audit found.
+//! Small records beside the log, each one JSON object that carries its own checksum: the format file of a data
+//! directory, the lock's text, the catalogue, what imports have done, what the last audit found.
 //!
 //! The last member is `"crc64"`: CRC-64/NVME over all that stands before it. So a record is still JSON for everyone, and a
-//! version of Lakehead that knows no checksum passes over it; a record of before 2026-11-28, which has none, is read as it is.
+//! version of Lakehead that knows no checksum passes over it; a record of before 2026-11-28, which has none, is read as
+//! it is.
 
 use std::{
     fs::{self, File},

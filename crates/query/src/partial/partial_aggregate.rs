@@ -1,36 +1,36 @@
 //! The partial aggregate of a micro-batch: what a view makes of it by itself, whatever came before.
 //!
-//! The costly part of applying events, and one that needs no state: any thread makes it, in any order. Its view then applies it
-//! in the order of the log.
+//! The costly part of applying events, and one that needs no state: any thread makes it, in any order. Its view then
+//! applies it in the order of the log.
 
 use datafusion::arrow::array::RecordBatch;
 use futures::future::BoxFuture;
 use lakehead_model::{Offset, Timestamp};
 
-use super::shared_filter::Sieve;
+use super::shared_filter::SharedFilter;
 use crate::{
     checked::noted,
     compact,
     error::Error,
+    micro_batch::{MicroBatch, by_hour, columns},
     panics::{defect, unharmed},
     plan::{Piece, PlanKind, Projection, ViewPlan, Windowed},
-    round::{Round, by_hour, columns},
 };
 
-/// The partial aggregate of a micro-batch. [`ViewPlan::digest`] makes it on any thread and in any order; the view applies
-/// it in the order of the log ([`View::absorb`](crate::View::absorb)).
+/// The partial aggregate of a micro-batch. [`ViewPlan::partial_aggregate`] makes it on any thread and in any order; the
+/// view applies it in the order of the log ([`View::apply`](crate::View::apply)).
 #[derive(Debug)]
-pub struct Digest {
+pub struct PartialAggregate {
     /// The serial number of the plan that made it.
     pub(crate) serial: u64,
-    pub(crate) rows: Digested,
+    pub(crate) rows: PartialOutput,
     pub(crate) failed: Vec<FailedEvent>,
     pub(crate) events: u64,
     pub(crate) end: Offset,
     pub(crate) times: Vec<(Option<Timestamp>, Option<Timestamp>, Timestamp)>,
 }
 
-impl Digest {
+impl PartialAggregate {
     /// The events that are left out, since an expression fails on them.
     #[must_use]
     pub fn failed(&self) -> &[FailedEvent] {
@@ -38,7 +38,7 @@ impl Digest {
     }
 
     /// Whether a view of this plan can apply it: only what its own plan made. After a cutover to another SQL, a view may
-    /// still be handed digests of the one that it replaced.
+    /// still be handed partial aggregates of the view that it replaced.
     #[must_use]
     pub fn is_of(&self, plan: &ViewPlan) -> bool {
         self.serial == plan.serial()
@@ -46,7 +46,7 @@ impl Digest {
 }
 
 #[derive(Debug)]
-pub(crate) enum Digested {
+pub(crate) enum PartialOutput {
     /// Partial rows of windows.
     Partial(Vec<RecordBatch>),
     /// Rows of a projection, by the start of their received hour.
@@ -68,24 +68,29 @@ impl ViewPlan {
     /// Makes partial rows of the events of a micro-batch: the costly part of applying them, which needs no state. Views of
     /// one stream share the filter.
     ///
-    /// Events on which an expression fails, as a division by zero does, are left out ([`Digest::failed`]).
+    /// Events on which an expression fails, as a division by zero does, are left out ([`PartialAggregate::failed`]).
     ///
     /// # Errors
     /// [`Error::Limit`] when it takes too much memory; [`Error::Sql`] when an aggregate cannot take what it is given.
-    pub fn digest<'a>(&'a self, sieve: &'a mut Sieve<'_>) -> BoxFuture<'a, Result<Digest, Error>> {
+    pub fn partial_aggregate<'a>(
+        &'a self,
+        filter: &'a mut SharedFilter<'_>,
+    ) -> BoxFuture<'a, Result<PartialAggregate, Error>> {
         Box::pin(async move {
-            let round = sieve.round;
+            let micro_batch = filter.micro_batch;
             let mut failed = Vec::new();
             let rows = match self.kind() {
-                PlanKind::Windowed(windowed) => Digested::Partial(aggregated(windowed, sieve, &mut failed).await?),
+                PlanKind::Windowed(windowed) => {
+                    PartialOutput::Partial(aggregated(windowed, filter, &mut failed).await?)
+                }
                 PlanKind::Projection(projection) => {
                     let shown: Vec<usize> = (0..self.schema().fields().len()).collect();
-                    Digested::Rows(projected(projection, &shown, round, &mut failed).await?)
+                    PartialOutput::Rows(projected(projection, &shown, micro_batch, &mut failed).await?)
                 }
-                PlanKind::Derived(_) => Digested::Nothing,
+                PlanKind::Derived(_) => PartialOutput::Nothing,
             };
-            let (serial, times) = (self.serial(), round.times.clone());
-            Ok(Digest { serial, rows, failed, events: round.events, end: round.end, times })
+            let (serial, times) = (self.serial(), micro_batch.times.clone());
+            Ok(PartialAggregate { serial, rows, failed, events: micro_batch.events, end: micro_batch.end, times })
         })
     }
 }
@@ -93,19 +98,19 @@ impl ViewPlan {
 /// The partial rows of the events that the view counts.
 async fn aggregated(
     windowed: &Windowed,
-    sieve: &mut Sieve<'_>,
+    filter: &mut SharedFilter<'_>,
     failed: &mut Vec<FailedEvent>,
 ) -> Result<Vec<RecordBatch>, Error> {
-    let picked = sieve.pick(windowed.condition.as_ref(), &windowed.partial.input());
+    let picked = filter.pick(windowed.condition.as_ref(), &windowed.partial.input());
     let fast = match picked {
         Ok(events) => unharmed(windowed.partial.run(events), defect).await,
         Err(error) => Err(error),
     };
     let rows = match fast {
         Ok(rows) => rows,
-        Err(error) => carefully(windowed.careful.as_ref(), &sieve.round.batches, error, failed).await?,
+        Err(error) => carefully(windowed.careful.as_ref(), &filter.micro_batch.batches, error, failed).await?,
     };
-    // Lists are made of views into the round, which would stay as long as they do.
+    // Lists are made of views into the micro-batch, which would stay as long as they do.
     Ok(rows.iter().map(compact::lists).collect::<Result<_, _>>()?)
 }
 
@@ -114,12 +119,12 @@ async fn aggregated(
 async fn projected(
     projection: &Projection,
     shown: &[usize],
-    round: &Round,
+    micro_batch: &MicroBatch,
     failed: &mut Vec<FailedEvent>,
 ) -> Result<Vec<(Timestamp, RecordBatch)>, Error> {
     let input = projection.piece.input();
     let mut made = Vec::new();
-    for (start, batches) in by_hour(&round.batches)? {
+    for (start, batches) in by_hour(&micro_batch.batches)? {
         let picked = batches.iter().map(|batch| columns(batch, &input));
         let picked = picked.collect::<Result<Vec<_>, _>>()?;
         let of_hour = match unharmed(projection.piece.run(picked), defect).await {
@@ -132,7 +137,7 @@ async fn projected(
             }
         };
         for batch in of_hour {
-            // Views into the round would keep all of it in memory for as long as the rows are.
+            // Views into the micro-batch would keep all of it in memory for as long as the rows are.
             made.push((start, compact::compact(&batch)?));
         }
     }

@@ -6,7 +6,7 @@ use lakehead_model::{Cursor, Name, Offset, Timestamp};
 
 /// Where a stream begins and ends, and what its sources need to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct LogHead {
     /// The first offset that is kept.
     pub start: Offset,
     /// The offset after the last committed event.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::{identity::Identity, plan::ViewPlan, view::settings::ViewSettings};
 
-/// What stands in a checkpoint of what the view is, for whoever decides what to do with it.
+/// The definition of a view that its checkpoint saves: whether a view of another plan can continue with the checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct SavedDefinition {
     /// The SQL whose results are kept.
     pub sql: String,
     pub(super) identity: Option<Identity>,
@@ -22,8 +22,9 @@ pub(super) struct Before {
     pub(super) fingerprint: String,
 }
 
-impl Kept {
-    /// What has changed since it was kept, in words; `None` when a view of this plan with these settings can go on with it.
+impl SavedDefinition {
+    /// What has changed since it was saved, in words; `None` when a view of this plan with these settings can continue
+    /// with it.
     #[must_use]
     pub fn change(&self, plan: &ViewPlan, settings: &ViewSettings) -> Option<&'static str> {
         let now = Identity::of(plan, settings);

@@ -1,10 +1,10 @@
-//! `lakehead.json`: says that a directory is a Lakehead data directory, and in which layout.
+//! The format file, `lakehead.json`: says that a directory is a Lakehead data directory, and in which layout.
 
 use std::{fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{checked, error::Error};
+use crate::{error::Error, record};
 
 /// The file's name in the data directory.
 const NAME: &str = "lakehead.json";
@@ -14,7 +14,7 @@ const LAYOUT: u64 = 1;
 const HARMLESS: [&str; 3] = ["lock", "lost+found", "lakehead.json.new"];
 
 #[derive(Serialize, Deserialize)]
-struct Marker {
+struct FormatFile {
     /// For a person who looks into the file.
     what: String,
     layout: u64,
@@ -38,8 +38,8 @@ pub(crate) fn inspect(dir: &Path) -> Result<Directory, Error> {
     match fs::read(&path) {
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes);
-            let text = checked::open(&text).map_err(|what| Error::corrupt(&path, 0, what))?;
-            let marker: Marker = serde_json::from_str(text).map_err(|error| {
+            let text = record::open(&text).map_err(|what| Error::corrupt(&path, 0, what))?;
+            let marker: FormatFile = serde_json::from_str(text).map_err(|error| {
                 Error::corrupt(&path, 0, format!("it is not the marker of a data directory: {error}"))
             })?;
             if marker.layout > LAYOUT {
@@ -66,13 +66,13 @@ pub(crate) fn inspect(dir: &Path) -> Result<Directory, Error> {
 
 /// Makes `dir` ours, durably.
 pub(crate) fn write(dir: &Path) -> Result<(), Error> {
-    let marker = Marker { what: "a Lakehead data directory".to_owned(), layout: LAYOUT };
+    let marker = FormatFile { what: "a Lakehead data directory".to_owned(), layout: LAYOUT };
     let path = dir.join(NAME);
     let json = serde_json::to_string(&marker).map_err(|error| Error::Internal(format!("a marker is JSON: {error}")))?;
-    checked::write(&path, &json).map_err(Error::io("write", &path))
+    record::write(&path, &json).map_err(Error::io("write", &path))
 }
 
-/// Whether `dir` holds streams of ours and its marker is gone or not as it was written: what is wrong then.
+/// Whether `dir` holds streams of ours and its format file is gone or not as it was written: what is wrong then.
 ///
 /// # Errors
 /// When it cannot be read, or belongs to a newer version.
@@ -84,7 +84,7 @@ pub fn damage(dir: &Path) -> Result<Option<Error>, Error> {
     }
 }
 
-/// Makes the marker of `dir` anew, for a repair.
+/// Writes the format file of `dir` again, for a repair.
 ///
 /// # Errors
 /// When it cannot be written.

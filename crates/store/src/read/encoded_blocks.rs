@@ -1,5 +1,6 @@
-//! Blocks that a reader has found and not read yet. Whoever unpacks them reads, checks and decompresses them, on any
-//! thread: that is nearly all the work of reading, and so many can share it while one reader goes ahead in order.
+//! Encoded blocks: those that a reader has found and not read yet. Whoever decodes them reads, checks and decompresses
+//! them, on any thread: that is nearly all the work of reading, and so many can share it while one reader goes ahead in
+//! order.
 
 use std::{ops::Range, sync::Arc};
 
@@ -17,10 +18,10 @@ use crate::{
     },
 };
 
-/// One block, or those of one large frame of a sealed segment, as [`Reader::next_packed`](crate::Reader::next_packed) finds
-/// them. They can be unpacked also when retention has removed their file since.
+/// One block, or those of one large frame of a sealed segment, as [`Reader::next_encoded`](crate::Reader::next_encoded)
+/// finds them. They can be decoded also when retention has removed their file since.
 #[derive(Debug)]
-pub struct Packed {
+pub struct EncodedBlocks {
     pub(crate) content: Content,
     /// Events before this were not asked for.
     pub(crate) from: Offset,
@@ -37,8 +38,9 @@ pub(crate) enum Content {
     Sealed { sealed: Sealed, blocks: Range<usize> },
 }
 
-impl Packed {
-    /// The bytes of its events, as far as that is known without reading: those before the offset that was asked for count, too.
+impl EncodedBlocks {
+    /// The bytes of its events, as far as that is known without reading: those before the offset that was asked for
+    /// count, too.
     #[must_use]
     pub fn raw_bytes(&self) -> u64 {
         match &self.content {
@@ -76,25 +78,25 @@ impl Packed {
     }
 }
 
-/// Unpacks blocks, one thread's work. Keeps the memory it works in.
+/// Decodes blocks, on one thread. Keeps the memory it works in.
 #[derive(Debug, Default)]
-pub struct Unpacker {
+pub struct BlockDecoder {
     decompressor: Option<Decompressor>,
     buffer: Vec<u8>,
     open: Option<OpenFrame>,
 }
 
-impl Unpacker {
+impl BlockDecoder {
     /// The blocks, in order, the first cut to begin with the offset that was asked for. May read a file; blocks.
     ///
     /// # Errors
     /// `Corrupt` when a block is not as it was written, `Unavailable` when the file cannot be read.
-    pub fn unpack(&mut self, packed: &Packed, mut each: impl FnMut(Arc<Block>)) -> Result<(), Error> {
-        let from = packed.from;
+    pub fn decode(&mut self, encoded: &EncodedBlocks, mut each: impl FnMut(Arc<Block>)) -> Result<(), Error> {
+        let from = encoded.from;
         let mut give = |block: Arc<Block>| {
             each(if block.first_offset < from { Arc::new(block.slice_from(from)) } else { block });
         };
-        match &packed.content {
+        match &encoded.content {
             Content::Memory(block) => give(Arc::clone(block)),
             Content::Open { segment, block_ref, chain_before } => {
                 let decompressor = decompressor(&mut self.decompressor, segment)?;

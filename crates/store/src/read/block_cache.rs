@@ -19,11 +19,11 @@ type KnownBlocks = (SegmentPath, Vec<BlockRef>);
 /// The blocks of the segments that were still being written when they were last read, by stream: what is known need not be
 /// found again. Cheap to clone; all clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Walks {
+pub struct BlockCache {
     known: Arc<Mutex<BTreeMap<Name, KnownBlocks>>>,
 }
 
-impl Walks {
+impl BlockCache {
     /// The blocks of `segment` that end at or before byte `end`, in order.
     ///
     /// # Errors

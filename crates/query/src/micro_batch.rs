@@ -10,7 +10,7 @@ use crate::error::Error;
 
 /// A micro-batch: the columns of a run of blocks, and what their footers say of time.
 #[derive(Clone, Debug)]
-pub struct Round {
+pub struct MicroBatch {
     /// The events' columns, at least those that the view wants, by name; those of one batch were received in the same hour.
     pub batches: Vec<RecordBatch>,
     /// How many events these are.
