@@ -225,7 +225,7 @@ async fn a_hop_counts_each_event_in_every_window_that_holds_it() {
 }
 
 #[tokio::test]
-async fn a_session_ends_with_a_gap_or_with_its_cell() {
+async fn a_session_ends_with_a_gap_or_with_its_slice() {
     for seed in 0..3 {
         let events = Random(seed).events(2_000);
         let world = World::with(&events).await;
@@ -240,7 +240,7 @@ async fn a_session_ends_with_a_gap_or_with_its_cell() {
 }
 
 #[tokio::test]
-async fn the_edges_of_gaps_and_cells_are_half_open() {
+async fn the_edges_of_gaps_and_slices_are_half_open() {
     let times = [0, 29, 59, 60, 88, 119, 120, 149, 150, 180];
     let world = World::with(&times.map(|time| Event::at(time, 1))).await;
     let sessions = |gap: i64, greatest: i64| {

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn no_session_crosses_its_cell() {
+    fn no_session_crosses_its_slice() {
         let session = session(10, 100);
         check(session, 95, 99, true);
         check(session, 95, 100, false);

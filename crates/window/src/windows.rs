@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partial_row_is_kept_under_its_cell_and_has_a_first_end_and_a_last() {
+    fn a_partial_row_is_kept_under_its_slice_and_has_a_first_end_and_a_last() {
         check(Windows::slice, 65, [60, -3_600, 64, 65]);
         let first_end = |windows: &Windows, time| windows.first_end(windows.slice(time), time);
         check(first_end, 65, [120, 82_800, 66, 75]);

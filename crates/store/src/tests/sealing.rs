@@ -64,7 +64,7 @@ fn filled(files: &Memory, clock: &Arc<ManualClock>) -> Stream {
 }
 
 #[test]
-fn blocks_that_are_found_first_and_unpacked_later_are_those_that_a_reader_gives() {
+fn blocks_that_are_found_first_and_decoded_later_are_those_that_a_reader_gives() {
     let (files, clock) = (Memory::default(), ManualClock::new());
     let stream = filled(&files, &clock);
     for _ in 0..2 {

@@ -72,7 +72,7 @@ proptest! {
     }
 
     #[test]
-    fn no_event_follows_one_of_another_cell(session in any_session(), last in near(), after in 0_i64..1_000) {
+    fn no_event_follows_one_of_another_slice(session in any_session(), last in near(), after in 0_i64..1_000) {
         let (last, next) = (Timestamp(last), Timestamp(last + after));
         let apart = next.since(last) >= session.gap() || !session.slice(last).contains(next);
         prop_assert_eq!(session.follows(last, next), !apart);

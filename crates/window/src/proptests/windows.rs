@@ -49,7 +49,7 @@ fn last_of(windows: &Windows, time: Timestamp, later: i64) -> Timestamp {
 
 proptest! {
     #[test]
-    fn a_cell_tells_the_windows_of_its_events(windows in any_windows(), time in lived_time(), later in 0_i64..100_000_000) {
+    fn a_slice_tells_the_windows_of_its_events(windows in any_windows(), time in lived_time(), later in 0_i64..100_000_000) {
         let last = last_of(&windows, time, later);
         let over = over(&windows, time, last);
         let slice = windows.slice(time);
