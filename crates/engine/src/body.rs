@@ -198,7 +198,7 @@ fn element(rest: &[u8]) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::EVENT_BYTES_MAX;
+    use lakehead_model::EVENT_BYTES_MAX;
 
     fn read(body: &[u8], content_type: Option<&str>) -> (Part, Vec<Reject>) {
         let mut refusals = Refusals::default();

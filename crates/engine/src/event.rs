@@ -6,10 +6,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use lakehead_model::ByteSize;
-
-/// The largest event: 4 MiB, the limit of Wikimedia's event platform, whose largest events have about 4 MB.
-pub(crate) const EVENT_BYTES_MAX: usize = 4 << 20;
+use lakehead_model::{ByteSize, EVENT_BYTES_MAX};
 
 /// Why a document is no event. It is put into words only when a person is told.
 #[derive(Debug)]

@@ -2,6 +2,9 @@
 
 use crate::{TimeRule, Timestamp};
 
+/// The largest event, whatever brings it: 4 MiB, the limit of Wikimedia's event platform, whose largest events have about 4 MB.
+pub const EVENT_BYTES_MAX: usize = 4 << 20;
+
 /// A run of events in one buffer, newline-delimited as the store will write them, so that the store copies once.
 ///
 /// Each event is one valid JSON document without a raw newline; the code that fills a batch has checked that. The event time

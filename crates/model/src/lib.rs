@@ -15,7 +15,7 @@ mod size;
 mod span;
 mod time;
 
-pub use batch::EventBatch;
+pub use batch::{EVENT_BYTES_MAX, EventBatch};
 pub use columns::{Column, ColumnType, EventTimeRule, READING, StreamSchema, TimeFormat, TimeRule};
 pub use cursor::Cursor;
 pub use kind::Kind;

@@ -203,7 +203,11 @@ fn add(json: &[u8], topics: &mut BTreeMap<String, BTreeMap<u64, Event>>) -> Resu
 
 /// The event with topic, partition and offset at the end of its `meta`.
 fn with_place(text: &str, raw_meta: Option<&str>, meta: &Meta<'_>, topic: &str, offset: u64) -> String {
-    let topic = if meta.topic.is_none() { format!("\"topic\":{topic:?},\"partition\":0,") } else { String::new() };
+    let topic = if meta.topic.is_none() {
+        format!("\"topic\":{},\"partition\":0,", serde_json::Value::from(topic))
+    } else {
+        String::new()
+    };
     let place = format!("{topic}\"offset\":{offset}");
     let (head, inside, tail) = match raw_meta {
         Some(raw) => {

@@ -2,10 +2,12 @@
 
 use std::io::{self, Read};
 
+use lakehead_model::EVENT_BYTES_MAX;
+
 use super::array::Elements;
 
-/// The longest line that is taken: 4 MiB, as for every other way in.
-pub const LINE_BYTES_MAX: usize = 4 << 20;
+/// The longest line that is taken: that of the largest event.
+pub const LINE_BYTES_MAX: usize = EVENT_BYTES_MAX;
 
 /// Read at once from the file, and from the decompressor.
 pub(super) const READ_BYTES: usize = 256 << 10;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use lakehead_eventstreams_wire::SINCE;
-use lakehead_model::{ByteSize, Span, Timestamp};
+use lakehead_model::{ByteSize, EVENT_BYTES_MAX, Span, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
@@ -43,7 +43,7 @@ fn silence_max_default() -> Span {
 }
 
 fn event_bytes_max_default() -> ByteSize {
-    ByteSize::mib(4)
+    ByteSize(EVENT_BYTES_MAX as u64)
 }
 
 /// A time, or a span back from now.

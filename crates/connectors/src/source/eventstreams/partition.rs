@@ -35,7 +35,7 @@ pub(super) const OVERLAP_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 const DISORDER: Duration = Duration::from_secs(64);
 
 /// After so many gaps in a row that stayed when they were asked for again, gaps are taken as the stream's nature (a topic
-/// with transaction markers has them all the time) and no longer asked for, until one is filled or the source reconnects.
+/// with transaction markers has them all the time) and no longer asked for, until one is filled or the source is opened anew.
 const LASTING_GAPS_MAX: u32 = 8;
 
 /// What is known of a partition, and how it is being read.
