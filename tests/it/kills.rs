@@ -19,7 +19,7 @@ const SEED: u64 = 7;
 const START: &str = "2026-09-01T00:00:00Z";
 const KILLS: usize = 10;
 /// Upstream cuts connections this often, on top of the kills.
-const CUT_AFTER: &str = "500ms";
+const CUT_AFTER: &str = "2s";
 
 #[test]
 fn ten_kills_lose_nothing_and_double_nothing() {
