@@ -6,8 +6,9 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use clap::Args;
 use lakehead_engine::{Pipeline, offline};
 use lakehead_model::{ByteSize, Clock, Name};
+use lakehead_serve::retention_document;
 use lakehead_store::{Retention, RetentionPlan, Store};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     client::{Backend, Target},
@@ -69,7 +70,7 @@ pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
         )));
     };
     let plans = planned(&pipeline, &data, apply).await?;
-    tell(&shown(&plans), json)?;
+    tell(&retention_document(&plans), json)?;
     let segments: usize = plans.values().map(|plan| plan.remove.len()).sum();
     let bytes = ByteSize(plans.values().map(RetentionPlan::bytes).sum()).rounded();
     match segments as u64 {
@@ -111,23 +112,6 @@ async fn planned(
     }
     store.close()?;
     Ok(plans)
-}
-
-/// The plans as a process answers them.
-fn shown(plans: &BTreeMap<Name, RetentionPlan>) -> Value {
-    let shown = plans.iter().map(|(name, plan)| {
-        let held: u64 = plan.held.iter().map(|expired| expired.bytes).sum();
-        let by: Vec<String> = plan.claims.iter().map(|claim| format!("{} from {}", claim.by, claim.from)).collect();
-        let document = json!({
-            "segments": plan.remove.len(),
-            "bytes": plan.bytes(),
-            "until": plan.remove.last().map(|last| last.end_offset),
-            "held_bytes": held,
-            "held_by": by,
-        });
-        (name.to_string(), document)
-    });
-    Value::Object(shown.collect())
 }
 
 fn tell(answer: &Value, json: bool) -> Outcome {

@@ -32,6 +32,7 @@ use std::{future::Future, sync::Arc};
 use lakehead_engine::{Engine, sql::Workers};
 use tokio::net::TcpListener;
 
+pub use answers::retention_document;
 pub use error::Error;
 pub use reload::{Reload, ReloadError, ReloadFuture};
 

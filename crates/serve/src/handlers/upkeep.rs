@@ -10,7 +10,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
-    answers::{Refusal, status_of},
+    answers::{Refusal, retention_document, status_of},
     app::App,
 };
 
@@ -20,19 +20,7 @@ pub(crate) async fn retention(State(app): State<Arc<App>>) -> Result<Json<Value>
     let defect = |error: tokio::task::JoinError| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     let plans = planning.await.map_err(defect)?;
     let plans = plans.map_err(|error| Refusal::new(status_of(error.kind()), error.to_string()))?;
-    let shown = plans.into_iter().map(|(name, plan)| {
-        let held: u64 = plan.held.iter().map(|expired| expired.bytes).sum();
-        let by: Vec<String> = plan.claims.iter().map(|claim| format!("{} from {}", claim.by, claim.from)).collect();
-        let document = json!({
-            "segments": plan.remove.len(),
-            "bytes": plan.bytes(),
-            "until": plan.remove.last().map(|last| last.end_offset),
-            "held_bytes": held,
-            "held_by": by,
-        });
-        (name.to_string(), document)
-    });
-    Ok(Json(Value::Object(shown.collect())))
+    Ok(Json(retention_document(&plans)))
 }
 
 /// `POST /v1/sealing/{what}`
