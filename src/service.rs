@@ -15,7 +15,7 @@ use lakehead_engine::{
     Engine, Parts, Pipeline,
     status::{SourceState, ViewState},
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
 use crate::{
     clock::SystemClock,
@@ -33,6 +33,9 @@ const TELL_EVERY: Duration = Duration::from_secs(30);
 
 /// When first: soon enough to see that something happens.
 const TELL_FIRST: Duration = Duration::from_secs(3);
+
+/// How often pages of code that are not used go back to the system. The first time is after the start has compiled the views.
+const RELEASE_CODE_EVERY: Duration = Duration::from_secs(30);
 
 /// A pipeline that runs and is served.
 pub(crate) struct Service {
@@ -75,6 +78,9 @@ impl Service {
         self.engine.connect();
         let mut telling = tokio::time::interval_at(tokio::time::Instant::now() + TELL_FIRST, TELL_EVERY);
         let terminal = io::stderr().is_terminal();
+        let mut releasing =
+            tokio::time::interval_at(tokio::time::Instant::now() + RELEASE_CODE_EVERY, RELEASE_CODE_EVERY);
+        releasing.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let failed = loop {
             tokio::select! {
                 request = signals.next() => match request {
@@ -88,6 +94,9 @@ impl Service {
                     Err(error) => anyhow!("the server was stopped by a defect: {error}"),
                 }),
                 _ = telling.tick(), if terminal => note(self.line()),
+                _ = releasing.tick() => if let Err(error) = lakehead_resident::release_code() {
+                    tracing::debug!("pages of code stay resident: {error}");
+                },
             }
         };
         if failed.is_none() {

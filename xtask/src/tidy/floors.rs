@@ -32,6 +32,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("connectors", &["model", "json", "eventstreams-wire", "connector-api"]),
     ("unify", &[]),
     ("planning", &[]),
+    ("resident", &[]),
     ("query", &["model", "json", "window", "store", "decode", "unify", "planning"]),
     ("engine", &["model", "json", "window", "store", "decode", "connector-api", "query"]),
     ("serve", &["model", "json", "store", "query", "engine"]),
