@@ -1,12 +1,23 @@
-//! What a source promises, and how one is registered.
+//! What a source and a sink promise, and how one is registered.
 //!
-//! The engine holds [`SourceSpec`]s and never names a connector; a connector implements [`SourceKind`] and [`Source`]
-//! and never sees the engine. They meet here. Retrying, batching and counting are the engine's work, not a connector's.
+//! The engine holds [`SourceSpec`]s and [`SinkSpec`]s and never names a connector; a connector implements [`SourceKind`] or
+//! [`SinkKind`] and never sees the engine. They meet here. Opening again, counting and keeping positions are the engine's work,
+//! not a connector's.
 
+mod batch;
+mod discontinuity;
 mod error;
+mod kind;
+mod sink;
 mod source;
 mod spec;
 
+pub use batch::{Batch, BatchKind, Operation, Row, RowHead};
+pub use discontinuity::{Discontinuity, Gap, Renumbering, SkippedOffsets};
 pub use error::Error;
-pub use source::{Activity, Chunk, Gap, Renumbering, Resume, Source, TailReader};
-pub use spec::{SourceKind, SourceSpec};
+pub use kind::{ConnectorKind, KindSpec};
+pub use sink::{Answer, Delivery, Feed, Sink, SinkContext, Takes};
+pub use source::{
+    Acknowledge, Activity, Chunk, Identity, Opened, Reader, Resume, StreamIndex, StreamResume, TailEvents, TailReader,
+};
+pub use spec::{SinkKind, SinkSpec, SourceKind, SourceSpec};
