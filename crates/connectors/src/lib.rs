@@ -6,7 +6,9 @@
 //! The binary installs rustls' crypto provider before it opens a source: the HTTP client cannot be made without one,
 //! not even for plain HTTP.
 
+mod heavy;
 pub mod json_lines;
 mod source;
 
+pub use heavy::{End, HEAVY, Heavy};
 pub use source::SOURCES;
