@@ -135,6 +135,7 @@ mod tests {
             views: [(Name::new("v").expect("a name"), view.clone())].into(),
             store: lakehead_store::Options::default(),
             verify: crate::audit::AuditSettings::default(),
+            sinks: [].into(),
             dashboard: crate::dashboard::Dashboard::default(),
         };
         let catalog = Catalog::of(&pipeline);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lakehead_connector_api::SourceSpec;
+use lakehead_connector_api::{SinkSpec, SourceSpec};
 use lakehead_model::Clock;
 
 /// The components of a running pipeline.
@@ -12,6 +12,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The kinds of source there are.
     pub sources: &'static [SourceSpec],
+    /// The kinds of sink there are.
+    pub sinks: &'static [SinkSpec],
     /// Lakehead's version, for people.
     pub version: &'static str,
 }

@@ -221,6 +221,7 @@ impl Engine {
             streams: current.streams.iter().map(stream).collect(),
             sources: self.sources.status(),
             views: self.views.status(),
+            sinks: BTreeMap::new(),
             disk: lock(&self.shared.disk).clone(),
             audit: lock(&self.shared.audit).clone(),
             reloads: lock(&self.shared.reloads).clone(),

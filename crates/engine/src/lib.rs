@@ -53,6 +53,7 @@ pub mod records;
 mod refusals;
 mod reload;
 mod shared;
+mod sinks;
 mod sources;
 pub mod sql;
 pub mod status;

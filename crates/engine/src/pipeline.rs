@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use lakehead_model::{ByteSize, Name, StreamSchema};
+use lakehead_model::{ByteSize, EVENT_BYTES_MAX, Name, StreamSchema};
 use lakehead_query::{Late, ViewSettings};
 use lakehead_store::Retention;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub struct Pipeline {
     pub sources: BTreeMap<Name, SourceConfig>,
     /// The standing queries.
     pub views: BTreeMap<Name, ViewConfig>,
+    /// What is delivered to other systems.
+    pub sinks: BTreeMap<Name, SinkConfig>,
     /// How the log is written.
     pub store: lakehead_store::Options,
     /// When the standing audit runs.
@@ -103,6 +105,83 @@ impl ViewConfig {
             state_bytes_max: usize::try_from(self.state_max.0).unwrap_or(usize::MAX),
             ..ViewSettings::default()
         }
+    }
+}
+
+/// One sink.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SinkConfig {
+    /// The kind, one of those in [`Parts::sinks`](crate::Parts).
+    pub kind: String,
+    /// The stream or view that it delivers.
+    pub from: Name,
+    /// Where it begins when it has no position yet. Default: at the beginning.
+    pub start: Start,
+    /// How many writes may be under way at once, from 1 to [`LANES_MAX`](Self::LANES_MAX). Rows with the same key stay in one
+    /// lane, and so in order; events of a stream have no key, and with more than one lane only their order at the target is
+    /// not that of the stream. Default: 1.
+    pub lanes: usize,
+    /// How long retention waits for it. Default: seven days.
+    pub keep: Keep,
+    /// After how long at most its position is committed while rows arrive. Default: 1 s.
+    pub commit_every: Duration,
+    /// The most bytes of rows that are read and have no answer yet. Default: 32 MiB.
+    pub memory: ByteSize,
+    /// The kind's own settings; they passed its check.
+    pub settings: serde_json::Value,
+}
+
+impl SinkConfig {
+    /// The most lanes: each has a connection of its own, and targets allow some hundreds for all of their clients.
+    pub const LANES_MAX: usize = 64;
+
+    /// The least memory: one row of the largest size, and its neighbour.
+    pub const MEMORY_MIN: ByteSize = ByteSize(2 * EVENT_BYTES_MAX as u64);
+
+    /// The longest wait between two commits of its position: what came since then is written again after a crash.
+    pub const COMMIT_EVERY_MAX: Duration = Duration::from_secs(10 * 60);
+
+    /// A sink of this kind that delivers `from`, all else by default.
+    #[must_use]
+    pub fn new(kind: impl Into<String>, from: Name, settings: serde_json::Value) -> Self {
+        Self {
+            kind: kind.into(),
+            from,
+            start: Start::default(),
+            lanes: 1,
+            keep: Keep::default(),
+            commit_every: Duration::from_secs(1),
+            memory: ByteSize(32 << 20),
+            settings,
+        }
+    }
+}
+
+/// Where a sink begins that has no position yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// With the oldest event that the stream keeps; of a view with all of its rows.
+    #[default]
+    Beginning,
+    /// With what comes from now on.
+    Now,
+}
+
+/// How long retention waits for a sink that has not delivered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// For as long as it takes, though the disk fills.
+    Always,
+    /// An event no longer than this after it was received: what retention then removes is lost to the sink, is counted, and
+    /// shows in its status. With zero, retention does not wait at all.
+    For(Duration),
+}
+
+impl Default for Keep {
+    /// Seven days, a week with its weekend; also what a topic of Kafka keeps by default (`log.retention.hours`).
+    fn default() -> Self {
+        Self::For(Duration::from_secs(7 * 24 * 60 * 60))
     }
 }
 

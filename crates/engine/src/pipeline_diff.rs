@@ -21,6 +21,9 @@ pub struct Reloaded {
     pub sources: Changes,
     /// The views: SQL, watermark, lateness.
     pub views: Changes,
+    /// The sinks: kind, what they deliver, settings.
+    #[serde(default)]
+    pub sinks: Changes,
     /// When the standing audit runs.
     pub verify: bool,
     /// The panels of the dashboard.
@@ -36,6 +39,7 @@ impl Reloaded {
             streams: Changes::between(&old.streams, &new.streams),
             sources: Changes::between(&old.sources, &new.sources),
             views: Changes::between(&old.views, &new.views),
+            sinks: Changes::between(&old.sinks, &new.sinks),
             verify: old.verify != new.verify,
             panels: old.dashboard.changes(&new.dashboard),
         }
@@ -52,7 +56,7 @@ impl Reloaded {
     pub fn in_words(&self) -> Vec<String> {
         let streams = self.streams.in_words("stream");
         let named = streams.chain(self.sources.in_words("source")).chain(self.views.in_words("view"));
-        let named = named.chain(self.panels.in_words("panel"));
+        let named = named.chain(self.sinks.in_words("sink")).chain(self.panels.in_words("panel"));
         named.chain(self.verify.then(|| "verify changed".to_owned())).collect()
     }
 }
@@ -121,6 +125,7 @@ mod tests {
             streams: [(name("s"), StreamConfig::default())].into(),
             sources: [].into(),
             views: [(name("a"), ViewConfig::new("SELECT 1")), (name("b"), ViewConfig::new("SELECT 2"))].into(),
+            sinks: [].into(),
             store: Options::default(),
             verify: AuditSettings::default(),
             dashboard: crate::dashboard::Dashboard::default(),

@@ -1,5 +1,5 @@
 //! A pipeline that fits together, and what follows from it: the tables' schemas, which view reads which stream, the kind of
-//! each source. Nothing is opened for it, so finding out costs nothing and changes nothing.
+//! each source and sink. Nothing is opened for it, so finding out costs nothing and changes nothing.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,6 +10,7 @@ use crate::{
     Error, Parts, Pipeline,
     builtin::schemas,
     pipeline::{StreamConfig, ViewConfig},
+    sinks::planned::{Deliverable, PlannedSink},
 };
 
 /// A pipeline, found good.
@@ -21,23 +22,30 @@ pub(crate) struct Plan {
     pub(crate) views: BTreeMap<Name, BTreeMap<Name, ViewConfig>>,
     /// The kind of each source.
     pub(crate) specs: BTreeMap<Name, SourceSpec>,
+    /// Each sink: its kind, and what it is given.
+    pub(crate) sinks: BTreeMap<Name, PlannedSink>,
 }
 
 impl Plan {
-    /// Checks that `pipeline` fits together, with the kinds of source that `parts` have.
+    /// Checks that `pipeline` fits together, with the kinds of source and sink that `parts` have.
     ///
     /// # Errors
     /// `Invalid`, with everything that is wrong, a line each.
     pub(crate) async fn check(pipeline: Pipeline, parts: &Parts) -> Result<Self, Error> {
         let schemas = schemas(&pipeline.streams);
         let (mut views, mut specs, mut wrong) = (BTreeMap::<_, BTreeMap<_, _>>::new(), BTreeMap::new(), Vec::new());
+        let (mut plans, mut faulty) = (BTreeMap::new(), Vec::new());
         let texts = pipeline.views.iter().map(|(name, config)| (name.clone(), config.sql.clone())).collect();
         for (name, plan) in lakehead_query::check_views(&texts, &schemas).await? {
             match (plan, pipeline.views.get(&name)) {
                 (Ok(plan), Some(config)) => {
-                    views.entry(plan.stream().clone()).or_default().insert(name, config.clone());
+                    views.entry(plan.stream().clone()).or_default().insert(name.clone(), config.clone());
+                    plans.insert(name, plan);
                 }
-                (Err(error), _) => wrong.push(format!("view {name}: {error}")),
+                (Err(error), _) => {
+                    wrong.push(format!("view {name}: {error}"));
+                    faulty.push(name);
+                }
                 (Ok(_), None) => {}
             }
         }
@@ -54,8 +62,17 @@ impl Plan {
             }
             specs.insert(name.clone(), *spec);
         }
+        let (there, mut sinks) = (Deliverable { schemas: &schemas, views: &plans, faulty: &faulty }, BTreeMap::new());
+        for (name, config) in &pipeline.sinks {
+            match PlannedSink::check(config, parts, &there) {
+                Ok(planned) => {
+                    sinks.insert(name.clone(), planned);
+                }
+                Err(what) => wrong.extend(what.into_iter().map(|what| format!("sink {name}: {what}"))),
+            }
+        }
         if wrong.is_empty() {
-            Ok(Self { pipeline: Arc::new(pipeline), schemas, views, specs })
+            Ok(Self { pipeline: Arc::new(pipeline), schemas, views, specs, sinks })
         } else {
             Err(Error::Pipeline(wrong.join("\n")))
         }

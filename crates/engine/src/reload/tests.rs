@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 async fn start(pipeline: Pipeline) -> Arc<Engine> {
     let clock = Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000)));
-    let parts = Parts { clock, sources: SOURCES, version: "test" };
+    let parts = Parts { clock, sources: SOURCES, sinks: &[], version: "test" };
     Arc::new(Engine::start(pipeline, parts).await.expect("it starts"))
 }
 

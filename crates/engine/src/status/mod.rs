@@ -5,6 +5,7 @@
 
 mod audit;
 mod reload;
+mod sink;
 mod source;
 mod stream;
 mod time;
@@ -18,6 +19,7 @@ use serde::Serialize;
 pub use self::{
     audit::{AuditOutcome, AuditStatus, StreamAudited, ViewAudited},
     reload::{LastReload, ReloadOutcome, ReloadStatus},
+    sink::{SinkLost, SinkState, SinkStatus},
     source::{SourceState, SourceStatus},
     stream::{ColumnsStatus, EventTimeStatus, HeldBack, MaintenanceStatus, StreamStatus},
     view::{ShadowStatus, ViewState, ViewStatus},
@@ -46,6 +48,8 @@ pub struct Status {
     pub sources: BTreeMap<Name, SourceStatus>,
     /// Every view.
     pub views: BTreeMap<Name, ViewStatus>,
+    /// Every sink.
+    pub sinks: BTreeMap<Name, SinkStatus>,
     /// Space.
     pub disk: DiskStatus,
     /// What the standing audit found.

@@ -171,6 +171,13 @@ impl ViewPlan {
         Arc::clone(&self.output)
     }
 
+    /// The columns that tell its rows apart, where it shows all of them; else none.
+    #[must_use]
+    pub fn key(&self) -> Vec<String> {
+        let keys = self.shape.keys.iter().filter(|_| self.shape.keys_are_whole);
+        keys.map(|column| self.output.field(*column).name().clone()).collect()
+    }
+
     /// Makes the projections that are planned into this view tables of `context`, over the streams that it has.
     pub(crate) async fn register_inlined(&self, context: &SessionContext) -> Result<(), Error> {
         for (name, sql) in &self.inlined {
