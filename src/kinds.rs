@@ -71,8 +71,8 @@ pub(crate) fn taken(takes: Takes) -> &'static str {
              (insert, update, delete)."
         }
         Takes::Keyed => {
-            "A row replaces the one of the same key, or deletes it. A view must show every column of its GROUP BY, which are \
-             the key; the events of a stream have their offset as their key."
+            "Only the changes of a view: a row replaces the one of the same key, or deletes it. The view must show every column \
+             that it groups by, which are the key; events of a stream have none."
         }
     }
 }

@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::{
     config::{self, environment},
+    kinds::Kinds,
     outcome::Failure,
 };
 
@@ -32,14 +33,12 @@ pub(crate) async fn load(
         None => (config::DEFAULT_NAME.to_owned(), config::DEFAULT.to_owned()),
         Some(file) => (file.display().to_string(), text(&file).map_err(|error| Failure::Usage(format!("{error:#}")))?),
     };
-    let sources = lakehead_connectors::SOURCES;
-    let mut pipeline = config::read(&name, &text, sources, &environment, overrides).await?;
+    let mut pipeline = config::read(&name, &text, Kinds::BUILT, &environment, overrides).await?;
     if let Some(url) = upstream
         && let Some(source) = pipeline.sources.get_mut(DEFAULT_SOURCE)
     {
         source.settings["url"] = url.into();
-        let spec = sources.iter().find(|spec| spec.name == source.kind);
-        if let Some(Err(what)) = spec.map(|spec| (spec.check)(&source.settings)) {
+        if let Some(Err(what)) = Kinds::BUILT.source(&source.kind).ok().map(|spec| (spec.check)(&source.settings)) {
             return Err(Failure::Usage(format!("--upstream: {what}")));
         }
     }

@@ -10,6 +10,7 @@ use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
     config::{self, Overrides, environment},
+    kinds::Kinds,
     pipeline_file::text,
     subprocess::rehearsal::rehearse,
 };
@@ -88,8 +89,7 @@ enum NotReplaced {
 }
 
 async fn replace(engine: &Arc<Engine>, name: &str, text: &str, overrides: Overrides) -> Result<Reloaded, NotReplaced> {
-    let sources = lakehead_connectors::SOURCES;
-    let pipeline = config::read(name, text, sources, &environment, overrides).await;
+    let pipeline = config::read(name, text, Kinds::BUILT, &environment, overrides).await;
     let pipeline = pipeline.map_err(|problems| NotReplaced::File(problems.to_string()))?;
     let reloaded = engine.reload(pipeline).await.map_err(|error| match error {
         Error::TakesRestart(fixed) => {

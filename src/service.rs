@@ -13,12 +13,13 @@ use std::{
 use anyhow::{Context, anyhow};
 use lakehead_engine::{
     Engine, Parts, Pipeline,
-    status::{SourceState, ViewState},
+    status::{SinkState, SourceState, ViewState},
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
 use crate::{
     clock::SystemClock,
+    kinds::Kinds,
     numbers::{building, counted},
     output::note,
     reload::{Origin, Reloader},
@@ -51,7 +52,9 @@ impl Service {
     /// starts it speaks first. `origin` is where the pipeline comes from, for when it is to be read again.
     pub(crate) async fn start(pipeline: Pipeline, origin: Origin, listener: TcpListener) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("asking for the address that was bound")?;
-        let parts = Parts { clock: Arc::new(SystemClock), sources: lakehead_connectors::SOURCES, version: VERSION };
+        let kinds = Kinds::BUILT;
+        let parts =
+            Parts { clock: Arc::new(SystemClock), sources: kinds.sources, sinks: kinds.sinks, version: VERSION };
         let engine = Arc::new(Engine::open(pipeline, parts).await?);
         if let Err(error) = engine.publish_address(&address.to_string()) {
             tracing::warn!("`lakehead query` will not find this process: {error}");
@@ -153,6 +156,18 @@ impl Service {
             }
             ViewState::Live | ViewState::Failed => None,
         });
-        streams.into_iter().chain(sources).chain(views).collect::<Vec<_>>().join(" · ")
+        let sinks = status.sinks.iter().map(|(name, sink)| {
+            let state = match &sink.state {
+                SinkState::Opening => "connecting",
+                SinkState::Delivering => "delivering",
+                SinkState::CaughtUp => "caught up",
+                SinkState::Away { .. } => "target away, trying again",
+                SinkState::Waiting { .. } => "waiting to write",
+                SinkState::Failed { .. } => "failed",
+                SinkState::Stopped => "stopped",
+            };
+            format!("{name} {state}")
+        });
+        streams.into_iter().chain(sources).chain(views).chain(sinks).collect::<Vec<_>>().join(" · ")
     }
 }

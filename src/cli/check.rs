@@ -12,8 +12,9 @@ use lakehead_store::Store;
 use super::streams::LOOK_BACK_EVENTS;
 use crate::{
     config,
+    kinds::Kinds,
     numbers::{counted, grouped},
-    outcome::Outcome,
+    outcome::{Failure, Outcome},
     output::{note, say},
     pipeline_file::load,
 };
@@ -33,12 +34,17 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let pipeline = load(arguments.pipeline, None, overrides).await?;
     look_at(&pipeline);
     look_at_views(&pipeline).await;
+    for (sink, config) in &pipeline.sinks {
+        let delivery = Kinds::BUILT.sink(&config.kind).map_err(Failure::Usage)?.delivery.in_words();
+        say(format_args!("sink {sink}: {} to `{}`, {delivery}\n", config.from, config.kind))?;
+    }
     let count = |number: usize, what| counted(number as u64, what);
     Ok(say(format_args!(
-        "{name} is good: {}, {}, {}; data in {}, listening on {}\n",
+        "{name} is good: {}, {}, {}, {}; data in {}, listening on {}\n",
         count(pipeline.streams.len(), "stream"),
         count(pipeline.sources.len(), "source"),
         count(pipeline.views.len(), "view"),
+        count(pipeline.sinks.len(), "sink"),
         pipeline.data.display(),
         pipeline.listen,
     ))?)

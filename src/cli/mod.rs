@@ -55,7 +55,7 @@ enum Command {
     Query(query::Arguments),
     /// Checks a pipeline file and says everything that is wrong with it.
     Check(check::Arguments),
-    /// The manual of a kind of source.
+    /// The kinds of source and sink, and the manual of each.
     Explain(explain::Arguments),
     /// Brings JSON lines from files, folders or standard input into a stream, each line once.
     Import(import::Arguments),
@@ -87,7 +87,7 @@ enum Command {
     Completions(completions::Arguments),
     /// Writes the manual pages of all commands into a folder.
     Man(man::Arguments),
-    /// Prints a page of docs/reference, made of this very program.
+    /// Prints a page of docs/reference, made of this very program; without a page their names.
     Reference(reference::Arguments),
 }
 

@@ -1,6 +1,7 @@
 //! Pipeline files with mistakes, and that each mistake is told: its line, its key, what would be valid; all of them at once.
 
 use super::{Overrides, read};
+use crate::kinds::Kinds;
 
 /// A file, and how each line of the answer begins, in its order.
 const FILES: &[(&str, &[&str])] = &[
@@ -274,7 +275,7 @@ async fn every_mistake_of_a_file_is_told_with_its_line_and_key() {
     assert!(FILES.len() >= 40);
     let mut wrong = Vec::new();
     for (text, expected) in FILES {
-        let said = match read("p.toml", text, lakehead_connectors::SOURCES, &|_| None, Overrides::default()).await {
+        let said = match read("p.toml", text, Kinds::BUILT, &|_| None, Overrides::default()).await {
             Ok(_) => String::new(),
             Err(problems) => problems.to_string(),
         };

@@ -6,6 +6,7 @@
 mod document;
 mod environment;
 mod explain;
+mod kind;
 mod listen;
 #[cfg(test)]
 mod mistakes;
@@ -14,6 +15,7 @@ mod pipeline;
 mod problem;
 mod reference;
 mod repair;
+mod sink;
 mod source;
 mod store;
 mod stream;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use lakehead_connector_api::SourceSpec;
 use lakehead_engine::{Pipeline, dashboard::Dashboard, schemas};
 use lakehead_model::hint::instead;
 
@@ -12,8 +11,9 @@ use super::{
     listen::{self, Overrides},
     panel,
     problem::{Problem, Problems},
-    source, store, stream, verify, view,
+    sink, source, store, stream, verify, view,
 };
+use crate::kinds::Kinds;
 
 /// The pipeline of `lakehead run` without a file.
 pub(crate) const DEFAULT: &str = include_str!("../default_pipeline.toml");
@@ -25,14 +25,14 @@ pub(crate) const DEFAULT_NAME: &str = "the default pipeline";
 const DATA: &str = "./data";
 
 /// The tables and keys at the top of the file.
-pub(super) const TOP: [&str; 10] =
-    ["data", "listen", "listen_anyone", "token", "store", "verify", "stream", "source", "view", "panel"];
+pub(super) const TOP: [&str; 11] =
+    ["data", "listen", "listen_anyone", "token", "store", "verify", "stream", "source", "view", "sink", "panel"];
 
 /// Reads and checks the pipeline in `text`.
 pub(crate) async fn read(
     file: &str,
     text: &str,
-    sources: &[SourceSpec],
+    kinds: Kinds,
     environment: &Environment<'_>,
     overrides: Overrides,
 ) -> Result<Pipeline, Problems> {
@@ -49,8 +49,9 @@ pub(crate) async fn read(
         }
     }
     let streams = stream::read(&document, &mut problems);
-    let sources = source::read(&document, sources, &mut problems);
+    let sources = source::read(&document, kinds, &mut problems);
     let (views, outlines) = view::read(&document, &streams, &mut problems).await;
+    let sinks = sink::read(&document, kinds, &sink::Deliverable { views: &outlines }, &mut problems);
     let schemas = schemas(&stream::whole(&streams));
     let known = panel::Known { views: outlines, streams: &schemas };
     let dashboard = Dashboard { panels: panel::read(&document, &known, &mut problems), simulated: false };
@@ -64,7 +65,7 @@ pub(crate) async fn read(
     }
     let streams = streams.into_iter().filter_map(|(name, stream)| Some((name, stream?))).collect();
     let data = overrides.data.unwrap_or_else(|| Path::new(data.as_deref().unwrap_or(DATA)).to_owned());
-    Ok(Pipeline { data, listen, token, streams, sources, views, store, verify, dashboard })
+    Ok(Pipeline { data, listen, token, streams, sources, views, sinks, store, verify, dashboard })
 }
 
 /// What is wrong with a file that is good by itself: each of `found` is a key and why its value cannot be used now.

@@ -1,7 +1,7 @@
 //! The page docs/reference/pipeline.md, made of what reads a pipeline file: every table and key with its type, default and
-//! meaning, and an example. A test fails when the page is not this, or a table of the file is not on it.
+//! meaning, and an example. A test fails when the page is not this, or a table of the file is not on it. The keys of each kind of
+//! source and sink have pages of their own.
 
-use lakehead_connector_api::SourceSpec;
 use lakehead_model::TimeFormat;
 use lakehead_store::Options;
 use schemars::{JsonSchema, Schema, schema_for};
@@ -9,12 +9,13 @@ use serde_json::Value;
 
 use super::{
     panel::PanelKeys,
+    sink::SinkKeys,
     source::SourceKeys,
     stream::{ColumnKeys, StreamKeys, TimeKeys},
     verify::VerifyKeys,
     view::ViewKeys,
 };
-use crate::schema_words::kind;
+use crate::settings_table::settings_table;
 
 /// The keys at the top of the file.
 #[derive(JsonSchema)]
@@ -79,9 +80,15 @@ const TABLES: &[TableEntry] = &[
     },
     TableEntry {
         head: "[source.NAME]",
-        what: "Brings events into a stream. Pushes need none.",
+        what: "Brings events into a stream ([every kind](connectors.md)). Pushes need none.",
         schema: || schema_for!(SourceKeys),
-        example: "",
+        example: "[source.wikimedia]\nkind = \"eventstreams\"\nstream = \"recentchange\"\nurl = \"https://stream.wikimedia.org/v2/stream/recentchange\"",
+    },
+    TableEntry {
+        head: "[sink.NAME]",
+        what: "Delivers the events of a stream or the changes of a view to another system ([every kind](connectors.md)).",
+        schema: || schema_for!(SinkKeys),
+        example: "[sink.minutes]\nkind = \"http\"\nfrom = \"requests_per_minute\"\nurl = \"https://example.org/hook\"",
     },
     TableEntry {
         head: "[store]",
@@ -110,7 +117,7 @@ fn time_keys() -> Schema {
 }
 
 /// The page.
-pub(crate) fn page(sources: &[SourceSpec]) -> String {
+pub(crate) fn page() -> String {
     let mut text = String::from(
         "# The pipeline file\n\nMade of the code by `lakehead reference pipeline`; a test fails when it is stale.\n\n\
          TOML. `lakehead check FILE` says everything that is wrong with one. Spans of time are a whole number and a unit (ms, s, \
@@ -122,57 +129,12 @@ pub(crate) fn page(sources: &[SourceSpec]) -> String {
         let schema = serde_json::to_value((table.schema)()).unwrap_or_default();
         let head = if table.head.starts_with('[') { format!("`{}`", table.head) } else { table.head.to_owned() };
         text.push_str(&format!("\n## {head}\n\n{}\n\n", table.what));
-        keys(&schema, &schema, "", &mut text);
+        text.push_str(&settings_table(&schema));
         if !table.example.is_empty() {
             text.push_str(&format!("\n```toml\n{}\n```\n", table.example));
         }
     }
-    for spec in sources {
-        let schema = serde_json::to_value((spec.schema)()).unwrap_or_default();
-        text.push_str(&format!("\n## `kind = \"{}\"`\n\n", spec.name));
-        text.push_str(&format!("What it does: `lakehead explain source {}`.\n\n", spec.name));
-        keys(&schema, &schema, "", &mut text);
-        text.push_str(&format!("\n```toml\n{}\n```\n", spec.example.trim()));
-    }
     text
-}
-
-/// The keys of a table; those of a table in it stand behind its own name.
-fn keys(whole: &Value, table: &Value, before: &str, text: &mut String) {
-    if before.is_empty() {
-        text.push_str("| key | type | default | what it is |\n|---|---|---|---|\n");
-    }
-    let required = |key: &str| table["required"].as_array().is_some_and(|keys| keys.iter().any(|k| k == key));
-    for (key, value) in table["properties"].as_object().into_iter().flatten() {
-        let described = value["description"].as_str().unwrap_or_default();
-        let (what, told) = parted(described);
-        let default = match &value["default"] {
-            _ if required(key) => "required".to_owned(),
-            Value::Null => told.unwrap_or_else(|| "none".to_owned()),
-            Value::Object(_) | Value::Array(_) => told.unwrap_or_else(|| "as below".to_owned()),
-            default => format!("`{default}`"),
-        };
-        let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
-        let key = format!("{before}{key}");
-        text.push_str(&format!("| `{key}` | {} | {} | {} |\n", cell(&kind(whole, value)), cell(&default), cell(&what)));
-        let below = value["$ref"].as_str().and_then(|path| path.rsplit('/').next()).map(|name| &whole["$defs"][name]);
-        if let Some(below) = below.filter(|below| below["properties"].is_object()) {
-            keys(whole, below, &format!("{key}."), text);
-        }
-    }
-}
-
-/// A description without its sentence on the default, and the default.
-fn parted(described: &str) -> (String, Option<String>) {
-    let described = described.replace('\n', " ");
-    let Some(at) = described.find("Default") else { return (described, None) };
-    let rest = described[at + "Default".len()..].trim_start_matches([':', ' ']);
-    let end = [". ", ": ", "; "].iter().filter_map(|stop| rest.find(stop)).min().unwrap_or(rest.len());
-    let default = rest[..end].trim_end_matches('.').to_owned();
-    let reason = rest[end..].trim_start_matches(['.', ':', ';', ' ']);
-    let what = described[..at].trim();
-    let what = if reason.is_empty() { what.to_owned() } else { format!("{what} ({})", reason.trim_end_matches('.')) };
-    (what, Some(default))
 }
 
 #[cfg(test)]
@@ -181,7 +143,7 @@ mod tests {
 
     #[test]
     fn every_table_and_key_of_the_file_is_on_the_page() {
-        let page = page(lakehead_connectors::SOURCES);
+        let page = page();
         for word in super::super::pipeline::TOP {
             let there = [format!("\n| `{word}` |"), format!("\n## `[{word}]`"), format!("\n## `[{word}.NAME]`")];
             assert!(there.iter().any(|way| page.contains(way)), "{word} is not on the page; add it to TABLES or Top");
@@ -192,16 +154,8 @@ mod tests {
 
     #[test]
     fn nothing_on_the_page_is_called_otherwise_than_in_messages_and_no_link_of_the_code_is_left() {
-        let page = page(lakehead_connectors::SOURCES);
+        let page = page();
         assert!(page.contains("\"unix_ms\"") && !page.contains("unix_millis"), "{page}");
         assert!(!page.contains("[`"), "{page}");
-    }
-
-    #[test]
-    fn a_default_is_parted_from_what_a_key_is() {
-        let told = |text: &str| parted(text);
-        assert_eq!(told("A thing. Default: 1h."), ("A thing.".into(), Some("1h".into())));
-        assert_eq!(told("A thing. Default 1 MiB: it is so."), ("A thing. (it is so)".into(), Some("1 MiB".into())));
-        assert_eq!(told("A thing."), ("A thing.".into(), None));
     }
 }

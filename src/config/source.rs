@@ -3,29 +3,28 @@
 
 use std::collections::BTreeMap;
 
-use lakehead_connector_api::SourceSpec;
 use lakehead_engine::pipeline::SourceConfig;
 use lakehead_model::{Name, hint::instead};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{document::Document, problem::Problem};
+use super::{document::Document, kind, problem::Problem};
+use crate::kinds::Kinds;
 
 /// A source's keys beside those of its kind.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct SourceKeys {
-    /// What kind of source it is; each has its own keys, which stand below.
+    /// What kind of source it is; each has [its own keys](connectors.md).
     kind: String,
     /// The stream that it feeds.
     stream: String,
 }
 
+/// Their names.
+const OWN: [&str; 2] = ["kind", "stream"];
+
 /// Reads all sources.
-pub(super) fn read(
-    document: &Document,
-    specs: &[SourceSpec],
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<Name, SourceConfig> {
+pub(super) fn read(document: &Document, kinds: Kinds, problems: &mut Vec<Problem>) -> BTreeMap<Name, SourceConfig> {
     let known = document.keys(&["stream"]);
     let mut sources = BTreeMap::new();
     for (name, key) in document.tables("source", problems) {
@@ -34,19 +33,9 @@ pub(super) fn read(
             problems.push(document.problem(&path, "this name stands for what is pushed; choose another"));
         }
         let Some(SourceKeys { kind, stream }) = document.read_all(&path, problems) else { continue };
-        let spec = specs.iter().find(|spec| spec.name == kind);
-        if spec.is_none() {
-            let what = format!("no kind {kind:?}; {}", instead(&kind, specs.iter().map(|spec| spec.name)));
-            problems.push(document.problem(&["source", key, "kind"], what));
-        }
-        let mut settings = document.get(&path).cloned().unwrap_or_default();
-        if let Some(table) = settings.as_object_mut() {
-            table.remove("kind");
-            table.remove("stream");
-        }
-        if let Some(spec) = spec {
-            document.check_all(&path, settings.clone(), spec.check, problems);
-        }
+        let spec = kinds.source(&kind);
+        let spec = spec.map_err(|what| problems.push(document.problem(&["source", key, "kind"], what))).ok();
+        let settings = kind::settings(document, path, &OWN, spec.map(|spec| &spec.kind), problems);
         match Name::new(&stream) {
             Ok(stream) if known.contains(&stream.as_str()) => {
                 sources.insert(name, SourceConfig { kind, stream, settings });

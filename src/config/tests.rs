@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
-use lakehead_connector_api::{Error, Resume, Source, SourceKind, SourceSpec};
+use lakehead_connector_api::{
+    ConnectorKind, Delivery, Error, Opened, Resume, Sink, SinkContext, SinkKind, SinkSpec, SourceKind, SourceSpec,
+    Takes,
+};
+use lakehead_connectors::Heavy;
+use lakehead_engine::pipeline::{Keep, Start};
+use lakehead_model::ByteSize;
 use lakehead_query::Late;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{DEFAULT, Overrides, in_the_way, read};
+use crate::kinds::Kinds;
 
 /// A kind of source for these tests: the binary's own kinds have their own tests.
 struct Ticks;
@@ -20,7 +27,7 @@ struct TicksConfig {
     limit: u32,
 }
 
-impl SourceKind for Ticks {
+impl ConnectorKind for Ticks {
     const NAME: &'static str = "ticks";
     const MANUAL: &'static str = "For tests.";
     const EXAMPLE: &'static str = "";
@@ -32,20 +39,61 @@ impl SourceKind for Ticks {
         }
         Ok(())
     }
+}
 
-    async fn open(_: TicksConfig, _: Resume) -> Result<Box<dyn Source>, Error> {
+impl SourceKind for Ticks {
+    async fn open(_: TicksConfig, _: Resume) -> Result<Opened, Error> {
         Err(Error::Internal("not opened in these tests".into()))
     }
 }
 
-const SOURCES: &[SourceSpec] = &[SourceSpec::of::<Ticks>()];
+/// A kind of sink for these tests: one that adds rows, or one that replaces them by their key.
+struct Pipe<const KEYED: bool>;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is never opened")]
+struct PipeConfig {
+    path: String,
+    #[serde(default)]
+    headers: PipeHeaders,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is never opened")]
+struct PipeHeaders {
+    name: Option<String>,
+}
+
+impl<const KEYED: bool> ConnectorKind for Pipe<KEYED> {
+    const NAME: &'static str = if KEYED { "table" } else { "pipe" };
+    const MANUAL: &'static str = "For tests.";
+    const EXAMPLE: &'static str = "";
+    type Config = PipeConfig;
+}
+
+impl<const KEYED: bool> SinkKind for Pipe<KEYED> {
+    const DELIVERY: Delivery = Delivery::AtLeastOnce;
+    const TAKES: Takes = if KEYED { Takes::Keyed } else { Takes::Appends };
+
+    async fn open(_: PipeConfig, _: SinkContext) -> Result<Box<dyn Sink>, Error> {
+        Err(Error::Internal("not opened in these tests".into()))
+    }
+}
+
+const KINDS: Kinds = Kinds {
+    sources: &[SourceSpec::of::<Ticks>()],
+    sinks: &[SinkSpec::of::<Pipe<false>>(), SinkSpec::of::<Pipe<true>>()],
+    heavy: &[Heavy::source("queue", false), Heavy::sink("kafka", false)],
+};
 
 fn environment(name: &str) -> Option<String> {
     (name == "SECRET").then(|| "hunter2-hunter2-hunter2".to_owned())
 }
 
 async fn said(text: &str) -> String {
-    match read("p.toml", text, SOURCES, &environment, Overrides::default()).await {
+    match read("p.toml", text, KINDS, &environment, Overrides::default()).await {
         Ok(_) => String::new(),
         Err(problems) => problems.to_string(),
     }
@@ -56,6 +104,13 @@ const STREAM: &str = "[stream.s]\n";
 
 /// Line 2 to 5 of those about a source: a good one.
 const SOURCE: &str = "[source.a]\nkind = \"ticks\"\nstream = \"s\"\nurl = \"http://127.0.0.1/\"\n";
+
+/// Line 2 to 5 of those about a sink: a good one.
+const SINK: &str = "[sink.a]\nkind = \"pipe\"\nfrom = \"s\"\npath = \"x\"\n";
+
+/// Line 2 and 3: a view that groups by its window and does not show it.
+const UNKEYED: &str =
+    "[view.v]\nsql = \"SELECT count(*) AS n FROM s GROUP BY tumble(event_time, INTERVAL '1 minute')\"\n";
 
 /// A good pipeline with a view of each sort; 13 lines.
 const VIEWS: &str = r#"[stream.s]
@@ -146,7 +201,7 @@ async fn each_mistake_in_a_panel_is_told_with_its_line_and_what_would_be_valid()
 #[tokio::test]
 async fn panels_stand_in_the_order_of_the_file_and_every_view_of_the_default_pipeline_has_one() {
     let text = format!("{VIEWS}[panel.z]\nview = \"rows\"\n[panel.a]\nview = \"rows\"\n");
-    let pipeline = read("p.toml", &text, SOURCES, &environment, Overrides::default()).await.expect("good");
+    let pipeline = read("p.toml", &text, KINDS, &environment, Overrides::default()).await.expect("good");
     let names: Vec<_> = pipeline.dashboard.panels.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["z", "a"]);
     for view in DEFAULT.lines().filter_map(|line| line.strip_prefix("[view.")?.split_once(']')) {
@@ -169,11 +224,11 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
         (&["data = \"./d\"\n"], "p.toml: there is no stream; add one, as in [stream.events]"),
         (
             &["[straem.s]\n"],
-            "p.toml: there is no stream; add one, as in [stream.events]\np.toml:1: straem: unknown key; did you mean `stream`? valid: data, listen, listen_anyone, token, store, verify, stream, source, view, panel",
+            "p.toml: there is no stream; add one, as in [stream.events]\np.toml:1: straem: unknown key; did you mean `stream`? valid: data, listen, listen_anyone, token, store, verify, stream, source, view, sink, panel",
         ),
         (
             &["dta = \"./d\"\n", STREAM],
-            "p.toml:1: dta: unknown key; did you mean `data`? valid: data, listen, listen_anyone, token, store, verify, stream, source, view, panel",
+            "p.toml:1: dta: unknown key; did you mean `data`? valid: data, listen, listen_anyone, token, store, verify, stream, source, view, sink, panel",
         ),
         (&["data = 5\n", STREAM], "p.toml:1: data: this is a whole number, 5; write a text in quotes"),
         (&["stream = \"s\"\n"], "p.toml:1: stream: write a table, [stream.NAME], not a text"),
@@ -232,7 +287,7 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
         ),
         (
             &[STREAM, SOURCE, "limt = 3\n"],
-            "p.toml:6: source.a.limt: unknown key; did you mean `limit`? valid: url, limit",
+            "p.toml:6: source.a.limt: unknown key; did you mean `limit`? valid: url, limit, kind, stream",
         ),
         (
             &[STREAM, SOURCE, "limit = \"3\"\n"],
@@ -254,6 +309,52 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
         (
             &[STREAM, "[view.v]\nsql = \"SELECT cuont(*) FROM s GROUP BY tumble(event_time, INTERVAL '1 minute')\"\n"],
             "p.toml:3: view.v.sql: there is no function \"cuont\"; did you mean `count`?",
+        ),
+        (
+            &[STREAM, "[source.a]\nkind = \"queue\"\nstream = \"s\"\n"],
+            "p.toml:3: source.a.kind: kind `queue` is not in this build: build with `--features queue` (or `full`)",
+        ),
+        (
+            &[STREAM, SINK, "[sink.b]\nkind = \"kafka\"\nfrom = \"s\"\n"],
+            "p.toml:7: sink.b.kind: kind `kafka` is not in this build: build with `--features kafka` (or `full`)",
+        ),
+        (
+            &[STREAM, "[sink.b]\nkind = \"pip\"\nfrom = \"t\"\n"],
+            "p.toml:3: sink.b.kind: no kind \"pip\"; did you mean `pipe`? valid: pipe, table\n\
+             p.toml:4: sink.b.from: no stream or view \"t\" in this file; valid: s, rejects, gaps",
+        ),
+        (
+            &[STREAM, "[sink.b]\n"],
+            "p.toml:2: sink.b.from: this key is missing\np.toml:2: sink.b.kind: this key is missing",
+        ),
+        (
+            &[STREAM, SINK, "lans = 3\npth = \"x\"\nheaders = { nam = \"x\" }\n"],
+            "p.toml:6: sink.a.lans: unknown key; did you mean `lanes`? valid: path, headers, kind, from, start, lanes, keep, commit_every, memory\n\
+             p.toml:7: sink.a.pth: unknown key; did you mean `path`? valid: path, headers, kind, from, start, lanes, keep, commit_every, memory\n\
+             p.toml:8: sink.a.headers.nam: unknown key; did you mean `name`? valid: name",
+        ),
+        (
+            &[STREAM, SINK, "lanes = 0\nkeep = \"for ever\"\ncommit_every = \"1h\"\nmemory = \"1 KiB\"\n"],
+            "p.toml:6: sink.a.lanes: 0 is out of range; write a whole number from 1 to 64\n\
+             p.toml:7: sink.a.keep: \"for ever\" is neither \"always\" nor a span of time, as in \"7d\"\n\
+             p.toml:8: sink.a.commit_every: 1h is out of range; write a span of more than 0 and at most 10m\n\
+             p.toml:9: sink.a.memory: 1 KiB is too little; write at least 8 MiB, which holds two of the largest rows",
+        ),
+        (
+            &[STREAM, SINK, "start = \"then\"\nlanes = \"2\"\n"],
+            "p.toml:6: sink.a.start: \"then\" is unknown; valid: beginning, now",
+        ),
+        (
+            &[STREAM, "[sink.b]\nkind = \"pipe\"\nfrom = \"s\"\npath = \"${UNSET}\"\n"],
+            "p.toml:5: sink.b.path: the environment variable UNSET is not set; set it, or write the value here",
+        ),
+        (
+            &[STREAM, "[sink.b]\nkind = \"table\"\nfrom = \"s\"\npath = \"x\"\n"],
+            "p.toml:4: sink.b.from: `table` replaces and deletes rows by their key, and events of a stream have none; deliver a view that groups them, or take a kind that appends",
+        ),
+        (
+            &[STREAM, UNKEYED, "[sink.b]\nkind = \"table\"\nfrom = \"v\"\npath = \"x\"\n"],
+            "p.toml:6: sink.b.from: `table` replaces and deletes rows by their key, and the view v does not show every column that it groups by; select each of them, its window's start too, or take a kind that appends",
         ),
         (&[STREAM, "[view.v]\nwatermark_delay = \"60s\"\n"], "p.toml:2: view.v.sql: this key is missing"),
         (
@@ -332,8 +433,11 @@ async fn a_good_file_becomes_a_pipeline() {
         "[view.v]\n",
         VIEW,
         "watermark_delay = \"5s\"\nlate = \"drop\"\n",
+        "[sink.b]\nkind = \"table\"\nfrom = \"v\"\npath = \"${SECRET}\"\nlanes = 4\nkeep = \"always\"\n",
+        "[sink.c]\nkind = \"pipe\"\nfrom = \"rejects\"\npath = \"x\"\nkeep = \"0s\"\nstart = \"now\"\n",
+        "commit_every = \"5s\"\nmemory = \"64 MiB\"\n",
     ];
-    let pipeline = read("p.toml", &text.concat(), SOURCES, &environment, Overrides::default()).await.expect("good");
+    let pipeline = read("p.toml", &text.concat(), KINDS, &environment, Overrides::default()).await.expect("good");
     assert_eq!(pipeline.data.to_str(), Some("./d"));
     assert!(pipeline.token.is_some_and(|token| token.matches("hunter2-hunter2-hunter2")));
     let schema = &pipeline.streams["s"].schema;
@@ -344,19 +448,48 @@ async fn a_good_file_becomes_a_pipeline() {
     let view = &pipeline.views["v"];
     assert_eq!((view.watermark_delay, view.late), (Duration::from_secs(5), Late::Drop));
     assert_eq!(view.lateness, Duration::from_secs(24 * 3600));
+    let (b, c) = (&pipeline.sinks["b"], &pipeline.sinks["c"]);
+    assert_eq!(
+        (b.kind.as_str(), b.from.as_str(), b.lanes, b.keep, b.start),
+        ("table", "v", 4, Keep::Always, Start::Beginning)
+    );
+    assert_eq!(b.settings, serde_json::json!({ "path": "hunter2-hunter2-hunter2" }));
+    assert_eq!((c.from.as_str(), c.keep, c.start), ("rejects", Keep::For(Duration::ZERO), Start::Now));
+    assert_eq!((c.commit_every, c.memory), (Duration::from_secs(5), ByteSize(64 << 20)));
 }
 
 #[tokio::test]
 async fn the_default_pipeline_and_the_examples_are_good() {
-    let sources = lakehead_connectors::SOURCES;
-    let examples = [
-        (super::DEFAULT_NAME, DEFAULT),
-        ("own_service.toml", include_str!("../../examples/own_service.toml")),
-        ("eventstreams.toml", include_str!("../../examples/eventstreams.toml")),
-    ];
-    for (name, text) in examples {
-        let read = read(name, text, sources, &|_| None, Overrides::default()).await;
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).expect("the examples");
+    let paths = folder.map(|entry| entry.expect("an entry").path());
+    let examples = paths.filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    let texts = examples.map(|path| (path.display().to_string(), std::fs::read_to_string(path).expect("a text")));
+    let all: Vec<_> = texts.chain([(super::DEFAULT_NAME.to_owned(), DEFAULT.to_owned())]).collect();
+    assert!(all.len() > 2);
+    for (name, text) in all {
+        // Whatever an example takes from the environment is there.
+        let environment = |_: &str| Some("a-secret-of-the-environment".to_owned());
+        let read = read(&name, &text, Kinds::BUILT, &environment, Overrides::default()).await;
         read.unwrap_or_else(|problems| panic!("{problems}"));
+    }
+}
+
+#[tokio::test]
+async fn the_example_of_every_kind_is_a_pipeline_with_a_stream_of_its_name() {
+    let sources = Kinds::BUILT.sources.iter().map(|spec| (spec.name, spec.example, "stream"));
+    let sinks = Kinds::BUILT.sinks.iter().map(|spec| (spec.name, spec.example, "from"));
+    for (kind, example, feeds) in sources.chain(sinks) {
+        let table: toml::Table = example.parse().unwrap_or_else(|error| panic!("{kind}: {error}"));
+        let named = table.values().filter_map(|ends| ends.as_table()?.values().next()?.get(feeds)?.as_str()).next();
+        let stream = named.unwrap_or_else(|| panic!("the example of {kind} names no {feeds}"));
+        // A keyed kind delivers a view, whose columns it may name; its own tests see to that.
+        if Kinds::BUILT.sink(kind).is_ok_and(|spec| spec.takes == Takes::Keyed) {
+            continue;
+        }
+        let text = format!("[stream.{stream}]\n{example}");
+        let environment = |_: &str| Some("a-secret-of-the-environment".to_owned());
+        let read = read(kind, &text, Kinds::BUILT, &environment, Overrides::default()).await;
+        read.unwrap_or_else(|problems| panic!("{problems}\n{text}"));
     }
 }
 
@@ -365,10 +498,10 @@ async fn what_the_command_line_says_goes_before_the_file() {
     let overrides =
         Overrides { data: Some("./other".into()), listen: Some(([0, 0, 0, 0], 80).into()), listen_anyone: false };
     let text = ["listen = \"127.0.0.1:8080\"\n", STREAM].concat();
-    let problems = read("p.toml", &text, SOURCES, &environment, overrides.clone()).await.expect_err("open to all");
+    let problems = read("p.toml", &text, KINDS, &environment, overrides.clone()).await.expect_err("open to all");
     assert!(problems.to_string().starts_with("p.toml: --listen: 0.0.0.0:80 can be reached"), "{problems}");
     let text = ["listen_anyone = true\n", STREAM].concat();
-    let pipeline = read("p.toml", &text, SOURCES, &environment, overrides).await.expect("said out loud");
+    let pipeline = read("p.toml", &text, KINDS, &environment, overrides).await.expect("said out loud");
     assert_eq!(pipeline.data.to_str(), Some("./other"));
 }
 
@@ -376,7 +509,8 @@ async fn what_the_command_line_says_goes_before_the_file() {
 async fn the_settings_page_is_a_pipeline_and_its_values_are_the_defaults() {
     let page = include_str!("../../docs/store.md");
     let block = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block of TOML");
-    let pipeline = read("docs/store.md", block, &[], &|_| None, Overrides::default()).await.expect("it is right");
+    let pipeline =
+        read("docs/store.md", block, Kinds::BUILT, &|_| None, Overrides::default()).await.expect("it is right");
     assert_eq!(pipeline.store, lakehead_store::Options::default());
     let retention = pipeline.streams.values().next().expect("a stream").retention;
     assert_eq!(retention.age, Some(Duration::from_secs(90 * 24 * 3600)));

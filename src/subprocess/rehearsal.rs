@@ -22,6 +22,7 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use super::limits::limit;
 use crate::{
     config::{self, Overrides, environment},
+    kinds::Kinds,
     outcome::Outcome,
 };
 
@@ -48,8 +49,8 @@ pub(crate) fn run(name: &str) -> Outcome {
     let name = name.to_owned();
     let read = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        let sources = lakehead_connectors::SOURCES;
-        let _ = runtime.block_on(config::read(&name, &text, sources, &environment, Overrides::default()));
+        let reading = config::read(&name, &text, Kinds::BUILT, &environment, Overrides::default());
+        let _ = runtime.block_on(reading);
         Ok::<_, io::Error>(())
     };
     // Half of what the process that serves has: what passes here has room there.

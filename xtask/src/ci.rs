@@ -11,7 +11,9 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::{
     command::{self, cargo},
-    features, services, setup, siege, test, tidy, torture,
+    features,
+    full::cargo_full,
+    services, setup, siege, test, tidy, torture,
 };
 
 /// Runs the gate.
@@ -30,10 +32,12 @@ pub(crate) fn run() -> Result<()> {
         });
         // One profile: what the lints check and what the tests build is what a user builds.
         step("lints", || {
-            command::run(&mut cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+            let words = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
+            command::run(&mut cargo_full(&words)?)
         })?;
         step("documentation", || {
-            command::run(cargo(&["doc", "--release", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
+            let mut doc = cargo_full(&["doc", "--release", "--no-deps", "--workspace"])?;
+            command::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
         })?;
         step("set-up", || setting_up.join().map_err(|_| anyhow!("it panicked")))
     })?;

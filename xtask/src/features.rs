@@ -4,16 +4,22 @@
 //! down than the workspace's tests do, everything above that package is built twice, a quarter of an hour each. The
 //! crate `unify` asks them all; this step finds what it has missed.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, process::Command};
 
 use anyhow::{Result, bail};
 
-use crate::command::{cargo, output};
+use crate::{
+    command::{cargo, output},
+    full::cargo_full,
+};
 
 /// What everything heavy stands beneath.
 const BASE: &[&str] = &["-p", "lakehead-query", "-e", "normal,build"];
 
-/// What is built: the README's first command, the tests, one crate's tests.
+/// What the README's first command builds: the program without the connectors that `full` has.
+const LIGHT: &[&str] = &["-p", "lakehead", "-e", "normal,build"];
+
+/// What else is built, with these connectors: what is shipped, the tests, one crate's tests.
 const SELECTIONS: &[(&str, &[&str])] = &[
     ("the program", &["-p", "lakehead", "-e", "normal,build"]),
     ("the program's tests", &["-p", "lakehead", "-e", "normal,build,dev"]),
@@ -21,12 +27,19 @@ const SELECTIONS: &[(&str, &[&str])] = &[
     ("the tests of query", &["-p", "lakehead-query", "-e", "normal,build,dev"]),
 ];
 
+/// How each list of packages is asked for.
+const TREE: [&str; 5] = ["tree", "--prefix", "none", "--format", "{p} [{f}]"];
+
 /// Compares the selections.
 pub(crate) fn check() -> Result<()> {
-    let base = packages(BASE)?;
+    let light = |words: &[&str]| packages(cargo(&[&TREE, words].concat()));
+    let base = light(BASE)?;
+    let mut selections = vec![("the light program", light(LIGHT)?)];
     for (name, words) in SELECTIONS {
-        let selection = packages(words)?;
-        let missing: Vec<&str> = base.difference(&selection).map(String::as_str).collect();
+        selections.push((name, packages(cargo_full(&[&TREE, *words].concat())?)?));
+    }
+    for (name, selection) in &selections {
+        let missing: Vec<&str> = base.difference(selection).map(String::as_str).collect();
         if !missing.is_empty() {
             bail!(
                 "{name} asks other features than query alone of: {}. Add what differs to crates/unify/Cargo.toml \
@@ -35,15 +48,13 @@ pub(crate) fn check() -> Result<()> {
             );
         }
     }
-    println!("  {} packages with the same features in {} selections", base.len(), SELECTIONS.len());
+    println!("  {} packages with the same features in {} selections", base.len(), selections.len());
     Ok(())
 }
 
 /// Every package that a selection builds, with its version and features. Ours are left out: they are quick to build.
-fn packages(words: &[&str]) -> Result<BTreeSet<String>> {
-    let mut command = cargo(&["tree", "--prefix", "none", "--format", "{p} [{f}]"]);
-    command.args(words);
-    Ok(external(&output(&mut command)?))
+fn packages(mut tree: Command) -> Result<BTreeSet<String>> {
+    Ok(external(&output(&mut tree)?))
 }
 
 /// The lines of `cargo tree` that name packages from a registry; those of the checkout have a path in brackets.

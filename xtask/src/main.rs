@@ -13,6 +13,7 @@ mod count;
 mod differential;
 mod dist;
 mod features;
+mod full;
 mod http;
 mod machine;
 mod process;

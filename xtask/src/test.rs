@@ -7,11 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{
-    command::{self, cargo},
-    count::Count,
-    setup,
-};
+use crate::{command, count::Count, full::cargo_full, setup};
 
 /// Sets up, runs every test, and ends with a line that counts them.
 pub(crate) fn run(words: &[String]) -> Result<()> {
@@ -25,11 +21,12 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 /// without examples, which are benchmarks and which the lints have compiled, and without documentation, which has no code
 /// (the structure's rule about left-overs sees to it): building and reading these takes minutes.
 pub(crate) fn counted(words: &[String]) -> Result<Count> {
-    let mut command = cargo(&["test", "--release", "--no-fail-fast"]);
-    if words.is_empty() {
-        command.args(["--workspace", "--lib", "--bins", "--tests"]);
-    }
-    command.args(words).stdout(Stdio::piped());
+    let selected: Vec<&str> = match words {
+        [] => vec!["--workspace", "--lib", "--bins", "--tests"],
+        words => words.iter().map(String::as_str).collect(),
+    };
+    let mut command = cargo_full(&[&["test", "--release", "--no-fail-fast"], selected.as_slice()].concat())?;
+    command.stdout(Stdio::piped());
     let shown = command::shown(&command);
     println!("running `{shown}`");
     let mut child = command.spawn().with_context(|| format!("`{shown}` could not be started"))?;

@@ -1,16 +1,21 @@
-// The tables of sources, streams and views: every figure of the status that has no tile.
+// The tables of sources, sinks, streams and views: every figure of the status that has no tile.
 
 import { bytes, count, millis, moment, rate, span } from "./format.js";
 import { id, make, say } from "./dom.js";
-import { WORDS } from "./state.js";
+import { SINK_WORDS, WORDS } from "./state.js";
 
-/** Fills the three tables. */
+/** Fills the four tables. */
 export function facts(status, now) {
   table("sources", ["Source", "Kind", "Into", "State", "Complete to", "#Events", "#Again, dropped", "#Refused", "#Missing upstream", "#Reconnects"],
     Object.entries(status.sources).map(([name, one]) => [
-      name, one.kind, one.stream, badge(one.state), moment(millis(one.progress), now), count(one.events), count(one.duplicates), count(one.rejects),
+      name, one.kind, one.stream, badge(one.state, WORDS), moment(millis(one.progress), now), count(one.events), count(one.duplicates), count(one.rejects),
       count(one.gaps), count(Math.max(0, one.opened - 1)),
     ]), "No source: events come by POST /v1/streams/NAME/events.");
+  table("sinks", ["Sink", "Kind", "From", "State", "#Lag", "#Rate, 10 s", "#Delivered", "#Refused", "#Written again", "Delivery", "Last error"],
+    Object.entries(status.sinks ?? {}).map(([name, one]) => [
+      name, one.kind, one.from, badge(one.state, SINK_WORDS), lag(one), `${rate(one.rows_per_second)}/s`, count(one.delivered), count(one.rejected), count(one.retried),
+      delivery(one), lastError(one, now),
+    ]), "No sink: the pipeline has none.");
   table("streams", ["Stream", "Last received", "#Events", "#Rate, 10 s", "#First offset", "#Next offset", "#Raw", "#On disk", "#Files", "#Pushed", "#No event time", "Do not fit"],
     Object.entries(status.streams).map(([name, one]) => [
       name, one.freshness_seconds == null ? "–" : `${span(one.freshness_seconds)} ago`, count(one.events), `${rate(one.rate_10s)}/s`,
@@ -23,6 +28,30 @@ export function facts(status, now) {
       count(one.late_corrected), count(one.late_dropped), howLate(one.late_by), count(one.without_time),
       failed(one),
     ]), "No view: the pipeline has none.");
+}
+
+// What is there and not delivered: rows of a stream, commits of a view; and what was lost, if something was.
+function lag(one) {
+  const behind = one.lag_rows != null ? `${count(one.lag_rows)} rows` : one.lag_commits != null ? `${count(one.lag_commits)} commits` : "–";
+  if (!one.lost) return behind;
+  const cell = make("span", "badge", `${behind}, ${count(one.lost.rows)} lost`);
+  cell.dataset.state = "failed";
+  cell.title = one.lost.why;
+  return cell;
+}
+
+// The class of delivery in short; all of it, and the position, to whoever points at it.
+function delivery(one) {
+  const cell = make("span", "", one.delivery.split(":")[0]);
+  cell.title = [one.delivery, one.position].filter(Boolean).join("; position ");
+  return cell;
+}
+
+function lastError(one, now) {
+  const error = one.error ?? one.last_error;
+  if (!error) return "–";
+  const at = millis(one.last_error_at ?? one.since);
+  return make("span", "long", at == null ? error : `${moment(at, now)}: ${error}`);
 }
 
 // Events that the view leaves out since its SQL fails on them, and why the last one is.
@@ -72,8 +101,8 @@ function building({ fraction, seconds_left }) {
   return `Building ${Math.floor(fraction * 100)} %${seconds_left == null ? "" : `, ${span(seconds_left)} left`}`;
 }
 
-function badge(state) {
-  const one = make("span", "badge", WORDS[state] ?? state);
+function badge(state, words) {
+  const one = make("span", "badge", words[state] ?? state);
   one.dataset.state = state;
   return one;
 }

@@ -11,6 +11,11 @@ export const WORDS = {
   waiting: "Waiting to write", ended: "Ended", failed: "Failed", lost: "Connection lost", pushes: "Open for pushes",
 };
 
+export const SINK_WORDS = {
+  opening: "Connecting", delivering: "Delivering", caught_up: "Caught up", away: "Target away",
+  waiting: "Waiting to write", failed: "Failed", stopped: "Stopped",
+};
+
 /** Shows the state of `status`; `now` is the server's time in milliseconds. */
 export function state(status, now) {
   const sources = Object.entries(status.sources);
@@ -40,12 +45,24 @@ export function state(status, now) {
     }
   }
   if (!notice && broken) notice = [`View ${broken[0]} stands still: ${broken[1].failed}`];
+  if (!notice) notice = undelivered(status, now);
   show(word, short, detail, notice);
 }
 
 /** Shows that this page has lost Lakehead itself. */
 export function lost(sinceMs) {
   show("lost", WORDS.lost, "", [`This page lost its connection to Lakehead at ${moment(sinceMs, Date.now())} and keeps trying. The figures are from then.`]);
+}
+
+// The worst of the sinks, where one does not deliver.
+function undelivered(status, now) {
+  const sinks = Object.entries(status.sinks ?? {});
+  const [name, sink] = ["failed", "waiting", "away"].map((word) => sinks.find(([, one]) => one.state === word)).find(Boolean) ?? [];
+  if (!sink) return null;
+  const since = moment(millis(sink.since), now);
+  if (sink.state === "failed") return [`Sink ${name} failed at ${since} and needs a person: ${sink.error}`];
+  if (sink.state === "waiting") return [`Sink ${name} waits since ${since} until the store can write again: ${sink.error}`];
+  return [`Sink ${name}: target away since ${since}, `, retryWords(sink, now), `: ${sink.error}`];
 }
 
 function retryWords(source, now) {

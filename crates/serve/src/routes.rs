@@ -103,7 +103,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/v1/status",
-        what: "All that goes on: streams, sources, views, disk, audit, reloads. It costs no I/O.",
+        what: "All that goes on: streams, sources, views, sinks, disk, audit, reloads. It costs no I/O.",
         parameters: &[],
         body: "",
         answers: &[(200, "one JSON object")],

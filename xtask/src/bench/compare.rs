@@ -18,7 +18,8 @@ use super::{
     results, scratch,
 };
 use crate::{
-    command::{self, cargo, target},
+    command::{self, target},
+    full::cargo_full,
     machine,
 };
 
@@ -86,7 +87,7 @@ const WORK: [&str; 3] = ["live path, eight views", "rebuild of `edits_per_minute
 /// Builds this tree's binary, measures both, prints, and appends to bench/RESULTS.md.
 pub(super) fn run(words: &[String]) -> Result<()> {
     let compared = compared(words)?;
-    command::run(&mut cargo(&["build", "--release"]))?;
+    command::run(&mut cargo_full(&["build", "--release"])?)?;
     let binaries = [compared.with.clone(), target().join("release/lakehead")];
     let mut taken: [[Taken; WORK.len()]; 2] = Default::default();
     for round in 1..=compared.rounds {

@@ -22,7 +22,8 @@ use anyhow::{Context, Result};
 
 use self::options::options;
 use crate::{
-    command::{self, cargo, target},
+    command::{self, target},
+    full::cargo_full,
     machine, setup,
 };
 
@@ -36,7 +37,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     }
     let options = options(words)?;
     setup::all();
-    command::run(&mut cargo(&["build", "--release"]))?;
+    command::run(&mut cargo_full(&["build", "--release"])?)?;
     let binary = target().join("release/lakehead");
     let scratch = scratch::empty("bench")?;
 

@@ -9,11 +9,14 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{machine_paths::MachinePaths, products::human, release::Release};
-use crate::command::{cargo, output, run, target};
+use crate::{
+    command::{output, run, target},
+    full::cargo_full,
+};
 
 /// Builds Lakehead and says where it lies.
 pub(super) fn build(remap: bool) -> Result<PathBuf> {
-    let mut command = cargo(&["build", "--release", "--locked", "--package", "lakehead"]);
+    let mut command = cargo_full(&["build", "--release", "--locked", "--package", "lakehead"])?;
     let mut folder = target();
     if remap {
         // Other flags would build the usual folder's packages again, at each change from one to the other.

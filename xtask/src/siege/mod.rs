@@ -42,7 +42,8 @@ use self::{
     threads::joined,
 };
 use crate::{
-    command::{self, cargo, target},
+    command::{self, target},
+    full::cargo_full,
     http,
     process::Process,
     torture::upstream::Upstream,
@@ -60,7 +61,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
         None => {
-            command::run(&mut cargo(&["build", "--release"]))?;
+            command::run(&mut cargo_full(&["build", "--release"])?)?;
             target().join("release/lakehead")
         }
     };

@@ -23,7 +23,8 @@ use self::{
     sample::Sample,
 };
 use crate::{
-    command::{self, cargo, target},
+    command::{self, target},
+    full::cargo_full,
     process::Process,
     torture::{files, reference::Reference, upstream::Upstream},
 };
@@ -77,7 +78,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
         None => {
-            command::run(&mut cargo(&["build", "--release"]))?;
+            command::run(&mut cargo_full(&["build", "--release"])?)?;
             target().join("release/lakehead")
         }
     };

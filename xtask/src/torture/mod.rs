@@ -38,7 +38,8 @@ use self::{
     round::{Round, Tally},
 };
 use crate::{
-    command::{self, cargo, on_path, target},
+    command::{self, on_path, target},
+    full::cargo_full,
     setup,
 };
 
@@ -52,7 +53,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
         None => {
-            command::run(&mut cargo(&["build", "--release"]))?;
+            command::run(&mut cargo_full(&["build", "--release"])?)?;
             target().join("release/lakehead")
         }
     };

@@ -1,7 +1,7 @@
 //! `GET /healthz`: whether a supervisor should worry.
 //!
-//! 503 only for what does not mend itself: a stream that cannot be written, a source or a view that failed for good, a
-//! process that is stopping. An upstream that is away is noted with 200: trying again is what Lakehead is for, and a
+//! 503 only for what does not mend itself: a stream that cannot be written, a source, a view or a sink that failed for good, a
+//! process that is stopping. An upstream or target that is away is noted with 200: trying again is what Lakehead is for, and a
 //! restart would not bring it back.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use lakehead_engine::status::{ReloadOutcome, SourceState, Status};
+use lakehead_engine::status::{ReloadOutcome, SinkState, SourceState, Status};
 use serde_json::json;
 
 use crate::app::App;
@@ -59,6 +59,21 @@ impl Health {
                 }
                 SourceState::Opening | SourceState::CatchingUp | SourceState::Live | SourceState::Ended => {}
             }
+        }
+        for (name, sink) in &status.sinks {
+            match &sink.state {
+                SinkState::Failed { error, .. } => health.reasons.push(format!("sink {name} failed: {error}")),
+                SinkState::Away { since, error, .. } => {
+                    health.notes.push(format!("the target of sink {name} is away since {since}: {error}"));
+                }
+                SinkState::Waiting { since, error } => {
+                    health.notes.push(format!("sink {name} waits for the store since {since}: {error}"));
+                }
+                SinkState::Opening | SinkState::Delivering | SinkState::CaughtUp | SinkState::Stopped => {}
+            }
+            let lost = sink.lost.iter().map(|lost| format!("sink {name} lost {} rows: {}", lost.rows, lost.why));
+            health.notes.extend(lost);
+            health.notes.extend(sink.finding.iter().map(|finding| format!("sink {name}: {finding}")));
         }
         for (name, view) in &status.views {
             health.reasons.extend(view.failed.iter().map(|why| format!("view {name} stands still: {why}")));

@@ -1,7 +1,7 @@
 //! `GET /metrics`: the status as numbers, in Prometheus' text format 0.0.4.
 //!
 //! Every name begins with `lakehead_`, ends with its unit, counters with `_total`. All comes from one status, so the
-//! numbers of one scrape fit together. Counters of sources and pushes begin at 0 with the process.
+//! numbers of one scrape fit together. Counters of sources, sinks and pushes begin at 0 with the process.
 
 use std::sync::Arc;
 
@@ -52,6 +52,7 @@ impl MetricsPage {
         self.streams(status);
         self.sources(status);
         self.views(status);
+        self.sinks(status);
         self.audit(status);
         self.reloads(status);
     }

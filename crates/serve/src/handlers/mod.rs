@@ -7,6 +7,7 @@ pub(crate) mod live;
 pub(crate) mod metrics;
 pub(crate) mod push;
 pub(crate) mod reload;
+mod sink_metrics;
 pub(crate) mod sql;
 pub(crate) mod upkeep;
 pub(crate) mod verify;

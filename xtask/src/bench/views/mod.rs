@@ -16,7 +16,8 @@ use anyhow::{Context, Result, bail};
 
 use super::{results, scratch};
 use crate::{
-    command::{self, cargo, target},
+    command::{self, target},
+    full::cargo_full,
     machine::{self, Machine},
     setup,
 };
@@ -40,7 +41,7 @@ struct Options {
 pub(super) fn run(words: &[String]) -> Result<()> {
     let options = options(words)?;
     setup::all();
-    command::run(&mut cargo(&["build", "--release"]))?;
+    command::run(&mut cargo_full(&["build", "--release"])?)?;
     let binary = target().join("release/lakehead");
     let scratch = scratch::empty("bench")?;
     let bytes = (options.events * (EVENT_BYTES_MAX + RAW_BYTES_MAX)).max(options.view_events * EVENT_BYTES_MAX);

@@ -12,7 +12,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::{licensed::Licensed, standard};
-use crate::command::{cargo, output};
+use crate::{
+    command::{cargo, output},
+    full::cargo_full,
+};
 
 /// How the names of licence files begin, in lower case.
 const BEGINNINGS: &[&str] = &["license", "licence", "copying", "copyright", "notice", "unlicense"];
@@ -59,7 +62,7 @@ impl Package {
 /// The crates that are linked into the binary, ours excepted, by name.
 pub(super) fn linked(target: &str) -> Result<Vec<Package>> {
     let tree = ["tree", "--locked", "--package", "lakehead", "--edges", "normal,no-proc-macro", "--target", target];
-    let mut tree = cargo(&tree);
+    let mut tree = cargo_full(&tree)?;
     let tree = output(tree.args(["--prefix", "none", "--format", "{p}"]))?;
     let metadata = ["metadata", "--locked", "--format-version", "1", "--filter-platform", target];
     let metadata: Value = serde_json::from_str(&output(&mut cargo(&metadata))?).context("reading cargo's metadata")?;
