@@ -60,7 +60,7 @@ impl End {
             };
             findings.extend(self.missing(tree, list, name).map(|what| Finding::file(path, what)));
         }
-        findings.extend(self.from_elsewhere(list));
+        findings.extend(self.registered_elsewhere(list));
         findings
     }
 
@@ -87,7 +87,7 @@ impl End {
     }
 
     /// Entries of the list that are no modules beside it.
-    fn from_elsewhere(&self, list: &str) -> Vec<Finding> {
+    fn registered_elsewhere(&self, list: &str) -> Vec<Finding> {
         let registered = code_lines(list).flat_map(|(number, line)| {
             let kinds = line.split("of::<").skip(1).filter_map(|rest| rest.split("::").next());
             kinds.map(move |kind| (number, kind))
