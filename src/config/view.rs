@@ -27,9 +27,10 @@ pub(super) struct ViewKeys {
     lateness: Option<Span>,
     /// What becomes of an event whose window was closed already. Default: "correct".
     late: Option<Late>,
-    /// Memory that the open windows may take; beyond it the view stands still and says so. Default: 1 GiB.
+    /// Memory that the open windows may take; beyond it the view stops and reports it. Default: 1 GiB.
     state_max: Option<ByteSize>,
-    /// When a view that was built anew takes the place of the old one. Default: "auto".
+    /// When the shadow of a view that was changed replaces the active view: as soon as it is built ("auto"), or when
+    /// `lakehead view swap` asks for it ("ask"). Default: "auto".
     #[schemars(with = "Option<String>")]
     swap: Option<Swap>,
 }

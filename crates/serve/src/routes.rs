@@ -103,7 +103,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/v1/status",
-        what: "All that goes on: streams, sources, views, sinks, disk, audit, reloads. It costs no I/O.",
+        what: "The state of everything: streams, sources, views, sinks, disk, audit, reloads. It costs no I/O.",
         parameters: &[],
         body: "",
         answers: &[(200, "one JSON object")],
@@ -112,7 +112,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/v1/live",
-        what: "The same, pushed once a second, with the rows of the dashboard's panels that somebody sees.",
+        what: "The same, pushed once a second, with the rows of the panels that the client names.",
         parameters: &[(
             "`?see=`",
             "names of panels as `panels` lists them, with commas between them: `view:orders,stream:events`, or its own name of one of the pipeline file",
@@ -124,19 +124,19 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "POST",
         path: "/v1/live/{client}",
-        what: "Tells which panels a listener of `/v1/live` sees from now on ([the dashboard](../dashboard.md)).",
-        parameters: &[("`{client}`", "its number, which `hello` has told it")],
-        body: "a JSON array of panels' names; one that is not known, or no longer, is passed over",
-        answers: &[(204, "it is so now"), (404, "there is no such listener")],
+        what: "Sets which panels a listener of `/v1/live` is sent from now on ([the dashboard](../dashboard.md)).",
+        parameters: &[("`{client}`", "its number, which is in `hello`")],
+        body: "a JSON array of panels' names; an unknown one is ignored",
+        answers: &[(204, "done"), (404, "there is no such listener")],
         limits: "",
     },
     Route {
         method: "GET",
         path: "/healthz",
-        what: "Whether it is well, for supervisors.",
+        what: "Whether a supervisor should intervene ([sinks](../sinks.md#status-health-and-metrics)).",
         parameters: &[],
         body: "",
-        answers: &[(200, "it is; notes say what is worth a look"), (503, "it is not; `reasons` says why")],
+        answers: &[(200, "no; `notes` has what is worth a look"), (503, "yes; `reasons` says why")],
         limits: "",
     },
     Route {
@@ -195,12 +195,12 @@ pub const ROUTES: &[Route] = &[
             ("`{name}`", "the view"),
             (
                 "`?after=`",
-                "the position that the answer before told in `Lakehead-Position`; without it everything that there is",
+                "the position that the previous answer had in `Lakehead-Position`; without it all rows",
             ),
         ],
         body: "",
         answers: &[
-            (200, "JSON lines; `Lakehead-Position` says where to go on, `Lakehead-Reset` that it begins anew"),
+            (200, "JSON lines; `Lakehead-Position` says where to continue, `Lakehead-Reset` that all rows come again"),
             (400, "the position is none"),
         ],
         limits: "4 at once, 32 more wait for 10 s, then 503",
@@ -208,10 +208,10 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/v1/views/{name}/diff",
-        what: "What changes when the view that is built beside this one takes its place.",
+        what: "What the cutover to the view's shadow would change.",
         parameters: &[("`{name}`", "the view")],
         body: "",
-        answers: &[(200, "counts, and some of the rows, as JSON"), (400, "none is built beside it")],
+        answers: &[(200, "counts, and some of the rows, as JSON"), (400, "it has no shadow")],
         limits: "",
     },
     Route {
@@ -222,11 +222,11 @@ pub const ROUTES: &[Route] = &[
             ("`{name}`", "the view"),
             (
                 "`{what}`",
-                "`rebuild` builds it anew beside the one that answers; `swap` lets the one that waits take its place",
+                "`rebuild` builds a shadow from the log; `swap` is the cutover to a shadow that waits",
             ),
         ],
         body: "",
-        answers: &[(200, "`{\"view\": …, \"done\": …}`"), (400, "none waits to take its place")],
+        answers: &[(200, "`{\"view\": …, \"done\": …}`"), (400, "no shadow waits")],
         limits: "",
     },
     Route {
@@ -241,7 +241,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "POST",
         path: "/v1/sealing/{what}",
-        what: "Pauses sealing of finished segments, or lets it go on; a new start seals again.",
+        what: "Pauses sealing of finished segments, or resumes it; a restart resumes it.",
         parameters: &[("`{what}`", "`pause` or `resume`")],
         body: "",
         answers: &[(200, "how it is now")],
