@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::values::address;
 use crate::{
-    config, outcome::Outcome, output::say, pipeline_file::load, reload::Origin, service::Service, signals::Signals,
+    config, outcome::Outcome, output::note, pipeline_file::load, reload::Origin, service::Service, signals::Signals,
     socket::bind, version::VERSION,
 };
 
@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let signals = Signals::listen()?;
     let data = pipeline.data.display().to_string();
     let service = Service::start(pipeline, origin, listener).await?;
-    // That nobody reads it is no reason not to run.
-    let _ = say(format_args!("Lakehead {VERSION} keeps everything in {data}; open {}\n", service.url()));
+    // Standard output may be a sink's.
+    note(format_args!("Lakehead {VERSION} keeps everything in {data}; open {}", service.url()));
     Ok(service.until(signals).await?)
 }
