@@ -193,10 +193,7 @@ pub const ROUTES: &[Route] = &[
         what: "What has changed in closed windows since a position.",
         parameters: &[
             ("`{name}`", "the view"),
-            (
-                "`?after=`",
-                "the position that the previous answer had in `Lakehead-Position`; without it all rows",
-            ),
+            ("`?after=`", "the position that the previous answer had in `Lakehead-Position`; without it all rows"),
         ],
         body: "",
         answers: &[
@@ -220,10 +217,7 @@ pub const ROUTES: &[Route] = &[
         what: "Does something with a view.",
         parameters: &[
             ("`{name}`", "the view"),
-            (
-                "`{what}`",
-                "`rebuild` builds a shadow from the log; `swap` is the cutover to a shadow that waits",
-            ),
+            ("`{what}`", "`rebuild` builds a shadow from the log; `swap` is the cutover to a shadow that waits"),
         ],
         body: "",
         answers: &[(200, "`{\"view\": …, \"done\": …}`"), (400, "no shadow waits")],
