@@ -32,6 +32,7 @@ mod recording;
 mod reference;
 mod reload;
 mod segments;
+mod sinks;
 mod stopped;
 mod upkeep;
 mod verify;
