@@ -1,7 +1,7 @@
 //! `lakehead backup`: a copy of a data directory that opens as if the power had been cut at one moment.
 //!
-//! The order is what makes it right, whether a process writes meanwhile or not: first the views, then the streams, so that
-//! no view has seen what its log does not hold; `rejects` and `gaps` last, since what a cursor has passed is committed to
+//! The order is what makes it right, whether a process writes meanwhile or not: first the positions of sinks, then the views, then
+//! the streams, so that no sink and no view has seen what its view or log does not hold; `rejects` and `gaps` last, since what a cursor has passed is committed to
 //! them first. A finished segment that is there already is not copied again. The copy mirrors: what the directory does
 //! not hold any more is removed from it. docs/backup.md says the same for `cp` and `rsync`.
 
@@ -101,6 +101,7 @@ fn backup(data: &Path, to: &Path) -> anyhow::Result<Copied> {
     for name in OWN_FILES {
         copy_small(&data.join(name), &to.join(name), &mut copied)?;
     }
+    copy_sinks(data, to, &mut copied)?;
     copy_views(data, to, &mut copied)?;
     copy_streams(data, to, &mut copied)?;
     // After the streams: what it says of events that are not in the copy is not believed, and what it does not say of those
@@ -113,6 +114,22 @@ fn backup(data: &Path, to: &Path) -> anyhow::Result<Copied> {
         store.stream(&name).with_context(|| format!("opening the copy of {name}"))?;
     }
     Ok(copied)
+}
+
+/// The positions of sinks, each replaced in one step by whoever writes it. One that is not in the copy begins as its `start` says.
+fn copy_sinks(data: &Path, to: &Path, copied: &mut Copied) -> anyhow::Result<()> {
+    let (sinks, to_sinks) = (data.join("sinks"), to.join("sinks"));
+    fs::remove_dir_all(&to_sinks).or_else(missing_is_fine)?;
+    let positions: Vec<_> =
+        listed(&sinks)?.into_iter().filter(|name| name.extension() == Some("json".as_ref())).collect();
+    if positions.is_empty() {
+        return Ok(());
+    }
+    fs::create_dir_all(&to_sinks).with_context(|| format!("creating {}", to_sinks.display()))?;
+    for name in positions {
+        copy_small(&sinks.join(&name), &to_sinks.join(&name), copied)?;
+    }
+    sync_folder(&to_sinks)
 }
 
 /// Each view as of one checkpoint: begun anew when one was written meanwhile, left out when that never ends. A view that is
