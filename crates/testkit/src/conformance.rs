@@ -8,6 +8,7 @@ use std::{future::Future, sync::Arc};
 use lakehead_connector_api::{Resume, Source, SourceKind, SourceSpec};
 use lakehead_model::{Cursor, StreamSchema, Timestamp};
 
+pub use crate::sink_conformance::sink;
 use crate::{ManualClock, VecTail};
 
 /// Runs the suite against the source kind `K`. `settings` are its settings, `expected` what the upstream will bring,
