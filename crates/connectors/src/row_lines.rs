@@ -60,7 +60,10 @@ mod tests {
         };
         assert_eq!(line(RowLines::Events, r#"{ "a":1}"#, Operation::Insert), "{ \"a\":1}\n");
         let row = r#"{"wiki":"a","edits":2}"#;
-        assert_eq!(line(RowLines::Changes, row, Operation::Update), "{\"_op\":\"update\",\"wiki\":\"a\",\"edits\":2}\n");
+        assert_eq!(
+            line(RowLines::Changes, row, Operation::Update),
+            "{\"_op\":\"update\",\"wiki\":\"a\",\"edits\":2}\n"
+        );
         assert_eq!(line(RowLines::Changes, "{}", Operation::Delete), "{\"_op\":\"delete\"}\n");
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The longest that the end of a sink may take while its target never answers. An orderly end of the whole program has 30 s.
-const CLOSE_MAX: Duration = Duration::from_secs(10);
+const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 /// How long a write to a target that never answers is waited for before it is dropped, as the engine does at a stop.
 const GIVEN_UP_AFTER: Duration = Duration::from_millis(300);

@@ -53,7 +53,7 @@ impl Memory {
 #[async_trait]
 impl Target for Memory {
     fn settings(&self) -> serde_json::Value {
-        serde_json::json!({ "memory": self.number, "fault": format!("{:?}", self.fault) })
+        serde_json::json!({ "number": self.number, "fault": format!("{:?}", self.fault) })
     }
 
     async fn rows(&mut self) -> Vec<Vec<u8>> {
@@ -91,7 +91,7 @@ enum Fault {
 #[serde(deny_unknown_fields)]
 struct Config {
     /// Which memory.
-    memory: u64,
+    number: u64,
     /// What is wrong with it.
     fault: Fault,
 }
@@ -108,7 +108,7 @@ macro_rules! memory_kind {
             const NAME: &'static str = "memory";
             const MANUAL: &'static str = MANUAL;
             const EXAMPLE: &'static str =
-                "[sink.a]\nkind = \"memory\"\nfrom = \"b\"\nlanes = 1\nmemory = 0\nfault = \"None\"\n";
+                "[sink.a]\nkind = \"memory\"\nfrom = \"b\"\nlanes = 1\nnumber = 0\nfault = \"None\"\n";
             type Config = Config;
         }
 
@@ -117,7 +117,7 @@ macro_rules! memory_kind {
             const TAKES: Takes = $takes;
 
             async fn open(config: Config, context: SinkContext) -> Result<Box<dyn Sink>, Error> {
-                let held = lock(&MEMORIES).get(&config.memory).cloned();
+                let held = lock(&MEMORIES).get(&config.number).cloned();
                 let held = held.ok_or_else(|| Error::Invalid("memory: no such memory".to_owned()))?;
                 let is_view = matches!(context.from, Feed::View { .. });
                 let (fault, delivery, takes) = (config.fault, $delivery, $takes);
