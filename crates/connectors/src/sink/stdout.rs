@@ -39,7 +39,7 @@ pub(crate) struct Stdout;
 /// Settings of a `stdout` sink.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct StdoutConfig {
+pub(crate) struct Config {
     /// How many bytes of lines are gathered before they are written, if no commit comes before. From 4 KiB to 16 MiB. Default:
     /// 64 KiB, as much as a pipe holds on Linux.
     #[serde(default = "buffer_default")]
@@ -58,9 +58,9 @@ kind = "stdout"
 from = "recentchange"
 start = "now"
 "#;
-    type Config = StdoutConfig;
+    type Config = Config;
 
-    fn check(config: &StdoutConfig) -> Result<(), String> {
+    fn check(config: &Config) -> Result<(), String> {
         if !(4 << 10..=16 << 20).contains(&config.buffer.0) {
             return Err(format!("buffer: expected 4 KiB to 16 MiB, found {}", config.buffer));
         }
@@ -72,25 +72,25 @@ impl SinkKind for Stdout {
     const DELIVERY: Delivery = Delivery::AtLeastOnce;
     const TAKES: Takes = Takes::Appends;
 
-    async fn open(config: StdoutConfig, context: SinkContext) -> Result<Box<dyn Sink>, Error> {
+    async fn open(config: Config, context: SinkContext) -> Result<Box<dyn Sink>, Error> {
         Printer::open(&config, &context, io::stdout())
     }
 }
 
 /// Lines to be written, and where to tell what became of them.
-type Lines = (Vec<u8>, oneshot::Sender<io::Result<()>>);
+type Print = (Vec<u8>, oneshot::Sender<io::Result<()>>);
 
 /// Gathers lines and hands them to the thread that writes.
 struct Printer {
     rows: RowLines,
     buffer: Vec<u8>,
     buffer_bytes_max: usize,
-    writer: mpsc::Sender<Lines>,
+    writer: mpsc::Sender<Print>,
 }
 
 impl Printer {
     fn open(
-        config: &StdoutConfig,
+        config: &Config,
         context: &SinkContext,
         output: impl Write + Send + 'static,
     ) -> Result<Box<dyn Sink>, Error> {
@@ -133,7 +133,7 @@ impl Sink for Printer {
 }
 
 /// Writes what comes, until nothing comes any more or nobody takes it.
-fn print(mut output: impl Write, mut lines: mpsc::Receiver<Lines>) {
+fn print(mut output: impl Write, mut lines: mpsc::Receiver<Print>) {
     while let Some((bytes, told)) = lines.blocking_recv() {
         // Nobody waits any more when the sink was given up; the next one finds out by itself.
         let _ = told.send(output.write_all(&bytes).and_then(|()| output.flush()));
@@ -218,9 +218,9 @@ mod tests {
         const NAME: &'static str = Stdout::NAME;
         const MANUAL: &'static str = Stdout::MANUAL;
         const EXAMPLE: &'static str = Stdout::EXAMPLE;
-        type Config = StdoutConfig;
+        type Config = Config;
 
-        fn check(config: &StdoutConfig) -> Result<(), String> {
+        fn check(config: &Config) -> Result<(), String> {
             Stdout::check(config)
         }
     }
@@ -229,7 +229,7 @@ mod tests {
         const DELIVERY: Delivery = Stdout::DELIVERY;
         const TAKES: Takes = Stdout::TAKES;
 
-        async fn open(config: StdoutConfig, context: SinkContext) -> Result<Box<dyn Sink>, Error> {
+        async fn open(config: Config, context: SinkContext) -> Result<Box<dyn Sink>, Error> {
             let reader = READER.lock().expect("no test panics while it holds the lock").take();
             Printer::open(&config, &context, reader.expect("settings come before the opening"))
         }
@@ -258,7 +258,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut sink = Printer::open(&StdoutConfig { buffer: buffer_default() }, &context(), Closed).expect("it opens");
+        let mut sink = Printer::open(&Config { buffer: buffer_default() }, &context(), Closed).expect("it opens");
         let at = Position::Log { epoch: 0, next: Offset(0) };
         let lines = (b"{}\n".to_vec().into(), vec![3]);
         let name = Name::new("s").expect("a name");
@@ -271,7 +271,7 @@ mod tests {
     #[tokio::test]
     async fn lines_are_gathered_up_to_the_buffer() {
         let reader = Reader::default();
-        let config = StdoutConfig { buffer: ByteSize(4 << 10) };
+        let config = Config { buffer: ByteSize(4 << 10) };
         let mut sink = Printer::open(&config, &context(), reader.clone()).expect("it opens");
         let at = Position::Log { epoch: 0, next: Offset(0) };
         let of = |rows: usize| {

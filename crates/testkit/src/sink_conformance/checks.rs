@@ -5,9 +5,9 @@ use std::time::Duration;
 use lakehead_connector_api::{Answer, BatchKind, Delivery, Error, Operation};
 
 use super::{
-    Behaviour, POISON, Target,
     rows::{batch, of, row, strange},
-    world::{World, in_time, write},
+    target::{Behaviour, POISON, Target},
+    world::{SinkWorld, in_time, write},
 };
 
 /// The longest that the end of a sink may take while its target never answers. An orderly end of the whole program has 30 s.
@@ -20,7 +20,7 @@ fn rows(numbers: std::ops::Range<u64>) -> Vec<Vec<u8>> {
     numbers.map(row).collect()
 }
 
-pub(super) async fn rows_arrive_as_they_are_and_in_order(mut world: World<impl Target>) {
+pub(super) async fn rows_arrive_as_they_are_and_in_order(mut world: SinkWorld<impl Target>) {
     let keyed = world.is_keyed();
     let mut strange = strange();
     if keyed {
@@ -34,7 +34,7 @@ pub(super) async fn rows_arrive_as_they_are_and_in_order(mut world: World<impl T
     world.holds(&expected, "rows that are hard to carry").await;
 }
 
-pub(super) async fn a_batch_without_rows_is_nothing(mut world: World<impl Target>) {
+pub(super) async fn a_batch_without_rows_is_nothing(mut world: SinkWorld<impl Target>) {
     let keyed = world.is_keyed();
     world.deliver(&[batch(keyed, 0..0, &[]), batch(keyed, 0..2, &[]), batch(keyed, 2..2, &[])]).await;
     world.holds(&rows(0..2), "batches without rows").await;
@@ -42,7 +42,7 @@ pub(super) async fn a_batch_without_rows_is_nothing(mut world: World<impl Target
 
 /// A row that is answered with `Done` is there at once; one that is `Held` is after the commit, whether or not the sink is
 /// closed.
-pub(super) async fn what_is_committed_outlives_the_sink(mut world: World<impl Target>) {
+pub(super) async fn what_is_committed_outlives_the_sink(mut world: SinkWorld<impl Target>) {
     let mut sink = world.open().await;
     let first = batch(world.is_keyed(), 0..5, &[]);
     let answers = write(sink.as_mut(), &first).await.expect("a write to a target that is well");
@@ -54,7 +54,7 @@ pub(super) async fn what_is_committed_outlives_the_sink(mut world: World<impl Ta
     world.holds(&rows(0..5), "a sink that was dropped after a commit").await;
 }
 
-pub(super) async fn the_same_batch_twice(mut world: World<impl Target>) {
+pub(super) async fn the_same_batch_twice(mut world: SinkWorld<impl Target>) {
     let keyed = world.is_keyed();
     let all = [batch(keyed, 0..7, &[]), batch(keyed, 7..9, &[])];
     let mut sink = world.open().await;
@@ -85,7 +85,7 @@ pub(super) async fn the_same_batch_twice(mut world: World<impl Target>) {
 }
 
 /// After a crash the rows since the last commit come again, cut in another way, and with what has come since.
-pub(super) async fn the_same_rows_in_other_batches(mut world: World<impl Target>) {
+pub(super) async fn the_same_rows_in_other_batches(mut world: SinkWorld<impl Target>) {
     let keyed = world.is_keyed();
     let mut sink = world.open().await;
     world.write(sink.as_mut(), &batch(keyed, 0..4, &[])).await;
@@ -98,7 +98,7 @@ pub(super) async fn the_same_rows_in_other_batches(mut world: World<impl Target>
     world.holds_each(&rows(0..14), "rows since the last commit, in other batches").await;
 }
 
-pub(super) async fn a_snapshot_and_then_changes(mut world: World<impl Target>) {
+pub(super) async fn a_snapshot_and_then_changes(mut world: SinkWorld<impl Target>) {
     let text = |id: u64, text: &str| format!(r#"{{"id":{id},"text":"{text}"}}"#).into_bytes();
     let snapshot = |first, rows, is_last| of(true, 5, first, rows, BatchKind::Snapshot { is_last });
     let inserted = |ids: std::ops::Range<u64>| ids.map(|id| (Operation::Insert, id, text(id, "old"))).collect();
@@ -135,7 +135,7 @@ fn with_operation(row: &[u8]) -> (String, u64, String) {
     (text("_op"), row["id"].as_u64().unwrap_or(u64::MAX), text("text"))
 }
 
-pub(super) async fn a_sink_that_is_closed_has_ended(mut world: World<impl Target>) {
+pub(super) async fn a_sink_that_is_closed_has_ended(mut world: SinkWorld<impl Target>) {
     let keyed = world.is_keyed();
     let mut sink = world.open().await;
     world.write(sink.as_mut(), &batch(keyed, 0..3, &[])).await;
@@ -145,7 +145,7 @@ pub(super) async fn a_sink_that_is_closed_has_ended(mut world: World<impl Target
     world.holds_each(&rows(0..3), "rows that were not committed before the end").await;
 }
 
-pub(super) async fn a_target_that_was_away_has_everything_in_the_end(mut world: World<impl Target>) -> bool {
+pub(super) async fn a_target_that_was_away_has_everything_in_the_end(mut world: SinkWorld<impl Target>) -> bool {
     let keyed = world.is_keyed();
     let mut sink = world.open().await;
     world.write(sink.as_mut(), &batch(keyed, 0..3, &[])).await;
@@ -175,7 +175,7 @@ pub(super) async fn a_target_that_was_away_has_everything_in_the_end(mut world: 
     true
 }
 
-pub(super) async fn a_refused_row_is_named_and_the_others_arrive(mut world: World<impl Target>) -> bool {
+pub(super) async fn a_refused_row_is_named_and_the_others_arrive(mut world: SinkWorld<impl Target>) -> bool {
     if !world.target.behave(Behaviour::RefusingPoison).await {
         return false;
     }
@@ -199,7 +199,7 @@ pub(super) async fn a_refused_row_is_named_and_the_others_arrive(mut world: Worl
     true
 }
 
-pub(super) async fn a_target_that_never_answers_does_not_hold_up_the_end(mut world: World<impl Target>) -> bool {
+pub(super) async fn a_target_that_never_answers_does_not_hold_up_the_end(mut world: SinkWorld<impl Target>) -> bool {
     let mut sink = world.open().await;
     if !world.target.behave(Behaviour::Silent).await {
         return false;

@@ -7,46 +7,17 @@
 mod checks;
 mod registration;
 mod rows;
+mod target;
 #[cfg(test)]
 mod tests;
 mod world;
 
 use std::future::Future;
 
-use async_trait::async_trait;
 use lakehead_connector_api::{SinkKind, SinkSpec};
 
-use self::world::World;
-
-/// What a sink delivers to.
-#[async_trait]
-pub trait Target: Send {
-    /// The settings of a sink that delivers here.
-    fn settings(&self) -> serde_json::Value;
-
-    /// The rows that it has for good, in the order in which it holds them; one that is there twice is twice in it. Of a target
-    /// with keys: the row of each key.
-    async fn rows(&mut self) -> Vec<Vec<u8>>;
-
-    /// Changes how it behaves from now on; `false` when such a target cannot be made to.
-    async fn behave(&mut self, how: Behaviour) -> bool;
-}
-
-/// How a target behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Behaviour {
-    /// As it should.
-    Well,
-    /// It cannot be reached.
-    Away,
-    /// It takes what is written and never answers.
-    Silent,
-    /// It refuses, for good, each row that has [`POISON`] in it, and takes the others.
-    RefusingPoison,
-}
-
-/// What a row has in it that a target in [`Behaviour::RefusingPoison`] refuses.
-pub const POISON: &str = "poison";
+pub use self::target::{Behaviour, POISON, Target};
+use self::world::SinkWorld;
 
 /// Runs the suite against the sink kind `K`, whose target `target` makes, and gives back what the target could not be told.
 ///
@@ -55,7 +26,7 @@ pub const POISON: &str = "poison";
 pub async fn sink<K: SinkKind, T: Target, F: Future<Output = T>>(target: impl Fn() -> F) -> Vec<Behaviour> {
     let spec = SinkSpec::of::<K>();
     registration::is_complete(&spec);
-    let world = || async { World::new(spec, target().await) };
+    let world = || async { SinkWorld::new(spec, target().await) };
     checks::rows_arrive_as_they_are_and_in_order(world().await).await;
     checks::a_batch_without_rows_is_nothing(world().await).await;
     checks::what_is_committed_outlives_the_sink(world().await).await;

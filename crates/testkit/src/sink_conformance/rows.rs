@@ -6,6 +6,8 @@ use bytes::Bytes;
 use lakehead_connector_api::{Batch, BatchKind, Operation, RowHead};
 use lakehead_model::{Name, Offset, Position, Timestamp};
 
+use super::target::POISON;
+
 /// The epoch of the stream and the incarnation of the view.
 const LIFE: u64 = 3;
 
@@ -18,7 +20,7 @@ pub(super) fn row(n: u64) -> Vec<u8> {
 pub(super) fn batch(is_view: bool, numbers: Range<u64>, poisoned: &[u64]) -> Batch {
     let start = numbers.start;
     let rows = numbers.map(|n| {
-        let poison = format!(r#"{{"id":{n},"text":"{}"}}"#, super::POISON).into_bytes();
+        let poison = format!(r#"{{"id":{n},"text":"{}"}}"#, POISON).into_bytes();
         (Operation::Insert, n, if poisoned.contains(&n) { poison } else { row(n) })
     });
     of(is_view, 1, start, rows.collect(), BatchKind::Changes)

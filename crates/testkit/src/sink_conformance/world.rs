@@ -5,19 +5,19 @@ use std::{sync::Arc, time::Duration};
 use lakehead_connector_api::{Answer, Batch, Delivery, Error, Feed, Sink, SinkContext, SinkSpec, Takes};
 use lakehead_model::Timestamp;
 
-use super::{Target, rows};
+use super::{rows, target::Target};
 use crate::ManualClock;
 
 /// The longest that a call may take when the target is well. Far more than any needs: what it catches never ends.
 const CALL_MAX: Duration = Duration::from_secs(30);
 
 /// A sink kind and its target.
-pub(super) struct World<T> {
+pub(super) struct SinkWorld<T> {
     pub(super) spec: SinkSpec,
     pub(super) target: T,
 }
 
-impl<T: Target> World<T> {
+impl<T: Target> SinkWorld<T> {
     pub(super) fn new(spec: SinkSpec, target: T) -> Self {
         Self { spec, target }
     }

@@ -11,7 +11,7 @@ use super::template::Template;
 /// Settings of a `file` sink.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct FileConfig {
+pub(crate) struct Config {
     /// The folder that files are written into; it is made if it is not there. A relative path is below the folder that Lakehead
     /// was started in.
     pub(super) path: PathBuf,
@@ -81,7 +81,7 @@ pub(super) struct Rotation {
     pub(super) age_max: Duration,
 }
 
-impl FileConfig {
+impl Config {
     pub(super) fn check(&self) -> Result<(), String> {
         if self.path.as_os_str().is_empty() {
             return Err("path: expected a folder, as in \"./out\", found nothing".to_owned());
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn settings_that_cannot_work_are_refused_by_their_key() {
         let check = |settings: serde_json::Value| {
-            serde_json::from_value::<FileConfig>(settings).map_err(|error| error.to_string())?.check()
+            serde_json::from_value::<Config>(settings).map_err(|error| error.to_string())?.check()
         };
         let each = "one_file_an_event";
         for good in [

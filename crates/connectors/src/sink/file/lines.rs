@@ -21,7 +21,7 @@ use super::{
     config::{FileCompression, Rotation},
     covered::Covered,
     folder::{Folder, failed, sync},
-    place::{Place, Run, Unfinished},
+    place::{FileRun, RowPlace, Unfinished},
 };
 use crate::row_lines::RowLines;
 
@@ -45,7 +45,7 @@ struct Part {
     path: PathBuf,
     file: File,
     /// Its rows, those in `piece` too.
-    run: Run,
+    run: FileRun,
     state: Unfinished,
     /// Lines that are not in the file yet.
     piece: Vec<u8>,
@@ -67,7 +67,7 @@ impl LineFiles {
         let mut runs = Vec::new();
         for (place, name) in folder.files()? {
             let path = place.join(&name);
-            if let Some((run, state)) = Run::parse_part(&name, folder.from()) {
+            if let Some((run, state)) = FileRun::parse_part(&name, folder.from()) {
                 if state.rows == 0 {
                     fs::remove_file(&path).map_err(|error| failed("be removed", &path, &error))?;
                     continue;
@@ -82,7 +82,7 @@ impl LineFiles {
                 fs::rename(&path, &own).map_err(|error| failed("be renamed", &path, &error))?;
                 sync(&place)?;
                 runs.push((run, own));
-            } else if let Some(run) = Run::parse(&name, folder.from()) {
+            } else if let Some(run) = FileRun::parse(&name, folder.from()) {
                 runs.push((run, path));
             }
         }
@@ -92,7 +92,7 @@ impl LineFiles {
     pub(super) fn write(&mut self, batch: &Batch, now: Timestamp) -> Result<Vec<Answer>, Error> {
         let (mut answers, mut is_checked) = (Vec::with_capacity(batch.len()), false);
         for row in batch.rows() {
-            let place = Place::of(batch, row);
+            let place = RowPlace::of(batch, row);
             if std::mem::take(&mut self.is_first) {
                 // Files that end before it are not asked for again, and there may be many.
                 self.covered.forget_before(place);
@@ -132,7 +132,7 @@ impl LineFiles {
 
     /// Whether a file has the row already. The first such row of a batch is compared with what stands there, as far as its line
     /// can be found: a folder that was filled from another data directory has other rows under the same names.
-    fn has(&self, place: Place, row: Row<'_>, is_checked: &mut bool) -> Result<bool, Error> {
+    fn has(&self, place: RowPlace, row: Row<'_>, is_checked: &mut bool) -> Result<bool, Error> {
         let is_in_part = |part: &Part| part.run.first <= place && place < part.run.next;
         if self.part.as_ref().is_some_and(is_in_part) {
             return Ok(true);
@@ -160,7 +160,7 @@ impl LineFiles {
         Ok(true)
     }
 
-    fn add(&mut self, place: Place, row: Row<'_>, now: Timestamp) -> Result<(), Error> {
+    fn add(&mut self, place: RowPlace, row: Row<'_>, now: Timestamp) -> Result<(), Error> {
         self.finish_if_old(now)?;
         let is_full = |part: &Part| part.state.rows >= self.rotation.rows_max || !place.follows(part.run.next);
         if self.part.as_ref().is_some_and(is_full) {
@@ -190,11 +190,11 @@ impl Part {
     fn begin(
         folder: PathBuf,
         from: &str,
-        first: Place,
+        first: RowPlace,
         compression: FileCompression,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let run = Run { first, next: first, ending: compression.lines_ending() };
+        let run = FileRun { first, next: first, ending: compression.lines_ending() };
         let state = Unfinished { rows: 0, bytes: 0, began_ms: now.millis() };
         let path = folder.join(run.part_name(from, state));
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
@@ -203,7 +203,7 @@ impl Part {
     }
 
     /// Counts the line that stands from `before` on in the piece.
-    fn added(&mut self, place: Place, before: usize, compression: FileCompression) -> Result<(), Error> {
+    fn added(&mut self, place: RowPlace, before: usize, compression: FileCompression) -> Result<(), Error> {
         self.run.next = place.next();
         self.state.rows += 1;
         self.line_bytes += (self.piece.len() - before) as u64;
@@ -234,7 +234,7 @@ impl Part {
         sync(&self.folder)
     }
 
-    fn finish(mut self, from: &str, compression: FileCompression) -> Result<(Run, PathBuf), Error> {
+    fn finish(mut self, from: &str, compression: FileCompression) -> Result<(FileRun, PathBuf), Error> {
         self.flush(compression)?;
         self.file.sync_all().map_err(|error| failed("be synced", &self.path, &error))?;
         let path = self.folder.join(self.run.name(from));

@@ -19,7 +19,7 @@ mod template;
 mod tests;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
     time::Duration,
 };
 
@@ -29,7 +29,7 @@ use lakehead_model::{Clock, Position, Timestamp};
 use tokio::task::JoinHandle;
 
 use self::{
-    config::{FileConfig, Layout},
+    config::{Config, Layout},
     each::EventFiles,
     folder::Folder,
     lines::LineFiles,
@@ -53,9 +53,9 @@ compression = "gzip"
 rows_max = 50000
 age_max = "5m"
 "#;
-    type Config = FileConfig;
+    type Config = Config;
 
-    fn check(config: &FileConfig) -> Result<(), String> {
+    fn check(config: &Config) -> Result<(), String> {
         config.check()
     }
 }
@@ -64,7 +64,7 @@ impl SinkKind for Files {
     const DELIVERY: Delivery = Delivery::Idempotent;
     const TAKES: Takes = Takes::Appends;
 
-    async fn open(config: FileConfig, context: SinkContext) -> Result<Box<dyn Sink>, Error> {
+    async fn open(config: Config, context: SinkContext) -> Result<Box<dyn Sink>, Error> {
         let look_every = (config.rotation().age_max / 8).clamp(LOOK_EVERY.0, LOOK_EVERY.1);
         let (from, clock) = (context.from, context.clock);
         let files = blocking(move || {
@@ -79,7 +79,7 @@ impl SinkKind for Files {
             })
         });
         let shared = Arc::new(Mutex::new(Shared { files: files.await?, failed: None }));
-        let aging = tokio::spawn(age(Arc::clone(&shared), Arc::clone(&clock), look_every));
+        let aging = tokio::spawn(age(Arc::downgrade(&shared), Arc::clone(&clock), look_every));
         Ok(Box::new(FileSink { shared, clock, aging }))
     }
 }
@@ -155,11 +155,12 @@ impl Drop for FileSink {
     }
 }
 
-/// Finishes files by their age.
-async fn age(shared: Arc<Mutex<Shared>>, clock: Arc<dyn Clock>, look_every: Duration) {
+/// Finishes files by their age. The folder is not held meanwhile, so that it is free as soon as the sink is dropped.
+async fn age(shared: Weak<Mutex<Shared>>, clock: Arc<dyn Clock>, look_every: Duration) {
     loop {
         tokio::time::sleep(look_every).await;
-        let (shared, now) = (Arc::clone(&shared), clock.now());
+        let Some(shared) = shared.upgrade() else { return };
+        let now = clock.now();
         let looked = blocking(move || {
             let Ok(mut shared) = shared.lock() else { return Ok(()) };
             if let Laid::Lines(files) = &mut shared.files

@@ -12,7 +12,7 @@ use lakehead_model::Position;
 
 /// Where a row stands among all of its stream or view. Places of one life are in the order in which they are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct RowPlace {
     /// The epoch, or the incarnation.
     pub(super) life: u64,
     /// Of a view.
@@ -27,7 +27,7 @@ pub(super) struct Commit {
     pub(super) is_change: bool,
 }
 
-impl Place {
+impl RowPlace {
     pub(super) fn of(batch: &Batch, row: Row<'_>) -> Self {
         let number = row.head.number;
         match *batch.start() {
@@ -86,9 +86,9 @@ impl Place {
 
 /// The rows of a file, `[first, next)`, and how its name ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Run {
-    pub(super) first: Place,
-    pub(super) next: Place,
+pub(super) struct FileRun {
+    pub(super) first: RowPlace,
+    pub(super) next: RowPlace,
     /// `.jsonl`, `.jsonl.gz` or `.jsonl.zst`.
     pub(super) ending: &'static str,
 }
@@ -105,7 +105,7 @@ pub(super) struct Unfinished {
     pub(super) began_ms: i64,
 }
 
-impl Run {
+impl FileRun {
     /// The name of the finished file of rows of `from`.
     pub(super) fn name(&self, from: &str) -> String {
         let Self { first, next, ending } = self;
@@ -127,8 +127,8 @@ impl Run {
             .find(|ending| rest.ends_with(ending) && rest.find('.') == Some(rest.len() - ending.len()))?;
         let life = life.parse().ok()?;
         let run = Self {
-            first: Place::parse(life, first)?,
-            next: Place::parse(life, &rest[..rest.len() - ending.len()])?,
+            first: RowPlace::parse(life, first)?,
+            next: RowPlace::parse(life, &rest[..rest.len() - ending.len()])?,
             ending,
         };
         // Written back, it is the same: `+1` and leading zeros are not of us.
@@ -150,34 +150,34 @@ impl Run {
 mod tests {
     use super::*;
 
-    fn log(number: u64) -> Place {
-        Place { life: 0, commit: None, number }
+    fn log(number: u64) -> RowPlace {
+        RowPlace { life: 0, commit: None, number }
     }
 
-    fn view(commit: u64, is_change: bool, number: u64) -> Place {
-        Place { life: 3, commit: Some(Commit { number: commit, is_change }), number }
+    fn view(commit: u64, is_change: bool, number: u64) -> RowPlace {
+        RowPlace { life: 3, commit: Some(Commit { number: commit, is_change }), number }
     }
 
     #[test]
     fn a_name_says_which_rows_a_file_has() {
         for (run, name) in [
             (
-                Run { first: log(1_200), next: log(1_300), ending: ".jsonl" },
+                FileRun { first: log(1_200), next: log(1_300), ending: ".jsonl" },
                 "s-0-00000000000000001200-00000000000000001300.jsonl",
             ),
             (
-                Run { first: view(17, true, 0), next: view(18, true, 4), ending: ".jsonl.zst" },
+                FileRun { first: view(17, true, 0), next: view(18, true, 4), ending: ".jsonl.zst" },
                 "s-3-00000000000000000017_0000000000-00000000000000000018_0000000004.jsonl.zst",
             ),
             (
-                Run { first: view(17, false, 2), next: view(17, false, u64::MAX), ending: ".jsonl.gz" },
+                FileRun { first: view(17, false, 2), next: view(17, false, u64::MAX), ending: ".jsonl.gz" },
                 "s-3-00000000000000000017s0000000002-00000000000000000017s18446744073709551615.jsonl.gz",
             ),
         ] {
             assert_eq!(run.name("s"), name);
-            assert_eq!(Run::parse(name, "s"), Some(run.clone()));
+            assert_eq!(FileRun::parse(name, "s"), Some(run.clone()));
             let state = Unfinished { rows: 7, bytes: 65_536, began_ms: 1_790_000_000_000 };
-            assert_eq!(Run::parse_part(&run.part_name("s", state), "s"), Some((run, state)));
+            assert_eq!(FileRun::parse_part(&run.part_name("s", state), "s"), Some((run, state)));
         }
     }
 
@@ -194,8 +194,8 @@ mod tests {
             "notes.txt",
             "",
         ] {
-            assert_eq!(Run::parse(name, "s"), None, "{name}");
-            assert_eq!(Run::parse_part(&format!(".{name}-1-1.part"), "s"), None, "{name}");
+            assert_eq!(FileRun::parse(name, "s"), None, "{name}");
+            assert_eq!(FileRun::parse_part(&format!(".{name}-1-1.part"), "s"), None, "{name}");
         }
     }
 

@@ -8,7 +8,7 @@ use lakehead_testkit::{Behaviour, ManualClock, Target, conformance};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{place::Run, *};
+use super::{place::FileRun, *};
 
 struct Disk {
     folder: TempDir,
@@ -62,17 +62,19 @@ impl Target for Disk {
         let mut rows = Vec::new();
         for name in self.names() {
             let path = self.out().join(&name);
-            let plain = match Run::parse_part(path.file_name().expect("a name").to_str().expect("text"), "delivered") {
-                // What is committed of a file that is not finished.
-                Some((run, state)) => {
-                    let bytes = &fs::read(&path).expect("it is read")[..usize::try_from(state.bytes).expect("small")];
-                    let copy = self.folder.path().join(format!("copy{}", run.ending));
-                    fs::write(&copy, bytes).expect("written");
-                    read(&copy)
-                }
-                None if name.starts_with('.') => continue,
-                None => read(&path),
-            };
+            let plain =
+                match FileRun::parse_part(path.file_name().expect("a name").to_str().expect("text"), "delivered") {
+                    // What is committed of a file that is not finished.
+                    Some((run, state)) => {
+                        let bytes =
+                            &fs::read(&path).expect("it is read")[..usize::try_from(state.bytes).expect("small")];
+                        let copy = self.folder.path().join(format!("copy{}", run.ending));
+                        fs::write(&copy, bytes).expect("written");
+                        read(&copy)
+                    }
+                    None if name.starts_with('.') => continue,
+                    None => read(&path),
+                };
             rows.extend(plain.split_inclusive(|b| *b == b'\n').map(|line| line[..line.len() - 1].to_vec()));
         }
         rows
@@ -119,7 +121,7 @@ const CLOCK: fn() -> Arc<ManualClock> = || Arc::new(ManualClock::new(Timestamp::
 
 async fn open(disk: &Disk, clock: Arc<ManualClock>) -> Result<Box<dyn Sink>, Error> {
     let from = Feed::Stream { name: Name::new("s").expect("a name"), columns: Vec::new() };
-    let config: FileConfig = serde_json::from_value(disk.settings()).expect("settings");
+    let config: Config = serde_json::from_value(disk.settings()).expect("settings");
     config.check().expect("good settings");
     Files::open(config, SinkContext { name: "files".to_owned(), from, clock }).await
 }
@@ -188,7 +190,7 @@ async fn what_a_crash_left_is_cut_at_the_last_commit() {
     // Bytes behind the commit, and a file of which nothing was committed.
     let part = disk.out().join(&disk.names()[0]);
     fs::write(&part, "1\n2\n3\nhal").expect("written");
-    let other = Run::parse(&run(7, 8), "s").expect("a run");
+    let other = FileRun::parse(&run(7, 8), "s").expect("a run");
     let state = place::Unfinished { rows: 0, bytes: 0, began_ms: 0 };
     fs::write(disk.out().join(other.part_name("s", state)), "7\n").expect("written");
     fs::write(disk.out().join(".theirs-0.part"), "").expect("written");

@@ -18,7 +18,7 @@ const HEADERS_MAX: usize = 32;
 /// Settings of an `http` sink.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct HttpConfig {
+pub(crate) struct Config {
     /// Where rows are sent to: an address with `http` or `https`, without name and password. What is secret goes into `headers`.
     #[schemars(with = "String")]
     pub(super) url: Url,
@@ -101,7 +101,7 @@ impl BodyFormat {
     }
 }
 
-impl HttpConfig {
+impl Config {
     pub(super) fn check(&self) -> Result<(), String> {
         if !matches!(self.url.scheme(), "http" | "https") {
             return Err(format!("url: expected an address with http or https, found {:?}", self.url.scheme()));
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn check(settings: &serde_json::Value) -> Result<(), String> {
-        serde_json::from_value::<HttpConfig>(settings.clone()).map_err(|error| error.to_string())?.check()
+        serde_json::from_value::<Config>(settings.clone()).map_err(|error| error.to_string())?.check()
     }
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         let settings = json!({ "url": "https://h/a?token=secret", "headers": { "Authorization": "secret" } });
-        let config: HttpConfig = serde_json::from_value(settings).expect("settings");
+        let config: Config = serde_json::from_value(settings).expect("settings");
         assert_eq!(config.address(), "https://h/a");
         let map = config.header_map().expect("a header");
         assert!(!format!("{:?} {map:?}", config.headers).contains("secret"));

@@ -27,8 +27,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use self::{
-    config::{BodyFormat, HttpConfig, Method},
-    reply::{Decision, Reply, decide},
+    config::{BodyFormat, Config, Method},
+    reply::{Reply, RequestOutcome, decide},
 };
 use crate::{http_error::reasons, row_lines::RowLines};
 
@@ -55,9 +55,9 @@ body = "array"
 batch_rows = 500
 headers = { Authorization = "Bearer ${WEBHOOK_TOKEN}" }
 "#;
-    type Config = HttpConfig;
+    type Config = Config;
 
-    fn check(config: &HttpConfig) -> Result<(), String> {
+    fn check(config: &Config) -> Result<(), String> {
         config.check()
     }
 }
@@ -66,7 +66,7 @@ impl SinkKind for Webhook {
     const DELIVERY: Delivery = Delivery::AtLeastOnce;
     const TAKES: Takes = Takes::Appends;
 
-    async fn open(config: HttpConfig, context: SinkContext) -> Result<Box<dyn Sink>, Error> {
+    async fn open(config: Config, context: SinkContext) -> Result<Box<dyn Sink>, Error> {
         let sender = Sender::new(&config, RowLines::of(&context.from))?;
         let sink: Box<dyn Sink> = match config.rows_per_second {
             Some(rows) => Box::new(Limited::new(Box::new(sender), rows, context.clock)),
@@ -91,7 +91,7 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(config: &HttpConfig, rows: RowLines) -> Result<Self, Error> {
+    fn new(config: &Config, rows: RowLines) -> Result<Self, Error> {
         let client = Client::builder()
             .connect_timeout(CONNECT_MAX)
             // A redirect would make a POST a GET, and take secrets elsewhere.
@@ -120,7 +120,7 @@ impl Sender {
         })
     }
 
-    async fn send(&self, batch: &Batch) -> Result<Decision, Error> {
+    async fn send(&self, batch: &Batch) -> Result<RequestOutcome, Error> {
         let key = HeaderValue::try_from(key(batch)).map_err(|error| Error::Internal(error.to_string()))?;
         let request = self
             .client
@@ -175,8 +175,8 @@ impl Sink for Sender {
         let mut parts = vec![batch.clone()];
         while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
             match self.send(&part).await {
-                Ok(Decision::Answers(some)) => answers.extend(some),
-                Ok(Decision::Split(_)) => {
+                Ok(RequestOutcome::Answers(some)) => answers.extend(some),
+                Ok(RequestOutcome::Split) => {
                     let places: Vec<usize> = (0..part.len()).collect();
                     let (first, second) = places.split_at(part.len() / 2);
                     parts.extend([part.select(second), part.select(first)]);

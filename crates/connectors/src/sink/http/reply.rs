@@ -26,11 +26,11 @@ pub(super) struct Reply<'a> {
 
 /// What became of the rows.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(super) enum RequestOutcome {
     /// One answer each.
     Answers(Vec<Answer>),
     /// Refused together; whether each by itself would be shows when fewer are sent at once.
-    Split(String),
+    Split,
 }
 
 /// The answers for each row in a body: `{"results":[{"status":200},{"status":422,"error":"no title"}]}`.
@@ -52,11 +52,11 @@ struct RowResult {
 ///
 /// # Errors
 /// When nothing is known of any row: the target is away, or a person must change something first.
-pub(super) fn decide(reply: &Reply<'_>, rows: usize) -> Result<Decision, Error> {
+pub(super) fn decide(reply: &Reply<'_>, rows: usize) -> Result<RequestOutcome, Error> {
     let Reply { address, status, .. } = *reply;
     let said = said(reply.body);
     match status {
-        200..=299 => of_rows(reply, rows).map(Decision::Answers),
+        200..=299 => of_rows(reply, rows).map(RequestOutcome::Answers),
         300..=399 => Err(Error::unavailable(format!(
             "{address} answered {status} and leads to {:?}, which is not followed; set url to where rows are taken",
             shown(reply.location.unwrap_or_default())
@@ -70,8 +70,10 @@ pub(super) fn decide(reply: &Reply<'_>, rows: usize) -> Result<Decision, Error> 
             what: format!("{address} answered {status}{said}"),
             retry_after: retry_after(reply.retry_after),
         }),
-        400 | 413 | 422 if rows > 1 => Ok(Decision::Split(format!("{address} answered {status}{said}"))),
-        400..=499 => Ok(Decision::Answers(vec![Answer::Refused(format!("{address} answered {status}{said}")); rows])),
+        400 | 413 | 422 if rows > 1 => Ok(RequestOutcome::Split),
+        400..=499 => {
+            Ok(RequestOutcome::Answers(vec![Answer::Refused(format!("{address} answered {status}{said}")); rows]))
+        }
         _ => Err(Error::unavailable(format!("{address} answered {status}, which is no status of HTTP"))),
     }
 }
@@ -146,7 +148,7 @@ mod tests {
     #[test]
     fn each_status_says_what_to_do_next() {
         let done = |status, body| {
-            assert_eq!(decide(&reply(status, body), 2).expect("known"), Decision::Answers(vec![Answer::Done; 2]));
+            assert_eq!(decide(&reply(status, body), 2).expect("known"), RequestOutcome::Answers(vec![Answer::Done; 2]));
         };
         done(200, "");
         done(204, "ok");
@@ -167,10 +169,10 @@ mod tests {
             );
         }
         for status in [400, 413, 422] {
-            assert!(matches!(decide(&reply(status, ""), 2), Ok(Decision::Split(_))), "{status}");
+            assert!(matches!(decide(&reply(status, ""), 2), Ok(RequestOutcome::Split)), "{status}");
         }
         for (status, rows) in [(400, 1), (413, 1), (409, 2), (415, 1)] {
-            let Ok(Decision::Answers(answers)) = decide(&reply(status, "no title\u{7}"), rows) else {
+            let Ok(RequestOutcome::Answers(answers)) = decide(&reply(status, "no title\u{7}"), rows) else {
                 panic!("{status}")
             };
             assert_eq!(answers, vec![Answer::Refused(format!("http://h/a answered {status}: no title ")); rows]);
@@ -181,7 +183,7 @@ mod tests {
     #[test]
     fn a_body_may_have_an_answer_for_each_row() {
         let body = r#"{"results":[{"status":201},{"status":422,"error":"no title"},{"status":429},{"status":503,"retry_after":99999}]}"#;
-        let Ok(Decision::Answers(answers)) = decide(&reply(207, body), 4) else { panic!("it has answers") };
+        let Ok(RequestOutcome::Answers(answers)) = decide(&reply(207, body), 4) else { panic!("it has answers") };
         let refused = Answer::Refused("http://h/a answered 422 for this row: no title".to_owned());
         let later = |seconds| Answer::Later(Some(Duration::from_secs(seconds)));
         assert_eq!(answers, [Answer::Done, refused, later(7), later(3_600)]);
