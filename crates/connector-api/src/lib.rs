@@ -11,6 +11,7 @@ mod kind;
 mod sink;
 mod source;
 mod spec;
+pub mod wrappers;
 
 pub use batch::{Batch, BatchKind, Operation, Row, RowHead};
 pub use discontinuity::{Discontinuity, Gap, Renumbering, SkippedOffsets};

@@ -1,14 +1,18 @@
-//! Lakehead's connectors: one file, or one folder, for each outside system that events come from.
+//! Lakehead's connectors: one file, or one folder, for each outside system that events come from or go to.
 //!
-//! They stand on `connector-api` and see neither the engine nor the store; the engine is handed [`SOURCES`] and names
-//! none of them. What several share stands beside the folder under its own name.
+//! They stand on `connector-api` and see neither the engine nor the store; the engine is handed [`SOURCES`] and [`SINKS`]
+//! and names none of them. What several share stands beside the folder under its own name.
 //!
-//! The binary installs rustls' crypto provider before it opens a source: the HTTP client cannot be made without one,
+//! The binary installs rustls' crypto provider before it opens a source or a sink: the HTTP client cannot be made without one,
 //! not even for plain HTTP.
 
 mod heavy;
+mod http_error;
 pub mod json_lines;
+mod row_lines;
+mod sink;
 mod source;
 
 pub use heavy::{End, HEAVY, Heavy};
+pub use sink::SINKS;
 pub use source::SOURCES;

@@ -7,3 +7,4 @@ mod registration;
 mod source;
 
 pub use self::source::{source, source_of_streams, source_that_ends};
+pub use crate::sink_conformance::sink;

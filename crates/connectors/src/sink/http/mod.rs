@@ -1,0 +1,219 @@
+#![doc = include_str!("manual.md")]
+//!
+//! ---
+//!
+//! In this folder: `config` (what a user may set), `reply` (what an answer means), and here the request itself. Cutting into
+//! requests and pacing are wrappers of connector-api.
+
+mod config;
+mod reply;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use crc_fast::CrcAlgorithm;
+use lakehead_connector_api::{
+    Answer, Batch, BatchKind, ConnectorKind, Delivery, Error, Sink, SinkContext, SinkKind, Takes,
+    wrappers::{Batched, Limited, progress_or},
+};
+use reqwest::{
+    Client, Response,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT},
+    redirect::Policy,
+};
+use tokio::time::timeout;
+use url::Url;
+
+use self::{
+    config::{BodyFormat, Config, Method},
+    reply::{Reply, RequestOutcome, decide},
+};
+use crate::{http_error::reasons, row_lines::RowLines};
+
+/// The longest wait for a TCP and TLS connection.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// How much of an answer is read: this, and for each row of the request as much again as `ANSWER_BYTES_ROW`.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// Room for the answer of a row.
+const ANSWER_BYTES_ROW: usize = 1 << 10;
+
+/// The sink kind `http`.
+pub(crate) struct Webhook;
+
+impl ConnectorKind for Webhook {
+    const NAME: &'static str = "http";
+    const MANUAL: &'static str = include_str!("manual.md");
+    const EXAMPLE: &'static str = r#"[sink.hook]
+kind = "http"
+from = "recentchange"
+url = "https://example.org/hooks/changes"
+body = "array"
+batch_rows = 500
+headers = { Authorization = "Bearer ${WEBHOOK_TOKEN}" }
+"#;
+    type Config = Config;
+
+    fn check(config: &Config) -> Result<(), String> {
+        config.check()
+    }
+}
+
+impl SinkKind for Webhook {
+    const DELIVERY: Delivery = Delivery::AtLeastOnce;
+    const TAKES: Takes = Takes::Appends;
+
+    async fn open(config: Config, context: SinkContext) -> Result<Box<dyn Sink>, Error> {
+        let sender = Sender::new(&config, RowLines::of(&context.from))?;
+        let sink: Box<dyn Sink> = match config.rows_per_second {
+            Some(rows) => Box::new(Limited::new(Box::new(sender), rows, context.clock)),
+            None => Box::new(sender),
+        };
+        Ok(Box::new(Batched::new(sink, config.cut())))
+    }
+}
+
+/// Sends each batch as one request, and in parts where the target refuses it as a whole.
+struct Sender {
+    client: Client,
+    method: reqwest::Method,
+    url: Url,
+    /// The address as it is shown.
+    address: String,
+    headers: HeaderMap,
+    key_name: HeaderName,
+    timeout: Duration,
+    body: BodyFormat,
+    rows: RowLines,
+}
+
+impl Sender {
+    fn new(config: &Config, rows: RowLines) -> Result<Self, Error> {
+        let client = Client::builder()
+            .connect_timeout(CONNECT_MAX)
+            // A redirect would make a POST a GET, and take secrets elsewhere.
+            .redirect(Policy::none())
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| Error::Invalid(format!("no HTTP client: {}", reasons(&error))))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(config.body.content_type()));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("Lakehead/", env!("CARGO_PKG_VERSION"))));
+        headers.extend(config.header_map().map_err(Error::Invalid)?);
+        let method = match config.method {
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+        };
+        Ok(Self {
+            client,
+            method,
+            url: config.url.clone(),
+            address: config.address(),
+            headers,
+            key_name: config.key_name().map_err(Error::Invalid)?,
+            timeout: config.timeout.0,
+            body: config.body,
+            rows,
+        })
+    }
+
+    async fn send(&self, batch: &Batch) -> Result<RequestOutcome, Error> {
+        let key = HeaderValue::try_from(key(batch)).map_err(|error| Error::Internal(error.to_string()))?;
+        let request = self
+            .client
+            .request(self.method.clone(), self.url.clone())
+            .headers(self.headers.clone())
+            .header(&self.key_name, key)
+            .body(self.text(batch));
+        let answered = async {
+            let response = request.send().await?;
+            read(response, ANSWER_BYTES_MAX + batch.len() * ANSWER_BYTES_ROW).await
+        };
+        let (status, headers, (body, is_whole)) = match timeout(self.timeout, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                let why = reasons(&error.without_url());
+                return Err(Error::unavailable(format!("{} cannot be reached: {why}", self.address)));
+            }
+            Err(_) => {
+                let wait = lakehead_model::Span(self.timeout);
+                return Err(Error::unavailable(format!("{} did not answer within {wait}", self.address)));
+            }
+        };
+        let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let (retry_after, location) = (header(RETRY_AFTER), header(LOCATION));
+        let address = &self.address;
+        decide(&Reply { address, status, retry_after, location, body: &body, is_whole }, batch.len())
+    }
+
+    /// What a request has in it.
+    fn text(&self, batch: &Batch) -> Vec<u8> {
+        let mut text = Vec::with_capacity(batch.payload().len() + 2);
+        match self.body {
+            BodyFormat::Lines => batch.rows().for_each(|row| self.rows.push_line(&mut text, row)),
+            BodyFormat::Row => batch.rows().for_each(|row| self.rows.push(&mut text, row)),
+            BodyFormat::Array => {
+                for (place, row) in batch.rows().enumerate() {
+                    text.push(if place == 0 { b'[' } else { b',' });
+                    self.rows.push(&mut text, row);
+                }
+                text.push(b']');
+            }
+        }
+        text
+    }
+}
+
+#[async_trait]
+impl Sink for Sender {
+    async fn write(&mut self, batch: &Batch) -> Result<Vec<Answer>, Error> {
+        let mut answers = Vec::with_capacity(batch.len());
+        // What is to be sent, the next at the end.
+        let mut parts = vec![batch.clone()];
+        while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
+            match self.send(&part).await {
+                Ok(RequestOutcome::Answers(some)) => answers.extend(some),
+                Ok(RequestOutcome::Split) => {
+                    let places: Vec<usize> = (0..part.len()).collect();
+                    let (first, second) = places.split_at(part.len() / 2);
+                    parts.extend([part.select(second), part.select(first)]);
+                }
+                Err(error) => return progress_or(error, answers, batch.len()),
+            }
+        }
+        Ok(answers)
+    }
+}
+
+/// What names the rows of a request, the same whenever these very rows are sent: the id of the first, the number of the last and
+/// a checksum of all, since rows between may be left out when some are sent again. One row is named by its id.
+fn key(batch: &Batch) -> String {
+    let ids: Vec<String> = batch.rows().map(|row| batch.id(row)).collect();
+    let kind = if batch.kind() == BatchKind::Changes { "" } else { "-snapshot" };
+    match (ids.as_slice(), batch.len().checked_sub(1).and_then(|last| batch.row(last))) {
+        ([only], _) => format!("{only}{kind}"),
+        ([first, ..], Some(last)) => {
+            let sum = crc_fast::checksum(CrcAlgorithm::Crc64Nvme, ids.join("\n").as_bytes());
+            format!("{first}-{}-{sum:016x}{kind}", last.head.number)
+        }
+        _ => batch.start().to_string(),
+    }
+}
+
+/// Status, headers, and the body up to `bytes_max` with whether that is all.
+async fn read(mut response: Response, bytes_max: usize) -> Result<(u16, HeaderMap, (Vec<u8>, bool)), reqwest::Error> {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        let room = bytes_max - body.len();
+        if piece.len() > room {
+            body.extend_from_slice(&piece[..room]);
+            return Ok((status, headers, (body, false)));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok((status, headers, (body, true)))
+}
