@@ -30,19 +30,19 @@ impl TokenBucket {
     pub fn wait(&mut self, tokens: usize, now: Timestamp) -> Duration {
         self.held = (self.held + now.since(self.at).as_secs_f64() * self.per_second).min(self.per_second);
         self.at = now;
-        let missing = self.wanted(tokens).min(self.per_second) - self.held;
+        let missing = count(tokens).min(self.per_second) - self.held;
         Duration::from_secs_f64((missing / self.per_second).max(0.0))
     }
 
     /// Takes them.
     pub fn take(&mut self, tokens: usize) {
-        self.held -= self.wanted(tokens);
+        self.held -= count(tokens);
     }
+}
 
-    #[expect(clippy::cast_precision_loss, clippy::unused_self, reason = "a batch has far fewer than 2^52 rows")]
-    fn wanted(self, tokens: usize) -> f64 {
-        tokens as f64
-    }
+#[expect(clippy::cast_precision_loss, reason = "a batch has far fewer than 2^52 rows")]
+fn count(rows: usize) -> f64 {
+    rows as f64
 }
 
 type Sleep = Box<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;

@@ -30,8 +30,9 @@ struct State {
     is_strict: bool,
     /// The most rows that it takes at once.
     rows_max: Option<usize>,
-    /// Sent in place of an answer of its own.
+    /// Sent in place of an answer of its own, after so many requests.
     answer: Option<String>,
+    well_for: usize,
     heads: Vec<String>,
 }
 
@@ -108,7 +109,7 @@ fn take(state: &mut State, head: String, body: &[u8]) -> Option<String> {
         Some(Behaviour::Silent) => return Some(String::new()),
         _ => {}
     }
-    if let Some(answer) = &state.answer {
+    if let Some(answer) = state.answer.as_ref().filter(|_| state.heads.len() > state.well_for) {
         return Some(answer.clone());
     }
     let rows: Vec<Vec<u8>> = match body.first() {
@@ -209,17 +210,29 @@ async fn the_same_rows_have_the_same_key_and_others_another() {
 
 #[tokio::test]
 async fn what_was_taken_before_the_target_went_away_is_not_sent_again() {
-    let server = Server::start(json!({ "batch_rows": 2 }), State::default()).await;
+    let busy = answer("503 Service Unavailable\r\nRetry-After: 7", "busy");
+    let state = State { answer: Some(busy), well_for: 1, ..State::default() };
+    let server = Server::start(json!({ "batch_rows": 2 }), state).await;
     let mut sink = server.open().await;
-    server.with(|state| state.rows_max = Some(1));
-    let refused = |state: &mut State| state.answer = Some(answer("503 Service Unavailable\r\nRetry-After: 7", "busy"));
-    server.with(refused);
-    let error = sink.write(&batch(0, 4)).await.expect_err("nothing is known");
+    let later = Answer::Later(Some(Duration::from_secs(7)));
+    let answers = sink.write(&batch(0, 5)).await.expect("some is known");
+    assert_eq!(answers, [Answer::Done, Answer::Done, later.clone(), later.clone(), later]);
+    assert_eq!(server.with(|state| (state.rows.len(), state.heads.len())), (2, 2));
+    let error = sink.write(&batch(2, 3)).await.expect_err("nothing is known");
     let Error::Unavailable { what, retry_after } = error else { panic!("{error}") };
     assert_eq!(retry_after, Some(Duration::from_secs(7)));
     assert!(what.contains("/hook answered 503: busy") && !what.contains("secret"), "{what}");
-    server.with(|state| state.answer = None);
-    assert_eq!(sink.write(&batch(0, 4)).await.expect("one by one"), vec![Answer::Done; 4]);
+}
+
+#[tokio::test]
+async fn what_is_too_much_at_once_is_sent_in_parts() {
+    let server = Server::start(json!({}), State { rows_max: Some(2), ..State::default() }).await;
+    let mut sink = server.open().await;
+    assert_eq!(sink.write(&batch(0, 7)).await.expect("in parts"), vec![Answer::Done; 7]);
+    assert_eq!(server.with(|state| state.rows.len()), 7);
+    server.with(|state| state.rows_max = Some(0));
+    let answers = sink.write(&batch(7, 2)).await.expect("refused one by one");
+    assert!(answers.iter().all(|a| matches!(a, Answer::Refused(why) if why.contains("413"))), "{answers:?}");
 }
 
 #[tokio::test]
