@@ -109,9 +109,9 @@ impl Printer {
             return Ok(());
         }
         let (told, outcome) = oneshot::channel();
-        let gone = |_| Error::Internal("the thread that writes standard output has ended".to_owned());
-        self.writer.send((std::mem::take(&mut self.buffer), told)).await.map_err(|error| gone(drop(error)))?;
-        outcome.await.map_err(|error| gone(drop(error)))?.map_err(|error| failure(&error))
+        let gone = || Error::Internal("the thread that writes standard output has ended".to_owned());
+        self.writer.send((std::mem::take(&mut self.buffer), told)).await.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?.map_err(|error| failure(&error))
     }
 }
 
@@ -165,19 +165,25 @@ mod tests {
 
     /// What reads standard output.
     #[derive(Clone, Default)]
-    struct Reader(Arc<(Mutex<(Vec<u8>, Option<Behaviour>)>, Condvar)>);
+    struct Reader(Arc<Pipe>);
+
+    #[derive(Default)]
+    struct Pipe {
+        state: Mutex<(Vec<u8>, Option<Behaviour>)>,
+        changed: Condvar,
+    }
 
     impl Reader {
         fn with<T>(&self, work: impl FnOnce(&mut (Vec<u8>, Option<Behaviour>)) -> T) -> T {
-            work(&mut self.0.0.lock().expect("no test panics while it holds the lock"))
+            work(&mut self.0.state.lock().expect("no test panics while it holds the lock"))
         }
     }
 
     impl Write for Reader {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mut state = self.0.0.lock().expect("no test panics while it holds the lock");
+            let mut state = self.0.state.lock().expect("no test panics while it holds the lock");
             while state.1 == Some(Behaviour::Silent) {
-                state = self.0.1.wait(state).expect("no test panics while it holds the lock");
+                state = self.0.changed.wait(state).expect("no test panics while it holds the lock");
             }
             if state.1 == Some(Behaviour::Away) {
                 return Err(io::Error::from(io::ErrorKind::StorageFull));
@@ -204,6 +210,7 @@ mod tests {
 
         async fn behave(&mut self, how: Behaviour) -> bool {
             self.with(|state| state.1 = Some(how));
+            self.0.changed.notify_all();
             how != Behaviour::RefusingPoison
         }
     }

@@ -46,6 +46,9 @@ impl Disk {
 
 fn read(path: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
+    if fs::metadata(path).expect("it is there").len() == 0 {
+        return bytes;
+    }
     std::io::Read::read_to_end(&mut compressed::open(path).expect("it opens"), &mut bytes).expect("it is read");
     bytes
 }
