@@ -97,7 +97,7 @@ impl Served {
         let address = listener.local_addr().expect("its address");
         let pipeline = pipeline(data.path(), address);
         let clock = Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000)));
-        let parts = Parts { clock, sources: &[], version: "0.0.0-test" };
+        let parts = Parts { clock, sources: &[], sinks: &[], version: "0.0.0-test" };
         let engine = Arc::new(Engine::start(pipeline, parts).await.expect("an engine"));
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
@@ -162,6 +162,7 @@ fn pipeline(data: &Path, listen: std::net::SocketAddr) -> Pipeline {
         token: Some(Token::new(TOKEN).expect("long enough")),
         streams: [(name("recentchange"), StreamConfig { schema, ..StreamConfig::default() })].into(),
         sources: [].into(),
+        sinks: [].into(),
         views: [(name("events_per_type"), ViewConfig::new(sql))].into(),
         store: lakehead_store::Options::default(),
         verify: lakehead_engine::audit::AuditSettings::default(),

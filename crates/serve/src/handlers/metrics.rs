@@ -52,7 +52,7 @@ impl MetricsPage {
         self.streams(status);
         self.sources(status);
         self.views(status);
-        self.sinks(status);
+        self.sinks(&status.sinks);
         self.audit(status);
         self.reloads(status);
     }

@@ -1,13 +1,16 @@
 //! The sinks on `GET /metrics`. Their counters begin at 0 with the process; their positions, and so their lag, are for good.
 
-use lakehead_engine::status::{SinkState, Status};
+use std::collections::BTreeMap;
+
+use lakehead_engine::status::{SinkState, SinkStatus};
+use lakehead_model::Name;
 
 use crate::answers::MetricsPage;
 
 impl MetricsPage {
     /// Adds every family that is about sinks.
-    pub(super) fn sinks(&mut self, status: &Status) {
-        let all = || &status.sinks;
+    pub(super) fn sinks(&mut self, sinks: &BTreeMap<Name, SinkStatus>) {
+        let all = || sinks;
         let gauge = |name, help| (name, "gauge", help);
         let counter = |name, help| (name, "counter", help);
         self.family("lakehead_sink_state", "gauge", "1 for the state that the sink is in, 0 for the others.");
@@ -57,5 +60,71 @@ fn state_name(state: &SinkState) -> &'static str {
         SinkState::Waiting { .. } => "waiting",
         SinkState::Failed { .. } => "failed",
         SinkState::Stopped => "stopped",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lakehead_engine::status::SinkLost;
+    use lakehead_model::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_sink_is_up_while_it_delivers_and_tells_what_it_lost() {
+        let name = |text| Name::new(text).expect("a name");
+        let well = SinkStatus {
+            kind: "http",
+            from: name("s"),
+            delivery: "at least once",
+            state: SinkState::CaughtUp,
+            delivered: 12,
+            rejected: 2,
+            retried: 1,
+            rows_per_second: 0.5,
+            lag_rows: Some(3),
+            lag_commits: None,
+            under_way_bytes: 70,
+            position: Some("log.0.14".into()),
+            committed: Some(Timestamp::from_seconds(9)),
+            opened: 1,
+            last_error: None,
+            last_error_at: None,
+            lost: None,
+            finding: None,
+            counted_since: Timestamp(0),
+        };
+        let away = SinkStatus {
+            state: SinkState::Away { since: Timestamp(0), error: "refused".into(), next_try: Timestamp(7) },
+            lag_rows: None,
+            lag_commits: Some(4),
+            lost: Some(SinkLost { rows: 5, why: "retention".into() }),
+            committed: None,
+            opened: 3,
+            ..well.clone()
+        };
+        let mut page = MetricsPage::default();
+        page.sinks(&[(name("well"), well), (name("away"), away)].into());
+        for line in [
+            "lakehead_sink_state{sink=\"away\",kind=\"http\",state=\"away\"} 1",
+            "lakehead_sink_state{sink=\"away\",kind=\"http\",state=\"caught_up\"} 0",
+            "lakehead_sink_up{sink=\"well\"} 1",
+            "lakehead_sink_up{sink=\"away\"} 0",
+            "lakehead_sink_delivered_total{sink=\"well\"} 12",
+            "lakehead_sink_rejected_total{sink=\"well\"} 2",
+            "lakehead_sink_retried_total{sink=\"well\"} 1",
+            "lakehead_sink_lost_total{sink=\"well\"} 0",
+            "lakehead_sink_lost_total{sink=\"away\"} 5",
+            "lakehead_sink_lag_rows{sink=\"well\"} 3",
+            "lakehead_sink_lag_commits{sink=\"away\"} 4",
+            "lakehead_sink_reconnects_total{sink=\"away\"} 2",
+            "lakehead_sink_committed_timestamp_seconds{sink=\"well\"} 9",
+        ] {
+            assert!(page.text.lines().any(|l| l == line), "{line} is missing in\n{}", page.text);
+        }
+        // What is not known is not there, rather than 0.
+        for none in ["lag_commits{sink=\"well\"}", "lag_rows{sink=\"away\"}", "timestamp_seconds{sink=\"away\"}"] {
+            assert!(!page.text.contains(none), "{none} in\n{}", page.text);
+        }
     }
 }
