@@ -76,7 +76,11 @@ impl Claims {
         let number = table.next.fetch_add(1, Ordering::Relaxed);
         let from = Arc::new(AtomicU64::new(from.0));
         let mut streams = lock(&table.streams);
-        streams.entry(stream.clone()).or_default().claims.insert(number, Claimed { by, from: Arc::clone(&from), waits });
+        streams
+            .entry(stream.clone())
+            .or_default()
+            .claims
+            .insert(number, Claimed { by, from: Arc::clone(&from), waits });
         drop(streams);
         ClaimGuard { table, stream: stream.clone(), number, from }
     }

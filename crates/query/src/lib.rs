@@ -8,6 +8,7 @@
 mod answer;
 mod audit;
 mod bounds;
+mod change_lines;
 mod checked;
 mod compact;
 mod difference;
@@ -38,6 +39,7 @@ mod writable;
 
 pub use answer::{Answer, Limits, RowStream};
 pub use audit::{Balance, Difference, Extent, ViewAudit};
+pub use change_lines::{ChangeHead, ChangeLines};
 pub use difference::{ChangedRow, ViewDifference};
 pub use error::{Error, Placed};
 pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question, Selection};
