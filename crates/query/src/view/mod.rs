@@ -11,16 +11,20 @@
 
 mod apply;
 mod changes;
+mod claims;
 mod closing;
 mod commit;
+mod commit_id;
 mod counts;
 mod cutover;
+mod cutover_changes;
 pub(crate) mod derived;
 pub(crate) mod diff;
 mod failed_values;
 pub(crate) mod files;
 pub(crate) mod finish;
 mod handle;
+mod history;
 mod instance;
 mod lateness;
 mod latest;
@@ -38,7 +42,8 @@ mod transaction;
 mod windowed;
 
 pub use self::{
-    changes::{Changes, Position},
+    changes::{ChangedRows, Changes, CommitChanges},
+    claims::{ChangeClaim, ChangeClaims, ClaimStatus},
     counts::{Counts, LateBy},
     failed_values::FailedValues,
     files::{SavedDefinition, Slot},
