@@ -98,7 +98,7 @@ impl Engine {
         let (views, claims) = (ViewRoster::default(), Claims::default());
         for stream in current.plan.views.keys() {
             let running = current.start_views(stream, &lake, &claims).await?;
-            views.insert(stream.clone(), ViewGroup::Running(running));
+            views.insert(stream.clone(), ViewGroup::Running(Box::new(running)));
         }
         catalog::save_or_warn(&pipeline);
         let (stop, stopping) = watch::channel(false);

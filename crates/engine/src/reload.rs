@@ -195,7 +195,7 @@ impl Engine {
         match now.start_views(stream, &self.lake, &self.claims).await {
             Ok(running) => {
                 self.keep_all(stream, false).await;
-                self.views.insert(stream.clone(), ViewGroup::Running(running));
+                self.views.insert(stream.clone(), ViewGroup::Running(Box::new(running)));
                 Ok(())
             }
             // What they need of the log is not known, so all of it stays.

@@ -200,7 +200,10 @@ pub const ROUTES: &[Route] = &[
         ],
         body: "",
         answers: &[
-            (200, "JSON lines; `Lakehead-Position` says where to go on, `Lakehead-Reset` that they are all rows that there are"),
+            (
+                200,
+                "JSON lines; `Lakehead-Position` says where to go on, `Lakehead-Reset` that they are all rows that there are",
+            ),
             (400, "the position is none"),
         ],
         limits: "4 at once, 32 more wait for 10 s, then 503",

@@ -36,6 +36,7 @@ mod publish;
 mod quarantine;
 mod settings;
 mod snapshot;
+mod source;
 pub(crate) mod state;
 pub(crate) mod table;
 mod transaction;
@@ -53,5 +54,6 @@ pub use self::{
     quarantine::quarantined,
     settings::{Late, ViewSettings},
     snapshot::Snapshot,
+    source::ViewSource,
 };
 pub(crate) use self::{lateness::last_end_in, snapshot::Listed};
