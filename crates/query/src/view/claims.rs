@@ -122,12 +122,13 @@ impl ChangeClaims {
         claims.filter_map(|claim| claim.at).filter(|at| is_known(*at)).min()
     }
 
-    /// Counts and tells the followers that had not read `gone` yet, the newest commit whose changes are not kept any more.
-    pub(super) fn overtake(&self, view: &Name, gone: CommitId) {
+    /// Counts and tells the followers that had not read `gone` yet, the newest commit whose changes are not kept any more; those
+    /// that stood before `oldest` were none of this history's.
+    pub(super) fn overtake(&self, view: &Name, oldest: CommitId, gone: CommitId) {
         let mut table = self.table();
         let ClaimTable { by_name, overtaken, .. } = &mut *table;
         for (who, claim) in by_name.iter_mut().filter(|(_, claim)| !claim.is_overtaken) {
-            if let Some(at) = claim.at.filter(|at| *at < gone) {
+            if let Some(at) = claim.at.filter(|at| oldest <= *at && *at < gone) {
                 claim.is_overtaken = true;
                 *overtaken += 1;
                 tracing::warn!(view = %view, follower = %who, position = %Position::from(at),
@@ -208,8 +209,10 @@ mod tests {
     fn who_is_overtaken_is_counted_once_and_needs_nothing_until_it_has_read_again() {
         let (claims, view) = (ChangeClaims::default(), Name::new("v").expect("a name"));
         let (slow, fast) = (claims.claim("slow", Some(at(2))), claims.claim("fast", Some(at(8))));
-        claims.overtake(&view, id(5));
-        claims.overtake(&view, id(6));
+        claims.overtake(&view, id(3), id(4));
+        assert_eq!(claims.overtaken(), 0, "it would get a snapshot anyway");
+        claims.overtake(&view, id(1), id(5));
+        claims.overtake(&view, id(1), id(6));
         assert_eq!((claims.overtaken(), claims.needed(|_| true)), (1, Some(id(8))));
         assert!(claims.list()[1].is_overtaken);
         slow.advance(at(7));

@@ -24,7 +24,7 @@ use crate::{compact::compact, error::Error, plan::ViewPlan, syncing::Syncing};
 /// the stream wait.
 const ROWS_MAX: u64 = 2_000_000;
 
-/// Why the difference is not told, or that it is.
+/// Why the difference of these cannot be told; `None` where it can.
 pub(super) fn cannot_be_told(old: (&ViewPlan, &Results), new: (&ViewPlan, &Results)) -> Option<&'static str> {
     let ((old_plan, old), (new_plan, new)) = (old, new);
     let (old_schema, new_schema) = (old_plan.schema(), new_plan.schema());
@@ -52,15 +52,16 @@ pub(super) fn write(
     syncing: &mut Syncing,
 ) -> Result<(u64, u64), Error> {
     let sides = || -> Result<[SortedRows; 2], Error> { Ok([SortedRows::of(plan, old)?, SortedRows::of(plan, new)?]) };
-    let mut told = Told { writer: IpcWriter::create(path, &diff::schema(plan))?, plan, waiting: Vec::new(), rows: 0 };
+    let mut told =
+        ChangesWriter { writer: IpcWriter::create(path, &diff::schema(plan))?, plan, waiting: Vec::new(), rows: 0 };
     let [mut old_rows, mut new_rows] = sides()?;
-    merge(&mut old_rows, &mut new_rows, &mut told, |found| (found == Found::Gone).then_some(DELETE))?;
+    merge(&mut old_rows, &mut new_rows, &mut told, |found| (found == KeyChange::Gone).then_some(DELETE))?;
     told.flush()?;
     let [mut old_rows, mut new_rows] = sides()?;
     merge(&mut old_rows, &mut new_rows, &mut told, |found| match found {
-        Found::Gone => None,
-        Found::Different => Some(UPDATE),
-        Found::New => Some(INSERT),
+        KeyChange::Gone => None,
+        KeyChange::Different => Some(UPDATE),
+        KeyChange::New => Some(INSERT),
     })?;
     told.flush()?;
     Ok((told.rows, told.writer.finish(syncing)?))
@@ -68,7 +69,7 @@ pub(super) fn write(
 
 /// What became of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
+enum KeyChange {
     Gone,
     Different,
     New,
@@ -78,8 +79,8 @@ enum Found {
 fn merge(
     old: &mut SortedRows,
     new: &mut SortedRows,
-    told: &mut Told,
-    operation: impl Fn(Found) -> Option<&'static str>,
+    told: &mut ChangesWriter,
+    operation: impl Fn(KeyChange) -> Option<&'static str>,
 ) -> Result<(), Error> {
     loop {
         let order = match (old.key(), new.key()) {
@@ -90,16 +91,16 @@ fn merge(
         };
         match order {
             Ordering::Less => {
-                old.pick(operation(Found::Gone));
+                old.pick(operation(KeyChange::Gone));
                 old.step(told)?;
             }
             Ordering::Greater => {
-                new.pick(operation(Found::New));
+                new.pick(operation(KeyChange::New));
                 new.step(told)?;
             }
             Ordering::Equal => {
                 if old.values() != new.values() {
-                    new.pick(operation(Found::Different));
+                    new.pick(operation(KeyChange::Different));
                 }
                 old.step(told)?;
                 new.step(told)?;
@@ -195,7 +196,7 @@ impl SortedRows {
         }
     }
 
-    fn step(&mut self, told: &mut Told) -> Result<(), Error> {
+    fn step(&mut self, told: &mut ChangesWriter) -> Result<(), Error> {
         let Some(part) = &mut self.part else { return Ok(()) };
         let last = part.keys.row(part.at).data();
         part.at += 1;
@@ -220,14 +221,14 @@ fn in_order(last: &[u8], next: &[u8]) -> Result<(), Error> {
 }
 
 /// The changes on their way to the file.
-struct Told<'a> {
+struct ChangesWriter<'a> {
     writer: IpcWriter,
     plan: &'a ViewPlan,
     waiting: Vec<RecordBatch>,
     rows: u64,
 }
 
-impl Told<'_> {
+impl ChangesWriter<'_> {
     fn tell(&mut self, operation: &str, rows: &RecordBatch) -> Result<(), Error> {
         self.rows += rows.num_rows() as u64;
         // Few rows of a large part must not hold all of it.
