@@ -29,6 +29,8 @@ pub(super) struct ViewKeys {
     late: Option<Late>,
     /// Memory that the open windows may take; beyond it the view stands still and says so. Default: 1 GiB.
     state_max: Option<ByteSize>,
+    /// Disk space for changes that followers of the view have not read yet; beyond it the slowest begins with a snapshot. Default: 1 GiB.
+    changes_max: Option<ByteSize>,
     /// When a view that was built anew takes the place of the old one. Default: "auto".
     #[schemars(with = "Option<String>")]
     swap: Option<Swap>,
@@ -70,6 +72,7 @@ fn tables(
             lateness: keys.lateness.map_or(default.lateness, |span| span.0),
             late: keys.late.unwrap_or(default.late),
             state_max: keys.state_max.unwrap_or(default.state_max),
+            changes_max: keys.changes_max.unwrap_or(default.changes_max),
             swap: keys.swap.unwrap_or(default.swap),
             ..default
         };

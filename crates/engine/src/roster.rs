@@ -140,8 +140,13 @@ impl<T: Runs> Roster<T> {
     }
 
     /// Removes one that was stopped; answers its last status.
-    pub(crate) fn remove(&self, name: &Name) -> Option<T::Status> {
+    fn remove(&self, name: &Name) -> Option<T::Status> {
         self.state().entries.remove(name).map(|entry| T::status(&entry.watch))
+    }
+
+    /// Removes those of these names, which were stopped; answers the last status of each.
+    pub(crate) fn remove_all(&self, names: &[Name]) -> BTreeMap<Name, T::Status> {
+        names.iter().filter_map(|name| Some((name.clone(), self.remove(name)?))).collect()
     }
 
     /// Tells all of them to stop, and waits for none.

@@ -79,22 +79,17 @@ fn add_lines(text: &mut Vec<u8>, rows: &RecordBatch) -> Result<(), Error> {
 
 /// The key of each row.
 fn keys(plan: &ViewPlan, changes: &RecordBatch) -> Result<Option<Vec<Vec<u8>>>, Error> {
-    let shape = plan.shape();
-    if !shape.keys_are_whole || shape.keys.is_empty() {
-        return Ok(None);
-    }
-    // Behind the operation.
-    let places: Vec<usize> = shape.keys.iter().map(|column| column + 1).collect();
+    let Some(names) = plan.key() else { return Ok(None) };
+    let schema = changes.schema();
+    let places = names.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
     let columns = changes.project(&places)?;
-    let schema = columns.schema();
-    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let mut text = Vec::new();
     add_lines(&mut text, &columns)?;
     let failed = |error: serde_json::Error| Error::Engine(format!("a key: {error}"));
     let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let keys = lines.map(|line| {
         let values: BTreeMap<String, &RawValue> = serde_json::from_slice(line)?;
-        let key: Vec<&RawValue> = names.iter().filter_map(|name| values.get(*name).copied()).collect();
+        let key: Vec<&RawValue> = names.iter().filter_map(|name| values.get(name).copied()).collect();
         serde_json::to_vec(&key)
     });
     keys.collect::<Result<_, _>>().map(Some).map_err(failed)
@@ -129,7 +124,7 @@ mod tests {
             [(Name::new("s").expect("a name"), StreamSchema::builtin("json").expect("built in"))].into();
         let plan = check_view(sql, &schemas).await.expect("a good view");
         let rows = RecordBatch::new_empty(plan.schema());
-        assert_eq!(plan.key(), ["minute", "a"]);
+        assert_eq!(plan.key(), Some(&["minute".to_owned(), "a".to_owned()][..]));
         let row = |minute: i64, a: &str, n: i64| {
             use datafusion::arrow::array::{Int64Array, StringArray};
             let columns: [ArrayRef; 3] = [

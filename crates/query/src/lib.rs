@@ -52,8 +52,9 @@ pub use panics::{defect, panic_words, unharmed, write_unexpected_panics_only};
 pub use partial::{FailedEvent, PartialAggregate, SharedFilter};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
 pub use view::{
-    Changes, Counts, FailedValues, Late, LateBy, Position, SavedDefinition, Slot, Snapshot, View, ViewHandle,
-    ViewSettings, begin_shadow, committed_offset, forget_shadow, quarantined, saved_definition, saved_shadow,
+    ChangeClaim, ChangeClaims, ChangedRows, Changes, ClaimStatus, CommitChanges, Counts, FailedValues, Late, LateBy,
+    SavedDefinition, Slot, Snapshot, View, ViewHandle, ViewSettings, ViewSource, begin_shadow, committed_offset,
+    forget_shadow, quarantined, saved_definition, saved_shadow,
 };
 pub use wording::{Mistake, Place, type_name};
 

@@ -195,12 +195,15 @@ pub const ROUTES: &[Route] = &[
             ("`{name}`", "the view"),
             (
                 "`?after=`",
-                "the position that the answer before told in `Lakehead-Position`; without it everything that there is",
+                "the position that the answer before told in `Lakehead-Position`, as in `view.2.17`; without it everything that there is",
             ),
         ],
         body: "",
         answers: &[
-            (200, "JSON lines; `Lakehead-Position` says where to go on, `Lakehead-Reset` that it begins anew"),
+            (
+                200,
+                "JSON lines; `Lakehead-Position` says where to go on, `Lakehead-Reset` that they are all rows that there are",
+            ),
             (400, "the position is none"),
         ],
         limits: "4 at once, 32 more wait for 10 s, then 503",

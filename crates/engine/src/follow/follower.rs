@@ -36,10 +36,11 @@ impl Follower {
 pub(crate) fn behind(position: Option<Position>, newest: Position) -> Option<u64> {
     match (position?, newest) {
         (Position::Log { next, .. }, Position::Log { next: end, .. }) => Some(end.since(next)),
-        (
-            Position::View { incarnation, commit },
-            Position::View { incarnation: same, commit: newest },
-        ) if incarnation == same => Some(newest.saturating_sub(commit)),
+        (Position::View { incarnation, commit }, Position::View { incarnation: same, commit: newest })
+            if incarnation == same =>
+        {
+            Some(newest.saturating_sub(commit))
+        }
         _ => None,
     }
 }

@@ -4,10 +4,7 @@
 //! joined, so that a target is not asked once for every event of a quiet stream. Reading is done where it may block, one read
 //! at a time, and a read that nobody waits for any more is not lost.
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use lakehead_connector_api::{Batch, BatchKind, RowHead};
@@ -252,8 +249,13 @@ mod tests {
     #[test]
     fn small_neighbours_are_joined_and_a_usual_block_is_not_copied() {
         let usual = "x".repeat(JOINED_BYTES_MAX);
-        let blocks =
-            [block(0, 0, &["1", "2"]), block(2, 0, &["3"]), block(3, 0, &[&usual]), block(4, 1, &["5"]), block(7, 1, &["8"])];
+        let blocks = [
+            block(0, 0, &["1", "2"]),
+            block(2, 0, &["3"]),
+            block(3, 0, &[&usual]),
+            block(4, 1, &["5"]),
+            block(7, 1, &["8"]),
+        ];
         let batches = batches_of(&blocks);
         assert_eq!(offsets(&batches), [(0, 3), (3, 1), (4, 1), (7, 1)], "a gap and another epoch part them");
         let ids: Vec<String> = batches[0].rows().map(|row| batches[0].id(row)).collect();

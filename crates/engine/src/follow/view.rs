@@ -130,8 +130,7 @@ impl ViewFollower {
         let first = current.commit.1;
         current.commit.1 += lines.heads.len() as u64;
         let to = (is_last && !current.is_snapshot).then_some(commit);
-        let kind =
-            if current.is_snapshot { BatchKind::Snapshot { is_last: false } } else { BatchKind::Changes };
+        let kind = if current.is_snapshot { BatchKind::Snapshot { is_last: false } } else { BatchKind::Changes };
         let before = self.position.unwrap_or_else(|| beginning(commit));
         let batch = batch(&self.name, (commit, to.unwrap_or(before)), lines, first, kind);
         self.position = to.or(self.position);
