@@ -29,6 +29,8 @@ pub(super) struct ViewKeys {
     late: Option<Late>,
     /// Memory that the open windows may take; beyond it the view stops and reports it. Default: 1 GiB.
     state_max: Option<ByteSize>,
+    /// Disk space for changes that followers of the view have not read yet; beyond it the slowest begins with a snapshot. Default: 1 GiB.
+    changes_max: Option<ByteSize>,
     /// When the shadow of a view that was changed replaces the active view: as soon as it is built ("auto"), or when
     /// `lakehead view swap` asks for it ("ask"). Default: "auto".
     #[schemars(with = "Option<String>")]
@@ -71,6 +73,7 @@ fn tables(
             lateness: keys.lateness.map_or(default.lateness, |span| span.0),
             late: keys.late.unwrap_or(default.late),
             state_max: keys.state_max.unwrap_or(default.state_max),
+            changes_max: keys.changes_max.unwrap_or(default.changes_max),
             swap: keys.swap.unwrap_or(default.swap),
             ..default
         };

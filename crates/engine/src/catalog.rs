@@ -40,6 +40,9 @@ pub struct CatalogView {
     /// [`ViewConfig::state_max`].
     #[serde(default = "state_max")]
     pub state_max: ByteSize,
+    /// [`ViewConfig::changes_max`].
+    #[serde(default = "changes_max")]
+    pub changes_max: ByteSize,
     /// [`ViewConfig::swap`].
     #[serde(default)]
     pub swap: Swap,
@@ -50,14 +53,19 @@ fn state_max() -> ByteSize {
     ViewConfig::new("").state_max
 }
 
+/// The same.
+fn changes_max() -> ByteSize {
+    ViewConfig::new("").changes_max
+}
+
 impl Catalog {
     /// What `pipeline` says.
     #[must_use]
     pub fn of(pipeline: &Pipeline) -> Self {
         let streams = pipeline.streams.iter().map(|(name, stream)| (name.clone(), stream.schema.clone()));
         let views = pipeline.views.iter().map(|(name, view)| {
-            let ViewConfig { sql, watermark_delay, lateness, late, state_max, swap } = view.clone();
-            (name.clone(), CatalogView { sql, watermark_delay, lateness, late, state_max, swap })
+            let ViewConfig { sql, watermark_delay, lateness, late, state_max, changes_max, swap } = view.clone();
+            (name.clone(), CatalogView { sql, watermark_delay, lateness, late, state_max, changes_max, swap })
         });
         Self { streams: streams.collect(), views: views.collect() }
     }
@@ -112,8 +120,8 @@ pub(crate) fn save_or_warn(pipeline: &Pipeline) {
 }
 
 impl From<CatalogView> for ViewConfig {
-    fn from(CatalogView { sql, watermark_delay, lateness, late, state_max, swap }: CatalogView) -> Self {
-        Self { sql, watermark_delay, lateness, late, state_max, swap }
+    fn from(CatalogView { sql, watermark_delay, lateness, late, state_max, changes_max, swap }: CatalogView) -> Self {
+        Self { sql, watermark_delay, lateness, late, state_max, changes_max, swap }
     }
 }
 

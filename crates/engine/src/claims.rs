@@ -1,7 +1,7 @@
 //! Claims on the log: who still needs the events of a stream, from which offset on.
 //!
 //! ```text
-//! views ── claim, advance, drop ──▶ Claims ◀── read ── retention, the status
+//! views, sinks ── claim, advance, drop ──▶ Claims ◀── read ── retention, the status
 //! ```
 //! One registry for a running pipeline. A claim only ever advances, so a plan of retention that was made with an older value
 //! removes too little and never too much. Whoever is about to make a claim that may lie further back than all others, as when
@@ -13,6 +13,7 @@ use std::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use lakehead_model::{Name, Offset};
@@ -39,7 +40,14 @@ struct StreamClaims {
     /// All that is there is needed: views are being replaced, and where the next ones begin is not known yet.
     keeps_all: bool,
     /// In the order in which they were made.
-    claims: BTreeMap<u64, (String, Arc<AtomicU64>)>,
+    claims: BTreeMap<u64, Claimed>,
+}
+
+/// One claim.
+struct Claimed {
+    by: String,
+    from: Arc<AtomicU64>,
+    waits: Option<Duration>,
 }
 
 /// Holds the claim of one reader of a stream; the claim counts until this is dropped.
@@ -59,11 +67,20 @@ pub(crate) struct Planning<'c> {
 impl Claims {
     /// Claims the events of `stream` from `from` on, for `who`: `view edits_per_minute`.
     pub(crate) fn claim(&self, stream: &Name, who: String, from: Offset) -> ClaimGuard {
+        self.add(stream, Claim::new(who, from))
+    }
+
+    /// Makes `claim` on `stream`.
+    pub(crate) fn add(&self, stream: &Name, Claim { by, from, waits }: Claim) -> ClaimGuard {
         let table = Arc::clone(&self.0);
         let number = table.next.fetch_add(1, Ordering::Relaxed);
         let from = Arc::new(AtomicU64::new(from.0));
         let mut streams = lock(&table.streams);
-        streams.entry(stream.clone()).or_default().claims.insert(number, (who, Arc::clone(&from)));
+        streams
+            .entry(stream.clone())
+            .or_default()
+            .claims
+            .insert(number, Claimed { by, from: Arc::clone(&from), waits });
         drop(streams);
         ClaimGuard { table, stream: stream.clone(), number, from }
     }
@@ -88,11 +105,12 @@ impl Planning<'_> {
         let streams = lock(&self.claims.0.streams);
         let Some(of) = streams.get(stream) else { return Vec::new() };
         if of.keeps_all {
-            return vec![Claim { by: "views that are being replaced".to_owned(), from: Offset(0) }];
+            return vec![Claim::new("views that are being replaced", Offset(0))];
         }
-        let claim = |(who, from): &(String, Arc<AtomicU64>)| Claim {
-            by: who.clone(),
-            from: Offset(from.load(Ordering::Acquire)),
+        let claim = |claimed: &Claimed| Claim {
+            by: claimed.by.clone(),
+            from: Offset(claimed.from.load(Ordering::Acquire)),
+            waits: claimed.waits,
         };
         of.claims.values().map(claim).collect()
     }

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use lakehead_connector_api::{Feed, Takes};
 use lakehead_json::EventTimes;
 use lakehead_model::Name;
 use lakehead_query::Lake;
@@ -15,9 +16,17 @@ use crate::{
     audit::background::Watched,
     builtin,
     claims::Claims,
+    follow::handle::ViewFeed,
     ingest::Ingest,
+    ledgers::dead_letters::Refuser,
     maintenance::MaintainedStream,
     plan::Plan,
+    sinks::{
+        course::{Course, Followed},
+        position_file::PositionFile,
+        ready::ReadySink,
+        watch::SinkWatch,
+    },
     sources::Ready,
     stream_entry::StreamEntry,
     views::{self, Bounds, RunningViews, Surroundings},
@@ -83,6 +92,52 @@ impl Current {
         let bounds = Bounds { rejects: rejects.map(|entry| entry.stream.clone()), ..Bounds::default() };
         let (schemas, data) = (&self.plan.schemas, self.plan.pipeline.data.as_path());
         views::start(entry.stream.clone(), configs, bounds, Surroundings { lake, schemas, data, claims }).await
+    }
+
+    /// The sink of this name, to be connected. Its view runs.
+    pub(crate) async fn sink(
+        &self,
+        name: &Name,
+        parts: &Parts,
+        lake: &Lake,
+        claims: &Claims,
+    ) -> Result<ReadySink, Error> {
+        let absent = |what: &str| Error::Internal(format!("sink {name} has no {what}, though it was checked"));
+        let config = self.plan.pipeline.sinks.get(name).ok_or_else(|| absent("settings"))?;
+        let planned = self.plan.sinks.get(name).ok_or_else(|| absent("kind"))?;
+        let (followed, view) = match &planned.feed {
+            Feed::Stream { name: from, .. } => {
+                let stream = self.streams.get(from).ok_or_else(|| absent("stream"))?.stream.clone();
+                let schema = self.plan.schemas.get(from).ok_or_else(|| absent("schema"))?;
+                (Followed::Log { stream, times: Arc::new(EventTimes::new(schema)) }, None)
+            }
+            Feed::View { name: from, .. } => {
+                let view = lake.view(from).ok_or_else(|| absent("view"))?;
+                let feed = ViewFeed::new(view, planned.spec.takes == Takes::Appends);
+                (Followed::View { name: from.clone(), feed: Arc::new(feed) }, Some(from.clone()))
+            }
+        };
+        let watched = followed.clone();
+        let told = (planned.spec.name, config.from.clone(), planned.spec.delivery);
+        let watch = SinkWatch::new(name.clone(), told, Arc::clone(&parts.clock), move || Some(watched.newest()));
+        let course = Course {
+            name: name.clone(),
+            spec: planned.spec,
+            config: config.clone(),
+            feed: planned.feed.clone(),
+            followed,
+            rejects: (!planned.is_of_rejects()).then(|| self.streams[builtin::REJECTS].stream.appender()),
+            refuser: Refuser { sink: name.clone(), stream: planned.stream.clone(), view },
+            file: PositionFile::of(&self.plan.pipeline.data, name),
+            watch: Arc::new(watch),
+            clock: Arc::clone(&parts.clock),
+        };
+        ReadySink::of(course, claims).await
+    }
+
+    /// All followers have claimed what they need of views: what others once claimed is forgotten.
+    pub(crate) fn followers_have_claimed(&self, lake: &Lake) {
+        lake.views().iter().for_each(|view| view.claims().forget_absent());
     }
 
     /// The source of this name, to be connected.

@@ -1,8 +1,8 @@
 //! The engine: everything of one pipeline, started in order and stopped in the reverse.
 //!
 //! ```text
-//! start:  store → streams → lake → views (open) → sources (connect)
-//! stop:   sources (what is under way is committed) → views (a last checkpoint) → store
+//! start:  store → streams → lake → views (open) → sinks → sources (connect)
+//! stop:   sources (what is under way is committed) → sinks (the same) → views (a last checkpoint) → store
 //! ```
 
 use std::{
@@ -29,8 +29,10 @@ use crate::{
     maintenance::{self, Maintenance},
     observers,
     plan::Plan,
+    roster::STOP_WITHIN,
     shared::Shared,
-    sources::{STOP_WITHIN, Sources},
+    sinks::ready::Sinks,
+    sources::Sources,
     stream_entry::StreamEntry,
     sync::{blocking, lock, stopped},
     views::{ViewGroup, ViewRoster},
@@ -44,6 +46,7 @@ pub struct Engine {
     pub(crate) shared: Arc<Shared>,
     pub(crate) lake: Lake,
     pub(crate) sources: Sources,
+    pub(crate) sinks: Sinks,
     pub(crate) views: ViewRoster,
     /// Who needs which events of the log.
     pub(crate) claims: Claims,
@@ -98,8 +101,14 @@ impl Engine {
         let (views, claims) = (ViewRoster::default(), Claims::default());
         for stream in current.plan.views.keys() {
             let running = current.start_views(stream, &lake, &claims).await?;
-            views.insert(stream.clone(), ViewGroup::Running(running));
+            views.insert(stream.clone(), ViewGroup::Running(Box::new(running)));
         }
+        // Before anything is removed: each claims what it still needs.
+        let sinks = Sinks::default();
+        for name in pipeline.sinks.keys() {
+            sinks.add(current.sink(name, &parts, &lake, &claims).await?);
+        }
+        current.followers_have_claimed(&lake);
         catalog::save_or_warn(&pipeline);
         let (stop, stopping) = watch::channel(false);
         let seal = pipeline.store.seal.clone();
@@ -128,6 +137,7 @@ impl Engine {
             shared,
             lake,
             sources,
+            sinks,
             views,
             claims,
             maintenance,
@@ -141,8 +151,10 @@ impl Engine {
         })
     }
 
-    /// Starts the sources, each on its own: one that is away does not hold up another. A second call does nothing.
+    /// Starts the sinks and the sources, each on its own: one that is away does not hold up another. A second call does
+    /// nothing.
     pub fn connect(&self) {
+        self.sinks.connect();
         self.sources.connect();
     }
 
@@ -221,7 +233,7 @@ impl Engine {
             streams: current.streams.iter().map(stream).collect(),
             sources: self.sources.status(),
             views: self.views.status(),
-            sinks: BTreeMap::new(),
+            sinks: self.sinks.status(),
             disk: lock(&self.shared.disk).clone(),
             audit: lock(&self.shared.audit).clone(),
             reloads: lock(&self.shared.reloads).clone(),
@@ -247,6 +259,12 @@ impl Engine {
         self.maintenance.is_paused()
     }
 
+    /// What a sink's task tells.
+    #[cfg(test)]
+    pub(crate) fn sink_watch(&self, sink: &str) -> Arc<crate::sinks::watch::SinkWatch> {
+        self.sinks.watch_of(sink)
+    }
+
     /// What a source's task tells.
     #[cfg(test)]
     pub(crate) fn watch_of(&self, source: &str) -> Arc<crate::watch::SourceWatch> {
@@ -259,7 +277,7 @@ impl Engine {
         self.stop.subscribe()
     }
 
-    /// Stops the sources, commits what is under way, saves the views, closes the store. A second call does nothing.
+    /// Stops the sources, then the sinks, commits what is under way, saves the views, closes the store. A second call does nothing.
     ///
     /// # Errors
     /// The store's, when its last write fails. Nothing that was acknowledged is lost by it.
@@ -268,6 +286,7 @@ impl Engine {
         // One that is under way is finished; none begins after it.
         let _last = self.reloading.lock().await;
         self.sources.stop_all().await;
+        self.sinks.stop_all().await;
         let tasks = std::mem::take(&mut *lock(&self.tasks));
         let deadline = Instant::now() + STOP_WITHIN;
         for task in tasks {
@@ -291,5 +310,6 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         self.sources.halt();
+        self.sinks.halt();
     }
 }

@@ -7,7 +7,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use lakehead_connector_api::{Chunk, Source};
+use lakehead_connector_api::{Chunk, Discontinuity, Opened};
 use lakehead_json::EventTimes;
 use lakehead_model::{Clock, Cursor, Name};
 use lakehead_store::{Appender, Stream, Ticket};
@@ -76,7 +76,7 @@ impl Ingest {
     /// Runs `source` until it ends, fails, or `stop` turns true. `worked` is told how many events each chunk brings.
     pub(crate) async fn run(
         &self,
-        source: &mut dyn Source,
+        source: &mut Opened,
         stop: &mut watch::Receiver<bool>,
         worked: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Ending, Failure> {
@@ -93,7 +93,7 @@ impl Ingest {
 
     async fn pass_on(
         &self,
-        source: &mut dyn Source,
+        source: &mut Opened,
         inlet: &Inlet,
         stop: &mut watch::Receiver<bool>,
         worked: &mut (dyn FnMut(u64) + Send),
@@ -107,7 +107,7 @@ impl Ingest {
                 biased;
                 () = stopped(stop) => Wake::Stop,
                 done = oldest(under_way), if waiting => Wake::Committed(done),
-                chunk = source.next(), if room => Wake::Chunk(chunk),
+                chunk = source.reader.next(), if room => Wake::Chunk(chunk),
             };
             match wake {
                 Wake::Stop => return Ok(Ending::Stopped),
@@ -133,11 +133,19 @@ impl Ingest {
 
     async fn append(&self, inlet: &Inlet, mut chunk: Chunk) -> Result<Option<PendingAppend>, Error> {
         let settled = inlet.refuse(&chunk.rejects).await?;
-        if !chunk.gaps.is_empty() || !chunk.renumberings.is_empty() {
-            let entries = gaps::batch(&chunk.gaps, &chunk.renumberings, self.stream.name(), &self.source);
+        let (mut holes, mut renumberings) = (Vec::new(), Vec::new());
+        for discontinuity in std::mem::take(&mut chunk.discontinuities) {
+            match discontinuity {
+                Discontinuity::Missing(gap) => holes.push(gap),
+                Discontinuity::Renumbered(renumbering) => renumberings.push(renumbering),
+                Discontinuity::Skipped(_) => {}
+            }
+        }
+        if !holes.is_empty() || !renumberings.is_empty() {
+            let entries = gaps::batch(&holes, &renumberings, self.stream.name(), &self.source);
             inlet::commit(&self.gaps, &self.source, entries).await?;
         }
-        let missing: u64 = chunk.gaps.iter().map(gaps::missing).sum();
+        let missing: u64 = holes.iter().map(gaps::missing).sum();
         self.watch.update(|status| {
             status.duplicates += chunk.duplicates;
             status.rejects += chunk.rejects.len() as u64;
@@ -167,18 +175,21 @@ impl Ingest {
     }
 
     /// What was committed counts, and the source is told.
-    async fn acknowledge(&self, source: &mut dyn Source, committed: PendingAppend) -> Result<(), Failure> {
+    async fn acknowledge(&self, source: &mut Opened, committed: PendingAppend) -> Result<(), Failure> {
         let PendingAppend { cursor, events, .. } = committed;
         let progress = cursor.as_ref().and_then(|cursor| cursor.progress);
         self.watch.committed(events, progress, self.clock.now());
         match cursor {
-            Some(cursor) => source.acknowledge(&cursor).await.map_err(Failure::Source),
+            Some(cursor) => match &mut source.acks {
+                Some(acks) => acks.acknowledge(Default::default(), &cursor).await.map_err(Failure::Source),
+                None => Ok(()),
+            },
             None => Ok(()),
         }
     }
 
     /// Waits for everything under way; the first that failed is what is returned.
-    async fn drain(&self, source: &mut dyn Source, under_way: &mut VecDeque<PendingAppend>) -> Result<(), Failure> {
+    async fn drain(&self, source: &mut Opened, under_way: &mut VecDeque<PendingAppend>) -> Result<(), Failure> {
         let mut outcome = Ok(());
         while !under_way.is_empty() {
             let done = oldest(under_way).await.map_err(Failure::Store);

@@ -1,4 +1,4 @@
-//! Running pipelines: sources into streams, streams into views, pushes, supervision, reload, shutdown.
+//! Running pipelines: sources into streams, streams into views, both into sinks, pushes, supervision, reload, shutdown.
 //!
 //! One event's way through here: a source's chunk, or a pushed body → rejects and gaps committed → the event appended
 //! with its cursor → committed, and so visible → the views of its stream. The engine names no kind of source: it is
@@ -12,8 +12,8 @@
 //!   there: `builtin`, `ledgers`
 //! - what is shown: [`status`]
 //! - the way in: `event`, `refusals`, `untimed`, `columns`, `inlet`; of a push `body` and `push`, of an import [`import`] and
-//!   [`imports`], of a source `watch`, `tail`, `ingest`, `supervise`, `sources`
-//! - what reads the log: `claims`, `views`, [`audit`], `maintenance`
+//!   [`imports`], of a source `watch`, `tail`, `ingest`, `supervise`, `sources`; `roster` keeps what runs on its own
+//! - what reads the log: `claims`, `views`, [`audit`], `maintenance`; the way out: `follow`, `sinks`
 //! - what runs: `stream_entry`, `current`, `shared`, `observers`, `engine`; what it can be asked for: `incoming`, `rebuild`,
 //!   `reload`
 //! - SQL from outside: [`sql`]; a directory on which nothing runs: [`offline`], [`records`]
@@ -34,6 +34,7 @@ mod engine;
 mod error;
 mod event;
 mod fixed;
+mod follow;
 pub mod import;
 pub mod imports;
 mod incoming;
@@ -52,6 +53,7 @@ mod rebuild;
 pub mod records;
 mod refusals;
 mod reload;
+mod roster;
 mod shared;
 mod sinks;
 mod sources;

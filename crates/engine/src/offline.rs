@@ -169,7 +169,7 @@ pub async fn claims(data: &Path, stream: &Name, end: Offset) -> Result<Vec<Claim
             let settings = catalog.views.get(&name).cloned().map(ViewConfig::from).map(|config| config.settings());
             let view = View::open_read_only(data, name.clone(), plan, settings.unwrap_or_default(), None);
             let view = view.await.map_err(failed)?;
-            claims.push(Claim { by: format!("view {name}"), from: view.0.next_offset().min(end) });
+            claims.push(Claim::new(format!("view {name}"), view.0.next_offset().min(end)));
         }
     }
     Ok(claims)

@@ -71,6 +71,8 @@ pub struct ViewConfig {
     pub late: Late,
     /// Most memory that its open windows may take. Default: 1 GiB.
     pub state_max: ByteSize,
+    /// Most bytes of changes that are kept for followers who have not read them yet. Default: 1 GiB.
+    pub changes_max: ByteSize,
     /// When a view whose SQL was changed takes the old one's place. Default: as soon as it is built.
     pub swap: Swap,
 }
@@ -90,9 +92,10 @@ impl ViewConfig {
     /// A view of this SQL, all else by default.
     #[must_use]
     pub fn new(sql: impl Into<String>) -> Self {
-        let ViewSettings { watermark_delay, lateness, late, state_bytes_max, .. } = ViewSettings::default();
-        let state_max = ByteSize(state_bytes_max as u64);
-        Self { sql: sql.into(), watermark_delay, lateness, late, state_max, swap: Swap::Auto }
+        let ViewSettings { watermark_delay, lateness, late, state_bytes_max, changes_bytes_max, .. } =
+            ViewSettings::default();
+        let (state_max, changes_max) = (ByteSize(state_bytes_max as u64), ByteSize(changes_bytes_max));
+        Self { sql: sql.into(), watermark_delay, lateness, late, state_max, changes_max, swap: Swap::Auto }
     }
 
     /// These settings, as the view takes them.
@@ -103,6 +106,7 @@ impl ViewConfig {
             lateness: self.lateness,
             late: self.late,
             state_bytes_max: usize::try_from(self.state_max.0).unwrap_or(usize::MAX),
+            changes_bytes_max: self.changes_max.0,
             ..ViewSettings::default()
         }
     }

@@ -1,12 +1,12 @@
 //! Reload: replaces the pipeline that runs by another one, without a restart.
 //!
 //! ```text
-//! check all of it ─▶ open new streams ─▶ stop sources ─▶ streams, views ─▶ start sources ─▶ done
+//! check all of it ─▶ open new streams ─▶ stop sources, sinks ─▶ streams, views ─▶ start sinks, sources ─▶ done
 //!    └ refused          └ refused         from here on it is applied; what fails is said and tried again by the next
 //! ```
 //! What did not change is not touched: its streams take events, its sources bring them, its views count them. What changed is
 //! stopped as at a shutdown, so that what is under way is committed, and started as at a start, so that it goes on from there.
-//! A view that is gone keeps its files and a stream its log; if they come back they go on.
+//! A view that is gone keeps its files, a stream its log and a sink its position; if they come back they go on.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,9 +18,11 @@ use tracing::{error, info, warn};
 
 use crate::{
     Engine, Error, Pipeline, catalog,
+    changes::Changes,
     current::Current,
     pipeline_diff::{Reloaded, fixed},
     plan::Plan,
+    roster::Runs,
     status::{LastReload, ReloadOutcome, ViewState, ViewStatus},
     sync::{blocking, lock, stopped},
     views::ViewGroup,
@@ -110,16 +112,17 @@ impl Engine {
 
         // From here on it is applied.
         self.watched.send_replace(None);
-        let Touched { leave, join, mut groups } = Touched::by(&reloaded, &before, &now);
-        groups.extend(standing);
-        self.sources.stop(&leave).await;
+        let Touched { sources, sinks, groups } = Touched::by(&reloaded, &before, &now, standing);
+        self.sources.stop(&sources.leave).await;
+        self.sinks.stop(&sinks.leave).await;
         self.show_streams(&reloaded, &now);
         let stand_still = self.replace_views(&groups, &before, &now).await;
         for stream in &reloaded.streams.removed {
             self.lake.remove_stream(stream);
         }
         self.maintenance.set_streams(now.maintained());
-        self.replace_sources(&leave, &join, &now)?;
+        self.replace_sinks(&sinks, &now).await?;
+        self.replace_sources(&sources, &now)?;
         let pipeline = Arc::clone(&now.plan.pipeline);
         blocking(move || catalog::save_or_warn(&pipeline)).await?;
         self.watched.send_replace(Some(now.watched()));
@@ -195,7 +198,7 @@ impl Engine {
         match now.start_views(stream, &self.lake, &self.claims).await {
             Ok(running) => {
                 self.keep_all(stream, false).await;
-                self.views.insert(stream.clone(), ViewGroup::Running(running));
+                self.views.insert(stream.clone(), ViewGroup::Running(Box::new(running)));
                 Ok(())
             }
             // What they need of the log is not known, so all of it stays.
@@ -216,10 +219,30 @@ impl Engine {
         }
     }
 
-    fn replace_sources(&self, leave: &[Name], join: &[Name], now: &Current) -> Result<(), Error> {
-        let mut last: BTreeMap<_, _> =
-            leave.iter().filter_map(|name| Some((name, self.sources.remove(name)?))).collect();
-        for name in join {
+    /// Each claims what it needs before the one of its name that was stopped gives its claim back.
+    async fn replace_sinks(&self, sinks: &Restarted, now: &Current) -> Result<(), Error> {
+        let mut ready = Vec::with_capacity(sinks.join.len());
+        for name in &sinks.join {
+            // The view may be one that could not be started: what is wrong with it is told already.
+            match now.sink(name, &self.parts, &self.lake, &self.claims).await {
+                Ok(sink) => ready.push(sink),
+                Err(error) => error!("sink {name} could not be started: {error}"),
+            }
+        }
+        let mut last = self.sinks.remove_all(&sinks.leave);
+        for sink in ready {
+            if let Some(before) = last.remove(sink.name()) {
+                sink.watch().continue_from(&before);
+            }
+            self.sinks.add(sink);
+        }
+        now.followers_have_claimed(&self.lake);
+        Ok(())
+    }
+
+    fn replace_sources(&self, sources: &Restarted, now: &Current) -> Result<(), Error> {
+        let mut last = self.sources.remove_all(&sources.leave);
+        for name in &sources.join {
             let ready = now.source(name, &self.parts)?;
             if let Some(before) = last.remove(name) {
                 ready.ingest.watch.continue_from(&before);
@@ -238,34 +261,51 @@ fn stopped_status(stream: &Name, why: &str) -> ViewStatus {
 
 /// What a reload has to stop and to start.
 struct Touched {
-    /// Sources that stop.
-    leave: Vec<Name>,
-    /// Sources that start.
-    join: Vec<Name>,
+    sources: Restarted,
+    sinks: Restarted,
     /// Streams whose views are replaced.
     groups: BTreeSet<Name>,
 }
 
+/// What of one kind stops, and what starts.
+struct Restarted {
+    leave: Vec<Name>,
+    join: Vec<Name>,
+}
+
+impl Restarted {
+    /// What `changes` say, and whatever is in both pipelines and `is_touched` by something else.
+    fn by<T>(changes: &Changes, new: &BTreeMap<Name, T>, is_touched: impl Fn(&Name, &T) -> bool) -> Self {
+        let stays = |name: &Name| !changes.added.contains(name);
+        let both =
+            new.iter().filter(|(name, of)| stays(name) && (changes.changed.contains(*name) || is_touched(name, of)));
+        let both: Vec<Name> = both.map(|(name, _)| name.clone()).collect();
+        let with = |these: &[Name]| these.iter().chain(&both).cloned().collect();
+        Self { leave: with(&changes.removed), join: with(&changes.added) }
+    }
+}
+
 impl Touched {
-    fn by(reloaded: &Reloaded, before: &Current, now: &Current) -> Self {
+    /// `stopped` are streams whose views are stopped, which are tried again.
+    fn by(reloaded: &Reloaded, before: &Current, now: &Current, stopped: Vec<Name>) -> Self {
         // What reads a stream holds its columns, and what writes it where the event time stands.
         let (old, new) = (&before.plan, &now.plan);
         let columns = |name: &&Name| old.schemas.get(*name) != new.schemas.get(*name);
         let groups = old.views.keys().chain(new.views.keys()).filter(|stream| {
             old.views.get(*stream) != new.views.get(*stream) || old.schemas.get(*stream) != new.schemas.get(*stream)
         });
+        let groups: BTreeSet<Name> = groups.cloned().chain(stopped).collect();
         let retimed: BTreeSet<&Name> = reloaded.streams.changed.iter().filter(columns).collect();
-        let changed = |name: &&Name| {
-            reloaded.sources.changed.contains(*name)
-                || new.pipeline.sources.get(*name).is_some_and(|source| retimed.contains(&source.stream))
-        };
-        let both = new.pipeline.sources.keys().filter(|name| old.pipeline.sources.contains_key(*name));
-        let changed: Vec<Name> = both.filter(changed).cloned().collect();
-        Self {
-            leave: reloaded.sources.removed.iter().chain(&changed).cloned().collect(),
-            join: reloaded.sources.added.iter().chain(&changed).cloned().collect(),
-            groups: groups.cloned().collect(),
-        }
+        let sources =
+            Restarted::by(&reloaded.sources, &new.pipeline.sources, |_, source| retimed.contains(&source.stream));
+        // A sink holds the columns of its stream, and its view, which is another one when the group is replaced.
+        let sinks = Restarted::by(&reloaded.sinks, &new.pipeline.sinks, |name, sink| {
+            let planned = new.sinks.get(name);
+            let is_of_a_view = planned.is_some_and(|planned| !new.schemas.contains_key(planned.feed.name()));
+            retimed.contains(&sink.from)
+                || planned.is_some_and(|planned| is_of_a_view && groups.contains(&planned.stream))
+        });
+        Self { sources, sinks, groups }
     }
 }
 

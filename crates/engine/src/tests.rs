@@ -11,7 +11,9 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use lakehead_connector_api::{Activity, Chunk, Error as SourceError, Gap, Resume, Source, SourceKind, SourceSpec};
+use lakehead_connector_api::{
+    Activity, Chunk, Discontinuity, Error as SourceError, Gap, Opened, Reader, Resume, SourceKind, SourceSpec,
+};
 use lakehead_model::{Clock, Cursor, Kind, Name, Offset, Reject, StreamSchema, Timestamp};
 use lakehead_store::Stream;
 use schemars::JsonSchema;
@@ -75,18 +77,19 @@ impl SourceKind for Scripted {
     const EXAMPLE: &'static str = "";
     type Config = Script;
 
-    async fn open(config: Script, mut resume: Resume) -> Result<Box<dyn Source>, SourceError> {
-        let at = resume.cursor.map_or(0, |cursor| cursor.position.parse().expect("a number that this source wrote"));
-        let mut seen = 0;
+    async fn open(config: Script, mut resume: Resume) -> Result<Opened, SourceError> {
+        let mut resume = resume.only_stream()?;
+        let at =
+            resume.cursor.take().map_or(0, |cursor| cursor.position.parse().expect("a number that this source wrote"));
         let end = resume.tail.end();
-        resume.tail.read(Offset(0), end, &mut |_, _| seen += 1)?;
+        let seen = resume.tail.read(Offset(0), end).await?.events.len() as u64;
         assert_eq!(seen, end.0, "the tail has every event");
-        Ok(Box::new(Self { steps: config.steps, at, opened_at: at }))
+        Ok(Opened::reader(Self { steps: config.steps, at, opened_at: at }))
     }
 }
 
 #[async_trait]
-impl Source for Scripted {
+impl Reader for Scripted {
     async fn next(&mut self) -> Result<Option<Chunk>, SourceError> {
         let Some(step) = self.steps.get(self.at).copied() else { return Ok(None) };
         let mut chunk = Chunk { activity: Some(Activity::Live), ..Chunk::default() };
@@ -100,14 +103,14 @@ impl Source for Scripted {
                 position: format!("step {}", self.at),
                 payload: Bytes::from_static(b"{"),
             }),
-            Step::Gap => chunk.gaps.push(Gap {
+            Step::Gap => chunk.discontinuities.push(Discontinuity::Missing(Gap {
                 partition: "a/0".into(),
                 from: 4,
                 to: 7,
                 after: None,
                 before: None,
                 reason: "asked for twice".into(),
-            }),
+            })),
             Step::Event | Step::Lost => {}
         }
         chunk.events.push(format!("{{\"step\":{},\"dt\":\"2026-01-01T00:00:00Z\"}}", self.at).as_bytes(), None);

@@ -33,7 +33,7 @@ use crate::{
     names::ColumnNames,
     rewrite,
     stream_table::StreamTable,
-    view::{ViewHandle, table::ViewTable},
+    view::{ViewHandle, ViewSource},
     wording::parsed,
 };
 
@@ -53,7 +53,7 @@ struct Shared {
     /// most queries over views.
     base: SessionState,
     streams: RwLock<BTreeMap<Name, (StreamSchema, Stream)>>,
-    views: RwLock<BTreeMap<Name, ViewHandle>>,
+    views: RwLock<BTreeMap<Name, Arc<dyn ViewSource>>>,
 }
 
 impl Lake {
@@ -73,8 +73,13 @@ impl Lake {
         streams.insert(stream.name().clone(), (schema, stream));
     }
 
-    /// Makes a view a table.
+    /// Makes a view a table that this process keeps.
     pub fn add_view(&self, view: ViewHandle) {
+        self.add_view_source(Arc::new(view));
+    }
+
+    /// Makes a view a table, wherever it is kept.
+    pub fn add_view_source(&self, view: Arc<dyn ViewSource>) {
         self.inner.views.write().unwrap_or_else(PoisonError::into_inner).insert(view.name().clone(), view);
     }
 
@@ -88,13 +93,19 @@ impl Lake {
         self.inner.views.write().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
-    /// The views, by name.
+    /// The views that this process keeps, by name.
     #[must_use]
     pub fn views(&self) -> Vec<ViewHandle> {
+        self.view_sources().iter().filter_map(|view| view.handle()).collect()
+    }
+
+    /// All views, by name.
+    #[must_use]
+    pub fn view_sources(&self) -> Vec<Arc<dyn ViewSource>> {
         self.inner.views.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// The view of this name.
+    /// The view of this name, if this process keeps it.
     #[must_use]
     pub fn view(&self, name: &Name) -> Option<ViewHandle> {
         self.views().into_iter().find(|view| view.name() == name)
@@ -143,7 +154,7 @@ impl Lake {
     /// The warnings for the views that `sql` names and that are stopped.
     fn stale(&self, state: &SessionState, sql: &str) -> Result<Vec<String>, Error> {
         let stale: BTreeMap<String, String> =
-            self.views().iter().filter_map(|view| Some((view.name().to_string(), view.stale()?))).collect();
+            self.view_sources().iter().filter_map(|view| Some((view.name().to_string(), view.stale()?))).collect();
         if stale.is_empty() {
             return Ok(Vec::new());
         }
@@ -183,8 +194,8 @@ impl Lake {
         for (name, (columns, stream)) in streams {
             tables.push((name.to_string(), Arc::new(StreamTable::new(stream, columns))));
         }
-        for view in self.views() {
-            tables.push((view.name().to_string(), Arc::new(ViewTable::pinned(view.snapshot()))));
+        for view in self.view_sources() {
+            tables.push((view.name().to_string(), view.table()));
         }
         with_tables(&self.inner.base, tables, threads)
     }

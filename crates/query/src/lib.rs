@@ -8,6 +8,7 @@
 mod answer;
 mod audit;
 mod bounds;
+mod change_lines;
 mod checked;
 mod compact;
 mod difference;
@@ -38,6 +39,7 @@ mod writable;
 
 pub use answer::{Answer, Limits, RowStream};
 pub use audit::{Balance, Difference, Extent, ViewAudit};
+pub use change_lines::{ChangeHead, ChangeLines};
 pub use difference::{ChangedRow, ViewDifference};
 pub use error::{Error, Placed};
 pub use explain::{ExplainedEvent, ExplainedRow, Explanation, Question, Selection};
@@ -50,8 +52,9 @@ pub use panics::{defect, panic_words, unharmed, write_unexpected_panics_only};
 pub use partial::{FailedEvent, PartialAggregate, SharedFilter};
 pub use plan::{Plans, TimeColumn, ViewPlan, check_view, check_views};
 pub use view::{
-    Changes, Counts, FailedValues, Late, LateBy, Position, SavedDefinition, Slot, Snapshot, View, ViewHandle,
-    ViewSettings, begin_shadow, committed_offset, forget_shadow, quarantined, saved_definition, saved_shadow,
+    ChangeClaim, ChangeClaims, ChangedRows, Changes, ClaimStatus, CommitChanges, Counts, FailedValues, Late, LateBy,
+    SavedDefinition, Slot, Snapshot, View, ViewHandle, ViewSettings, ViewSource, begin_shadow, committed_offset,
+    forget_shadow, quarantined, saved_definition, saved_shadow,
 };
 pub use wording::{Mistake, Place, type_name};
 

@@ -15,6 +15,9 @@ use lakehead_decode::{Decoder, Events};
 use lakehead_model::{Kind, Name, Offset, StreamSchema, Timestamp};
 use lakehead_query::{Lake, Late, Limits, MicroBatch, SharedFilter, Slot, View, ViewSettings, check_view, check_views};
 
+#[path = "views/changes.rs"]
+mod changes;
+
 const EDITS: &str = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, wiki, count(*) AS edits, \
     sum(length_new) AS bytes FROM recentchange WHERE NOT canary AND type = 'edit' GROUP BY 1, 2";
 
@@ -254,7 +257,7 @@ async fn very_many_result_periods_are_written_by_several_commits_with_or_without
             assert_eq!(nothing_is_left_over(folder.path()), files);
             assert_eq!(view.wants_commit(), files < 2_499, "{files} files");
             position = match position {
-                None => Some(view.handle().changes(None).await.expect("changes").position),
+                None => Some(view.handle().changes_after(None).await.expect("changes").position),
                 some => some,
             };
             if crashes {
@@ -264,9 +267,10 @@ async fn very_many_result_periods_are_written_by_several_commits_with_or_without
             }
         }
         assert_eq!(rows(&view).await, counted(&events), "crashes: {crashes}");
-        let changes = view.handle().changes(position).await.expect("changes");
-        let told: usize = changes.rows.map(|rows| rows.expect("rows").num_rows()).sum();
-        assert_eq!((changes.is_reset, told), (false, 1_499), "whoever follows is told each row once");
+        let changes = view.handle().changes_after(position).await.expect("changes");
+        let is_snapshot = changes.is_snapshot;
+        let told: usize = changes.rows().map(|rows| rows.expect("rows").num_rows()).sum();
+        assert_eq!((is_snapshot, told), (false, 1_499), "whoever follows is told each row once");
     }
 }
 
@@ -281,7 +285,7 @@ async fn late_events_of_very_many_result_periods_correct_each_of_them_once() {
         view.commit().await.expect("committed");
         assert_eq!(view.wants_commit(), wants_more);
     }
-    let position = view.handle().changes(None).await.expect("changes").position;
+    let position = view.handle().changes_after(None).await.expect("changes").position;
     // All of them again, and new ones: what is opened again is written first and at once.
     let second = hourly(0..2_700);
     take(&micro_batch(&view, &second, 1_200, second.len()), &mut view).await;
@@ -292,9 +296,9 @@ async fn late_events_of_very_many_result_periods_correct_each_of_them_once() {
     }
     assert_eq!(rows(&view).await, counted(&all));
     assert_eq!(view.handle().snapshot().counts.late, 1_199);
-    let changes = view.handle().changes(Some(position)).await.expect("changes");
+    let changes = view.handle().changes_after(Some(position)).await.expect("changes");
     let mut told = BTreeMap::new();
-    for rows in changes.rows {
+    for rows in changes.rows() {
         let rows = rows.expect("rows");
         let operations = rows.column(0).as_string::<i32>().iter().flatten();
         operations.for_each(|operation| *told.entry(operation.to_owned()).or_insert(0) += 1);
@@ -561,15 +565,16 @@ async fn a_session_that_a_late_event_opens_again_leaves_the_file_that_it_was_in(
         names.filter(|name| name.ends_with(".parquet")).collect::<BTreeSet<_>>()
     };
     assert_eq!(files().len(), 1, "{:?}", files());
-    let position = view.handle().changes(None).await.expect("changes").position;
+    let position = view.handle().changes_after(None).await.expect("changes").position;
     // It makes one of them, which is not over.
     take(&micro_batch(&view, &[edit(3_590)], 2, 10), &mut view).await;
     assert_eq!(rows(&view).await.values().map(|row| row.0).collect::<Vec<_>>(), [3]);
     view.commit().await.expect("committed");
     assert_eq!(rows(&view).await.values().map(|row| row.0).collect::<Vec<_>>(), [3]);
     assert_eq!(files(), BTreeSet::new(), "other programs do not see what is not over");
-    let changes = view.handle().changes(Some(position)).await.expect("changes");
-    let rows = changes.rows.collect::<Result<Vec<_>, _>>().expect("rows");
+    let changes = view.handle().changes_after(Some(position)).await.expect("changes");
+    let is_snapshot = changes.is_snapshot;
+    let rows = changes.rows().collect::<Result<Vec<_>, _>>().expect("rows");
     let operations = rows.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten());
-    assert_eq!((changes.is_reset, operations.collect::<Vec<_>>()), (false, vec!["delete"]));
+    assert_eq!((is_snapshot, operations.collect::<Vec<_>>()), (false, vec!["delete"]));
 }

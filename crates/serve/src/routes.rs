@@ -193,11 +193,14 @@ pub const ROUTES: &[Route] = &[
         what: "What has changed in closed windows since a position.",
         parameters: &[
             ("`{name}`", "the view"),
-            ("`?after=`", "the position that the previous answer had in `Lakehead-Position`; without it all rows"),
+            (
+                "`?after=`",
+                "the position that the previous answer had in `Lakehead-Position`, as in `view.2.17`; without it all rows",
+            ),
         ],
         body: "",
         answers: &[
-            (200, "JSON lines; `Lakehead-Position` says where to continue, `Lakehead-Reset` that all rows come again"),
+            (200, "JSON lines; `Lakehead-Position` says where to continue, `Lakehead-Reset` that they are all rows"),
             (400, "the position is none"),
         ],
         limits: "4 at once, 32 more wait for 10 s, then 503",

@@ -165,7 +165,13 @@ impl Stream {
     /// As [`reader`](Self::reader), under the name `by`, which is shown where retention has to wait for it.
     #[must_use]
     pub fn reader_as(&self, by: &str, from: Offset) -> Reader {
-        Reader::new(Arc::clone(&self.inner.read), from, by)
+        self.reader_of(Claim::new(by, from))
+    }
+
+    /// A reader that begins where `claim` does and holds up retention as that says.
+    #[must_use]
+    pub fn reader_of(&self, claim: Claim) -> Reader {
+        Reader::new(Arc::clone(&self.inner.read), claim)
     }
 
     /// The bounds `[from, to)` of the offsets that `block_filter` may admit, as far as is known without reading.

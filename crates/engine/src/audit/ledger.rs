@@ -98,6 +98,9 @@ struct Reject<'a> {
     /// A view that has left the event out; the event itself is in the log.
     #[serde(default, borrow)]
     view: Option<std::borrow::Cow<'a, str>>,
+    /// A sink whose target has refused it; the event itself is in the log.
+    #[serde(default, borrow)]
+    sink: Option<std::borrow::Cow<'a, str>>,
 }
 
 impl Ledger {
@@ -117,6 +120,7 @@ impl Ledger {
                 if let Ok(reject) = serde_json::from_slice::<Reject<'_>>(event)
                     && reject.stream == stream.as_str()
                     && reject.view.is_none()
+                    && reject.sink.is_none()
                 {
                     self.refuse(&reject.position);
                 }

@@ -93,7 +93,7 @@ fn feed(from: &Name, there: &Deliverable<'_>) -> Result<(Feed, Name), Option<Str
     if let Some(plan) = there.views.get(from) {
         let schema = plan.schema();
         let columns = schema.fields().iter().map(|field| (field.name().clone(), type_name(field.data_type())));
-        let key = plan.key();
+        let key = plan.key().map(<[String]>::to_vec).unwrap_or_default();
         return Ok((Feed::View { name: from.clone(), columns: columns.collect(), key }, plan.stream().clone()));
     }
     if there.faulty.contains(from) {

@@ -17,7 +17,7 @@ pub struct SinkStatus {
     /// What it is doing. In JSON its fields stand beside the others: `"state": "away", "since": …`.
     #[serde(flatten)]
     pub state: SinkState,
-    /// Rows that the target has for good.
+    /// Rows that the target has taken. Those that it takes again after a lost connection count again.
     pub delivered: u64,
     /// Rows that the target refused for good; each is in the stream `rejects`.
     pub rejected: u64,

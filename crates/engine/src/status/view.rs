@@ -50,6 +50,8 @@ pub struct ViewStatus {
     /// Why the last event that it left out was, since this process started; or else the first such value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// How often a follower was away for longer than its changes are kept, and began with a snapshot, since the view was opened.
+    pub followers_overtaken: u64,
     /// The offset of its last checkpoint.
     pub checkpoint: Option<Offset>,
     /// What is wrong, if anything is: why it is stopped, or that it cannot be committed for now. Its last results can still

@@ -11,7 +11,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lakehead_connector_api::{Resume, Source, SourceSpec};
+use lakehead_connector_api::{Resume, SourceSpec, StreamResume};
 use lakehead_model::{EventBatch, Kind};
 use tokio::{sync::watch, time::Instant};
 
@@ -109,12 +109,15 @@ async fn once(
     ingest.watch.update(|status| status.opened += 1);
     let resume = Resume {
         name: ingest.source.as_str().to_owned(),
-        cursor: ingest.stream.head().cursors.get(&ingest.source).cloned(),
-        event_time: ingest.times.rules().to_vec(),
-        tail: Box::new(Tail(ingest.stream.clone())),
+        streams: vec![StreamResume {
+            stream: ingest.stream.name().clone(),
+            cursor: ingest.stream.head().cursors.get(&ingest.source).cloned(),
+            event_time: ingest.times.rules().to_vec(),
+            tail: Box::new(Tail(ingest.stream.clone())),
+        }],
         clock: Arc::clone(&ingest.clock),
     };
-    let mut source: Box<dyn Source> = tokio::select! {
+    let mut source = tokio::select! {
         () = stopped(stop) => return Ok(Ending::Stopped),
         opened = (spec.open)(settings.clone(), resume) => opened.map_err(Failure::Source)?,
     };
@@ -125,5 +128,5 @@ async fn once(
             backoff.reset();
         }
     };
-    ingest.run(source.as_mut(), stop, &mut worked).await
+    ingest.run(&mut source, stop, &mut worked).await
 }

@@ -11,8 +11,8 @@
 //! shared: the columns that any view of a log reader asks for are decoded once.
 //!
 //! The files, each standing on those before it: `bounds`; `decode_plan`, `batch_builder` and `log_reader`; one view: `note`,
-//! `left_out`, `catch_up`, `member`; several: `group`, `registry`, `cutover`, `live`, `build`; all views of a stream: `interim`,
-//! `opening` and `running`; of all streams: `roster`.
+//! `left_out`, `catch_up`, `member`; several: `group`, `registry`, `cutover`, `live`, `build`; all views of a stream: `interim`
+//! and `opening`; of all streams: `roster`; those that this process keeps: `running`.
 
 mod batch_builder;
 mod bounds;

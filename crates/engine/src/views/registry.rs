@@ -88,6 +88,7 @@ impl RegisteredView {
             failed_events: if plan.upstream().is_some() { 0 } else { counts.failed },
             failed_values: values.count,
             failure: note.left_out.clone().or_else(|| values.told.into_iter().next()),
+            followers_overtaken: self.handle.claims().overtaken(),
             checkpoint: note.checkpoint,
             failed: note.failed.clone(),
             set_aside: note.quarantined.clone(),

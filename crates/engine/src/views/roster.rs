@@ -3,21 +3,37 @@
 
 use std::{collections::BTreeMap, sync::Mutex};
 
+use futures::future::BoxFuture;
 use lakehead_model::Name;
 use lakehead_query::ViewHandle;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{live::Asked, running::RunningViews};
+use super::live::Asked;
 use crate::{Error, status::ViewStatus, sync::lock};
 
 /// All views of a pipeline.
 #[derive(Default)]
 pub(crate) struct ViewRoster(Mutex<BTreeMap<Name, ViewGroup>>);
 
+/// The views of one stream while they are kept up to date, wherever that is done.
+pub(crate) trait Running: Send {
+    /// Each view's status.
+    fn status(&self) -> Vec<(Name, ViewStatus)>;
+
+    /// The view of this name, and its shadow.
+    fn find(&self, name: &Name) -> Option<(ViewHandle, Option<ViewHandle>)>;
+
+    /// Where a cutover is asked for; for those who cannot hold on to this while they wait.
+    fn asking(&self) -> mpsc::Sender<Asked>;
+
+    /// Applies what is under way, commits, and ends.
+    fn stop(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
 /// The views of one stream.
 pub(crate) enum ViewGroup {
     /// They run.
-    Running(RunningViews),
+    Running(Box<dyn Running>),
     /// They are being replaced, or could not be started: how they were, and what is wrong, if something is. Their last results
     /// can be read.
     Stopped(Vec<(Name, ViewStatus)>),
@@ -87,9 +103,9 @@ impl ViewRoster {
 }
 
 impl ViewGroup {
-    fn running(&self) -> Option<&RunningViews> {
+    fn running(&self) -> Option<&dyn Running> {
         match self {
-            Self::Running(running) => Some(running),
+            Self::Running(running) => Some(running.as_ref()),
             Self::Stopped(_) => None,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, thread::JoinHandle, time::Instant};
 
+use futures::future::BoxFuture;
 use lakehead_model::{Name, StreamSchema};
 use lakehead_query::{Lake, STACK_BYTES, ViewHandle};
 use lakehead_store::Stream;
@@ -20,6 +21,7 @@ use super::{
     priority,
     progress::BuildProgress,
     registry::Registry,
+    roster::Running,
 };
 use crate::{Error, claims::Claims, pipeline::ViewConfig, status::ViewStatus, sync::lock};
 
@@ -128,21 +130,6 @@ fn spawn(
 }
 
 impl RunningViews {
-    /// Each view's status.
-    pub(crate) fn status(&self) -> Vec<(Name, ViewStatus)> {
-        self.registry.status(self.stream.head().end)
-    }
-
-    /// The view of this name, and the one that is built to take its place.
-    pub(crate) fn find(&self, name: &Name) -> Option<(ViewHandle, Option<ViewHandle>)> {
-        self.registry.find(name)
-    }
-
-    /// Asks the live views' thread; for those who cannot hold on to this while they wait.
-    pub(crate) fn asking(&self) -> mpsc::Sender<Asked> {
-        self.asking.clone()
-    }
-
     /// Lets the views apply what is under way, commits them, and waits for the threads to end.
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(true);
@@ -153,5 +140,23 @@ impl RunningViews {
                 Ok(Err(_)) | Err(_) => tracing::error!("the thread {name} ended by a defect"),
             }
         }
+    }
+}
+
+impl Running for RunningViews {
+    fn status(&self) -> Vec<(Name, ViewStatus)> {
+        self.registry.status(self.stream.head().end)
+    }
+
+    fn find(&self, name: &Name) -> Option<(ViewHandle, Option<ViewHandle>)> {
+        self.registry.find(name)
+    }
+
+    fn asking(&self) -> mpsc::Sender<Asked> {
+        self.asking.clone()
+    }
+
+    fn stop(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(Self::stop(*self))
     }
 }

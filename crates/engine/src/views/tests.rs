@@ -17,6 +17,7 @@ use lakehead_testkit::ManualClock;
 
 use super::{
     bounds::{Bounds, ViewStep},
+    roster::Running,
     running::{RunningViews, Surroundings, start},
 };
 use crate::{

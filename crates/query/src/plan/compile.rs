@@ -157,6 +157,8 @@ async fn compile_in(
     };
     let (sql, serial) = (sql.to_owned(), SERIAL.fetch_add(1, Ordering::Relaxed));
     let inlined = inlined(&names, views);
+    let names = |columns: Vec<usize>| columns.into_iter().map(|column| output.field(column).name().clone()).collect();
+    let key = shape.key().map(names);
     let plan = ViewPlan {
         sql,
         definition,
@@ -168,6 +170,7 @@ async fn compile_in(
         required_columns,
         output,
         shape,
+        key,
         kind,
         inline,
         inlined,

@@ -67,6 +67,11 @@ pub(super) fn origin(plan: &LogicalPlan, column: &Column) -> Option<String> {
     }
 }
 
+/// Whether several rows may be made of one: then what named a row of the table names one no more.
+pub(super) fn multiplies_rows(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Unnest(_)) || plan.inputs().into_iter().any(multiplies_rows)
+}
+
 /// Which group the column is, if it is one as it stands, and whether rows are filtered on the way.
 pub(super) fn follow(plan: &LogicalPlan, column: usize) -> (Option<usize>, bool) {
     match plan {

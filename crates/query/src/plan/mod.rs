@@ -24,3 +24,6 @@ pub(crate) use self::{
     shape::Shape,
     view_plan::{Derived, PlanKind, Projection, Windowed},
 };
+
+#[cfg(test)]
+mod tests;

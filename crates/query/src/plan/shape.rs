@@ -6,7 +6,7 @@ use datafusion::{common::Column, logical_expr::LogicalPlan};
 
 use super::{
     additive::adds_up,
-    lineage::{find_aggregate, follow, groups, is_window, made_of, origin},
+    lineage::{find_aggregate, follow, groups, is_window, made_of, multiplies_rows, origin},
 };
 use crate::error::Error;
 
@@ -72,7 +72,6 @@ impl Shape {
     /// For a query that makes each row of one row of another view, whose columns have these `names` and the shape `upstream`:
     /// what that view's columns are, they are here.
     pub(super) fn pass_on(&mut self, plan: &LogicalPlan, names: &[String], upstream: &Self) {
-        let mut found = Vec::new();
         for (column, (qualifier, field)) in plan.schema().iter().enumerate() {
             let Some(name) = origin(plan, &Column::new(qualifier.cloned(), field.name())) else { continue };
             let Some(above) = names.iter().position(|known| *known == name) else { continue };
@@ -80,7 +79,6 @@ impl Shape {
             if let Some(group) = key.and_then(|key| upstream.groups.get(key)) {
                 self.keys.push(column);
                 self.groups.push(*group);
-                found.push(above);
             }
             if upstream.window == Some(above) {
                 self.window = self.window.or(Some(column));
@@ -95,7 +93,20 @@ impl Shape {
                 self.adds_up.push(column);
             }
         }
-        self.keys_are_whole = upstream.keys_are_whole && upstream.keys.iter().all(|key| found.contains(key));
+        let has_all = upstream.groups.iter().all(|group| self.groups.contains(group));
+        self.keys_are_whole = upstream.keys_are_whole && has_all && !multiplies_rows(plan);
         self.has_having = true;
+    }
+
+    /// The columns that name a row, in the order of the output: one for each group. `None` where a group is not shown as it
+    /// stands, and for rows that are not made by groups.
+    pub(crate) fn key(&self) -> Option<Vec<usize>> {
+        let mut seen = Vec::new();
+        let first_of_group = |(column, group): (&usize, &usize)| {
+            let is_first = !seen.contains(group);
+            seen.push(*group);
+            is_first.then_some(*column)
+        };
+        self.keys_are_whole.then(|| self.keys.iter().zip(&self.groups).filter_map(first_of_group).collect())
     }
 }

@@ -52,6 +52,8 @@ pub struct ViewPlan {
     pub(super) required_columns: Vec<String>,
     pub(super) output: SchemaRef,
     pub(super) shape: Shape,
+    /// The names of the columns that make a row's key.
+    pub(super) key: Option<Vec<String>>,
     pub(super) kind: PlanKind,
     /// For other views that read this one: how it is planned into them.
     pub(super) inline: Option<Arc<ViewTable>>,
@@ -171,11 +173,12 @@ impl ViewPlan {
         Arc::clone(&self.output)
     }
 
-    /// The columns that tell its rows apart, where it shows all of them; else none.
+    /// The columns that name a row, in the order of the output: the window and all other groups. `None` where the view does not
+    /// show each of its groups as it stands, where a row of the view that it reads becomes several, and for a projection of a
+    /// stream.
     #[must_use]
-    pub fn key(&self) -> Vec<String> {
-        let keys = self.shape.keys.iter().filter(|_| self.shape.keys_are_whole);
-        keys.map(|column| self.output.field(*column).name().clone()).collect()
+    pub fn key(&self) -> Option<&[String]> {
+        self.key.as_deref()
     }
 
     /// Makes the projections that are planned into this view tables of `context`, over the streams that it has.
@@ -205,7 +208,8 @@ impl ViewPlan {
     }
 
     /// The name of the column that shows the window's start, if one does.
-    pub(crate) fn window_output(&self) -> Option<&str> {
+    #[must_use]
+    pub fn window_output(&self) -> Option<&str> {
         self.shape.window.map(|column| self.output.field(column).name().as_str())
     }
 

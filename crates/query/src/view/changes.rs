@@ -1,68 +1,61 @@
-//! The changes of a view since a position: commit by commit, or all rows where the position is unknown or too old.
+//! The changes of a view since a position: commit by commit, or a snapshot where the position is unknown or too old.
+//!
+//! ```text
+//!   (3,41) ─▶ (3,43) ─▶ cutover (4,7) ─▶ (4,9)     each commit: deletes, then updates and inserts; its position after it
+//! ```
+//!
+//! What is read lies in files of commits, which are pinned for as long as somebody reads them; in memory is one part of one
+//! file. A commit is complete when its rows have ended without an error.
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use datafusion::arrow::{array::RecordBatch, datatypes::SchemaRef};
 use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize};
+use lakehead_model::Position;
 
 use super::{
+    commit_id::CommitId,
     diff,
     files::{self, ResultFile},
     handle::ViewHandle,
+    history::History,
     snapshot::Snapshot,
 };
-use crate::error::Error;
+use crate::{error::Error, plan::ViewPlan};
 
-/// A place in the changes of a view: a commit of one of its lives. As text `build.generation`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Position {
-    build: u64,
-    generation: u64,
-}
-
-impl FromStr for Position {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = text.split_once('.').and_then(|(build, generation)| {
-            Some(Self { build: build.parse().ok()?, generation: generation.parse().ok()? })
-        });
-        parsed.ok_or_else(|| format!("{text:?} is no position in a view's changes: take one from an answer before"))
-    }
-}
-
-impl TryFrom<String> for Position {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Position> for String {
-    fn from(position: Position) -> Self {
-        position.to_string()
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.build, self.generation)
-    }
-}
+/// Rows of changes, some thousand at once, each with its operation in the first column, `_op`: `insert`, `update` or `delete`.
+/// They are read as they are asked for, which blocks; after an error there are none.
+pub type ChangedRows = Box<dyn Iterator<Item = Result<RecordBatch, Error>> + Send>;
 
 /// What has changed in a view's closed windows since a position.
 pub struct Changes {
-    /// Where to go on.
-    pub position: Position,
-    /// The rows are all that there are, rather than what has changed: the position was none, or of another life of the
-    /// view, or too old.
-    pub is_reset: bool,
-    /// Their columns.
+    /// What they are changes of: its columns and its key.
+    pub plan: Arc<ViewPlan>,
+    /// The columns of the rows: `_op`, and those of the view.
     pub schema: SchemaRef,
-    /// The rows, each with its operation in the column `_op`: `insert`, `update` or `delete`; in the order in which they
-    /// came about. They are read from the files as they are asked for, which blocks; after an error there are none.
-    pub rows: Box<dyn Iterator<Item = Result<RecordBatch, Error>> + Send>,
+    /// The only commit has all rows that there are, rather than what has changed: the position was none, or of another
+    /// incarnation of the view whose rows cannot be compared, or too old.
+    pub is_snapshot: bool,
+    /// Where to go on after all commits. It may lie beyond the last of them, since there are commits that change nothing.
+    pub position: Position,
+    /// The commits, oldest first.
+    pub commits: Box<dyn Iterator<Item = CommitChanges> + Send>,
+}
+
+/// What one commit has changed.
+pub struct CommitChanges {
+    /// Where to go on after its last row.
+    pub position: Position,
+    /// The rows: each of the view's rows at most once where the view has a key, deletes before all others.
+    pub rows: ChangedRows,
+}
+
+impl Changes {
+    /// The rows of all commits.
+    #[must_use]
+    pub fn rows(self) -> ChangedRows {
+        Box::new(self.commits.flat_map(|commit| commit.rows))
+    }
 }
 
 impl ViewHandle {
@@ -70,65 +63,85 @@ impl ViewHandle {
     /// every event.
     ///
     /// # Errors
-    /// [`Error::File`] when a file cannot be read, now or as the rows are asked for: a commit may have taken it away, and
-    /// asking again helps.
-    pub fn changes<'a>(&'a self, after: Option<Position>) -> BoxFuture<'a, Result<Changes, Error>> {
+    /// [`Error::File`] when a file cannot be read, now or as the rows are asked for.
+    pub fn changes_after<'a>(&'a self, after: Option<Position>) -> BoxFuture<'a, Result<Changes, Error>> {
         Box::pin(async move {
             // As of its last commit, like the changes that follow on it.
             let snapshot = self.own_snapshot();
-            tokio::task::spawn_blocking(move || since(&snapshot, after))
-                .await
-                .map_err(|error| Error::Engine(error.to_string()))?
+            let view = self.name().clone();
+            let read = move || {
+                let after = after.and_then(CommitId::of);
+                // Before a view's first commit it has no rows: all that there are have come since.
+                let from_nothing = CommitId { incarnation: snapshot.build, commit: 0 };
+                match after.map_or(Ok(None), |after| commits(&snapshot, after)) {
+                    Ok(Some(changes)) => Ok(changes),
+                    Ok(None) => all(&snapshot, after != Some(from_nothing)),
+                    Err(error) => {
+                        tracing::warn!(view = %view, "its changes cannot be read, and who follows it gets a snapshot: {error}");
+                        all(&snapshot, true)
+                    }
+                }
+            };
+            tokio::task::spawn_blocking(read).await.map_err(|error| Error::Engine(error.to_string()))?
         })
     }
 }
 
-fn since(snapshot: &Snapshot, after: Option<Position>) -> Result<Changes, Error> {
-    let plan = snapshot.plan();
-    let position = Position { build: snapshot.build, generation: snapshot.generation };
-    let known = after.filter(|after| {
-        after.build == position.build
-            && after.generation <= position.generation
-            && after.generation >= snapshot.results.changes_after
+/// The commits after `after`; `None` where they are not known. All files are looked at before the first row is told, so that
+/// one that is damaged is found in time.
+fn commits(snapshot: &Snapshot, after: CommitId) -> Result<Option<Changes>, Error> {
+    let (own, listed) = (snapshot.build, &snapshot.results.changes);
+    let history = History { files: &listed.files, own, oldest: listed.oldest, newest: snapshot.commit_id() };
+    let Some(first) = history.first_after(after) else { return Ok(None) };
+    let newer: Vec<_> = listed.files.iter().copied().zip(listed.pinned.iter().cloned()).skip(first).collect();
+    newer.iter().try_for_each(|(_, pinned)| files::check(&pinned.path))?;
+    let commits = newer.into_iter().map(move |(file, pinned)| CommitChanges {
+        position: file.id(own).into(),
+        rows: pinned_rows(pinned, |path| files::partial_batches(&path)),
     });
-    // Before a view's first commit it has no rows: all that there are have come since.
-    let from_nothing = after.is_some_and(|after| after.build == position.build && after.generation == 0);
-    // All files are looked at before the first row is told, so that one that is damaged is told in its place.
-    let rows: Box<dyn Iterator<Item = Result<RecordBatch, Error>> + Send> = match (known, &snapshot.results.folder) {
-        (Some(after), Some(folder)) => {
-            let newer = snapshot.results.changes.iter().filter(|file| file.generation > after.generation);
-            let paths: Vec<PathBuf> = newer.map(|file| folder.changes(snapshot.build, file.generation)).collect();
-            paths.iter().try_for_each(|path| files::check(path))?;
-            Box::new(paths.into_iter().flat_map(|path| each(files::partial_batches(&path))))
-        }
-        _ => {
-            let results = &snapshot.results;
-            let all = results.files.iter().map(|listed| &listed.file).chain(&results.reopened_files);
-            let all: Vec<Arc<ResultFile>> = all.cloned().collect();
-            all.iter().try_for_each(|file| files::check(&file.path))?;
-            let plan = Arc::clone(plan);
-            Box::new(all.into_iter().flat_map(move |file| {
-                let plan = Arc::clone(&plan);
-                let rows = each(files::parquet_batches(&file.path, &plan.schema()));
-                rows.map(move |rows| {
-                    // It stays on disk for as long as it is read.
-                    let _read = &file;
-                    diff::marked(&plan, &rows?, "insert")
-                })
-            }))
-        }
-    };
-    Ok(Changes { position, is_reset: known.is_none() && !from_nothing, schema: diff::schema(plan), rows })
+    Ok(Some(changes(snapshot, false, Box::new(commits))))
 }
 
-/// The rows of a file that was opened, or why it was not.
-fn each<R>(opened: Result<R, Error>) -> impl Iterator<Item = Result<RecordBatch, Error>>
+/// All rows, as one commit.
+fn all(snapshot: &Snapshot, is_snapshot: bool) -> Result<Changes, Error> {
+    let results = &snapshot.results;
+    let reopened = results.reopened_files.iter().map(|(_, file)| file);
+    let all: Vec<Arc<ResultFile>> =
+        results.files.iter().map(|listed| &listed.file).chain(reopened).map(Arc::clone).collect();
+    all.iter().try_for_each(|file| files::check(&file.path))?;
+    let plan = Arc::clone(snapshot.plan());
+    let rows = all.into_iter().flat_map(move |file| {
+        let (plan, schema) = (Arc::clone(&plan), plan.schema());
+        let rows = pinned_rows(file, move |path| files::parquet_batches(&path, &schema));
+        rows.map(move |rows| diff::marked(&plan, &rows?, diff::INSERT))
+    });
+    let commit = CommitChanges { position: snapshot.commit_id().into(), rows: Box::new(rows) };
+    Ok(changes(snapshot, is_snapshot, Box::new(std::iter::once(commit))))
+}
+
+fn changes(snapshot: &Snapshot, is_snapshot: bool, commits: Box<dyn Iterator<Item = CommitChanges> + Send>) -> Changes {
+    let plan = Arc::clone(snapshot.plan());
+    let schema = diff::schema(&plan);
+    Changes { plan, schema, is_snapshot, position: snapshot.commit_id().into(), commits }
+}
+
+/// The rows of a file, which is opened when they are asked for and stays on disk for as long, or why it was not opened.
+fn pinned_rows<R>(file: Arc<ResultFile>, open: impl FnOnce(PathBuf) -> Result<R, Error> + Send + 'static) -> ChangedRows
 where
-    R: Iterator<Item = Result<RecordBatch, Error>>,
+    R: Iterator<Item = Result<RecordBatch, Error>> + Send + 'static,
 {
-    let (rows, failed) = match opened {
-        Ok(rows) => (Some(rows), None),
-        Err(error) => (None, Some(Err(error))),
-    };
-    rows.into_iter().flatten().chain(failed)
+    let opened = std::iter::once_with({
+        let path = file.path.clone();
+        move || open(path)
+    });
+    let rows = opened.flat_map(|opened| {
+        let (rows, failed) = match opened {
+            Ok(rows) => (Some(rows), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        rows.into_iter().flatten().chain(failed)
+    });
+    Box::new(rows.inspect(move |_| {
+        let _pinned = &file;
+    }))
 }

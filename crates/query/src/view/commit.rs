@@ -13,18 +13,14 @@ use lakehead_store::crash;
 
 use super::{
     derived, diff,
-    files::{self, ChangeFile, Checkpoint, Slot, is_pinned},
+    files::{self, ChangeFile, Checkpoint, IpcWriter, Slot, is_pinned},
     finish::Finished,
+    history::History,
     instance::{Body, View},
     transaction::{LiveFile, PERIODS_MAX, Transaction},
     windowed::Draft,
 };
 use crate::error::Error;
-
-/// How many rows of changes are kept for those who follow a view, and in how many files. Who was away for longer reads
-/// the view anew.
-const CHANGE_ROWS_MAX: u64 = 2_000_000;
-const CHANGE_FILES_MAX: usize = 2_000;
 
 /// What a commit has made true on disk and the view is still to take over.
 struct Committed {
@@ -61,7 +57,7 @@ impl View {
 
     async fn write_commit(&mut self) -> Result<(), Error> {
         let Some(slot) = self.slot else { return Ok(()) };
-        let mut next = Transaction::begin(&self.folder, &self.checkpoint);
+        let mut next = Transaction::begin(&self.folder, slot, &self.checkpoint);
         let plan = Arc::clone(&self.plan);
         let mut gone = Vec::new();
         let draft = match (&self.body, plan.windowed()) {
@@ -133,11 +129,11 @@ impl View {
         for old in self.replaced.drain(..) {
             old.supersede();
         }
-        // Result files that a query still reads go with their last reader; all else is read while it is named only.
+        // Result files that a query still reads, and changes that a follower still reads, go with their last reader.
         let now = self.checkpoint.files(&self.folder);
         for path in before.files(&self.folder) {
             if !now.contains(&path) && !is_pinned(&path) {
-                let _ = files::remove(&path);
+                files::release(&path);
             }
         }
         Ok(())
@@ -180,26 +176,32 @@ impl View {
         Ok(!next.written.is_empty() || !gone.is_empty())
     }
 
+    /// Writes the changes of the commit, and names no longer those that are not kept.
     fn write_changes(&self, next: &mut Transaction) -> Result<(), Error> {
-        let generation = next.checkpoint.generation;
+        let newest = next.checkpoint.commit_id();
         let Some(told) = &next.changes else {
-            next.checkpoint.changes_after = generation;
+            next.checkpoint.forget_changes();
             return Ok(());
         };
-        let rows: u64 = told.iter().map(|batch| batch.num_rows() as u64).sum();
+        let rows = told.rows();
         if rows > 0 {
-            let path = self.folder.changes(next.checkpoint.build, generation);
-            let (schema, parts) = (diff::schema(&self.plan), diff::in_parts(told));
-            let bytes = files::write_partial(&path, &schema, &parts, &mut next.syncing)?;
-            next.checkpoint.changes.push(ChangeFile { generation, rows, bytes });
+            let mut writer = IpcWriter::create(&self.folder.changes(newest), &diff::schema(&self.plan))?;
+            told.in_parts().try_for_each(|part| writer.write(&part))?;
+            let bytes = writer.finish(&mut next.syncing)?;
+            let file = ChangeFile { generation: newest.commit, rows, bytes, build: None, follows: None };
+            next.checkpoint.changes.push(file);
         }
-        let changes = &mut next.checkpoint.changes;
-        let mut kept: u64 = changes.iter().map(|file| file.rows).sum();
-        while changes.len() > 1 && (kept > CHANGE_ROWS_MAX || changes.len() > CHANGE_FILES_MAX) {
-            let gone = changes.remove(0);
-            kept -= gone.rows;
-            next.checkpoint.changes_after = gone.generation;
+        let (own, oldest) = (next.checkpoint.build, next.checkpoint.oldest_position());
+        let history = History { files: &next.checkpoint.changes, own, oldest, newest };
+        let claims = self.handle.claims();
+        let needed = claims.needed(|at| history.first_after(at).is_some());
+        let outdated = history.outdated(needed, self.settings.changes_bytes_max);
+        if let Some(gone) = next.checkpoint.changes.drain(..outdated).last().map(|file| file.id(own)) {
+            claims.overtake(self.handle.name(), oldest, gone);
+            next.checkpoint.changes_after = gone.commit;
+            next.checkpoint.changes_after_build = (gone.incarnation != own).then_some(gone.incarnation);
         }
+        next.checkpoint.followers = claims.saved();
         Ok(())
     }
 }

@@ -176,9 +176,7 @@ pub(crate) fn pinned(own: &Snapshot, name: Name, upstream: Arc<Snapshot>) -> Sna
         reopened_files: Vec::new(),
         reopened: reopened(own, &upstream),
         partials: BTreeMap::new(),
-        changes: own.results.changes.clone(),
-        changes_after: own.results.changes_after,
-        folder: own.results.folder.clone(),
+        changes: Arc::clone(&own.results.changes),
     };
     Snapshot {
         next_offset: upstream.next_offset,

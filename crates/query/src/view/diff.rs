@@ -1,8 +1,8 @@
 //! The difference of a view's rows before and after a commit: what is new, what is different, what is gone.
 //!
 //! A change is a row with an operation before it: `insert`, `update`, or `delete`. An update carries the new values; rows
-//! are told apart by the view's groups where it shows all of them, and by everything in them where it does not (then a row
-//! that is different is one that is gone and one that is new).
+//! are told apart by the view's key ([`ViewPlan::key`]) where it has one, and by everything in them where it has none (then a
+//! row that is different is one that is gone and one that is new).
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,9 +17,12 @@ use crate::{error::Error, plan::ViewPlan};
 
 /// The column of the operation.
 const OPERATION: &str = "_op";
+pub(crate) const INSERT: &str = "insert";
+pub(crate) const UPDATE: &str = "update";
+pub(crate) const DELETE: &str = "delete";
 
 /// Rows that are written, and so read, at once: a commit may change all of a view, and who reads it has one part in memory.
-const PART_ROWS: usize = 8_192;
+pub(crate) const PART_ROWS: usize = 8_192;
 
 /// The columns of a change.
 pub(crate) fn schema(plan: &ViewPlan) -> SchemaRef {
@@ -28,12 +31,41 @@ pub(crate) fn schema(plan: &ViewPlan) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// What changes, as rows with their operation.
+#[derive(Debug, Default)]
+pub(crate) struct RowChanges {
+    pub(crate) deleted: Vec<RecordBatch>,
+    pub(crate) updated: Vec<RecordBatch>,
+    pub(crate) inserted: Vec<RecordBatch>,
+}
+
+impl RowChanges {
+    /// Adds those of other rows.
+    pub(crate) fn add(&mut self, others: Self) {
+        self.deleted.extend(others.deleted);
+        self.updated.extend(others.updated);
+        self.inserted.extend(others.inserted);
+    }
+
+    /// How many rows change.
+    pub(crate) fn rows(&self) -> u64 {
+        [&self.deleted, &self.updated, &self.inserted].into_iter().flatten().map(|batch| batch.num_rows() as u64).sum()
+    }
+
+    /// All of them, [`PART_ROWS`] at once: deletes first, so that what takes the place of a row that goes finds its place free.
+    pub(crate) fn in_parts(&self) -> impl Iterator<Item = RecordBatch> + '_ {
+        [&self.deleted, &self.updated, &self.inserted].into_iter().flatten().flat_map(parts)
+    }
+}
+
+/// The same rows, [`PART_ROWS`] at once.
+fn parts(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + use<> {
+    let (batch, rows) = (batch.clone(), batch.num_rows());
+    (0..rows).step_by(PART_ROWS).map(move |from| batch.slice(from, PART_ROWS.min(rows - from)))
+}
+
 /// What leads from the rows `before` to the rows `after`.
-pub(crate) fn between(
-    plan: &ViewPlan,
-    before: Vec<RecordBatch>,
-    after: Vec<RecordBatch>,
-) -> Result<Vec<RecordBatch>, Error> {
+pub(crate) fn between(plan: &ViewPlan, before: Vec<RecordBatch>, after: Vec<RecordBatch>) -> Result<RowChanges, Error> {
     let schema = plan.schema();
     let with_schema = |batches: Vec<RecordBatch>| -> Result<RecordBatch, Error> {
         let batches = batches.into_iter().map(|batch| batch.with_schema(Arc::clone(&schema)));
@@ -41,7 +73,7 @@ pub(crate) fn between(
     };
     let (before, after) = (with_schema(before)?, with_schema(after)?);
     let all: Vec<usize> = (0..schema.fields().len()).collect();
-    let keys = if plan.shape().keys_are_whole { plan.shape().keys.clone() } else { all.clone() };
+    let keys = plan.shape().key().unwrap_or_else(|| all.clone());
     let ([old_keys, new_keys], [old_rows, new_rows]) =
         (converted(&schema, &keys, [&before, &after])?, converted(&schema, &all, [&before, &after])?);
     let mut old: HashMap<&[u8], Vec<u32>> = HashMap::new();
@@ -59,22 +91,27 @@ pub(crate) fn between(
     }
     let mut deleted: Vec<u32> = old.into_values().flatten().collect();
     deleted.sort_unstable();
-    let mut changes = Vec::new();
-    for (rows, of, operation) in
-        [(deleted, &before, "delete"), (updated, &after, "update"), (inserted, &after, "insert")]
-    {
-        if !rows.is_empty() {
-            changes.push(marked(plan, &take_record_batch(of, &UInt32Array::from(rows))?, operation)?);
+    let picked = |of: &RecordBatch, rows: Vec<u32>, operation: &str| -> Result<Vec<RecordBatch>, Error> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
         }
-    }
-    Ok(changes)
+        Ok(vec![marked(plan, &take_record_batch(of, &UInt32Array::from(rows))?, operation)?])
+    };
+    Ok(RowChanges {
+        deleted: picked(&before, deleted, DELETE)?,
+        updated: picked(&after, updated, UPDATE)?,
+        inserted: picked(&after, inserted, INSERT)?,
+    })
 }
 
 /// All rows as inserted.
-pub(crate) fn inserted(plan: &ViewPlan, rows: &[RecordBatch]) -> Result<Vec<RecordBatch>, Error> {
-    rows.iter().filter(|batch| batch.num_rows() > 0).map(|batch| marked(plan, batch, "insert")).collect()
+pub(crate) fn inserted(plan: &ViewPlan, rows: &[RecordBatch]) -> Result<RowChanges, Error> {
+    let rows = rows.iter().filter(|batch| batch.num_rows() > 0);
+    let inserted = rows.map(|batch| marked(plan, batch, INSERT)).collect::<Result<_, _>>()?;
+    Ok(RowChanges { inserted, ..RowChanges::default() })
 }
 
+/// The rows with this operation before each.
 pub(super) fn marked(plan: &ViewPlan, rows: &RecordBatch, operation: &str) -> Result<RecordBatch, Error> {
     let operations: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(operation, rows.num_rows())));
     let columns: Vec<ArrayRef> = std::iter::once(operations).chain(rows.columns().iter().cloned()).collect();
@@ -82,15 +119,6 @@ pub(super) fn marked(plan: &ViewPlan, rows: &RecordBatch, operation: &str) -> Re
     let typed = |(field, column): (&Arc<Field>, ArrayRef)| cast(&column, field.data_type());
     let columns = changes.fields().iter().zip(columns).map(typed).collect::<Result<_, _>>()?;
     Ok(RecordBatch::try_new(changes, columns)?)
-}
-
-/// The same rows, [`PART_ROWS`] at once.
-pub(crate) fn in_parts(told: &[RecordBatch]) -> Vec<RecordBatch> {
-    let parts = |batch: &RecordBatch| {
-        let (batch, rows) = (batch.clone(), batch.num_rows());
-        (0..rows).step_by(PART_ROWS).map(move |from| batch.slice(from, PART_ROWS.min(rows - from)))
-    };
-    told.iter().flat_map(parts).collect()
 }
 
 /// Hands `each` the rows that a result file has, which are in order, and `fresh` ones among them. Of the file a part is in memory at a
@@ -184,13 +212,13 @@ fn converted(schema: &SchemaRef, columns: &[usize], of: [&RecordBatch; 2]) -> Re
     Ok([keys(&converter, columns, of[0])?, keys(&converter, columns, of[1])?])
 }
 
-fn converter(schema: &SchemaRef, columns: &[usize]) -> Result<RowConverter, Error> {
+pub(crate) fn converter(schema: &SchemaRef, columns: &[usize]) -> Result<RowConverter, Error> {
     let fields = columns.iter().map(|column| SortField::new(schema.field(*column).data_type().clone())).collect();
     Ok(RowConverter::new(fields)?)
 }
 
 /// These columns of each row, as bytes in their order.
-fn keys(converter: &RowConverter, columns: &[usize], batch: &RecordBatch) -> Result<Rows, Error> {
+pub(crate) fn keys(converter: &RowConverter, columns: &[usize], batch: &RecordBatch) -> Result<Rows, Error> {
     let columns: Vec<ArrayRef> = columns.iter().map(|column| Arc::clone(batch.column(*column))).collect();
     if columns.is_empty() {
         return Ok(converter.empty_rows(batch.num_rows(), 0));

@@ -1,18 +1,22 @@
-//! The handle of a view: where queries find its newest snapshot.
+//! The handle of a view: where queries find its newest snapshot, and followers learn of its commits.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::datatypes::SchemaRef;
-use lakehead_model::{Name, Timestamp};
+use lakehead_model::{Name, Position, Timestamp};
+use tokio::sync::watch;
 
-use super::{derived, snapshot::Snapshot};
+use super::{claims::ChangeClaims, derived, snapshot::Snapshot};
 use crate::plan::ViewPlan;
 
-/// Where queries find a view's newest snapshot. Cheap to clone.
+/// Where queries find a view's newest snapshot, and followers learn of its commits. Cheap to clone. It stays over a cutover.
 #[derive(Clone, Debug)]
 pub struct ViewHandle {
     name: Name,
     current: Arc<Mutex<Current>>,
+    /// The last commit; the view itself has the sender.
+    commits: watch::Receiver<Position>,
+    claims: ChangeClaims,
 }
 
 #[derive(Debug)]
@@ -25,14 +29,31 @@ struct Current {
 }
 
 impl ViewHandle {
-    pub(crate) fn new(name: Name, snapshot: Snapshot, upstream: Option<Self>) -> Self {
-        Self { name, current: Arc::new(Mutex::new(Current { snapshot: Arc::new(snapshot), upstream, stopped: None })) }
+    /// A handle, and what tells of commits to those who hold it.
+    pub(crate) fn new(name: Name, snapshot: Snapshot, upstream: Option<Self>) -> (Self, watch::Sender<Position>) {
+        let (sender, commits) = watch::channel(snapshot.commit_id().into());
+        let current = Arc::new(Mutex::new(Current { snapshot: Arc::new(snapshot), upstream, stopped: None }));
+        (Self { name, current, commits, claims: ChangeClaims::default() }, sender)
     }
 
     /// The view's name.
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// Tells of each commit and of each cutover, as soon as [`changes_after`](Self::changes_after) answers with it: the position that
+    /// a follower has after it. Of several that come quickly the last may be told alone. It is closed once nobody keeps the view
+    /// up to date any more, as after a reload of its stream: who follows then looks for the view again.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<Position> {
+        self.commits.clone()
+    }
+
+    /// Who follows the view's changes, and how far each has got: what they have not read yet is kept.
+    #[must_use]
+    pub fn claims(&self) -> &ChangeClaims {
+        &self.claims
     }
 
     /// How it was compiled.
@@ -104,7 +125,7 @@ impl ViewHandle {
     /// A handle that keeps answering with the view as it is now.
     fn frozen(&self) -> Self {
         let current = Current { snapshot: self.snapshot(), upstream: None, stopped: None };
-        Self { name: self.name.clone(), current: Arc::new(Mutex::new(current)) }
+        Self { current: Arc::new(Mutex::new(current)), ..self.clone() }
     }
 
     /// Freezes the upstream view at this moment. Answers the upstream view.

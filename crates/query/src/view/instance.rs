@@ -7,7 +7,8 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use datafusion::arrow::array::RecordBatch;
-use lakehead_model::{Offset, TimeRange, Timestamp};
+use lakehead_model::{Offset, Position, TimeRange, Timestamp};
+use tokio::sync::watch;
 
 use super::{
     files::{Checkpoint, Folder, ResultFile, Slot},
@@ -41,6 +42,8 @@ pub struct View {
     /// The last commit has left result periods to the next.
     pub(super) is_unfinished: bool,
     pub(super) handle: ViewHandle,
+    /// Wakes who waits for the commits of `handle`.
+    pub(super) commits: watch::Sender<Position>,
 }
 
 /// What a view keeps beside its result files.

@@ -11,16 +11,20 @@
 
 mod apply;
 mod changes;
+mod claims;
 mod closing;
 mod commit;
+mod commit_id;
 mod counts;
 mod cutover;
+mod cutover_changes;
 pub(crate) mod derived;
 pub(crate) mod diff;
 mod failed_values;
 pub(crate) mod files;
 pub(crate) mod finish;
 mod handle;
+mod history;
 mod instance;
 mod lateness;
 mod latest;
@@ -32,13 +36,15 @@ mod publish;
 mod quarantine;
 mod settings;
 mod snapshot;
+mod source;
 pub(crate) mod state;
 pub(crate) mod table;
 mod transaction;
 mod windowed;
 
 pub use self::{
-    changes::{Changes, Position},
+    changes::{ChangedRows, Changes, CommitChanges},
+    claims::{ChangeClaim, ChangeClaims, ClaimStatus},
     counts::{Counts, LateBy},
     failed_values::FailedValues,
     files::{SavedDefinition, Slot},
@@ -48,5 +54,6 @@ pub use self::{
     quarantine::quarantined,
     settings::{Late, ViewSettings},
     snapshot::Snapshot,
+    source::ViewSource,
 };
 pub(crate) use self::{lateness::last_end_in, snapshot::Listed};

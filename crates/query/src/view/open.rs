@@ -112,11 +112,13 @@ impl View {
             Ok(found) => (found, None),
             Err(rebuild) => (Checkpoint::empty(&plan, &settings), Some(rebuild)),
         };
-        if let Err(error) = checkpoint.expect_changes(folder) {
-            // Whoever follows begins anew; the rows are not affected.
+        if slot == Slot::Shadow {
+            // A cutover that did not come about may have left a history here; the next one finds out what it changes.
+            checkpoint.forget_changes();
+        } else if let Err(error) = checkpoint.expect_changes(folder) {
+            // Whoever follows begins with a snapshot; the rows are not affected.
             tracing::warn!(view = %name, "what it has changed before cannot be told any more: {error}");
-            checkpoint.changes.clear();
-            checkpoint.changes_after = checkpoint.generation;
+            checkpoint.forget_changes();
         }
         // Where a rebuild would lose more than is damaged, it goes on without that. Files of a view over another are made anew.
         let (mut damaged, mut without) = (Vec::new(), Vec::new());
@@ -134,7 +136,8 @@ impl View {
                 (empty, Some(Rebuild::Damaged(why)), read)
             }
         };
-        let handle = ViewHandle::new(name, Snapshot::empty(Arc::clone(&plan)), upstream);
+        let (handle, commits) = ViewHandle::new(name, Snapshot::empty(Arc::clone(&plan)), upstream);
+        handle.claims().remember(&checkpoint.followers);
         let is_unfinished = checkpoint.watermark.current().is_some_and(|watermark| checkpoint.closed_until < watermark);
         let mut view = Self {
             plan,
@@ -150,6 +153,7 @@ impl View {
             without,
             is_unfinished,
             handle,
+            commits,
         };
         view.list_results();
         view.publish();
@@ -174,12 +178,13 @@ impl View {
     /// # Errors
     /// [`Error::File`] when the old files cannot be deleted.
     pub fn restart(&mut self) -> Result<(), Error> {
-        let (build, generation) = (self.checkpoint.build, self.checkpoint.generation);
-        self.checkpoint = Checkpoint::empty(&self.plan, &self.settings);
-        self.checkpoint.build = build;
-        self.checkpoint.generation = generation;
-        // Whoever follows must begin anew.
-        self.checkpoint.changes_after = generation + 1;
+        let before = std::mem::replace(&mut self.checkpoint, Checkpoint::empty(&self.plan, &self.settings));
+        // Another incarnation: whoever follows begins with a snapshot.
+        self.checkpoint.build = match before.generation {
+            0 => before.build,
+            _ => self.folder.next_build(Some(before.build)),
+        };
+        self.checkpoint.followers = before.followers;
         self.live.clear();
         self.body = Body::empty(&self.plan);
         self.replaced.clear();
@@ -190,11 +195,8 @@ impl View {
                 self.preserve("it has seen events beyond the log")?;
                 self.folder.sweep_public(&HashSet::new())?;
             }
-            let path = self.folder.checkpoint(slot);
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::file(&path)(error)),
-                _ => {}
-            }
+            // It says which incarnation is the last, so that no other ever has its number.
+            self.checkpoint.write(&self.folder.checkpoint(slot), &self.folder)?;
             self.folder.sweep(&self.kept())?;
         }
         self.publish();

@@ -7,20 +7,20 @@ use std::{
     sync::Arc,
 };
 
-use lakehead_model::TimeRange;
+use lakehead_model::{Position, TimeRange};
 use tokio::sync::OnceCell;
 
 use super::{
     failed_values::FailedValues,
     files::{self, Checkpoint, Slot},
     instance::{Body, View},
-    snapshot::{InMemory, Listed, Results, Snapshot},
+    snapshot::{InMemory, Listed, ListedChanges, Results, Snapshot},
     transaction::LiveFile,
 };
 use crate::error::Error;
 
 impl View {
-    /// Puts the view as it is now where queries find it.
+    /// Puts the view as it is now where queries find it, and wakes who waits for its commits.
     pub(super) fn publish(&self) {
         let (open, open_rows, open_bytes) = self.body.open();
         self.handle.publish(Snapshot {
@@ -41,6 +41,8 @@ impl View {
             rest: OnceCell::new(),
             counted: std::sync::OnceLock::new(),
         });
+        let position = Position::from(self.checkpoint.commit_id());
+        self.commits.send_if_modified(|told| std::mem::replace(told, position) != position);
     }
 
     /// Lists what the next snapshots share until a commit or a late event changes it.
@@ -51,7 +53,7 @@ impl View {
         all.sort_by_key(|listed| listed.range.start);
         let (reopened_files, reopened, partials) = match &self.body {
             Body::Windowed(body) => (
-                body.reopened.values().flatten().cloned().collect(),
+                body.reopened.iter().filter_map(|(start, file)| Some((*start, Arc::clone(file.as_ref()?)))).collect(),
                 body.reopened.keys().map(|start| self.plan.period_at(*start)).collect(),
                 &body.partials,
             ),
@@ -69,9 +71,7 @@ impl View {
             reopened_files,
             reopened,
             partials: partials.collect(),
-            changes: self.checkpoint.changes.clone(),
-            changes_after: self.checkpoint.changes_after,
-            folder: Some(self.folder.clone()),
+            changes: self.listed_changes(),
             files: all,
         };
         // Parts that were joined go with their last reader.
@@ -81,6 +81,21 @@ impl View {
             }
         }
         self.results = Arc::new(fresh);
+    }
+
+    /// The files of changes, each pinned once for all snapshots.
+    fn listed_changes(&self) -> Arc<ListedChanges> {
+        let (own, oldest) = (self.checkpoint.build, self.checkpoint.oldest_position());
+        let known = &self.results.changes;
+        if known.files == self.checkpoint.changes && known.oldest == oldest {
+            return Arc::clone(known);
+        }
+        let pinned = self.checkpoint.changes.iter().map(|file| {
+            let place = known.files.binary_search_by_key(&file.id(own), |known| known.id(own)).ok();
+            let known = place.and_then(|place| known.pinned.get(place)).map(Arc::clone);
+            known.unwrap_or_else(|| files::result_file(self.folder.changes(file.id(own)), file.bytes))
+        });
+        Arc::new(ListedChanges { pinned: pinned.collect(), files: self.checkpoint.changes.clone(), oldest })
     }
 
     /// The live result files.

@@ -28,6 +28,9 @@ pub struct ViewSettings {
     /// Most memory that its open windows may take, in bytes. Default: 1 GiB, some ten million short groups; beyond it the
     /// view stands still with a clear error rather than take the machine down.
     pub state_bytes_max: usize,
+    /// Most bytes of changes that are kept for followers who have not read them yet. Default: 1 GiB, a day of commits every ten
+    /// seconds that change a thousand short rows each. It changes no answer.
+    pub changes_bytes_max: u64,
     /// The first offset that the log still holds. Where results come from events before it, a rebuild sets them aside in the
     /// quarantine: nobody can make them again. Default: 0, the whole log.
     pub log_start: Offset,
@@ -40,6 +43,7 @@ impl Default for ViewSettings {
             lateness: Duration::from_secs(24 * 3600),
             late: Late::Correct,
             state_bytes_max: 1 << 30,
+            changes_bytes_max: 1 << 30,
             log_start: Offset(0),
         }
     }

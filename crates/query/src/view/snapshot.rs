@@ -13,9 +13,10 @@ use lakehead_model::{Name, Offset, TimeRange, Timestamp};
 use tokio::sync::OnceCell;
 
 use super::{
+    commit_id::CommitId,
     counts::Counts,
     failed_values::FailedValues,
-    files::{ChangeFile, Folder, MadeOf, ResultFile},
+    files::{ChangeFile, MadeOf, ResultFile},
     finish::{Finished, finished},
 };
 use crate::{
@@ -95,17 +96,26 @@ pub(crate) struct Results {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
     pub(crate) files: Vec<Listed>,
-    /// Files of the last commit whose periods were reopened since: their rows are in the state, and the next commit writes
-    /// them again.
-    pub(crate) reopened_files: Vec<Arc<ResultFile>>,
+    /// Files of the last commit whose periods were reopened since, by their start: their rows are in the state, and the next
+    /// commit writes them again.
+    pub(crate) reopened_files: Vec<(Timestamp, Arc<ResultFile>)>,
     /// Periods with late rows that no file holds yet, whether they had a file before or not.
     pub(crate) reopened: Vec<TimeRange>,
     /// Files with partial rows that have left the state, by the period of their slices.
     pub(crate) partials: BTreeMap<Timestamp, Vec<PathBuf>>,
-    /// What commits have changed, and where it lies.
-    pub(crate) changes: Vec<ChangeFile>,
-    pub(crate) changes_after: u64,
-    pub(crate) folder: Option<Folder>,
+    /// What commits have changed.
+    pub(crate) changes: Arc<ListedChanges>,
+}
+
+/// The changes that a commit names.
+#[derive(Debug, Default)]
+pub(crate) struct ListedChanges {
+    /// In the order of the commits.
+    pub(crate) files: Vec<ChangeFile>,
+    /// Holds each of them on disk, in the same order.
+    pub(crate) pinned: Vec<Arc<ResultFile>>,
+    /// The oldest position from which they lead on.
+    pub(crate) oldest: CommitId,
 }
 
 /// One live result file, and what the checkpoint says of it.
@@ -144,6 +154,11 @@ impl Snapshot {
             rest: OnceCell::new(),
             counted: OnceLock::new(),
         }
+    }
+
+    /// The last commit.
+    pub(crate) fn commit_id(&self) -> CommitId {
+        CommitId { incarnation: self.build, commit: self.generation }
     }
 
     /// How it was compiled.

@@ -10,9 +10,9 @@ use datafusion::arrow::array::RecordBatch;
 use lakehead_model::{TimeRange, Timestamp};
 
 use super::{
-    diff,
+    diff::{self, RowChanges},
     failed_values::FailedValues,
-    files::{self, Checkpoint, Folder, MadeOf, ParquetWriter, Period, ResultFile},
+    files::{self, Checkpoint, Folder, MadeOf, ParquetWriter, Period, ResultFile, Slot},
 };
 use crate::{error::Error, plan::ViewPlan, syncing::Syncing};
 
@@ -63,13 +63,13 @@ pub(super) struct Transaction {
     pub(super) written: BTreeMap<Timestamp, LiveFile>,
     pub(super) syncing: Syncing,
     /// The changes for those who follow the view. `None` in the first commit: it may hold all of a long log, and whoever
-    /// follows begins with the complete rows anyway.
-    pub(super) changes: Option<Vec<RecordBatch>>,
+    /// follows begins with the complete rows anyway. `None` in a shadow, too, which nobody follows before its cutover.
+    pub(super) changes: Option<RowChanges>,
 }
 
 impl Transaction {
-    /// The commit that follows `checkpoint` and closes windows up to its watermark.
-    pub(super) fn begin(folder: &Folder, checkpoint: &Checkpoint) -> Self {
+    /// The commit in `slot` that follows `checkpoint` and closes windows up to its watermark.
+    pub(super) fn begin(folder: &Folder, slot: Slot, checkpoint: &Checkpoint) -> Self {
         let mut next = Self {
             folder: folder.clone(),
             watermark: checkpoint.watermark.current().unwrap_or(Timestamp(i64::MIN)),
@@ -77,7 +77,7 @@ impl Transaction {
             checkpoint: checkpoint.clone(),
             written: BTreeMap::new(),
             syncing: Syncing::new(folder.state()),
-            changes: (checkpoint.generation > 0).then(Vec::new),
+            changes: (checkpoint.generation > 0 && slot == Slot::Active).then(RowChanges::default),
         };
         next.checkpoint.generation += 1;
         next
@@ -109,9 +109,9 @@ impl Transaction {
     }
 
     /// Adds changes for those who follow the view, unless this commit records none.
-    pub(super) fn tell(&mut self, changes: impl FnOnce() -> Result<Vec<RecordBatch>, Error>) -> Result<(), Error> {
+    pub(super) fn tell(&mut self, changes: impl FnOnce() -> Result<RowChanges, Error>) -> Result<(), Error> {
         if let Some(told) = &mut self.changes {
-            told.extend(changes()?);
+            told.add(changes()?);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Who follows a view by its changes alone, commit by commit, and must end with the rows of its closed windows.
 
-use lakehead_query::{Changes, Position, ViewHandle};
+use lakehead_model::Position;
+use lakehead_query::{Changes, ViewHandle};
 
 use crate::{
     compare::{Side, difference},
@@ -19,13 +20,14 @@ pub(crate) struct Follower {
 impl Follower {
     /// Takes what has changed since the last time.
     pub(crate) async fn follow(&mut self, view: &ViewHandle) -> Result<(), String> {
-        let changes = view.changes(self.position).await.map_err(|e| format!("the changes cannot be read: {e}"))?;
+        let changes =
+            view.changes_after(self.position).await.map_err(|e| format!("the changes cannot be read: {e}"))?;
         // Before a view's first commit there is nothing to go on from, and a follower begins with all rows.
-        let begins = self.position.is_none_or(|position| changes.is_reset && position.to_string().ends_with(".0"));
-        if changes.is_reset != begins {
+        let begins = self.position.is_none_or(|position| changes.is_snapshot && position.to_string().ends_with(".0"));
+        if changes.is_snapshot != begins {
             return Err(format!("the changes begin anew after {:?}", self.position));
         }
-        if changes.is_reset {
+        if changes.is_snapshot {
             self.rows.clear();
         }
         self.position = Some(changes.position);
@@ -64,7 +66,7 @@ impl Follower {
     /// Compares with what there is now.
     pub(crate) async fn check(&mut self, view: &ViewHandle) -> Result<(), String> {
         self.follow(view).await?;
-        let all = view.changes(None).await.map_err(|e| format!("the rows cannot be read: {e}"))?;
+        let all = view.changes_after(None).await.map_err(|e| format!("the rows cannot be read: {e}"))?;
         let schema = all.schema.clone();
         let rows: Vec<Row> = operations(all)?.map(|(_, row)| row).collect();
         let shown: Vec<&str> = schema.fields().iter().skip(1).map(|field| field.name().as_str()).collect();
@@ -75,7 +77,7 @@ impl Follower {
 
 fn operations(changes: Changes) -> Result<impl Iterator<Item = (String, Row)>, String> {
     let batches =
-        changes.rows.collect::<Result<Vec<_>, _>>().map_err(|e| format!("the changes cannot be read: {e}"))?;
+        changes.rows().collect::<Result<Vec<_>, _>>().map_err(|e| format!("the changes cannot be read: {e}"))?;
     Ok(value::rows(&batches).into_iter().map(|mut row| match row.remove(0) {
         Value::Text(operation) => (operation, row),
         other => (other.to_string(), row),

@@ -18,8 +18,8 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use lakehead_model::Name;
-use lakehead_query::{Position, Question, ViewHandle, format};
+use lakehead_model::{Name, Position};
+use lakehead_query::{Question, ViewHandle, format};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -92,25 +92,33 @@ pub(crate) async fn changes(
 ) -> Result<Response, Refusal> {
     let Query(asked) = asked?;
     let (_, view) = named(&app, &name)?;
-    let after: Option<Position> = asked
-        .after
-        .map(|after| after.parse())
-        .transpose()
-        .map_err(|what: String| Refusal::new(StatusCode::BAD_REQUEST, what))?;
+    let after = asked.after.as_deref().map(position).transpose();
+    let after = after.map_err(|what| Refusal::new(StatusCode::BAD_REQUEST, what))?;
     let turn = app.changes.take().await.ok_or_else(|| {
         Refusal::busy("others read the changes of views, and there was no turn in time; ask again", AGAIN_AFTER)
     })?;
-    let changes = view.changes(after).await.map_err(refused)?;
-    let (position, is_reset) = (changes.position.to_string(), changes.is_reset);
-    let pieces = turn.write(Box::new(format::lines(changes.rows, PIECE_BYTES)));
+    let changes = view.changes_after(after).await.map_err(refused)?;
+    let (position, is_snapshot) = (changes.position.to_string(), changes.is_snapshot);
+    let pieces = turn.write(Box::new(format::lines(changes.rows(), PIECE_BYTES)));
     let body = streamed(pieces).await.map_err(refused)?;
     let mut response =
         ([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))], body).into_response();
     if let Ok(position) = HeaderValue::from_str(&position) {
         response.headers_mut().insert(POSITION, position);
     }
-    response.headers_mut().insert(RESET, HeaderValue::from_static(if is_reset { "true" } else { "false" }));
+    response.headers_mut().insert(RESET, HeaderValue::from_static(if is_snapshot { "true" } else { "false" }));
     Ok(response)
+}
+
+/// A position in a view's changes: `view.INCARNATION.COMMIT`, or without the first word, as answers of older versions had it.
+fn position(text: &str) -> Result<Position, String> {
+    let is_short = text.bytes().next().is_some_and(|first| first.is_ascii_digit());
+    match if is_short { format!("view.{text}").parse() } else { text.parse() }? {
+        position @ Position::View { .. } => Ok(position),
+        Position::Log { .. } => {
+            Err(format!("{text} is a position in a stream: take one from an answer before, as in view.2.17"))
+        }
+    }
 }
 
 /// `GET /v1/views/{name}/diff`
@@ -138,4 +146,18 @@ pub(crate) async fn act(
     };
     done.map_err(|error| Refusal::new(status_of(error.kind()), error.to_string()))?;
     Ok(Json(json!({ "view": name, "done": what })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_taken_as_it_is_told_and_as_it_was() {
+        let expected = Ok(Position::View { incarnation: 2, commit: 17 });
+        assert_eq!((position("view.2.17"), position("2.17")), (expected.clone(), expected));
+        for wrong in ["", "view", "2", "2.x", "log.0.17", "view.2.17.1", "2.17.1"] {
+            assert!(position(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -49,7 +49,10 @@ impl Maintenance {
         let _turn = self.turn();
         let Some(first) = plan.remove.first() else { return Ok(Vec::new()) };
         let claims = self.read.claims.list();
-        let is_free = |expired: &&ExpiredSegment| claims.iter().all(|claim| claim.from >= expired.end_offset);
+        let now = self.clock.now();
+        let is_free = |expired: &&ExpiredSegment| {
+            !claims.iter().any(|claim| claim.holds(expired.end_offset, expired.received_last, now))
+        };
         let going: Vec<ExpiredSegment> = plan.remove.iter().take_while(is_free).cloned().collect();
         let finished = self.read.published().finished_segments().to_vec();
         // The plan may be an old one.

@@ -86,7 +86,8 @@ pub(crate) fn decide(
         left = left.saturating_sub(bytes);
         let end_offset = summary.ends(first_offset).offset;
         let expired = ExpiredSegment { path, first_offset, end_offset, bytes, received_last: summary.received_last };
-        let in_the_way: Vec<Claim> = claims.iter().filter(|claim| claim.from < end_offset).cloned().collect();
+        let holds = |claim: &&Claim| claim.holds(end_offset, summary.received_last, now);
+        let in_the_way: Vec<Claim> = claims.iter().filter(holds).cloned().collect();
         if plan.held.is_empty() && in_the_way.is_empty() {
             plan.remove.push(expired);
         } else {
@@ -188,12 +189,24 @@ mod tests {
     #[test]
     fn what_somebody_needs_stays_and_so_does_all_after_it() {
         let rule = Retention { age: Some(Duration::ZERO), size: None };
-        let claim = |by: &str, from| Claim { by: by.to_owned(), from: Offset(from) };
+        let claim = |by: &str, from| Claim::new(by, Offset(from));
         let claims = [claim("view a", 15), claim("view b", 20), claim("view c", 19)];
         assert_eq!(removed(rule, 9 * HOUR, &claims), (vec![0], vec![10, 20]));
         let plan = decide(&rule, Timestamp(9 * HOUR), segments(), 400, &claims);
         assert_eq!(plan.claims, [claim("view a", 15), claim("view c", 19)], "view b needs nothing of it");
         assert_eq!(plan.bytes(), 100);
+    }
+
+    #[test]
+    fn a_claim_that_waits_so_long_holds_only_what_is_younger() {
+        let rule = Retention { age: Some(Duration::ZERO), size: None };
+        let hours = |hours: u64| Some(Duration::from_secs(hours * 3_600));
+        let claim = |waits| [Claim { waits, ..Claim::new("sink a", Offset(0)) }];
+        assert_eq!(removed(rule, 9 * HOUR, &claim(None)), (vec![], vec![0, 10, 20]));
+        let ages: Vec<i64> = segments().iter().map(|one| 9 - one.summary.received_last.0 / HOUR).collect();
+        assert!(ages[0] > ages[1] && ages[1] > ages[2], "{ages:?}");
+        assert_eq!(removed(rule, 9 * HOUR, &claim(hours(ages[1] as u64))), (vec![0], vec![10, 20]));
+        assert_eq!(removed(rule, 9 * HOUR, &claim(hours(0))), (vec![0, 10, 20], vec![]));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
     },
     read::{
         block_cache::BlockCache,
-        claims::ClaimGuard,
+        claims::{Claim, ClaimGuard},
         published::{Published, SegmentEntry},
         read_side::ReadSide,
     },
@@ -66,7 +66,7 @@ impl Pinned {
     /// All that is committed now, and what keeps it where it is. `by` says for whom.
     pub(crate) fn new(read: &ReadSide, by: &str) -> (Self, PinGuard) {
         // Claimed before it is looked at: what is removed between the two is not in what was seen.
-        let claim = read.claims.claim(by, Offset(0));
+        let claim = read.claims.claim(Claim::new(by, Offset(0)));
         let root = read.log.layout.root();
         let published = read.published();
         claim.move_to(published.head().start);

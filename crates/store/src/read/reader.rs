@@ -10,7 +10,7 @@ use crate::{
     format::boundary::Boundary,
     read::{
         block_filter::BlockFilter,
-        claims::ClaimGuard,
+        claims::{Claim, ClaimGuard},
         encoded_blocks::{BlockDecoder, Content, EncodedBlocks},
         location::BlockLocation,
         published::SegmentEntry,
@@ -69,8 +69,9 @@ impl Walk {
 }
 
 impl Reader {
-    pub(crate) fn new(read: Arc<ReadSide>, from: Offset, by: &str) -> Self {
-        let claim = read.claims.claim(by, from);
+    pub(crate) fn new(read: Arc<ReadSide>, claim: Claim) -> Self {
+        let from = claim.from;
+        let claim = read.claims.claim(claim);
         Self {
             read,
             position: from,

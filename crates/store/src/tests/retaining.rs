@@ -70,7 +70,7 @@ fn open_readers_and_whoever_is_named_keep_what_they_need() {
     let everything = Retention { age: None, size: Some(ByteSize(0)) };
     let mut reader = stream.reader_as("the export of a colleague", Offset(10));
     let first = reader.next().expect("reads").expect("more");
-    let plan = stream.plan_retention(&everything, clock.now(), &[Claim { by: "view v".into(), from: Offset(30) }]);
+    let plan = stream.plan_retention(&everything, clock.now(), &[Claim::new("view v", Offset(30))]);
     let plan = plan.expect("plans");
     assert!(plan.remove.iter().all(|expired| expired.end_offset <= Offset(11)));
     assert!(plan.held.len() > 2);
@@ -83,7 +83,7 @@ fn open_readers_and_whoever_is_named_keep_what_they_need() {
     }
     assert_eq!(rest, (10..40).map(Offset).collect::<Vec<_>>());
     drop(reader);
-    let plan = stream.plan_retention(&everything, clock.now(), &[Claim { by: "view v".into(), from: Offset(30) }]);
+    let plan = stream.plan_retention(&everything, clock.now(), &[Claim::new("view v", Offset(30))]);
     assert_eq!(plan.expect("plans").claims[0].by, "view v", "the reader is gone");
 }
 

@@ -1,6 +1,10 @@
 //! Files of partial rows and of changes: Arrow IPC, each batch in buffers of its own.
 
-use std::{fs::File, io::BufWriter, path::Path};
+use std::{
+    fs::File,
+    io::BufWriter,
+    path::{Path, PathBuf},
+};
 
 use datafusion::arrow::{
     array::RecordBatch,
@@ -11,6 +15,29 @@ use datafusion::arrow::{
 use super::checksum::{Summing, check};
 use crate::{compact::compact, error::Error, syncing::Syncing};
 
+/// An Arrow IPC file under way.
+pub(crate) struct IpcWriter {
+    path: PathBuf,
+    writer: FileWriter<BufWriter<Summing>>,
+}
+
+impl IpcWriter {
+    pub(crate) fn create(path: &Path, schema: &SchemaRef) -> Result<Self, Error> {
+        let writer = FileWriter::try_new(BufWriter::new(Summing::create(path)?), schema)?;
+        Ok(Self { path: path.to_owned(), writer })
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        Ok(self.writer.write(&compact(batch)?)?)
+    }
+
+    /// Writes the file to its end; answers its size.
+    pub(crate) fn finish(self, syncing: &mut Syncing) -> Result<u64, Error> {
+        let file = self.writer.into_inner()?.into_inner().map_err(|e| Error::file(&self.path)(e.into_error()))?;
+        file.finish(&self.path, syncing)
+    }
+}
+
 /// Writes partial rows as Arrow IPC; answers the file's size.
 pub(crate) fn write_partial(
     path: &Path,
@@ -18,12 +45,9 @@ pub(crate) fn write_partial(
     batches: &[RecordBatch],
     syncing: &mut Syncing,
 ) -> Result<u64, Error> {
-    let mut writer = FileWriter::try_new(BufWriter::new(Summing::create(path)?), schema)?;
-    for batch in batches {
-        writer.write(&compact(batch)?)?;
-    }
-    let file = writer.into_inner()?.into_inner().map_err(|e| Error::file(path)(e.into_error()))?;
-    file.finish(path, syncing)
+    let mut writer = IpcWriter::create(path, schema)?;
+    batches.iter().try_for_each(|batch| writer.write(batch))?;
+    writer.finish(syncing)
 }
 
 /// Reads partial rows back.

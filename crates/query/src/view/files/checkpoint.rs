@@ -35,7 +35,7 @@ use crate::{
     identity::Identity,
     plan::{TimeColumn, ViewPlan},
     syncing::sync_folder,
-    view::{counts::Counts, settings::ViewSettings},
+    view::{commit_id::CommitId, counts::Counts, settings::ViewSettings},
 };
 
 /// The version of this format. 1 had one file of partial rows for each result period and one for open windows; 2 had no
@@ -78,9 +78,15 @@ pub(crate) struct Checkpoint {
     pub(crate) parts: BTreeMap<Timestamp, Parts>,
     /// What has changed in the results, commit by commit.
     pub(crate) changes: Vec<ChangeFile>,
-    /// The last commit whose changes are not kept any more: who has not seen it reads the view anew.
+    /// The last commit whose changes are not kept any more: who has not seen it begins with a snapshot.
     #[serde(default)]
     pub(crate) changes_after: u64,
+    /// The incarnation of that commit, where it is not this one: `changes` lead on from before the cutover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) changes_after_build: Option<u64>,
+    /// Up to where each follower has read, as of this commit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) followers: BTreeMap<String, CommitId>,
     /// The first offset whose event it could take in: what lies before had left the log when it was begun. For a view over
     /// another that one's, as of the last commit.
     #[serde(default)]
@@ -122,6 +128,8 @@ impl Checkpoint {
             parts: BTreeMap::new(),
             changes: Vec::new(),
             changes_after: 0,
+            changes_after_build: None,
+            followers: BTreeMap::new(),
             begins: Offset(0),
             whole_until: Offset(0),
             settled_until: Timestamp(i64::MIN),
@@ -178,8 +186,25 @@ impl Checkpoint {
 
     /// Checks the files of what commits have changed.
     pub(crate) fn expect_changes(&self, folder: &Folder) -> Result<(), Error> {
-        let paths: Vec<PathBuf> = self.changes.iter().map(|file| folder.changes(self.build, file.generation)).collect();
+        let paths: Vec<PathBuf> = self.changes.iter().map(|file| folder.changes(file.id(self.build))).collect();
         expect(paths.iter(), &self.sums)
+    }
+
+    /// The oldest position from which the changes that are kept lead on.
+    pub(crate) fn oldest_position(&self) -> CommitId {
+        let incarnation = self.changes_after_build.unwrap_or(self.build);
+        CommitId { incarnation, commit: self.changes_after }
+    }
+
+    /// The commit that it is.
+    pub(crate) fn commit_id(&self) -> CommitId {
+        CommitId { incarnation: self.build, commit: self.generation }
+    }
+
+    /// Keeps no changes up to this commit: whoever follows begins with a snapshot.
+    pub(crate) fn forget_changes(&mut self) {
+        self.changes.clear();
+        (self.changes_after, self.changes_after_build) = (self.generation, None);
     }
 
     /// Leaves out the files of results that are not what they were, and partial rows likewise, whose periods then can be corrected
@@ -263,7 +288,7 @@ impl Checkpoint {
             files.extend(parts.files.iter().map(of));
         }
         files.extend(self.runs.iter().map(|run| folder.run(self.build, *run)));
-        files.extend(self.changes.iter().map(|file| folder.changes(self.build, file.generation)));
+        files.extend(self.changes.iter().map(|file| folder.changes(file.id(self.build))));
         files
     }
 }

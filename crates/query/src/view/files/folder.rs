@@ -11,7 +11,7 @@ use lakehead_model::{TimeRange, Timestamp};
 use lakehead_store::crash;
 
 use super::{checksum::remove, pinned::read_by_somebody, run_file::RunFile};
-use crate::{error::Error, syncing::sync_folder};
+use crate::{error::Error, syncing::sync_folder, view::commit_id::CommitId};
 
 /// The folder of one view.
 #[derive(Clone, Debug)]
@@ -78,8 +78,8 @@ impl Folder {
         self.state.join(format!("state.{build}.{}.{}.partial", run.generation, run.number))
     }
 
-    pub(crate) fn changes(&self, build: u64, generation: u64) -> PathBuf {
-        self.state.join(format!("changes.{build}.{generation}.arrow"))
+    pub(crate) fn changes(&self, of: CommitId) -> PathBuf {
+        self.state.join(format!("changes.{}.{}.arrow", of.incarnation, of.commit))
     }
 
     /// The name that other programs see for `period`.

@@ -14,8 +14,9 @@
 //! Each of them has a checksum, which is computed while it is written, stands in the checkpoint, and is compared before the
 //! file is read ([`check`]).
 //!
-//! A result file that a newer one replaces is deleted when the last query that reads it is done. Who opens a view again, as a
-//! reload does, finds the files that are pinned (`pinned.rs`), shares them, and lets those be that are still read.
+//! A result file that a newer one replaces is deleted when the last query that reads it is done, and a file of changes with the
+//! last follower that reads it. Who opens a view again, as a reload does, finds the files that are pinned (`pinned.rs`), shares
+//! them, and lets those be that are still read.
 
 mod arrow_ipc;
 mod checkpoint;
@@ -29,13 +30,13 @@ mod saved_definition;
 mod sealed;
 
 pub(crate) use self::{
-    arrow_ipc::{partial_batches, read_partial, write_partial},
+    arrow_ipc::{IpcWriter, partial_batches, read_partial, write_partial},
     checkpoint::{Checkpoint, Rebuild},
     checksum::{check, expect, remove, sum, told},
     folder::{Folder, label, public_beside},
     named::{ChangeFile, MadeOf, PartFile, Partials, Parts, Period},
     parquet::{ParquetWriter, parquet_batches, read_parquet},
-    pinned::{ResultFile, is_pinned, result_file},
+    pinned::{ResultFile, is_pinned, release, result_file},
     run_file::RunFile,
 };
 pub use self::{folder::Slot, saved_definition::SavedDefinition};

@@ -3,7 +3,7 @@
 use lakehead_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::view::failed_values::FailedValues;
+use crate::view::{commit_id::CommitId, failed_values::FailedValues};
 
 /// One result period's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,4 +64,17 @@ pub(crate) struct ChangeFile {
     pub(crate) generation: u64,
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
+    /// The incarnation that wrote it, where that is not the checkpoint's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) build: Option<u64>,
+    /// For the commit of a cutover: the last commit of the incarnation before, whose rows it leads on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) follows: Option<CommitId>,
+}
+
+impl ChangeFile {
+    /// The commit that it is of; `own` is the checkpoint's incarnation.
+    pub(crate) fn id(&self, own: u64) -> CommitId {
+        CommitId { incarnation: self.build.unwrap_or(own), commit: self.generation }
+    }
 }

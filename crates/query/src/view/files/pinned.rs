@@ -1,4 +1,5 @@
-//! Result files that somebody reads: they stay on disk for as long, also when a newer file has taken their place.
+//! Result files and files of changes that somebody reads: they stay on disk for as long, also when no checkpoint names them any
+//! more.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +12,7 @@ use std::{
 
 use super::checksum::{known_sum, remove};
 
-/// A result file, pinned for as long as somebody holds it. There is one for each path in a process, so that whoever replaces a
+/// A result file or a file of changes, pinned for as long as somebody holds it. There is one for each path in a process, so that whoever replaces a
 /// file knows of everyone who reads it; no path is ever used for two files.
 #[derive(Debug)]
 pub(crate) struct ResultFile {
@@ -63,12 +64,23 @@ pub(crate) fn result_file(path: PathBuf, size: u64) -> Arc<ResultFile> {
     file
 }
 
+/// Deletes a file that no checkpoint names any more: at once, or with its last reader. What cannot be deleted is left over and
+/// swept at the next opening.
+pub(crate) fn release(path: &Path) {
+    match read_by_somebody(path) {
+        Some(file) => file.supersede(),
+        None => {
+            let _ = remove(path);
+        }
+    }
+}
+
 /// The file at `path`, if somebody reads it.
 pub(super) fn read_by_somebody(path: &Path) -> Option<Arc<ResultFile>> {
     pinned().get(path).and_then(Weak::upgrade)
 }
 
-/// Whether a file is deleted with its last reader rather than at once.
+/// Whether a file is a result file, which is superseded by what takes its place.
 pub(crate) fn is_pinned(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "result" || ending == "part")
 }

@@ -1,0 +1,1 @@
+//! A follower of a view whose changes are written by hand.

@@ -1,0 +1,1 @@
+//! Sinks of a running engine, whose targets do what a script says.
