@@ -22,7 +22,7 @@ impl MetricsPage {
         }
         let up = gauge("lakehead_sink_up", "1 while the target takes rows or has all of them, else 0.");
         self.each(up, "sink", all(), |s| Some(f64::from(u8::from(is_up(&s.state)))));
-        let delivered = counter("lakehead_sink_delivered_total", "Rows that the target has for good.");
+        let delivered = counter("lakehead_sink_delivered_total", "Rows that the target has taken.");
         self.each(delivered, "sink", all(), |s| Some(s.delivered as f64));
         let rejected = counter("lakehead_sink_rejected_total", "Rows that the target refused for good.");
         self.each(rejected, "sink", all(), |s| Some(s.rejected as f64));
