@@ -12,7 +12,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use lakehead_connector_api::{
-    Activity, Chunk, Discontinuity, Error as SourceError, Gap, Opened, Reader, Resume, SourceKind, SourceSpec,
+    Activity, Chunk, ConnectorKind, Discontinuity, Error as SourceError, Gap, Opened, Reader, Resume, SourceKind,
+    SourceSpec,
 };
 use lakehead_model::{Clock, Cursor, Kind, Name, Offset, Reject, StreamSchema, Timestamp};
 use lakehead_store::Stream;
@@ -71,12 +72,14 @@ struct Scripted {
     opened_at: usize,
 }
 
-impl SourceKind for Scripted {
+impl ConnectorKind for Scripted {
     const NAME: &'static str = "scripted";
     const MANUAL: &'static str = "For tests.";
     const EXAMPLE: &'static str = "";
     type Config = Script;
+}
 
+impl SourceKind for Scripted {
     async fn open(config: Script, mut resume: Resume) -> Result<Opened, SourceError> {
         let mut resume = resume.only_stream()?;
         let at =

@@ -7,7 +7,7 @@ use crate::Error;
 
 /// Follows a stream or a view.
 pub(crate) enum Follower {
-    Log(LogFollower),
+    Log(Box<LogFollower>),
     View(ViewFollower),
 }
 

@@ -70,8 +70,8 @@ impl LogFollower {
                 let to = Some(*batch.end());
                 return Ok(Step::Rows { batch, to });
             }
-            let reading = match &mut self.reading {
-                Some(reading) => reading,
+            let reading = match self.reading.take() {
+                Some(reading) => self.reading.insert(reading),
                 None => {
                     // Seen before the read, so that a commit after it wakes this.
                     let end = *self.committed.borrow_and_update();
@@ -79,7 +79,8 @@ impl LogFollower {
                         self.committed.changed().await.map_err(|_| Error::Stopping)?;
                         continue;
                     }
-                    self.reading.insert(self.read())
+                    let reading = self.read();
+                    self.reading.insert(reading)
                 }
             };
             let read = reading.await.map_err(|error| Error::Internal(format!("reading the log: {error}")));

@@ -135,7 +135,7 @@ impl Course {
                     _ => stream.head().start,
                 };
                 let claim = Claim { from, ..self.log_claim() };
-                Follower::Log(LogFollower::new(stream.clone(), Arc::clone(times), claim))
+                Follower::Log(Box::new(LogFollower::new(stream.clone(), Arc::clone(times), claim)))
             }
             Followed::View { name, feed } => {
                 Follower::View(ViewFollower::new(name.clone(), Arc::clone(feed), position))

@@ -135,7 +135,7 @@ impl<'c> DeliveryRun<'c> {
             tokio::select! {
                 biased;
                 () = stopped(stop) => return Ok(()),
-                Some((_, report)) = self.lanes.report() => self.take(report).await?,
+                Some(report) = self.lanes.report() => self.take(report).await?,
                 () = until(due), if may_commit => self.commit().await.map_err(Failure::Store)?,
                 step = self.follower.next(), if may_read => {
                     self.hand_out(step.map_err(Failure::Store)?);
@@ -312,7 +312,7 @@ impl<'c> DeliveryRun<'c> {
     /// only as far as nothing that it holds is before it.
     async fn wind_down(&mut self, is_whole: bool) -> Result<(), Failure> {
         let mut rests = Rests { left: self.lanes.tell(|| Order::Rest), has_failed: !is_whole, is_partial: false };
-        self.reports(&mut rests, |rests| rests.left == 0).await?;
+        self.reports(&mut rests).await?;
         let all_rest = rests.left == 0;
         if self.committing.take().is_some() {
             // Nobody knows which lanes had committed.
@@ -321,10 +321,10 @@ impl<'c> DeliveryRun<'c> {
         let is_exact = !self.is_transactional() || !rests.is_partial;
         if !rests.has_failed && all_rest && is_exact {
             self.commit().await.map_err(Failure::Store)?;
-            self.reports(&mut rests, |_| false).await?;
+            self.reports(&mut rests).await?;
             if self.committing.is_none() {
                 rests.left = self.lanes.tell(|| Order::Close);
-                self.reports(&mut rests, |rests| rests.left == 0).await?;
+                self.reports(&mut rests).await?;
             }
         } else if !self.is_held && !self.is_transactional() {
             self.keep_letters().await.map_err(Failure::Store)?;
@@ -333,15 +333,14 @@ impl<'c> DeliveryRun<'c> {
         Ok(())
     }
 
-    /// Takes reports for [`STOP_STEP`], or until `is_over` or a commit that is under way has ended.
-    async fn reports(&mut self, rests: &mut Rests, is_over: impl Fn(&Rests) -> bool) -> Result<(), Failure> {
+    /// Takes reports until all that are to come have come, or for [`STOP_STEP`].
+    async fn reports(&mut self, rests: &mut Rests) -> Result<(), Failure> {
         let deadline = Instant::now() + STOP_STEP;
-        let was_committing = self.committing.is_some();
-        while !is_over(rests) && !(was_committing && rests.left == 0 && self.committing.is_none()) {
+        while rests.left > 0 || self.committing.is_some() {
             let Ok(Some(report)) = tokio::time::timeout_at(deadline, self.lanes.report()).await else { return Ok(()) };
             match report {
                 (_, Report::Rests { is_partial }) => {
-                    rests.left -= 1;
+                    rests.left = rests.left.saturating_sub(1);
                     rests.is_partial |= is_partial;
                 }
                 (_, Report::Closed) => rests.left = rests.left.saturating_sub(1),
@@ -350,7 +349,8 @@ impl<'c> DeliveryRun<'c> {
                     rests.has_failed = true;
                     rests.left = rests.left.saturating_sub(1);
                     if self.committing.take().is_some() {
-                        return Ok(());
+                        // What it held is written again.
+                        self.is_held = true;
                     }
                 }
                 other => self.take(other).await?,

@@ -1,8 +1,8 @@
 //! Whether a sink fits the rest of its pipeline, and what it will be given. Pure: settings in, a planned sink or every fault out.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use lakehead_connector_api::{Feed, SinkSpec, Takes};
+use lakehead_connector_api::{Delivery, Feed, SinkSpec, Takes};
 use lakehead_model::{Name, StreamSchema};
 use lakehead_query::{ViewPlan, type_name};
 
@@ -22,7 +22,7 @@ pub(crate) struct PlannedSink {
 pub(crate) struct Deliverable<'a> {
     pub(crate) schemas: &'a BTreeMap<Name, StreamSchema>,
     /// The views that are good.
-    pub(crate) views: &'a BTreeMap<Name, ViewPlan>,
+    pub(crate) views: &'a BTreeMap<Name, Arc<ViewPlan>>,
     /// Views that are not good, which the pipeline is refused for anyway.
     pub(crate) faulty: &'a [Name],
 }
@@ -40,6 +40,7 @@ impl PlannedSink {
             Some(spec) => wrong.extend((spec.check)(&config.settings).err()),
         }
         wrong.extend(limits(config));
+        wrong.extend(spec.as_ref().and_then(|spec| too_many_lanes(config, spec)));
         let feed = feed(&config.from, there);
         match (&feed, &spec) {
             (Err(what), _) => wrong.extend(what.clone()),
@@ -66,6 +67,16 @@ fn unknown_kind(kind: &str, kinds: &[SinkSpec]) -> String {
         return format!("no kind {shown:?}: this program has no sinks");
     }
     format!("no kind {shown:?}; there are {}", known.join(", "))
+}
+
+/// Why a sink that is in one transaction cannot have several lanes.
+fn too_many_lanes(config: &SinkConfig, spec: &SinkSpec) -> Option<String> {
+    (config.lanes > 1 && spec.delivery == Delivery::Transactional).then(|| {
+        format!(
+            "`lanes` is {}, and `{}` keeps rows and position in one transaction: leave it out",
+            config.lanes, spec.name
+        )
+    })
 }
 
 /// Settings of the engine's own that are out of their limits.
