@@ -19,9 +19,9 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     course::Course,
-    lanes::{Answered, Lanes, Order, Report, Work},
+    lanes::{Answered, LaneReport, Lanes, Order, Work},
     position_file::PositionRecord,
-    progress::Progress,
+    progress::DeliveryProgress,
     route::{Route, route},
 };
 use crate::{
@@ -57,7 +57,7 @@ pub(crate) struct DeliveryRun<'c> {
     record: &'c mut PositionRecord,
     follower: Follower,
     lanes: Lanes,
-    progress: Progress,
+    progress: DeliveryProgress,
     /// What was refused and is not in the stream `rejects` yet.
     letters: Vec<DeadLetter>,
     /// Since when there is something to commit.
@@ -101,7 +101,7 @@ impl<'c> DeliveryRun<'c> {
             record,
             follower: course.follow(position),
             lanes: Lanes::start(sinks),
-            progress: Progress::new(position),
+            progress: DeliveryProgress::new(position),
             letters: Vec::new(),
             uncommitted: None,
             is_held: false,
@@ -215,15 +215,15 @@ impl<'c> DeliveryRun<'c> {
         self.course.watch.found(finding, self.record.lost_rows);
     }
 
-    async fn take(&mut self, report: (usize, Report)) -> Result<(), Failure> {
+    async fn take(&mut self, report: (usize, LaneReport)) -> Result<(), Failure> {
         match report {
-            (lane, Report::Answered(answered)) => {
+            (lane, LaneReport::Answered(answered)) => {
                 self.answered(lane, answered);
                 Ok(())
             }
-            (_, Report::Committed) => self.lane_committed().await.map_err(Failure::Store),
-            (_, Report::Failed(error)) => Err(Failure::Source(error)),
-            (_, Report::Rests { .. } | Report::Closed) => Ok(()),
+            (_, LaneReport::Committed) => self.lane_committed().await.map_err(Failure::Store),
+            (_, LaneReport::Failed(error)) => Err(Failure::Source(error)),
+            (_, LaneReport::Rests { .. } | LaneReport::Closed) => Ok(()),
         }
     }
 
@@ -349,12 +349,12 @@ impl<'c> DeliveryRun<'c> {
         while rests.left > 0 || self.committing.is_some() {
             let Ok(Some(report)) = tokio::time::timeout_at(deadline, self.lanes.report()).await else { return Ok(()) };
             match report {
-                (_, Report::Rests { is_partial }) => {
+                (_, LaneReport::Rests { is_partial }) => {
                     rests.left = rests.left.saturating_sub(1);
                     rests.is_partial |= is_partial;
                 }
-                (_, Report::Closed) => rests.left = rests.left.saturating_sub(1),
-                (_, Report::Failed(error)) => {
+                (_, LaneReport::Closed) => rests.left = rests.left.saturating_sub(1),
+                (_, LaneReport::Failed(error)) => {
                     tracing::debug!(sink = %self.course.name, %error, "while it stopped");
                     rests.has_failed = true;
                     rests.left = rests.left.saturating_sub(1);
