@@ -64,7 +64,8 @@ pub enum BatchKind {
     #[default]
     Changes,
     /// Rows of all that there is, since the position was none, or of another incarnation of the view, or too old. A keyed sink
-    /// upserts them and deletes what an older incarnation left once `is_last`.
+    /// upserts them and deletes what an older incarnation left once `is_last`. The last batch of a snapshot has no rows; it goes
+    /// to one instance of the sink, after all rows of all instances have an answer, and nothing is written before it has its own.
     Snapshot {
         /// Whether changes follow after this batch.
         is_last: bool,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Pipeline,
-    pipeline::{StreamConfig, Swap, ViewConfig},
+    pipeline::{SinkConfig, StreamConfig, Swap, ViewConfig},
 };
 
 const FILE: &str = "catalog.json";
@@ -24,6 +24,18 @@ pub struct Catalog {
     pub streams: BTreeMap<Name, StreamSchema>,
     /// Each view.
     pub views: BTreeMap<Name, CatalogView>,
+    /// Each sink.
+    #[serde(default)]
+    pub sinks: BTreeMap<Name, CatalogSink>,
+}
+
+/// A sink, as far as retention needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogSink {
+    /// [`SinkConfig::from`].
+    pub from: Name,
+    /// [`SinkConfig::keep`]: for how long retention waits for it; for ever without.
+    pub keep: Option<Duration>,
 }
 
 /// A view, as far as reading its results needs.
@@ -67,7 +79,11 @@ impl Catalog {
             let ViewConfig { sql, watermark_delay, lateness, late, state_max, changes_max, swap } = view.clone();
             (name.clone(), CatalogView { sql, watermark_delay, lateness, late, state_max, changes_max, swap })
         });
-        Self { streams: streams.collect(), views: views.collect() }
+        let sinks = pipeline.sinks.iter().map(|(name, sink)| {
+            let SinkConfig { from, keep, .. } = sink;
+            (name.clone(), CatalogSink { from: from.clone(), keep: keep.at_most() })
+        });
+        Self { streams: streams.collect(), views: views.collect(), sinks: sinks.collect() }
     }
 
     /// Reads the catalog of `data`.

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use lakehead_model::{Name, Offset, StreamSchema};
+use lakehead_model::{Name, Offset, Position, StreamSchema};
 use lakehead_query::{Lake, Limits, View, ViewHandle, ViewPlan};
 use lakehead_store::{Claim, Store, Stream};
 
@@ -17,8 +17,10 @@ use crate::{
     audit::{Auditor, Effort, Report, Scope, Throttle},
     builtin::schemas,
     catalog::Catalog,
+    follow::claim::claimant,
     imports::Imports,
     pipeline::ViewConfig,
+    sinks::position_file::PositionFile,
     views::catch_up,
 };
 
@@ -155,7 +157,7 @@ pub(crate) async fn plans(
         .collect()
 }
 
-/// What the views on disk need of `stream`, whose log ends at `end`.
+/// What the views on disk and the sinks need of `stream`, whose log ends at `end`.
 ///
 /// # Errors
 /// When the catalog or a view's checkpoint cannot be read.
@@ -170,6 +172,12 @@ pub async fn claims(data: &Path, stream: &Name, end: Offset) -> Result<Vec<Claim
             let view = View::open_read_only(data, name.clone(), plan, settings.unwrap_or_default(), None);
             let view = view.await.map_err(failed)?;
             claims.push(Claim::new(format!("view {name}"), view.0.next_offset().min(end)));
+        }
+    }
+    for (name, sink) in catalog.sinks.iter().filter(|(_, sink)| sink.from == *stream) {
+        let record = PositionFile::of(data, name).load()?.filter(|record| record.from == *stream);
+        if let Some(Position::Log { next, .. }) = record.and_then(|record| record.position) {
+            claims.push(Claim { waits: sink.keep, ..Claim::new(claimant(name), next.min(end)) });
         }
     }
     Ok(claims)

@@ -182,6 +182,17 @@ pub enum Keep {
     For(Duration),
 }
 
+impl Keep {
+    /// For how long after an event was received; `None`: always.
+    #[must_use]
+    pub fn at_most(self) -> Option<Duration> {
+        match self {
+            Self::Always => None,
+            Self::For(time) => Some(time),
+        }
+    }
+}
+
 impl Default for Keep {
     /// Seven days, a week with its weekend; also what a topic of Kafka keeps by default (`log.retention.hours`).
     fn default() -> Self {

@@ -232,6 +232,9 @@ fn rejects() -> StreamSchema {
             column("payload_bytes", "payload_bytes", Int64),
             column("view", "view", Text),
             column("refused_offset", "refused_offset", Int64),
+            column("sink", "sink", Text),
+            column("key", "key", Text),
+            column("attempts", "attempts", Int64),
         ],
     }
 }

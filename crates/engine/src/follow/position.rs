@@ -71,3 +71,63 @@ fn first_of_later_epoch(stream: &Stream, epoch: u64, start: Offset, end: Offset)
 fn epoch_at(stream: &Stream, offset: Offset) -> Result<u64, Error> {
     Ok(stream.reader(offset).next()?.map_or(0, |block| block.epoch))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::Arc, sync::atomic::AtomicI64};
+
+    use lakehead_model::EventBatch;
+    use lakehead_store::{Options, Store};
+
+    use super::*;
+    use crate::{
+        inlet,
+        tests::{Ticking, name},
+    };
+
+    async fn append(stream: &Stream, events: u64) {
+        let mut batch = EventBatch::default();
+        (0..events).for_each(|_| batch.push(b"{}", None));
+        inlet::commit(&stream.appender(), &name("test"), batch).await.expect("committed");
+    }
+
+    fn open(dir: &Path) -> (Store, Stream) {
+        let store = Store::open(dir, Options::default(), Arc::new(Ticking(AtomicI64::new(0)))).expect("opens");
+        let stream = store.stream(&name("s")).expect("a stream");
+        (store, stream)
+    }
+
+    fn log(epoch: u64, next: u64) -> Position {
+        Position::Log { epoch, next: Offset(next) }
+    }
+
+    #[tokio::test]
+    async fn a_position_is_used_only_where_the_events_before_it_are_those_that_were_seen() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (_store, stream) = open(dir.path());
+        for _ in 0..6 {
+            append(&stream, 10).await;
+        }
+        let is_as_it_was = |position| {
+            let checked = check(&stream, position).expect("readable").expect("of this stream");
+            checked == CheckedPosition { position, finding: None, needs_epoch: false }
+        };
+        assert!([0, 1, 59, 60].into_iter().all(|next| is_as_it_was(log(0, next))));
+        let beyond = check(&stream, log(0, 70)).expect("readable").expect("of this stream");
+        assert_eq!((beyond.position, beyond.needs_epoch), (log(0, 60), true));
+        assert!(beyond.finding.expect("told").why.contains("10 of them, from offset 60 to 70"));
+        // 60 to 79 were seen and are gone; others have their offsets.
+        stream.raise_epoch().await.expect("raised");
+        for _ in 0..3 {
+            append(&stream, 10).await;
+        }
+        assert!(is_as_it_was(log(0, 60)) && is_as_it_was(log(1, 75)) && is_as_it_was(log(1, 30)));
+        for next in [61, 75, 90, 95] {
+            let checked = check(&stream, log(0, next)).expect("readable").expect("of this stream");
+            assert_eq!((checked.position, checked.needs_epoch), (log(1, 60), false), "{next}");
+            assert!(checked.finding.is_some());
+        }
+        assert_eq!(check(&stream, log(2, 5)).expect("readable"), None, "of an epoch that is not there yet");
+        assert_eq!(check(&stream, Position::View { incarnation: 0, commit: 5 }).expect("readable"), None);
+    }
+}

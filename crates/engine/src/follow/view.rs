@@ -35,13 +35,13 @@ struct Reading {
     is_snapshot: bool,
     to: Position,
     /// Gone while the next part is asked for.
-    parts: Option<Parts>,
+    parts: Option<PartsLeft>,
     /// The commit whose rows are being handed over, and how many of them were.
     commit: (Position, u64),
 }
 
-type Parts = Box<dyn Iterator<Item = Result<ChangesPart, Error>> + Send>;
-type AskedPart = (Parts, Option<Result<ChangesPart, Error>>);
+type PartsLeft = Box<dyn Iterator<Item = Result<ChangesPart, Error>> + Send>;
+type AskedPart = (PartsLeft, Option<Result<ChangesPart, Error>>);
 
 impl ViewFollower {
     /// Follows `feed` from `position` on, or from a snapshot.

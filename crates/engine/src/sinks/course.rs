@@ -22,7 +22,7 @@ use crate::{
         view::ViewFollower,
     },
     ledgers::dead_letters::Refuser,
-    pipeline::{Keep, SinkConfig, Start},
+    pipeline::{SinkConfig, Start},
 };
 
 /// What is followed.
@@ -119,10 +119,7 @@ impl Course {
     }
 
     fn log_claim(&self) -> Claim {
-        let waits = match self.config.keep {
-            Keep::Always => None,
-            Keep::For(time) => Some(time),
-        };
+        let waits = self.config.keep.at_most();
         Claim { waits, ..Claim::new(claimant(&self.name), Offset(0)) }
     }
 

@@ -19,9 +19,9 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     course::Course,
-    lanes::{Answered, Lanes, Order, Report, Work},
+    lanes::{Answered, LaneReport, Lanes, Order, Work},
     position_file::PositionRecord,
-    progress::Progress,
+    progress::DeliveryProgress,
     route::{Route, route},
 };
 use crate::{
@@ -57,7 +57,7 @@ pub(crate) struct DeliveryRun<'c> {
     record: &'c mut PositionRecord,
     follower: Follower,
     lanes: Lanes,
-    progress: Progress,
+    progress: DeliveryProgress,
     /// What was refused and is not in the stream `rejects` yet.
     letters: Vec<DeadLetter>,
     /// Since when there is something to commit.
@@ -78,6 +78,8 @@ struct Committing {
     through: Option<Position>,
     /// So many have not told yet.
     left: usize,
+    /// Whether rows were held when it began.
+    holds: bool,
 }
 
 /// Where the end of a snapshot is.
@@ -99,7 +101,7 @@ impl<'c> DeliveryRun<'c> {
             record,
             follower: course.follow(position),
             lanes: Lanes::start(sinks),
-            progress: Progress::new(position),
+            progress: DeliveryProgress::new(position),
             letters: Vec::new(),
             uncommitted: None,
             is_held: false,
@@ -113,11 +115,7 @@ impl<'c> DeliveryRun<'c> {
     /// Delivers until `stop` turns true or something fails; then ends what is under way and notes how far it has got.
     pub(crate) async fn run(mut self, stop: &mut watch::Receiver<bool>) -> (u64, Result<(), Failure>) {
         let outcome = self.deliver(stop).await;
-        let ended = match &outcome {
-            Err(Failure::Store(_)) => Ok(()),
-            Ok(()) => self.wind_down(true).await,
-            Err(Failure::Source(_)) => self.wind_down(false).await,
-        };
+        let ended = self.wind_down(&outcome).await;
         self.lanes.abort();
         (self.delivered, outcome.and(ended))
     }
@@ -217,15 +215,15 @@ impl<'c> DeliveryRun<'c> {
         self.course.watch.found(finding, self.record.lost_rows);
     }
 
-    async fn take(&mut self, report: (usize, Report)) -> Result<(), Failure> {
+    async fn take(&mut self, report: (usize, LaneReport)) -> Result<(), Failure> {
         match report {
-            (lane, Report::Answered(answered)) => {
+            (lane, LaneReport::Answered(answered)) => {
                 self.answered(lane, answered);
                 Ok(())
             }
-            (_, Report::Committed) => self.lane_committed().await.map_err(Failure::Store),
-            (_, Report::Failed(error)) => Err(Failure::Source(error)),
-            (_, Report::Rests { .. } | Report::Closed) => Ok(()),
+            (_, LaneReport::Committed) => self.lane_committed().await.map_err(Failure::Store),
+            (_, LaneReport::Failed(error)) => Err(Failure::Source(error)),
+            (_, LaneReport::Rests { .. } | LaneReport::Closed) => Ok(()),
         }
     }
 
@@ -265,12 +263,13 @@ impl<'c> DeliveryRun<'c> {
     /// Begins a commit: dead letters first, then the lanes; the position follows when all of them have told.
     async fn commit(&mut self) -> Result<(), Error> {
         self.keep_letters().await?;
-        (self.uncommitted, self.is_held) = (None, false);
+        self.uncommitted = None;
+        let holds = std::mem::take(&mut self.is_held);
         self.progress.committed();
         let through = self.progress.through();
         let told = through.or(self.origin);
         let left = told.map_or(0, |through| self.lanes.tell(|| Order::Commit(through)));
-        self.committing = Some(Committing { through, left });
+        self.committing = Some(Committing { through, left, holds });
         if left == 0 { self.note_position().await } else { Ok(()) }
     }
 
@@ -308,16 +307,20 @@ impl<'c> DeliveryRun<'c> {
         Ok(())
     }
 
-    /// Lets the writes under way end, and commits. Where the sink has failed nothing is committed to it, and the position moves
-    /// only as far as nothing that it holds is before it.
-    async fn wind_down(&mut self, is_whole: bool) -> Result<(), Failure> {
-        let mut rests = Rests { left: self.lanes.tell(|| Order::Rest), has_failed: !is_whole, is_partial: false };
-        self.reports(&mut rests).await?;
-        let all_rest = rests.left == 0;
-        if self.committing.take().is_some() {
-            // Nobody knows which lanes had committed.
-            self.is_held = true;
+    /// Lets the writes under way end, and commits. Where the target has failed nothing is committed to it, and the position moves
+    /// only where it holds nothing; where nothing can be noted, nothing is.
+    async fn wind_down(&mut self, outcome: &Result<(), Failure>) -> Result<(), Failure> {
+        let mut rests = Rests { left: 0, has_failed: outcome.is_err(), is_partial: false };
+        if rests.has_failed {
+            self.break_off_commit();
         }
+        rests.left = self.lanes.tell(|| Order::Rest);
+        self.reports(&mut rests).await?;
+        if matches!(outcome, Err(Failure::Store(_))) {
+            return Ok(());
+        }
+        let all_rest = rests.left == 0;
+        self.break_off_commit();
         let is_exact = !self.is_transactional() || !rests.is_partial;
         if !rests.has_failed && all_rest && is_exact {
             self.commit().await.map_err(Failure::Store)?;
@@ -333,25 +336,29 @@ impl<'c> DeliveryRun<'c> {
         Ok(())
     }
 
+    /// Gives up the commit under way. Nobody knows which lanes have committed.
+    fn break_off_commit(&mut self) {
+        if let Some(committing) = self.committing.take() {
+            self.is_held |= committing.holds;
+        }
+    }
+
     /// Takes reports until all that are to come have come, or for [`STOP_STEP`].
     async fn reports(&mut self, rests: &mut Rests) -> Result<(), Failure> {
         let deadline = Instant::now() + STOP_STEP;
         while rests.left > 0 || self.committing.is_some() {
             let Ok(Some(report)) = tokio::time::timeout_at(deadline, self.lanes.report()).await else { return Ok(()) };
             match report {
-                (_, Report::Rests { is_partial }) => {
+                (_, LaneReport::Rests { is_partial }) => {
                     rests.left = rests.left.saturating_sub(1);
                     rests.is_partial |= is_partial;
                 }
-                (_, Report::Closed) => rests.left = rests.left.saturating_sub(1),
-                (_, Report::Failed(error)) => {
+                (_, LaneReport::Closed) => rests.left = rests.left.saturating_sub(1),
+                (_, LaneReport::Failed(error)) => {
                     tracing::debug!(sink = %self.course.name, %error, "while it stopped");
                     rests.has_failed = true;
                     rests.left = rests.left.saturating_sub(1);
-                    if self.committing.take().is_some() {
-                        // What it held is written again.
-                        self.is_held = true;
-                    }
+                    self.break_off_commit();
                 }
                 other => self.take(other).await?,
             }

@@ -47,7 +47,7 @@ pub(crate) enum Order {
 }
 
 /// What a lane tells.
-pub(crate) enum Report {
+pub(crate) enum LaneReport {
     Answered(Answered),
     Committed,
     /// Nothing is under way. Whether some rows of a batch have an answer and others have not.
@@ -75,7 +75,7 @@ pub(crate) struct Answered {
 /// All lanes of a sink.
 pub(crate) struct Lanes {
     lanes: Vec<Lane>,
-    reports: mpsc::UnboundedReceiver<(usize, Report)>,
+    reports: mpsc::UnboundedReceiver<(usize, LaneReport)>,
 }
 
 struct Lane {
@@ -97,7 +97,7 @@ impl Lanes {
                 let running = LaneRun { index, sink, orders: ordered, reports: tell.clone(), waiting: VecDeque::new() };
                 if let Err(panic) = AssertUnwindSafe(running.run()).catch_unwind().await {
                     let what = format!("stopped by a defect: {}", panic_words(panic.as_ref()));
-                    let _ = tell.send((index, Report::Failed(SinkError::Internal(what))));
+                    let _ = tell.send((index, LaneReport::Failed(SinkError::Internal(what))));
                 }
             });
             Lane { orders, task, load: 0 }
@@ -131,9 +131,9 @@ impl Lanes {
     }
 
     /// The next report.
-    pub(crate) async fn report(&mut self) -> Option<(usize, Report)> {
+    pub(crate) async fn report(&mut self) -> Option<(usize, LaneReport)> {
         let (lane, report) = self.reports.recv().await?;
-        if let (Report::Answered(answered), Some(lane)) = (&report, self.lanes.get_mut(lane)) {
+        if let (LaneReport::Answered(answered), Some(lane)) = (&report, self.lanes.get_mut(lane)) {
             lane.load = lane.load.saturating_sub(answered.bytes);
         }
         Some((lane, report))
@@ -149,7 +149,7 @@ struct LaneRun {
     index: usize,
     sink: Box<dyn Sink>,
     orders: mpsc::UnboundedReceiver<Order>,
-    reports: mpsc::UnboundedSender<(usize, Report)>,
+    reports: mpsc::UnboundedSender<(usize, LaneReport)>,
     waiting: VecDeque<Work>,
 }
 
@@ -198,32 +198,32 @@ impl LaneRun {
             match order {
                 Some(Order::Write(work)) => self.waiting.push_back(work),
                 Some(Order::Commit(through)) => match self.sink.commit(&through).await {
-                    Ok(()) => self.tell(Report::Committed),
-                    Err(error) => return self.tell(Report::Failed(error)),
+                    Ok(()) => self.tell(LaneReport::Committed),
+                    Err(error) => return self.tell(LaneReport::Failed(error)),
                 },
                 Some(Order::Rest) => {
                     rests = true;
-                    self.tell(Report::Rests { is_partial: in_hand.as_ref().is_some_and(|work| work.is_partial) });
+                    self.tell(LaneReport::Rests { is_partial: in_hand.as_ref().is_some_and(|work| work.is_partial) });
                 }
                 Some(Order::Close) => {
                     if let Err(error) = self.sink.close().await {
                         tracing::debug!(%error, "closing a sink");
                     }
-                    let _ = self.reports.send((self.index, Report::Closed));
+                    let _ = self.reports.send((self.index, LaneReport::Closed));
                     return;
                 }
                 None => {
                     let Some(work) = &mut in_hand else { continue };
                     let answers = match self.sink.write(&work.batch).await {
                         Ok(answers) => answers,
-                        Err(error) => return self.tell(Report::Failed(error)),
+                        Err(error) => return self.tell(LaneReport::Failed(error)),
                     };
                     if answers.len() != work.batch.len() {
                         let what = format!("defect: {} answers for {} rows", answers.len(), work.batch.len());
-                        return self.tell(Report::Failed(SinkError::Internal(what)));
+                        return self.tell(LaneReport::Failed(SinkError::Internal(what)));
                     }
                     let (answered, is_done) = work.take(answers);
-                    self.tell(Report::Answered(answered));
+                    self.tell(LaneReport::Answered(answered));
                     if is_done {
                         in_hand = None;
                     }
@@ -232,7 +232,7 @@ impl LaneRun {
         }
     }
 
-    fn tell(&self, report: Report) {
+    fn tell(&self, report: LaneReport) {
         // Nobody listens any more only when the lane is to end.
         let _ = self.reports.send((self.index, report));
     }

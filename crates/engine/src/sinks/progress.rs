@@ -12,7 +12,7 @@ use lakehead_model::Position;
 
 /// Rows that were handed out, in order, and what became of them.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
+pub(crate) struct DeliveryProgress {
     /// The number of the first of `batches`.
     first: u64,
     batches: VecDeque<HandedOut>,
@@ -36,7 +36,7 @@ struct HandedOut {
     bytes: usize,
 }
 
-impl Progress {
+impl DeliveryProgress {
     /// Begins at `position`.
     pub(crate) fn new(position: Option<Position>) -> Self {
         Self { through: position, ..Self::default() }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_position_is_before_the_first_row_without_an_answer() {
-        let mut progress = Progress::new(Some(log(0)));
+        let mut progress = DeliveryProgress::new(Some(log(0)));
         let a = progress.hand_out((log(0), Some(log(3))), 10, [(0, 0)]);
         let b = progress.hand_out((log(3), Some(log(6))), 20, [(1, 0)]);
         let c = progress.hand_out((log(6), Some(log(9))), 30, [(0, 0)]);
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn nobody_begins_within_a_commit_or_a_snapshot() {
-        let mut progress = Progress::new(None);
+        let mut progress = DeliveryProgress::new(None);
         let a = progress.hand_out((view(4), None), 1, [(0, 0), (3, 1)]);
         progress.answered(a, 0, None, (1, 1));
         progress.answered(a, 3, Some(5), (1, 1));
