@@ -9,11 +9,10 @@ mod clock;
 pub mod conformance;
 pub mod oracle;
 pub mod recordings;
-mod sink_conformance;
 mod tail;
 mod upstream;
 
 pub use clock::ManualClock;
-pub use sink_conformance::{Behaviour, POISON, Target};
+pub use conformance::{Behaviour, POISON, Target};
 pub use tail::VecTail;
 pub use upstream::{Act, Upstream};

@@ -123,6 +123,15 @@ mod tests {
         assert_eq!(bucket.wait(10, Timestamp(-9)), Duration::from_secs(5), "a clock that was set back");
     }
 
+    #[test]
+    fn a_pause_saves_up_a_second_and_no_more() {
+        let mut bucket = TokenBucket::new(10, Timestamp(0));
+        let later = Timestamp::from_seconds(3_600);
+        assert_eq!(bucket.wait(10, later), Duration::ZERO);
+        bucket.take(10);
+        assert_eq!(bucket.wait(10, later), Duration::from_secs(1));
+    }
+
     #[derive(Debug, Default)]
     struct Set(AtomicI64);
 

@@ -245,7 +245,9 @@ async fn redirects_are_not_followed_and_errors_hide_the_query() {
     assert!(error.to_string().contains("not followed"), "{error}");
     assert_eq!(server.with(|state| state.heads.len()), 1);
     server.with(|state| (state.answer, state.behaviour) = (None, Some(Behaviour::Silent)));
-    let error = sink.write(&batch(0, 1)).await.expect_err("no answer");
+    let some = batch(0, 1);
+    let write = timeout(Duration::from_secs(10), sink.write(&some));
+    let error = write.await.expect("it is given up long before").expect_err("no answer");
     assert!(error.to_string().contains("did not answer within 100ms"), "{error}");
     server.with(|state| state.behaviour = Some(Behaviour::Away));
     let error = sink.write(&batch(0, 1)).await.expect_err("it hangs up");

@@ -3,7 +3,7 @@
 //! The cut after 15 minutes, and any other end of an answer that had begun, is [`Heard::End`] and no error; what to
 //! make of it is decided above.
 
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::poll_immediate;
@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use super::refusal::{Answer, BODY_BYTES_MAX, refusal};
+use crate::http_error::reasons;
 
 /// The longest wait for a TCP and TLS connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -179,18 +180,4 @@ async fn body(mut response: Response) -> Vec<u8> {
         }
     }
     body
-}
-
-/// An error with what caused it, each said once, and without the address, which the caller names.
-fn reasons(error: &reqwest::Error) -> String {
-    let mut source = error.source();
-    let mut reasons = Vec::new();
-    while let Some(error) = source {
-        let reason = error.to_string();
-        if reasons.last().is_none_or(|last: &String| !last.ends_with(&reason)) {
-            reasons.push(reason);
-        }
-        source = error.source();
-    }
-    if reasons.is_empty() { error.to_string() } else { reasons.join(": ") }
 }

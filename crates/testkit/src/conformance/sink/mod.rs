@@ -5,7 +5,6 @@
 //! back by name, so that the caller says that it knows of it.
 
 mod checks;
-mod registration;
 mod rows;
 mod target;
 #[cfg(test)]
@@ -18,6 +17,10 @@ use lakehead_connector_api::{SinkKind, SinkSpec};
 
 pub use self::target::{Behaviour, POISON, Target};
 use self::world::SinkWorld;
+use super::registration;
+
+/// The keys of a `[sink.NAME]` table that are the engine's.
+const ENGINE_KEYS: &[&str] = &["kind", "from", "start", "lanes", "keep", "commit_every", "memory"];
 
 /// Runs the suite against the sink kind `K`, whose target `target` makes, and gives back what the target could not be told.
 ///
@@ -25,7 +28,8 @@ use self::world::SinkWorld;
 /// Where the sink does not keep a promise.
 pub async fn sink<K: SinkKind, T: Target, F: Future<Output = T>>(target: impl Fn() -> F) -> Vec<Behaviour> {
     let spec = SinkSpec::of::<K>();
-    registration::is_complete(&spec);
+    registration::is_complete(&spec, "sink", ENGINE_KEYS);
+    no_key_is_the_engines(&spec);
     let world = || async { SinkWorld::new(spec, target().await) };
     checks::rows_arrive_as_they_are_and_in_order(world().await).await;
     checks::a_batch_without_rows_is_nothing(world().await).await;
@@ -45,4 +49,13 @@ pub async fn sink<K: SinkKind, T: Target, F: Future<Output = T>>(target: impl Fn
         untold.push(Behaviour::Silent);
     }
     untold
+}
+
+/// A key that the engine takes out of the table would never reach the kind.
+fn no_key_is_the_engines(spec: &SinkSpec) {
+    let schema = (spec.schema)();
+    let properties = schema.get("properties").and_then(|properties| properties.as_object());
+    for key in properties.into_iter().flat_map(|properties| properties.keys()) {
+        assert!(!ENGINE_KEYS.contains(&key.as_str()), "{}: {key} is a key of the engine", spec.name);
+    }
 }
