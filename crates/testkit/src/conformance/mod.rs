@@ -9,4 +9,3 @@ mod source;
 
 pub use self::sink::{Behaviour, POISON, Target, sink};
 pub use self::source::{source, source_of_streams, source_that_ends};
-pub use crate::sink_conformance::sink;
