@@ -8,7 +8,7 @@ import { SINK_WORDS, WORDS } from "./state.js";
 export function facts(status, now) {
   table("sources", ["Source", "Kind", "Into", "State", "Complete to", "#Events", "#Again, dropped", "#Refused", "#Missing upstream", "#Reconnects"],
     Object.entries(status.sources).map(([name, one]) => [
-      name, one.kind, one.stream, badge(one.state, WORDS), moment(millis(one.progress), now), count(one.events), count(one.duplicates), count(one.rejects),
+      name, one.kind, (one.streams ?? [one.stream]).join(", "), badge(one.state, WORDS), moment(millis(one.progress), now), count(one.events), count(one.duplicates), count(one.rejects),
       count(one.gaps), count(Math.max(0, one.opened - 1)),
     ]), "No source: events come by POST /v1/streams/NAME/events.");
   table("sinks", ["Sink", "Kind", "From", "State", "#Lag", "#Rate, 10 s", "#Delivered", "#Refused", "#Written again", "Delivery", "Last error"],

@@ -22,7 +22,7 @@ export function standing(spec, status) {
 export function waitsFor(spec, status, answered) {
   if (!status) return "…";
   const stream = status.streams[spec.stream];
-  const sources = Object.entries(status.sources).filter(([, source]) => source.stream === spec.stream).map(([name]) => name);
+  const sources = Object.entries(status.sources).filter(([, source]) => (source.streams ?? [source.stream]).includes(spec.stream)).map(([name]) => name);
   const from = sources.length ? `the source ${sources.join(", ")} to bring the first event` : `the first event: POST /v1/streams/${spec.stream}/events`;
   if (!stream?.events) return `Nothing yet: stream ${spec.stream} waits for ${from}.`;
   if (!spec.view) return answered ? `None of the newest events is to be shown here.` : "…";
