@@ -45,6 +45,17 @@ impl Reloaded {
         }
     }
 
+    /// What is told by name.
+    fn nouns(&self) -> [(&'static str, &Changes); 5] {
+        [
+            ("stream", &self.streams),
+            ("source", &self.sources),
+            ("view", &self.views),
+            ("sink", &self.sinks),
+            ("panel", &self.panels),
+        ]
+    }
+
     /// Whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -54,9 +65,7 @@ impl Reloaded {
     /// One change each, as in `view edits_per_minute added`.
     #[must_use]
     pub fn in_words(&self) -> Vec<String> {
-        let streams = self.streams.in_words("stream");
-        let named = streams.chain(self.sources.in_words("source")).chain(self.views.in_words("view"));
-        let named = named.chain(self.sinks.in_words("sink")).chain(self.panels.in_words("panel"));
+        let named = self.nouns().into_iter().flat_map(|(what, changes)| changes.in_words(what));
         named.chain(self.verify.then(|| "verify changed".to_owned())).collect()
     }
 }
@@ -110,7 +119,7 @@ mod tests {
     use super::*;
     use crate::{
         audit::AuditSettings,
-        pipeline::{StreamConfig, Token, ViewConfig},
+        pipeline::{SinkConfig, StreamConfig, Token, ViewConfig},
     };
 
     fn name(text: &str) -> Name {
@@ -141,8 +150,11 @@ mod tests {
         new.views.insert(name("c"), ViewConfig::new("SELECT 4"));
         new.streams.insert(name("t"), StreamConfig::default());
         new.verify.every = None;
+        new.sinks.insert(name("out"), SinkConfig::new("stdout", name("s"), Value::Null));
         let words = Reloaded::between(&old, &new).in_words();
-        assert_eq!(words, ["stream t added", "view c added", "view a removed", "view b changed", "verify changed"]);
+        let expected =
+            ["stream t added", "view c added", "view a removed", "view b changed", "sink out added", "verify changed"];
+        assert_eq!(words, expected);
     }
 
     #[test]

@@ -70,7 +70,9 @@ pub(crate) struct DeliveryRun<'c> {
     /// Where to go on from what was read last, where its incarnation has no position yet.
     origin: Option<Position>,
     /// Rows delivered in this run.
-    pub(crate) delivered: u64,
+    delivered: u64,
+    /// The target has answered in this run.
+    has_answered: bool,
 }
 
 /// A commit that the lanes are at.
@@ -109,6 +111,7 @@ impl<'c> DeliveryRun<'c> {
             snapshot_end: SnapshotEnd::None,
             origin: None,
             delivered: 0,
+            has_answered: false,
         }
     }
 
@@ -124,7 +127,11 @@ impl<'c> DeliveryRun<'c> {
         loop {
             self.hand_out_snapshot_end();
             let is_idle = self.progress.is_idle();
-            self.course.watch.connected(is_idle && self.follower.is_at_end());
+            let is_caught_up = is_idle && self.follower.is_at_end();
+            // That it could be opened proves little: many targets are not asked before the first write.
+            if is_caught_up || self.has_answered {
+                self.course.watch.connected(is_caught_up);
+            }
             let due = self.commit_due();
             // A transaction ends where all that was handed out has an answer.
             let is_due = due.is_some_and(|due| due <= Instant::now());
@@ -231,7 +238,7 @@ impl<'c> DeliveryRun<'c> {
         let Answered { number, lowest, bytes, counts, is_held, refused } = answered;
         let rows = counts.delivered + counts.rejected;
         self.progress.answered(number, lane, lowest, (rows, bytes as u64));
-        self.is_held |= is_held;
+        (self.has_answered, self.is_held) = (true, self.is_held | is_held);
         self.delivered += counts.delivered;
         for letter in &refused {
             tracing::debug!(sink = %self.course.name, number = letter.number, "refused: {}", letter.reason);

@@ -83,6 +83,8 @@ struct Lane {
     task: JoinHandle<()>,
     /// Bytes that it has to write.
     load: usize,
+    /// It has told that it ends.
+    has_ended: bool,
 }
 
 impl Lanes {
@@ -100,7 +102,7 @@ impl Lanes {
                     let _ = tell.send((index, LaneReport::Failed(SinkError::Internal(what))));
                 }
             });
-            Lane { orders, task, load: 0 }
+            Lane { orders, task, load: 0, has_ended: false }
         });
         Self { lanes: lanes.collect(), reports }
     }
@@ -127,14 +129,16 @@ impl Lanes {
 
     /// Tells all of them. Answers how many will tell that it is done.
     pub(crate) fn tell(&self, order: impl Fn() -> Order) -> usize {
-        self.lanes.iter().filter(|lane| lane.orders.send(order()).is_ok()).count()
+        self.lanes.iter().filter(|lane| !lane.has_ended && lane.orders.send(order()).is_ok()).count()
     }
 
     /// The next report.
     pub(crate) async fn report(&mut self) -> Option<(usize, LaneReport)> {
         let (lane, report) = self.reports.recv().await?;
-        if let (LaneReport::Answered(answered), Some(lane)) = (&report, self.lanes.get_mut(lane)) {
-            lane.load = lane.load.saturating_sub(answered.bytes);
+        match (&report, self.lanes.get_mut(lane)) {
+            (LaneReport::Answered(answered), Some(lane)) => lane.load = lane.load.saturating_sub(answered.bytes),
+            (LaneReport::Failed(_) | LaneReport::Closed, Some(lane)) => lane.has_ended = true,
+            _ => {}
         }
         Some((lane, report))
     }

@@ -43,7 +43,11 @@ impl ReadySink {
                 course.watch.begins(record.position);
                 Ok(record)
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => {
+                // Where it stands is not known, so it may need all that there is.
+                course.watch.claims(course.claim(claims, None));
+                Err(error.to_string())
+            }
         };
         Ok(Self { course, record })
     }
