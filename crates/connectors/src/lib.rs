@@ -8,7 +8,6 @@
 
 mod http_error;
 pub mod json_lines;
-mod row_lines;
 mod sink;
 mod source;
 
