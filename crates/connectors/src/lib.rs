@@ -9,7 +9,6 @@
 mod heavy;
 mod http_error;
 pub mod json_lines;
-mod row_lines;
 mod sink;
 mod source;
 

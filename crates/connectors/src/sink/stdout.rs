@@ -12,8 +12,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::row_lines::RowLines;
-
 const MANUAL: &str = r#"`stdout`: writes each row as one line of JSON to the program's standard output, for `jq` and other programs behind a pipe.
 
 ```sh
@@ -82,7 +80,6 @@ type Print = (Vec<u8>, oneshot::Sender<io::Result<()>>);
 
 /// Gathers lines and hands them to the thread that writes.
 struct Printer {
-    rows: RowLines,
     buffer: Vec<u8>,
     buffer_bytes_max: usize,
     writer: mpsc::Sender<Print>,
@@ -100,7 +97,7 @@ impl Printer {
             .spawn(move || print(output, lines))
             .map_err(|error| Error::unavailable(format!("no thread can be started for standard output: {error}")))?;
         let buffer_bytes_max = usize::try_from(config.buffer.0).unwrap_or(usize::MAX);
-        Ok(Box::new(Self { rows: RowLines::of(&context.from), buffer: Vec::new(), buffer_bytes_max, writer }))
+        Ok(Box::new(Self { buffer: Vec::new(), buffer_bytes_max, writer }))
     }
 
     /// Writes what is gathered, and waits until the other side has it.
@@ -119,7 +116,8 @@ impl Printer {
 impl Sink for Printer {
     async fn write(&mut self, batch: &Batch) -> Result<Vec<Answer>, Error> {
         for row in batch.rows() {
-            self.rows.push_line(&mut self.buffer, row);
+            self.buffer.extend_from_slice(row.json);
+            self.buffer.push(b'\n');
             if self.buffer.len() >= self.buffer_bytes_max {
                 self.flush().await?;
             }

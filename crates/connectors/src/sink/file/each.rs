@@ -17,7 +17,6 @@ use super::{
     folder::{Folder, failed, sync},
     template::{Naming, Template},
 };
-use crate::row_lines::RowLines;
 
 /// The most files that wait for a commit; more are given their names before it.
 const WAITING_MAX: usize = 4_096;
@@ -25,7 +24,6 @@ const WAITING_MAX: usize = 4_096;
 /// Writes rows into files of their own.
 pub(super) struct EventFiles {
     folder: Folder,
-    rows: RowLines,
     compression: FileCompression,
     naming: Naming,
     /// Files that are written and not synced, by the path that they will have.
@@ -36,12 +34,7 @@ pub(super) struct EventFiles {
 
 impl EventFiles {
     /// Removes what a crash left under hidden names: it was not committed and comes again.
-    pub(super) fn open(
-        folder: Folder,
-        rows: RowLines,
-        compression: FileCompression,
-        name: &Template,
-    ) -> Result<Self, Error> {
+    pub(super) fn open(folder: Folder, compression: FileCompression, name: &Template) -> Result<Self, Error> {
         let (start, naming) = (hidden(folder.from(), ""), name.naming());
         let is_left_over = |name: &str| {
             let number = name.strip_prefix(&start[..start.len() - ".part".len()]).and_then(|n| n.strip_suffix(".part"));
@@ -53,7 +46,7 @@ impl EventFiles {
                 fs::remove_file(&path).map_err(|error| failed("be removed", &path, &error))?;
             }
         }
-        Ok(Self { folder, rows, compression, naming, waiting: BTreeMap::new(), next_number: 0 })
+        Ok(Self { folder, compression, naming, waiting: BTreeMap::new(), next_number: 0 })
     }
 
     pub(super) fn write(&mut self, batch: &Batch) -> Result<Vec<Answer>, Error> {
@@ -89,7 +82,8 @@ impl EventFiles {
         };
         let path = self.folder.of(row.head.event_time)?.join(name);
         let mut content = Vec::with_capacity(row.json.len() + 1);
-        self.rows.push_line(&mut content, row);
+        content.extend_from_slice(row.json);
+        content.push(b'\n');
         let content = self.compression.encode(content).map_err(|error| failed("be compressed", &path, &error))?;
         let waits = self.waiting.get(&path);
         match has(waits.unwrap_or(&path), &content).map_err(|error| failed("be read", &path, &error))? {

@@ -23,7 +23,6 @@ use super::{
     folder::{Folder, failed, sync},
     place::{FileRun, RowPlace, Unfinished},
 };
-use crate::row_lines::RowLines;
 
 /// Lines are compressed and written in pieces of this size, and at each commit: enough for a good ratio, and little to hold.
 const PIECE_BYTES: usize = 1 << 20;
@@ -31,7 +30,6 @@ const PIECE_BYTES: usize = 1 << 20;
 /// Writes lines into files.
 pub(super) struct LineFiles {
     folder: Folder,
-    rows: RowLines,
     compression: FileCompression,
     rotation: Rotation,
     covered: Covered,
@@ -58,12 +56,7 @@ struct Part {
 impl LineFiles {
     /// Finds what is there. What a crash left is cut at its last commit and finished, or removed where nothing of it was
     /// committed.
-    pub(super) fn open(
-        folder: Folder,
-        rows: RowLines,
-        compression: FileCompression,
-        rotation: Rotation,
-    ) -> Result<Self, Error> {
+    pub(super) fn open(folder: Folder, compression: FileCompression, rotation: Rotation) -> Result<Self, Error> {
         let mut runs = Vec::new();
         for (place, name) in folder.files()? {
             let path = place.join(&name);
@@ -86,7 +79,7 @@ impl LineFiles {
                 runs.push((run, path));
             }
         }
-        Ok(Self { folder, rows, compression, rotation, covered: Covered::new(runs), part: None, is_first: true })
+        Ok(Self { folder, compression, rotation, covered: Covered::new(runs), part: None, is_first: true })
     }
 
     pub(super) fn write(&mut self, batch: &Batch, now: Timestamp) -> Result<Vec<Answer>, Error> {
@@ -139,10 +132,8 @@ impl LineFiles {
         }
         let Some((run, path)) = self.covered.at(place) else { return Ok(false) };
         if !std::mem::replace(is_checked, true) && run.first.commit == place.commit {
-            let mut wanted = Vec::new();
-            self.rows.push(&mut wanted, row);
             match compressed::line(path, place.number - run.first.number, 2 * EVENT_BYTES_MAX) {
-                Ok(Some(line)) if line == wanted => {}
+                Ok(Some(line)) if line == row.json => {}
                 Ok(_) => {
                     return Err(Error::Invalid(format!(
                         "{} has another row at the place of row {} of {}: it was written from another data directory; set path \
@@ -166,23 +157,18 @@ impl LineFiles {
         if self.part.as_ref().is_some_and(is_full) {
             self.finish()?;
         }
-        let mut line = Vec::new();
-        if let Some(part) = &mut self.part {
-            let before = part.piece.len();
-            self.rows.push_line(&mut part.piece, row);
-            if part.line_bytes + (part.piece.len() - before) as u64 <= self.rotation.bytes_max {
-                return part.added(place, before, self.compression);
-            }
-            line = part.piece.split_off(before);
+        let bytes = row.json.len() as u64 + 1;
+        if self.part.as_ref().is_some_and(|part| part.line_bytes + bytes > self.rotation.bytes_max) {
             self.finish()?;
         }
-        let folder = self.folder.of(row.head.event_time)?;
-        let part = self.part.insert(Part::begin(folder, self.folder.from(), place, self.compression, now)?);
-        if line.is_empty() {
-            self.rows.push_line(&mut line, row);
-        }
-        part.piece.append(&mut line);
-        part.added(place, 0, self.compression)
+        let part = match &mut self.part {
+            Some(part) => part,
+            none => {
+                let folder = self.folder.of(row.head.event_time)?;
+                none.insert(Part::begin(folder, self.folder.from(), place, self.compression, now)?)
+            }
+        };
+        part.add(place, row.json, self.compression)
     }
 }
 
@@ -202,11 +188,12 @@ impl Part {
         Ok(Self { folder, path, file, run, state, piece: Vec::new(), line_bytes: 0, bytes: 0 })
     }
 
-    /// Counts the line that stands from `before` on in the piece.
-    fn added(&mut self, place: RowPlace, before: usize, compression: FileCompression) -> Result<(), Error> {
+    fn add(&mut self, place: RowPlace, json: &[u8], compression: FileCompression) -> Result<(), Error> {
+        self.piece.extend_from_slice(json);
+        self.piece.push(b'\n');
         self.run.next = place.next();
         self.state.rows += 1;
-        self.line_bytes += (self.piece.len() - before) as u64;
+        self.line_bytes += json.len() as u64 + 1;
         if self.piece.len() >= PIECE_BYTES { self.flush(compression) } else { Ok(()) }
     }
 

@@ -34,7 +34,6 @@ use self::{
     folder::Folder,
     lines::LineFiles,
 };
-use crate::row_lines::RowLines;
 
 /// How often it is looked whether a file is old enough: an eighth of its greatest age, within these.
 const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(125), Duration::from_secs(30));
@@ -68,13 +67,12 @@ impl SinkKind for Files {
         let look_every = (config.rotation().age_max / 8).clamp(LOOK_EVERY.0, LOOK_EVERY.1);
         let (from, clock) = (context.from, context.clock);
         let files = blocking(move || {
-            let rows = RowLines::of(&from);
             let folder = Folder::open(&config.path, from.name().as_str(), config.folders)?;
             Ok(match config.layout {
-                Layout::Lines => Laid::Lines(LineFiles::open(folder, rows, config.compression, config.rotation())?),
+                Layout::Lines => Laid::Lines(LineFiles::open(folder, config.compression, config.rotation())?),
                 Layout::OneFileAnEvent => {
                     let name = config.name.unwrap_or_default();
-                    Laid::Each(EventFiles::open(folder, rows, config.compression, &name)?)
+                    Laid::Each(EventFiles::open(folder, config.compression, &name)?)
                 }
             })
         });

@@ -13,6 +13,7 @@ mod tests;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
 use lakehead_connector_api::{
     Answer, Batch, BatchKind, ConnectorKind, Delivery, Error, Sink, SinkContext, SinkKind, Takes,
@@ -30,7 +31,7 @@ use self::{
     config::{BodyFormat, Config, Method},
     reply::{Reply, RequestOutcome, decide},
 };
-use crate::{http_error::reasons, row_lines::RowLines};
+use crate::http_error::reasons;
 
 /// The longest wait for a TCP and TLS connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -67,7 +68,7 @@ impl SinkKind for Webhook {
     const TAKES: Takes = Takes::Appends;
 
     async fn open(config: Config, context: SinkContext) -> Result<Box<dyn Sink>, Error> {
-        let sender = Sender::new(&config, RowLines::of(&context.from))?;
+        let sender = Sender::new(&config)?;
         let sink: Box<dyn Sink> = match config.rows_per_second {
             Some(rows) => Box::new(Limited::new(Box::new(sender), rows, context.clock)),
             None => Box::new(sender),
@@ -87,11 +88,10 @@ struct Sender {
     key_name: HeaderName,
     timeout: Duration,
     body: BodyFormat,
-    rows: RowLines,
 }
 
 impl Sender {
-    fn new(config: &Config, rows: RowLines) -> Result<Self, Error> {
+    fn new(config: &Config) -> Result<Self, Error> {
         let client = Client::builder()
             .connect_timeout(CONNECT_MAX)
             // A redirect would make a POST a GET, and take secrets elsewhere.
@@ -116,7 +116,6 @@ impl Sender {
             key_name: config.key_name().map_err(Error::Invalid)?,
             timeout: config.timeout.0,
             body: config.body,
-            rows,
         })
     }
 
@@ -150,20 +149,20 @@ impl Sender {
     }
 
     /// What a request has in it.
-    fn text(&self, batch: &Batch) -> Vec<u8> {
-        let mut text = Vec::with_capacity(batch.payload().len() + 2);
+    fn text(&self, batch: &Batch) -> Bytes {
         match self.body {
-            BodyFormat::Lines => batch.rows().for_each(|row| self.rows.push_line(&mut text, row)),
-            BodyFormat::Row => batch.rows().for_each(|row| self.rows.push(&mut text, row)),
+            BodyFormat::Lines => batch.payload().clone(),
+            BodyFormat::Row => batch.payload().slice(..batch.payload().len().saturating_sub(1)),
             BodyFormat::Array => {
+                let mut text = Vec::with_capacity(batch.payload().len() + 1);
                 for (place, row) in batch.rows().enumerate() {
                     text.push(if place == 0 { b'[' } else { b',' });
-                    self.rows.push(&mut text, row);
+                    text.extend_from_slice(row.json);
                 }
                 text.push(b']');
+                text.into()
             }
         }
-        text
     }
 }
 

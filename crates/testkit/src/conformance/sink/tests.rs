@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use lakehead_connector_api::{
-    Answer, Batch, ConnectorKind, Delivery, Error, Feed, Operation, Row, Sink, SinkContext, SinkKind, Takes,
+    Answer, Batch, ConnectorKind, Delivery, Error, Operation, Row, Sink, SinkContext, SinkKind, Takes,
 };
 use lakehead_model::Position;
 use schemars::JsonSchema;
@@ -81,7 +81,7 @@ enum Fault {
     OutOfOrder,
     IsWellWhileAway,
     HangsAtTheEnd,
-    SaysNothingOfTheOperation,
+    LeavesOutDeletes,
     ForgetsThePosition,
     LeavesDeleted,
 }
@@ -116,12 +116,11 @@ macro_rules! memory_kind {
             const DELIVERY: Delivery = $delivery;
             const TAKES: Takes = $takes;
 
-            async fn open(config: Config, context: SinkContext) -> Result<Box<dyn Sink>, Error> {
+            async fn open(config: Config, _: SinkContext) -> Result<Box<dyn Sink>, Error> {
                 let held = lock(&MEMORIES).get(&config.number).cloned();
                 let held = held.ok_or_else(|| Error::Invalid("memory: no such memory".to_owned()))?;
-                let is_view = matches!(context.from, Feed::View { .. });
                 let (fault, delivery, takes) = (config.fault, $delivery, $takes);
-                Ok(Box::new(Writer { held, fault, is_view, delivery, takes, pending: Vec::new() }))
+                Ok(Box::new(Writer { held, fault, delivery, takes, pending: Vec::new() }))
             }
         }
     };
@@ -135,7 +134,6 @@ memory_kind!(Keyed, Delivery::Idempotent, Takes::Keyed);
 struct Writer {
     held: Arc<Mutex<Held>>,
     fault: Fault,
-    is_view: bool,
     delivery: Delivery,
     takes: Takes,
     /// Rows that are held until the commit: what each does, its id or key, and its text.
@@ -145,10 +143,6 @@ struct Writer {
 impl Writer {
     fn text(&self, row: Row<'_>) -> Vec<u8> {
         let mut text = row.json.to_vec();
-        if self.is_view && self.takes == Takes::Appends && self.fault != Fault::SaysNothingOfTheOperation {
-            let operation = row.head.operation.name();
-            text.splice(0..1, format!(r#"{{"_op":"{operation}","#).into_bytes());
-        }
         if self.fault == Fault::ChangesTheText {
             text = String::from_utf8(text).expect("text").replace("\\n", "\n").into_bytes();
         }
@@ -194,7 +188,8 @@ impl Sink for Writer {
                 continue;
             }
             let is_last = answers.len() + 1 == batch.len();
-            if !(is_dropping || self.fault == Fault::LosesTheLastRow && is_last) {
+            let is_left_out = self.fault == Fault::LeavesOutDeletes && row.head.operation == Operation::Delete;
+            if !(is_dropping || is_left_out || self.fault == Fault::LosesTheLastRow && is_last) {
                 self.pending.push((row.head.operation, self.id(batch, row), self.text(row)));
             }
             answers.push(if self.fault == Fault::AnswersBeforeItHas { Answer::Done } else { Answer::Held });
@@ -275,7 +270,7 @@ async fn each_broken_promise_is_found() {
         (Fault::LosesTheLastRow, "rows that are hard to carry"),
         (Fault::OutOfOrder, "rows that are hard to carry"),
         (Fault::HangsAtTheEnd, "the end takes longer"),
-        (Fault::SaysNothingOfTheOperation, "rows of a snapshot and changes"),
+        (Fault::LeavesOutDeletes, "a snapshot and then changes"),
         (Fault::IsWellWhileAway, "the target is away"),
     ] {
         let found = untold::<Idempotent>(fault).await.expect_err("a broken promise");
@@ -286,5 +281,5 @@ async fn each_broken_promise_is_found() {
     let found = untold::<Transactional>(Fault::ForgetsThePosition).await.expect_err("a broken promise");
     assert!(found.contains("stores the position"), "{found}");
     let found = untold::<Keyed>(Fault::LeavesDeleted).await.expect_err("a broken promise");
-    assert!(found.contains("changes by key"), "{found}");
+    assert!(found.contains("a snapshot and then changes"), "{found}");
 }
