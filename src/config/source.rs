@@ -25,8 +25,12 @@ pub(super) struct SourceKeys {
 /// Their names.
 const OWN: [&str; 3] = ["kind", "stream", "streams"];
 
+/// Most streams of one source: each has a cursor of this source in its log, of which a stream keeps 128.
+const STREAMS_MAX: usize = 100;
+
 /// Reads all sources.
 pub(super) fn read(document: &Document, kinds: Kinds, problems: &mut Vec<Problem>) -> BTreeMap<Name, SourceConfig> {
+    let known = document.keys(&["stream"]);
     let mut sources = BTreeMap::new();
     for (name, key) in document.tables("source", problems) {
         let path = ["source", key];
@@ -40,7 +44,9 @@ pub(super) fn read(document: &Document, kinds: Kinds, problems: &mut Vec<Problem
         let spec = kinds.source(&kind);
         let spec = spec.map_err(|what| problems.push(document.problem(&["source", key, "kind"], what))).ok();
         let settings = kind::settings(document, path, &OWN, spec.map(|spec| &spec.kind), problems);
-        let Some(mut streams) = fed(document, key, stream, streams, problems) else { continue };
+        let mut wrong =
+            |below: &[&str], what: String| problems.push(document.problem(&[&path[..], below].concat(), what));
+        let Some(mut streams) = names(stream, streams, &known, &mut wrong) else { continue };
         if let (Some(stream), true) = (streams.pop(), streams.is_empty()) {
             sources.insert(name, SourceConfig { kind, stream, settings });
         }
@@ -48,43 +54,36 @@ pub(super) fn read(document: &Document, kinds: Kinds, problems: &mut Vec<Problem
     sources
 }
 
-/// The streams that it feeds: at least one, each of this file, none twice.
-fn fed(
-    document: &Document,
-    key: &str,
+/// The streams that a source feeds. What is `wrong` is told with the keys below the source.
+fn names(
     stream: Option<String>,
     streams: Option<Vec<String>>,
-    problems: &mut Vec<Problem>,
+    known: &[&str],
+    wrong: &mut dyn FnMut(&[&str], String),
 ) -> Option<Vec<Name>> {
-    let before = problems.len();
-    let known = document.keys(&["stream"]);
-    let mut told =
-        |below: &[&str], what: String| problems.push(document.problem(&[&["source", key], below].concat(), what));
-    let mut is_one = |below: &[&str], text: &str| match Name::new(text) {
-        Ok(name) if known.contains(&text) => Some(name),
-        _ => {
-            told(below, format!("no stream {text:?} in this file; {}", instead(text, known.iter().copied())));
-            None
-        }
-    };
-    let mut names = Vec::new();
-    match (stream, streams) {
-        (None, None) => return None,
+    let is_list = streams.is_some();
+    let texts = match (stream, streams) {
         (Some(_), Some(_)) => {
-            told(&["streams"], "say either `stream` or `streams`, which is a list of them".to_owned());
+            wrong(&["streams"], "write stream or streams, not both".to_owned());
+            return None;
         }
-        (Some(text), None) => names.extend(is_one(&["stream"], &text)),
-        (None, Some(texts)) => {
-            for (index, text) in texts.iter().enumerate() {
-                names.extend(is_one(&["streams", &index.to_string()], text));
-            }
-            if texts.is_empty() {
-                told(&["streams"], "name at least one stream".to_owned());
-            }
-            if let Some(twice) = texts.iter().enumerate().find(|(index, text)| texts[..*index].contains(text)) {
-                told(&["streams", &twice.0.to_string()], format!("{:?} stands twice in the list", twice.1));
-            }
+        (Some(one), None) => vec![one],
+        (None, Some(several)) => several,
+        (None, None) => return None,
+    };
+    if !(1..=STREAMS_MAX).contains(&texts.len()) {
+        wrong(&["streams"], format!("expected 1 to {STREAMS_MAX} names of streams, found {}", texts.len()));
+        return None;
+    }
+    let mut names: Vec<Name> = Vec::new();
+    for (at, text) in texts.iter().enumerate() {
+        let at = at.to_string();
+        let place: &[&str] = if is_list { &["streams", &at] } else { &["stream"] };
+        match Name::new(text) {
+            Ok(name) if names.contains(&name) => wrong(place, format!("the stream {text:?} stands here twice")),
+            Ok(name) if known.contains(&text.as_str()) => names.push(name),
+            _ => wrong(place, format!("no stream {text:?} in this file; {}", instead(text, known.iter().copied()))),
         }
     }
-    (problems.len() == before).then_some(names)
+    (names.len() == texts.len()).then_some(names)
 }

@@ -294,18 +294,15 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
             "p.toml:6: source.a.limit: this is a text, \"3\"; write a whole number from 0 on",
         ),
         (&[STREAM, "[source.a]\nkind = \"ticks\"\nstream = \"s\"\n"], "p.toml:2: source.a.url: this key is missing"),
-        (
-            &[STREAM, SOURCE, "streams = [\"s\"]\n"],
-            "p.toml:6: source.a.streams: say either `stream` or `streams`, which is a list of them",
-        ),
+        (&[STREAM, SOURCE, "streams = [\"s\"]\n"], "p.toml:6: source.a.streams: write stream or streams, not both"),
         (
             &[STREAM, "[source.a]\nkind = \"ticks\"\nurl = \"http://x/\"\nstreams = [\"s\",\n\"t\",\n\"s\"]\n"],
             "p.toml:6: source.a.streams.1: no stream \"t\" in this file; valid: s\n\
-             p.toml:7: source.a.streams.2: \"s\" stands twice in the list",
+             p.toml:7: source.a.streams.2: the stream \"s\" stands here twice",
         ),
         (
             &[STREAM, "[source.a]\nkind = \"ticks\"\nurl = \"http://x/\"\nstreams = []\n"],
-            "p.toml:5: source.a.streams: name at least one stream",
+            "p.toml:5: source.a.streams: expected 1 to 100 names of streams, found 0",
         ),
         (
             &[STREAM, "[source.a]\nkind = \"ticks\"\nstream = \"s\"\nurl = \"ftp://x/${SECRET}\"\n"],
