@@ -29,7 +29,6 @@ mod poison;
 mod push;
 mod readers;
 mod recording;
-mod reference;
 mod reload;
 mod segments;
 mod sinks;
