@@ -106,7 +106,7 @@ impl Config {
                 self.event_time
             ));
         }
-        if let Some(name) = self.fields.keys().chain([&self.event_time]).find(|name| name.len() > NAME_BYTES_MAX) {
+        for name in self.fields.keys().chain([&self.event_time]).filter(|name| name.len() > NAME_BYTES_MAX) {
             let shown: String = name.chars().take(40).collect();
             return Err(format!(
                 "fields: expected names of at most {NAME_BYTES_MAX} bytes, found {shown:?}… of {}",

@@ -77,11 +77,12 @@ impl Written {
             Self::Int { from, count } => {
                 // As Lemire draws, 2019, without the second draw: a range of 2^32 is off by one in 2^32.
                 let step = (u128::from(random) * count) >> 64;
-                // Less than the count, which 64 bits hold or are.
+                #[expect(clippy::cast_possible_truncation, reason = "less than the count, which 64 bits hold or are")]
                 put(into, from.wrapping_add_unsigned(step as u64));
             }
             Self::Float { from, to } => {
                 // The 53 bits that a double holds, in [0, 1).
+                #[expect(clippy::cast_precision_loss, reason = "53 bits are what a double holds")]
                 let unit = (random >> 11) as f64 / (1_u64 << 53) as f64;
                 let value = (from + unit * (to - from)).min(to.next_down());
                 serde_json::to_writer(into, &value).expect("a finite number into memory");

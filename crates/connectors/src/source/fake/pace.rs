@@ -40,7 +40,7 @@ impl Pace {
         let behind = now.saturating_duration_since(self.next_due());
         self.began += behind.saturating_sub(BEHIND_MAX);
         self.last = Some(now);
-        // At most the greatest rate.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the greatest rate")]
         let more = (behind.min(BEHIND_MAX).as_secs_f64() * self.rate) as u64;
         // The one that was waited for, and those that are due by now, too.
         1 + more
@@ -52,7 +52,7 @@ impl Pace {
     }
 
     fn next_due(&self) -> Instant {
-        // A few events in 2^53 come a little early.
+        #[expect(clippy::cast_precision_loss, reason = "a few events in 2^53 come a little early")]
         let seconds = self.made as f64 / self.rate;
         // Beyond what a clock can show, an event is due never.
         let never = Duration::from_secs(u64::from(u32::MAX));
