@@ -1,6 +1,6 @@
 //! A sink that is given at most so many rows and bytes at once. Used by `http`, whose requests have limits of their own.
 
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
 use async_trait::async_trait;
 use lakehead_model::Position;
@@ -48,6 +48,11 @@ impl Sink for Batched {
                 Ok(some) => answers.extend(some),
                 Err(error) => return progress_or(error, answers, batch.len()),
             }
+            // What follows would be at the target before it.
+            if let Some(wait) = held_up(&answers) {
+                answers.resize(batch.len(), Answer::Later(wait));
+                break;
+            }
         }
         Ok(answers)
     }
@@ -79,6 +84,15 @@ pub fn progress_or(error: Error, mut answers: Vec<Answer>, rows: usize) -> Resul
     Ok(answers)
 }
 
+/// Whether a row is to be tried again, and no sooner than when: with rows that are kept in order nothing goes before it then.
+#[must_use]
+pub fn held_up(answers: &[Answer]) -> Option<Option<Duration>> {
+    answers.iter().find_map(|answer| match answer {
+        Answer::Later(wait) => Some(*wait),
+        _ => None,
+    })
+}
+
 /// Where rows of these lengths are cut: runs of them, in order, each within the limits if it has more than one row.
 fn cut(lengths: impl Iterator<Item = usize>, limits: CutLimits) -> Vec<Range<usize>> {
     let mut parts: Vec<Range<usize>> = Vec::new();
@@ -100,10 +114,7 @@ fn cut(lengths: impl Iterator<Item = usize>, limits: CutLimits) -> Vec<Range<usi
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::{Arc, Mutex},
-        time::Duration,
-    };
+    use std::sync::{Arc, Mutex};
 
     use lakehead_model::{Name, Offset};
 
@@ -120,10 +131,11 @@ mod tests {
         assert_eq!(cut(&[1, 90, 1]), [0..1, 1..2, 2..3], "a row with more goes by itself");
     }
 
-    /// Answers `Done` until it is away.
+    /// Answers `Done` until it is away; or, to the write of this number, that it is to be tried again.
     struct Recording {
         written: Arc<Mutex<Vec<usize>>>,
         away_after: usize,
+        busy_at: usize,
     }
 
     #[async_trait]
@@ -134,18 +146,23 @@ mod tests {
                 return Err(Error::Unavailable { what: "away".into(), retry_after: Some(Duration::from_secs(7)) });
             }
             written.push(batch.len());
-            Ok(vec![Answer::Done; batch.len()])
+            let is_busy = written.len() == self.busy_at;
+            Ok(vec![if is_busy { Answer::Later(None) } else { Answer::Done }; batch.len()])
         }
     }
 
     async fn write(rows: u64, away_after: usize) -> (Result<Vec<Answer>, Error>, Vec<usize>) {
+        write_to(rows, away_after, usize::MAX).await
+    }
+
+    async fn write_to(rows: u64, away_after: usize, busy_at: usize) -> (Result<Vec<Answer>, Error>, Vec<usize>) {
         let position = |next| Position::Log { epoch: 0, next: Offset(next) };
         let lines = (b"{}\n".repeat(rows as usize).into(), (1..=rows as u32).map(|n| n * 3).collect());
         let heads = (0..rows).map(|number| RowHead { number, ..RowHead::default() }).collect();
         let name = Name::new("s").expect("a name");
         let batch = Batch::new(name, (position(0), position(rows)), lines, heads, BatchKind::Changes);
         let written = Arc::default();
-        let inner = Recording { written: Arc::clone(&written), away_after };
+        let inner = Recording { written: Arc::clone(&written), away_after, busy_at };
         let answers = Batched::new(Box::new(inner), CutLimits { rows_max: 2, bytes_max: 100 }).write(&batch).await;
         let written = written.lock().expect("no test panics while it holds the lock").clone();
         (answers, written)
@@ -156,6 +173,14 @@ mod tests {
         let (answers, written) = write(5, usize::MAX).await;
         assert_eq!((answers.expect("answers"), written), (vec![Answer::Done; 5], vec![2, 2, 1]));
         assert_eq!(write(0, usize::MAX).await.0.expect("answers"), []);
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_before_rows_that_are_to_be_tried_again() {
+        let (answers, written) = write_to(5, usize::MAX, 2).await;
+        let later = Answer::Later(None);
+        assert_eq!(answers.expect("answers"), [Answer::Done, Answer::Done, later.clone(), later.clone(), later]);
+        assert_eq!(written, [2, 2], "the last row would be at the target before them");
     }
 
     #[tokio::test]

@@ -7,5 +7,5 @@
 mod batch;
 mod limit;
 
-pub use batch::{Batched, CutLimits, progress_or};
+pub use batch::{Batched, CutLimits, held_up, progress_or};
 pub use limit::{Limited, TokenBucket};

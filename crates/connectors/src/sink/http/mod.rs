@@ -17,7 +17,7 @@ use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
 use lakehead_connector_api::{
     Answer, Batch, BatchKind, ConnectorKind, Delivery, Error, Sink, SinkContext, SinkKind, Takes,
-    wrappers::{Batched, Limited, progress_or},
+    wrappers::{Batched, Limited, held_up, progress_or},
 };
 use reqwest::{
     Client, Response,
@@ -181,6 +181,11 @@ impl Sink for Sender {
                     parts.extend([part.select(second), part.select(first)]);
                 }
                 Err(error) => return progress_or(error, answers, batch.len()),
+            }
+            // The other half would be at the target before it.
+            if let Some(wait) = held_up(&answers) {
+                answers.resize(batch.len(), Answer::Later(wait));
+                break;
             }
         }
         Ok(answers)
