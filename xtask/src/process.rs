@@ -135,6 +135,11 @@ impl Process {
         self.kibibytes("VmRSS:")
     }
 
+    /// What of that is its own, in bytes (`RssAnon`): the rest are pages of files, mostly of its program.
+    pub(crate) fn own_memory_now(&self) -> Result<u64> {
+        self.kibibytes("RssAnon:")
+    }
+
     /// How many files and sockets it has open.
     pub(crate) fn open_files(&self) -> Result<usize> {
         self.entries("fd")

@@ -31,7 +31,7 @@ use crate::{
 
 /// Between two samples.
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
-/// Memory is flat when the trend of an hour is below this part of its mean.
+/// Memory is flat when the trend of an hour is below this part of what it may be: of its bound at a quiet rate, else of its mean.
 const FLAT: f64 = 0.05;
 /// Longest time for the views to catch up at the end.
 const CATCH_UP: Duration = Duration::from_secs(60);
@@ -95,9 +95,12 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 
     // What comes after the load is the catching up.
     let under_load = samples.partition_point(|sample| sample.seconds <= (60 * options.minutes + 15) as f64);
-    let mut checks = vec![memory(&samples[..under_load])];
+    let under_load = &samples[..under_load];
+    let mut checks = Vec::new();
     if options.rate <= QUIET_RATE {
-        checks.push(resident(&samples[..under_load]));
+        checks.extend([memory(under_load, Some(RESIDENT_BYTES_MAX)), resident(under_load)]);
+    } else {
+        checks.push(memory(under_load, None));
     }
     checks.push(match left_over(&data)? {
         left if left.is_empty() => ("no file is left over".to_owned(), true),
@@ -142,9 +145,10 @@ fn load(options: &Options, binary: &Path, upstream: &Upstream, scratch: &Path, d
         sleep(SAMPLE_EVERY);
         let sample = sample::take(&process, data, STREAM, begun.elapsed())?;
         println!(
-            "{:5.0} s  {:7.1} MiB  {} events, {} behind, {} files",
+            "{:5.0} s  {:7.1} MiB ({:.1} its own)  {} events, {} behind, {} files",
             sample.seconds,
-            sample.memory_bytes as f64 / 1024.0 / 1024.0,
+            mib(sample.memory_bytes),
+            mib(sample.own_bytes),
             sample.end,
             sample.behind,
             sample.files
@@ -174,12 +178,22 @@ fn load(options: &Options, binary: &Path, upstream: &Upstream, scratch: &Path, d
     Ok(samples)
 }
 
-fn memory(samples: &[Sample]) -> (String, bool) {
+/// Whether memory is flat. Where there is a `bound`, a process far below it may move more of its own mean.
+fn memory(samples: &[Sample], bound: Option<u64>) -> (String, bool) {
     let (slope, mean) = sample::memory_trend(samples);
+    let (of, named) = bound.map_or((mean, "its mean"), |bound| (bound as f64, "its bound"));
     // Where it falls it does not grow.
-    let what =
-        format!("memory moves by {:+.1} % of its mean an hour (bar: {:.0} %)", slope / mean * 100.0, FLAT * 100.0);
-    (what, slope / mean <= FLAT)
+    let what = format!(
+        "memory moves by {:+.1} % of {named} an hour, {:+.2} MiB (bar: {:.0} %)",
+        slope / of * 100.0,
+        slope / 1024.0 / 1024.0,
+        FLAT * 100.0
+    );
+    (what, slope / of <= FLAT)
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / 1024.0 / 1024.0
 }
 
 /// Whether what is resident stays under its bound. Its greater part are pages of the program's file, which the system may take
@@ -187,7 +201,6 @@ fn memory(samples: &[Sample]) -> (String, bool) {
 fn resident(samples: &[Sample]) -> (String, bool) {
     let settled = samples.iter().filter(|sample| sample.seconds >= SETTLED_SECONDS);
     let most = settled.map(|sample| sample.memory_bytes).max().unwrap_or(0);
-    let mib = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
     (
         format!("{:.1} MiB resident at most (bar: {:.0} MiB)", mib(most), mib(RESIDENT_BYTES_MAX)),
         most <= RESIDENT_BYTES_MAX,
@@ -270,6 +283,8 @@ mod tests {
         assert!(DEFAULT.contains(WIKIMEDIA));
         let sample = |seconds, mib: u64| Sample { seconds, memory_bytes: mib << 20, ..Sample::default() };
         assert!(resident(&[sample(10.0, 300), sample(70.0, 99)]).1);
+        let rising: Vec<_> = (0..100).map(|n| sample(f64::from(n) * 36.0, 40 + u64::from(n) / 25)).collect();
+        assert!(memory(&rising, Some(RESIDENT_BYTES_MAX)).1 && !memory(&rising, None).1);
         let (what, good) = resident(&[sample(70.0, 90), sample(80.0, 101), sample(90.0, 90)]);
         assert!(!good && what.starts_with("101.0 MiB"), "{what}");
     }

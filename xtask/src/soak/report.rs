@@ -28,14 +28,15 @@ pub(super) fn text(options: &Options, version: &str, samples: &[Sample], checks:
         text.push_str(&format!("- {} {what}\n", if *good { "passed:" } else { "**FAILED:**" }));
     }
     text.push_str(
-        "\n![resident memory](soak.svg)\n\n| min | resident MiB | open files | threads | files on disk | data MiB | committed \
-         | taken by retention | slowest view behind |\n|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+        "\n![resident memory](soak.svg)\n\n| min | resident MiB | its own MiB | open files | threads | files on disk | data MiB | committed \
+         | taken by retention | slowest view behind |\n|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for sample in samples.iter().step_by(samples.len().div_ceil(ROWS).max(1)) {
         text.push_str(&format!(
-            "| {:.1} | {:.1} | {} | {} | {} | {:.0} | {} | {} | {} |\n",
+            "| {:.1} | {:.1} | {:.1} | {} | {} | {} | {:.0} | {} | {} | {} |\n",
             sample.seconds / 60.0,
             sample.memory_bytes as f64 / MIB,
+            sample.own_bytes as f64 / MIB,
             sample.open_files,
             sample.threads,
             sample.files,

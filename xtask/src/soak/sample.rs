@@ -12,7 +12,10 @@ use crate::{http, process::Process};
 pub(super) struct Sample {
     /// Seconds since the start.
     pub(super) seconds: f64,
+    /// Resident, pages of the program's file among them.
     pub(super) memory_bytes: u64,
+    /// What of it is the process's own.
+    pub(super) own_bytes: u64,
     pub(super) open_files: usize,
     pub(super) threads: usize,
     /// Files in the data directory, and their bytes.
@@ -35,6 +38,7 @@ pub(super) fn take(process: &Process, data: &Path, stream: &str, since: Duration
     Ok(Sample {
         seconds: since.as_secs_f64(),
         memory_bytes: process.memory_now()?,
+        own_bytes: process.own_memory_now()?,
         open_files: process.open_files()?,
         threads: process.threads()?,
         files,

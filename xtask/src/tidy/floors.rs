@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `unify` and `planning` stand beside, and are named by query alone: the one has no code, the other is what of DataFusion is
-//! compiled once (each says itself why).
+//! compiled once (each says itself why). `resident` stands beside, too, and is named by the binary alone.
 //!
 //! The engine names no connector, a connector sees neither engine nor store, the store does not know what a payload
 //! means: these are absences, and so they stand here as a list of what is allowed.
