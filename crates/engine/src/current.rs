@@ -15,7 +15,7 @@ use crate::{
     audit::background::Watched,
     builtin,
     claims::Claims,
-    ingest::Ingest,
+    ingest::{FedStream, Ingest},
     maintenance::MaintainedStream,
     plan::Plan,
     sources::Ready,
@@ -90,18 +90,20 @@ impl Current {
         let absent = |what: &str| Error::Internal(format!("source {name} has no {what}, though it was checked"));
         let config = self.plan.pipeline.sources.get(name).ok_or_else(|| absent("settings"))?;
         let spec = *self.plan.specs.get(name).ok_or_else(|| absent("kind"))?;
-        let entry = self.streams.get(&config.stream).ok_or_else(|| absent("stream"))?;
-        let schema = self.plan.schemas.get(&config.stream).ok_or_else(|| absent("schema"))?;
+        let fed = |stream: &Name| {
+            let entry = self.streams.get(stream).ok_or_else(|| absent("stream"))?;
+            let schema = self.plan.schemas.get(stream).ok_or_else(|| absent("schema"))?;
+            let (stream, untimed) = (entry.stream.clone(), Arc::clone(&entry.untimed));
+            Ok(FedStream { stream, times: EventTimes::new(schema), untimed })
+        };
         let ingest = Ingest {
             source: name.clone(),
-            stream: entry.stream.clone(),
+            streams: config.streams.iter().map(fed).collect::<Result<_, Error>>()?,
             rejects: self.streams[builtin::REJECTS].stream.appender(),
             gaps: self.streams[builtin::GAPS].stream.appender(),
-            times: EventTimes::new(schema),
             watch: Arc::new(
-                SourceWatch::new(name.clone(), spec.name, config.stream.clone()).counts_since(parts.clock.now()),
+                SourceWatch::new(name.clone(), spec.name, config.streams.clone()).counts_since(parts.clock.now()),
             ),
-            untimed: Arc::clone(&entry.untimed),
             clock: Arc::clone(&parts.clock),
         };
         Ok(Ready { ingest, spec, settings: config.settings.clone() })

@@ -1,7 +1,10 @@
 //! A pipeline that fits together, and what follows from it: the tables' schemas, which view reads which stream, the kind of
 //! each source. Nothing is opened for it, so finding out costs nothing and changes nothing.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use lakehead_connector_api::SourceSpec;
 use lakehead_model::{Name, StreamSchema};
@@ -46,8 +49,11 @@ impl Plan {
                 wrong.push(format!("source {name}: no kind {:?}", config.kind));
                 continue;
             };
-            if !pipeline.streams.contains_key(&config.stream) {
-                wrong.push(format!("source {name}: no stream {:?}", config.stream.as_str()));
+            let absent = config.streams.iter().filter(|stream| !pipeline.streams.contains_key(*stream));
+            wrong.extend(absent.map(|stream| format!("source {name}: no stream {:?}", stream.as_str())));
+            let distinct: BTreeSet<&Name> = config.streams.iter().collect();
+            if distinct.len() != config.streams.len() || distinct.is_empty() {
+                wrong.push(format!("source {name}: expected at least one stream, and none twice"));
             }
             if let Err(what) = (spec.check)(&config.settings) {
                 wrong.push(format!("source {name}: {what}"));

@@ -257,7 +257,11 @@ impl Touched {
         let retimed: BTreeSet<&Name> = reloaded.streams.changed.iter().filter(columns).collect();
         let changed = |name: &&Name| {
             reloaded.sources.changed.contains(*name)
-                || new.pipeline.sources.get(*name).is_some_and(|source| retimed.contains(&source.stream))
+                || new
+                    .pipeline
+                    .sources
+                    .get(*name)
+                    .is_some_and(|source| source.streams.iter().any(|of| retimed.contains(of)))
         };
         let both = new.pipeline.sources.keys().filter(|name| old.pipeline.sources.contains_key(*name));
         let changed: Vec<Name> = both.filter(changed).cloned().collect();
