@@ -15,6 +15,7 @@ use crate::{
     audit::background::Watched,
     builtin,
     claims::Claims,
+    identity::Identities,
     ingest::{FedStream, Ingest},
     maintenance::MaintainedStream,
     plan::Plan,
@@ -29,11 +30,18 @@ pub(crate) struct Current {
     pub(crate) plan: Plan,
     /// Every stream of the plan.
     pub(crate) streams: BTreeMap<Name, Arc<StreamEntry>>,
+    /// Where the events of each stream say which they are upstream, those of sources that are gone among them.
+    pub(crate) identities: Identities,
 }
 
 impl Current {
-    /// Of `plan`. `there` are streams that run already; the others stand in `opened`.
-    pub(crate) fn new(plan: Plan, there: &BTreeMap<Name, Arc<StreamEntry>>, opened: &BTreeMap<Name, Stream>) -> Self {
+    /// Of `plan`. `there` are streams that run already; the others stand in `opened`. `known` are the identities of before.
+    pub(crate) fn new(
+        plan: Plan,
+        there: &BTreeMap<Name, Arc<StreamEntry>>,
+        opened: &BTreeMap<Name, Stream>,
+        known: &Identities,
+    ) -> Self {
         let stream = |name: &Name| there.get(name).map_or_else(|| opened[name].clone(), |entry| entry.stream.clone());
         let rejects = stream(&builtin::rejects());
         let entries = plan.schemas.iter().map(|(name, schema)| {
@@ -44,7 +52,8 @@ impl Current {
             (name.clone(), there.get(name).cloned().unwrap_or_else(fresh))
         });
         let streams = entries.collect();
-        Self { plan, streams }
+        let identities = plan.identities().after(Some(known), std::iter::empty());
+        Self { plan, streams, identities }
     }
 
     /// The refusal of a push to `stream`.
@@ -62,7 +71,8 @@ impl Current {
 
     /// What the audit in the background looks at.
     pub(crate) fn watched(&self) -> Watched {
-        Watched { streams: self.only_streams(), settings: self.plan.pipeline.verify }
+        let identities = self.identities.clone();
+        Watched { streams: self.only_streams(), identities, settings: self.plan.pipeline.verify }
     }
 
     /// The streams that maintenance keeps in shape.

@@ -34,6 +34,7 @@ mod engine;
 mod error;
 mod event;
 mod fixed;
+pub mod identity;
 pub mod import;
 pub mod imports;
 mod incoming;

@@ -12,6 +12,7 @@ use lakehead_model::{Name, StreamSchema};
 use crate::{
     Error, Parts, Pipeline,
     builtin::schemas,
+    identity::Identities,
     pipeline::{StreamConfig, ViewConfig},
 };
 
@@ -65,6 +66,16 @@ impl Plan {
         } else {
             Err(Error::Pipeline(wrong.join("\n")))
         }
+    }
+
+    /// Where the events of each stream say which they are upstream, as the kinds of its sources do.
+    pub(crate) fn identities(&self) -> Identities {
+        let mut identities = Identities::default();
+        for (name, config) in &self.pipeline.sources {
+            let Some(identity) = self.specs.get(name).and_then(|spec| spec.identity) else { continue };
+            config.streams.iter().for_each(|stream| identities.add(stream, identity.into()));
+        }
+        identities
     }
 
     /// How a stream is kept; `None` for a built-in one.
