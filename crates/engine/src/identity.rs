@@ -55,6 +55,16 @@ impl EventIdentity {
 pub struct Identities(BTreeMap<Name, Vec<EventIdentity>>);
 
 impl Identities {
+    /// The stream is known, whether or not a source says it.
+    pub(crate) fn know(&mut self, stream: &Name) {
+        self.0.entry(stream.clone()).or_default();
+    }
+
+    /// Whether the stream was ever known, with an identity or without.
+    pub(crate) fn knows(&self, stream: &Name) -> bool {
+        self.0.contains_key(stream)
+    }
+
     /// Events of `stream` may say it in this way, too.
     pub(crate) fn add(&mut self, stream: &Name, identity: EventIdentity) {
         let known = self.0.entry(stream.clone()).or_default();
@@ -82,7 +92,10 @@ impl Identities {
     pub(crate) fn after<'s>(mut self, before: Option<&Self>, streams: impl Iterator<Item = &'s Name>) -> Self {
         match before {
             Some(Self(before)) => {
-                before.iter().for_each(|(stream, known)| known.iter().for_each(|one| self.add(stream, one.clone())));
+                for (stream, known) in before {
+                    self.know(stream);
+                    known.iter().for_each(|one| self.add(stream, one.clone()));
+                }
             }
             None => streams.for_each(|stream| self.add(stream, EventIdentity::as_ever())),
         }

@@ -67,8 +67,9 @@ pub async fn audit(
     let known = Catalog::load(data)?;
     let OpenedDirectory { lake, streams, damaged } = open_all(data, &wanted, Limits::default(), &mut |_| {}).await?;
     // A stream that the catalog does not know may be one of before it was kept.
-    let unlisted = streams.values().filter(|stream| !known.streams.contains_key(stream.name()));
-    let identities = known.known_identities().after(Some(&Identities::of_a_log(unlisted)), std::iter::empty());
+    let known = known.known_identities();
+    let unlisted = streams.values().filter(|stream| !known.knows(stream.name()));
+    let identities = known.clone().after(Some(&Identities::of_a_log(unlisted)), std::iter::empty());
     let auditor = Auditor::new(lake, streams, Effort::Whole).with_imports(Imports::load(data)?);
     let mut auditor = auditor.with_identities(identities);
     let total = auditor.bytes(scope);

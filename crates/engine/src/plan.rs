@@ -71,6 +71,7 @@ impl Plan {
     /// Where the events of each stream say which they are upstream, as the kinds of its sources do.
     pub(crate) fn identities(&self) -> Identities {
         let mut identities = Identities::default();
+        self.pipeline.streams.keys().for_each(|stream| identities.know(stream));
         for (name, config) in &self.pipeline.sources {
             let Some(identity) = self.specs.get(name).and_then(|spec| spec.identity) else { continue };
             config.streams.iter().for_each(|stream| identities.add(stream, identity.into()));

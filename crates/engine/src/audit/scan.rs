@@ -39,9 +39,9 @@ const SETTLED_MINUTES: i64 = 10;
 const MINUTE_MICROS: i64 = 60_000_000;
 
 /// The paths of one identity: topic, partition, offset, id.
-struct Places(Paths);
+struct IdentityPaths(Paths);
 
-impl Places {
+impl IdentityPaths {
     fn of(identity: &EventIdentity) -> Self {
         let EventIdentity { topic, partition, offset, id } = identity.clone();
         Self(Paths::new(&[topic, partition, offset, id]))
@@ -62,7 +62,7 @@ pub(super) struct Scan {
     events: u64,
     has_upstream: bool,
     /// Where an event may say which one it is upstream.
-    places: Vec<Places>,
+    places: Vec<IdentityPaths>,
     /// Whether a source says that.
     is_identified: bool,
     partitions: HashMap<Box<[u8]>, Partition>,
@@ -140,7 +140,7 @@ impl Scan {
             position: head.start,
             events: 0,
             has_upstream: has_upstream(&head),
-            places: places.iter().map(Places::of).collect(),
+            places: places.iter().map(IdentityPaths::of).collect(),
             is_identified: !identities.is_empty(),
             partitions: HashMap::new(),
             ids,

@@ -5,8 +5,8 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use lakehead_connector_api::{Acknowledge, Error, StreamIndex};
 use lakehead_model::Cursor;
 use tokio::{
-    sync::{Notify, oneshot},
-    task::JoinHandle,
+    sync::Notify,
+    task::{JoinError, JoinHandle},
 };
 use tracing::warn;
 
@@ -23,8 +23,8 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 /// Acknowledgements at work.
 pub(super) struct Acknowledging {
     queue: Arc<AckQueue>,
-    failed: oneshot::Receiver<Error>,
-    task: JoinHandle<()>,
+    /// `None` once it has ended.
+    task: Option<JoinHandle<Result<(), Error>>>,
 }
 
 #[derive(Default)]
@@ -43,9 +43,8 @@ struct AcksWaiting {
 impl Acknowledging {
     pub(super) fn start(acks: Box<dyn Acknowledge>) -> Self {
         let queue = Arc::<AckQueue>::default();
-        let (fail, failed) = oneshot::channel();
-        let task = tokio::spawn(acknowledge(acks, Arc::clone(&queue), fail));
-        Self { queue, failed, task }
+        let task = tokio::spawn(acknowledge(acks, Arc::clone(&queue)));
+        Self { queue, task: Some(task) }
     }
 
     /// Everything of stream `to` up to `cursor` is on disk.
@@ -55,31 +54,47 @@ impl Acknowledging {
     }
 
     /// Returns when the source did not take one.
+    ///
+    /// # Panics
+    /// When it has panicked, with what it said.
     pub(super) async fn failed(&mut self) -> Error {
-        if let Ok(error) = (&mut self.failed).await {
-            return error;
+        if let Some(task) = &mut self.task {
+            let ended = task.await;
+            self.task = None;
+            if let Err(error) = outcome(ended) {
+                return error;
+            }
         }
-        match (&mut self.task).await {
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            _ => std::future::pending().await,
-        }
+        std::future::pending().await
     }
 
     /// Waits a while until the source has taken what it was told.
     pub(super) async fn end(mut self) -> Result<(), Error> {
         lock(&self.queue.waiting).is_over = true;
         self.queue.changed.notify_one();
-        if !self.task.is_finished() && tokio::time::timeout(END_WITHIN, &mut self.task).await.is_err() {
-            let left = lock(&self.queue.waiting).cursors.len();
-            warn!("a source did not take its acknowledgements within {END_WITHIN:?}; {left} more were waiting");
+        let Some(task) = &mut self.task else { return Ok(()) };
+        if let Ok(ended) = tokio::time::timeout(END_WITHIN, task).await {
+            self.task = None;
+            return outcome(ended);
         }
-        self.failed.try_recv().map_or(Ok(()), Err)
+        let left = lock(&self.queue.waiting).cursors.len();
+        warn!("a source did not take its acknowledgements within {END_WITHIN:?}; {left} more were waiting");
+        Ok(())
     }
 }
 
 impl Drop for Acknowledging {
     fn drop(&mut self) {
-        self.task.abort();
+        self.task.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// How the task ended; a panic goes on.
+fn outcome(ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
+    match ended {
+        Ok(outcome) => outcome,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Ok(()),
     }
 }
 
@@ -95,20 +110,15 @@ impl AcksWaiting {
     }
 }
 
-async fn acknowledge(mut acks: Box<dyn Acknowledge>, queue: Arc<AckQueue>, fail: oneshot::Sender<Error>) {
+async fn acknowledge(mut acks: Box<dyn Acknowledge>, queue: Arc<AckQueue>) -> Result<(), Error> {
     loop {
         let (next, is_over) = {
             let mut waiting = lock(&queue.waiting);
             (waiting.cursors.pop_front(), waiting.is_over)
         };
         match next {
-            Some((to, cursor)) => {
-                if let Err(error) = acks.acknowledge(to, &cursor).await {
-                    let _ = fail.send(error);
-                    return;
-                }
-            }
-            None if is_over => return,
+            Some((to, cursor)) => acks.acknowledge(to, &cursor).await?,
+            None if is_over => return Ok(()),
             None => queue.changed.notified().await,
         }
     }
