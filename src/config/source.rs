@@ -46,10 +46,8 @@ pub(super) fn read(document: &Document, kinds: Kinds, problems: &mut Vec<Problem
         let settings = kind::settings(document, path, &OWN, spec.map(|spec| &spec.kind), problems);
         let mut wrong =
             |below: &[&str], what: String| problems.push(document.problem(&[&path[..], below].concat(), what));
-        let Some(mut streams) = names(stream, streams, &known, &mut wrong) else { continue };
-        if let (Some(stream), true) = (streams.pop(), streams.is_empty()) {
-            sources.insert(name, SourceConfig { kind, stream, settings });
-        }
+        let Some(streams) = names(stream, streams, &known, &mut wrong) else { continue };
+        sources.insert(name, SourceConfig { kind, streams, settings });
     }
     sources
 }

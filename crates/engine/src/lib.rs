@@ -35,6 +35,7 @@ mod error;
 mod event;
 mod fixed;
 mod follow;
+pub mod identity;
 pub mod import;
 pub mod imports;
 mod incoming;

@@ -108,7 +108,7 @@ impl Engine {
             return Ok(reloaded);
         }
         let opened = self.open_streams(&before, &plan).await?;
-        let now = Arc::new(Current::new(plan, &before.streams, &opened));
+        let now = Arc::new(Current::new(plan, &before.streams, &opened, &before.identities));
 
         // From here on it is applied.
         self.watched.send_replace(None);
@@ -123,8 +123,8 @@ impl Engine {
         self.maintenance.set_streams(now.maintained());
         self.replace_sinks(&sinks, &now).await?;
         self.replace_sources(&sources, &now)?;
-        let pipeline = Arc::clone(&now.plan.pipeline);
-        blocking(move || catalog::save_or_warn(&pipeline)).await?;
+        let running = Arc::clone(&now);
+        blocking(move || catalog::save_or_warn(&running.plan.pipeline, &running.identities)).await?;
         self.watched.send_replace(Some(now.watched()));
         if stand_still.is_empty() { Ok(reloaded) } else { Err(Error::PartlyReloaded(stand_still)) }
     }
@@ -296,8 +296,9 @@ impl Touched {
         });
         let groups: BTreeSet<Name> = groups.cloned().chain(stopped).collect();
         let retimed: BTreeSet<&Name> = reloaded.streams.changed.iter().filter(columns).collect();
-        let sources =
-            Restarted::by(&reloaded.sources, &new.pipeline.sources, |_, source| retimed.contains(&source.stream));
+        let sources = Restarted::by(&reloaded.sources, &new.pipeline.sources, |_, source| {
+            source.streams.iter().any(|of| retimed.contains(of))
+        });
         // A sink holds the columns of its stream, and its view, which is another one when the group is replaced.
         let sinks = Restarted::by(&reloaded.sinks, &new.pipeline.sinks, |name, sink| {
             let planned = new.sinks.get(name);

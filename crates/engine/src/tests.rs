@@ -82,10 +82,13 @@ impl ConnectorKind for Scripted {
 impl SourceKind for Scripted {
     async fn open(config: Script, mut resume: Resume) -> Result<Opened, SourceError> {
         let mut resume = resume.only_stream()?;
-        let at =
-            resume.cursor.take().map_or(0, |cursor| cursor.position.parse().expect("a number that this source wrote"));
-        let end = resume.tail.end();
-        let seen = resume.tail.read(Offset(0), end).await?.events.len() as u64;
+        let at = resume.cursor.map_or(0, |cursor| cursor.position.parse().expect("a number that this source wrote"));
+        let (mut seen, mut next, end) = (0, Offset(0), resume.tail.end());
+        while next < end {
+            let read = resume.tail.read(next, end).await?;
+            assert!(read.events.iter().zip(seen..).all(|((offset, _), n)| offset.0 == n), "in order");
+            (seen, next) = (seen + read.events.len() as u64, read.next);
+        }
         assert_eq!(seen, end.0, "the tail has every event");
         Ok(Opened::reader(Self { steps: config.steps, at, opened_at: at }))
     }
@@ -131,9 +134,7 @@ pub(crate) fn name(text: &str) -> Name {
 
 async fn start(data: &Path, sources: &[(&str, &[Step])]) -> Engine {
     let clock = Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000)));
-    Engine::start(pipeline(data, sources), Parts { clock, sources: SOURCES, sinks: &[], version: "test" })
-        .await
-        .expect("it starts")
+    Engine::start(pipeline(data, sources), Parts { clock, sources: SOURCES, version: "test" }).await.expect("it starts")
 }
 
 /// One stream `s`, and these sources of it.
@@ -141,7 +142,7 @@ pub(crate) fn pipeline(data: &Path, sources: &[(&str, &[Step])]) -> Pipeline {
     let stream = StreamConfig { schema: StreamSchema::builtin("json").expect("built in"), ..StreamConfig::default() };
     let source = |steps: &[Step]| SourceConfig {
         kind: "scripted".into(),
-        stream: name("s"),
+        streams: vec![name("s")],
         settings: serde_json::json!({ "steps": steps.iter().map(|s| format!("{s:?}").to_lowercase()).collect::<Vec<_>>() }),
     };
     Pipeline {
@@ -153,7 +154,6 @@ pub(crate) fn pipeline(data: &Path, sources: &[(&str, &[Step])]) -> Pipeline {
         views: [].into(),
         store: lakehead_store::Options::default(),
         verify: crate::audit::AuditSettings::default(),
-        sinks: [].into(),
         dashboard: crate::dashboard::Dashboard::default(),
     }
 }
