@@ -118,7 +118,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_row_has_its_line_its_operation_its_key_and_its_window() {
-        let sql = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, json_get_str(event, 'a') AS a, count(*) AS n \
+        let sql = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, json_get_str(data, 'a') AS a, count(*) AS n \
                    FROM s GROUP BY 1, 2";
         let schemas: Map<Name, StreamSchema> =
             [(Name::new("s").expect("a name"), StreamSchema::builtin("json").expect("built in"))].into();

@@ -134,6 +134,9 @@ impl ViewFollower {
         let before = self.position.unwrap_or_else(|| beginning(commit));
         let batch = batch(&self.name, (commit, to.unwrap_or(before)), lines, first, kind);
         self.position = to.or(self.position);
+        if to == Some(current.to) {
+            self.current = None;
+        }
         Step::Rows { batch, to }
     }
 

@@ -98,7 +98,7 @@ impl Lanes {
             let task = tokio::spawn(async move {
                 let running = LaneRun { index, sink, orders: ordered, reports: tell.clone(), waiting: VecDeque::new() };
                 if let Err(panic) = AssertUnwindSafe(running.run()).catch_unwind().await {
-                    let what = format!("stopped by a defect: {}", panic_words(panic.as_ref()));
+                    let what = format!("it panicked: {}", panic_words(panic.as_ref()));
                     let _ = tell.send((index, LaneReport::Failed(SinkError::Internal(what))));
                 }
             });
@@ -223,7 +223,7 @@ impl LaneRun {
                         Err(error) => return self.tell(LaneReport::Failed(error)),
                     };
                     if answers.len() != work.batch.len() {
-                        let what = format!("defect: {} answers for {} rows", answers.len(), work.batch.len());
+                        let what = format!("{} answers for {} rows", answers.len(), work.batch.len());
                         return self.tell(LaneReport::Failed(SinkError::Internal(what)));
                     }
                     let (answered, is_done) = work.take(answers);

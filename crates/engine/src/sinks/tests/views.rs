@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Rows change with late events, and vanish when they have three.
-const FEW: &str = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, json_get_str(event, 'k') AS k, count(*) AS n \
+const FEW: &str = "SELECT tumble(event_time, INTERVAL '1 minute') AS minute, json_get_str(data, 'k') AS k, count(*) AS n \
                    FROM s GROUP BY 1, 2 HAVING count(*) < 3";
 
 fn with_view(mut pipeline: Pipeline) -> Pipeline {
