@@ -196,7 +196,7 @@ impl View {
         let claims = self.handle.claims();
         let needed = claims.needed(|at| history.first_after(at).is_some());
         let outdated = history.outdated(needed, self.settings.changes_bytes_max);
-        if let Some(gone) = next.checkpoint.changes.drain(..outdated).last().map(|file| file.id(own)) {
+        if let Some(gone) = next.checkpoint.changes.drain(..outdated).next_back().map(|file| file.id(own)) {
             claims.overtake(self.handle.name(), oldest, gone);
             next.checkpoint.changes_after = gone.commit;
             next.checkpoint.changes_after_build = (gone.incarnation != own).then_some(gone.incarnation);

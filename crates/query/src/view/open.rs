@@ -126,6 +126,11 @@ impl View {
             let last_end =
                 |range: TimeRange| plan.windowed().map_or(range.end, |windowed| last_end_in(windowed, range));
             (damaged, without) = checkpoint.leave_out_damaged(folder, last_end);
+            if !damaged.is_empty() {
+                // No change tells of the rows that are gone: also who is up to date begins with a snapshot.
+                checkpoint.forget_changes();
+                checkpoint.changes_after += 1;
+            }
         }
         let (checkpoint, rebuild, (live, body)) = match read(&checkpoint, folder, &plan) {
             Ok(read) => (checkpoint, rebuild, read),

@@ -32,7 +32,7 @@ mod sealed;
 pub(crate) use self::{
     arrow_ipc::{IpcWriter, partial_batches, read_partial, write_partial},
     checkpoint::{Checkpoint, Rebuild},
-    checksum::{check, expect, remove, sum, told},
+    checksum::{check, expect, sum, told},
     folder::{Folder, label, public_beside},
     named::{ChangeFile, MadeOf, PartFile, Partials, Parts, Period},
     parquet::{ParquetWriter, parquet_batches, read_parquet},
