@@ -9,4 +9,4 @@
 pub mod json_lines;
 mod source;
 
-pub use source::SOURCES;
+pub use source::{SOURCES, file};

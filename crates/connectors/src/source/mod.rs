@@ -1,8 +1,10 @@
 //! The sources, one line each, in alphabetical order. Nothing else in the tree lists them.
 
 mod eventstreams;
+pub mod file;
 
 use lakehead_connector_api::SourceSpec;
 
 /// Every kind of source that a pipeline may name.
-pub const SOURCES: &[SourceSpec] = &[SourceSpec::of::<eventstreams::EventStreams>()];
+pub const SOURCES: &[SourceSpec] =
+    &[SourceSpec::of::<eventstreams::EventStreams>(), SourceSpec::of::<file::JsonFiles>()];
