@@ -47,7 +47,8 @@ impl EventLines<'_> {
         let mut refusals = Refusals::default();
         let mut events = EventBatch::default();
         if let Some(bytes) = self.cut {
-            refusals.add(self.first_line, || self.reject(self.first_line, &Refusal::LineTooLong(bytes), self.text.clone()));
+            refusals
+                .add(self.first_line, || self.reject(self.first_line, &Refusal::LineTooLong(bytes), self.text.clone()));
         } else {
             // Events of a hundred bytes are short ones; where they are longer, this is room for a while.
             events = EventBatch::with_capacity(self.text.len() / 128, self.text.len());
@@ -69,11 +70,12 @@ impl EventLines<'_> {
     /// Calls `take` with each line that holds anything, and its number.
     fn each(&self, mut take: impl FnMut(u64, &[u8])) {
         let mut start = 0;
-        for (number, end) in (self.first_line..).zip(memchr::memchr_iter(b'\n', self.text).chain([self.text.len()])) {
+        for (index, end) in memchr::memchr_iter(b'\n', self.text).chain([self.text.len()]).enumerate() {
             let line = self.text[start..end].trim_ascii();
             start = end + 1;
             if !line.is_empty() {
-                take(number, line);
+                // The number comes from outside, too.
+                take(self.first_line.saturating_add(index as u64), line);
             }
         }
     }
@@ -101,8 +103,7 @@ mod tests {
 
     #[test]
     fn a_line_is_an_event_or_refused_with_its_number() {
-        let lines =
-            checked("{\"n\":1, \"dt\":\"1970-01-01T00:00:07Z\"}\r\n\n{\"n\":\n{\"n\":3,\r\"dt\":7}\n  7", None);
+        let lines = checked("{\"n\":1, \"dt\":\"1970-01-01T00:00:07Z\"}\r\n\n{\"n\":\n{\"n\":3,\r\"dt\":7}\n  7", None);
         let events: Vec<_> = lines.events.events().map(|event| String::from_utf8_lossy(event).into_owned()).collect();
         assert_eq!(events, ["{\"n\":1, \"dt\":\"1970-01-01T00:00:07Z\"}", "{\"n\":3,\"dt\":7}", "7"]);
         assert_eq!(lines.events.event_times(), [Some(Timestamp::from_seconds(7)), None, None]);

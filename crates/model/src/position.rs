@@ -75,14 +75,14 @@ mod tests {
 
     #[test]
     fn a_position_is_read_as_it_is_written() {
-        for position in [
-            Position::Log { epoch: 3, next: Offset(1_200) },
-            Position::View { incarnation: u64::MAX, commit: 0 },
-        ] {
+        for position in
+            [Position::Log { epoch: 3, next: Offset(1_200) }, Position::View { incarnation: u64::MAX, commit: 0 }]
+        {
             assert_eq!(position.to_string().parse(), Ok(position));
         }
         assert_eq!("log.3.1200".parse(), Ok(Position::Log { epoch: 3, next: Offset(1_200) }));
-        for wrong in ["", "log", "log.1", "log.1.-2", "log.1.2.3", "2.17", "stream.1.2", "view.1.18446744073709551616"] {
+        for wrong in ["", "log", "log.1", "log.1.-2", "log.1.2.3", "2.17", "stream.1.2", "view.1.18446744073709551616"]
+        {
             assert!(wrong.parse::<Position>().is_err(), "{wrong}");
         }
     }

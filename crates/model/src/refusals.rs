@@ -10,8 +10,9 @@ use crate::Reject;
 /// How many are kept in `rejects`: enough to see what is wrong, and that of a usual mistake all are there.
 const KEPT_MAX: usize = 1_000;
 
-/// The bytes of what is kept of them: 1 MiB. Written as JSON, control characters take six times that.
-const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+/// The bytes of what is kept of them, with their reasons and places: 1 MiB. Written as JSON, control characters take six times
+/// that.
+const KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// What was refused.
 #[derive(Debug, Default)]
@@ -31,14 +32,15 @@ impl Refusals {
     /// One more, of this number. What there is to say of it is asked for only if it is kept: its reason, its place, itself.
     pub fn add(&mut self, number: u64, what: impl FnOnce() -> Reject) {
         self.count += 1;
-        if self.kept_count >= KEPT_MAX || self.kept_bytes >= PAYLOAD_BYTES_MAX {
+        if self.kept_count >= KEPT_MAX || self.kept_bytes >= KEPT_BYTES_MAX {
             let (first, _) = self.beyond.unwrap_or((number, number));
             self.beyond = Some((first, number));
             return;
         }
         let reject = what();
         self.kept_count += 1;
-        self.kept_bytes += reject.payload.len().min(Reject::PAYLOAD_BYTES_MAX);
+        let payload = reject.payload.len().min(Reject::PAYLOAD_BYTES_MAX);
+        self.kept_bytes += payload + reject.reason.len() + reject.position.len();
         self.kept.push((number, reject));
     }
 
@@ -80,7 +82,7 @@ mod tests {
         for at in 0..100 {
             refusals.add(at, || reject(large.clone()));
         }
-        assert_eq!(refusals.kept.len(), PAYLOAD_BYTES_MAX / Reject::PAYLOAD_BYTES_MAX);
+        assert_eq!(refusals.kept.len(), KEPT_BYTES_MAX / Reject::PAYLOAD_BYTES_MAX);
         assert!(refusals.rest(|_| String::new()).is_some());
     }
 }

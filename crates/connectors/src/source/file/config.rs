@@ -26,13 +26,18 @@ impl Config {
         }
         for path in &self.paths {
             if path.trim().is_empty() {
-                return Err("paths: expected the path of a file or a folder, or a pattern, found an empty text".to_owned());
+                return Err(
+                    "paths: expected the path of a file or a folder, or a pattern, found an empty text".to_owned()
+                );
             }
             if path == "-" {
-                return Err("paths: standard input (-) is read by `lakehead import STREAM -`, not by a pipeline".to_owned());
+                return Err(
+                    "paths: standard input (-) is read by `lakehead import STREAM -`, not by a pipeline".to_owned()
+                );
             }
-            glob::Pattern::new(path)
-                .map_err(|error| format!("paths: {path:?} is no pattern: {} at character {}", error.msg, error.pos + 1))?;
+            glob::Pattern::new(path).map_err(|error| {
+                format!("paths: {path:?} is no pattern: {} at character {}", error.msg, error.pos + 1)
+            })?;
         }
         Ok(())
     }

@@ -37,7 +37,8 @@ impl FileCursor {
     /// # Errors
     /// `Corrupt` where it is something else.
     pub fn read(text: &str) -> Result<Self, Error> {
-        serde_json::from_str(text).map_err(|error| Error::Corrupt(format!("the cursor is none of a source of files: {error}")))
+        serde_json::from_str(text)
+            .map_err(|error| Error::Corrupt(format!("the cursor is none of a source of files: {error}")))
     }
 
     /// As the stream keeps it.

@@ -65,12 +65,13 @@ impl Found {
     }
 
     fn look(&mut self, path: &Path, apart: &dyn Apart) -> Result<(), Error> {
-        let (taken, left_out) =
-            json_lines::files(path, &|path, metadata| apart.folder(path, metadata).is_some())
-                .map_err(|error| unreadable("looking for files in", path, &error))?;
+        let (taken, left_out) = json_lines::files(path, &|path, metadata| apart.folder(path, metadata).is_some())
+            .map_err(|error| unreadable("looking for files in", path, &error))?;
         for path in left_out {
             let why = match fs::metadata(&path) {
-                Ok(metadata) if metadata.is_dir() => apart.folder(&path, &metadata).unwrap_or("it is a link to a folder"),
+                Ok(metadata) if metadata.is_dir() => {
+                    apart.folder(&path, &metadata).unwrap_or("it is a link to a folder")
+                }
                 _ => "its name does not end as JSON lines do",
             };
             self.left_out.push((path, why));

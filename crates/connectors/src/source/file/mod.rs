@@ -21,15 +21,15 @@ use std::sync::Arc;
 
 use lakehead_connector_api::{ConnectorKind, Error, Opened, Resume, SourceKind};
 
+use self::{
+    config::Config,
+    find::{DataDirectories, expanded},
+};
 pub use self::{
     cursor::FileCursor,
     find::{Apart, Found},
     reader::FileReader,
     reading::{Input, ReadLines, Reading},
-};
-use self::{
-    config::Config,
-    find::{DataDirectories, expanded},
 };
 
 /// The source kind `file`.
@@ -97,7 +97,9 @@ fn found(config: &Config, cursor: FileCursor) -> Result<Option<Input>, Error> {
         };
     }
     let left = cursor.left(&found.files).map_err(|what| {
-        Error::Invalid(format!("{what}; put back what was there, or give the source another name to read everything once more"))
+        Error::Invalid(format!(
+            "{what}; put back what was there, or give the source another name to read everything once more"
+        ))
     })?;
     Ok((left > 0).then_some(Input::Files(found.files)))
 }

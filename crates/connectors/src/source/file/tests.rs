@@ -65,7 +65,9 @@ fn events(chunks: &[Chunk]) -> Vec<String> {
 }
 
 fn numbered(from: u64, to: u64) -> String {
-    (from..to).map(|n| format!("{{\"n\":{n},\"dt\":\"2026-11-01T00:00:00Z\",\"noise\":\"{:032x}\"}}\n", n * n)).collect()
+    (from..to)
+        .map(|n| format!("{{\"n\":{n},\"dt\":\"2026-11-01T00:00:00Z\",\"noise\":\"{:032x}\"}}\n", n * n))
+        .collect()
 }
 
 fn gzip(text: &str) -> Vec<u8> {
