@@ -6,9 +6,9 @@
 
 use std::{sync::Arc, time::Instant};
 
-use lakehead_connector_api::Resume;
+use lakehead_connector_api::{Resume, StreamResume};
 use lakehead_connectors::SOURCES;
-use lakehead_model::{StreamSchema, Timestamp};
+use lakehead_model::{Name, StreamSchema, Timestamp};
 use lakehead_simulator::{Options, Simulator};
 use lakehead_testkit::{ManualClock, VecTail};
 
@@ -38,11 +38,13 @@ fn main() {
         let settings = serde_json::json!({ "url": format!("http://{address}/v2/stream/recentchange"), "since": "2026-01-01T00:00:00Z" });
         let tail = Box::new(VecTail::default());
         let event_time = StreamSchema::builtin("mediawiki/recentchange").unwrap_or_default().event_time;
-        let resume = Resume { name: "bench".to_owned(), cursor: None, event_time, tail, clock };
-        let mut source = (spec.open)(settings, resume).await.expect("it opens");
+        let stream = StreamResume { stream: Name::new("bench").expect("a name"), cursor: None, event_time, tail };
+        let resume = Resume { name: "bench".to_owned(), streams: vec![stream], clock };
+        let mut source = (spec.open)(settings, resume).await.expect("it opens").reader;
         while count < events {
             let chunk = source.next().await.expect("no error").expect("no end");
-            assert!(chunk.gaps.is_empty() && chunk.rejects.is_empty(), "{:?} {:?}", chunk.gaps, chunk.rejects);
+            let (lacks, rejects) = (&chunk.discontinuities, &chunk.rejects);
+            assert!(lacks.is_empty() && rejects.is_empty(), "{lacks:?} {rejects:?}");
             count += chunk.events.len() as u64;
             bytes += chunk.events.payload().len();
             chunks += 1;

@@ -11,9 +11,9 @@ use std::{
     time::Duration,
 };
 
-use lakehead_connector_api::{Chunk, Error, Gap, Resume, Source};
+use lakehead_connector_api::{Chunk, Discontinuity, Error, Gap, Reader, Resume, StreamResume};
 use lakehead_connectors::SOURCES;
-use lakehead_model::{Cursor, Reject, StreamSchema, Timestamp};
+use lakehead_model::{Cursor, Name, Reject, StreamSchema, Timestamp};
 use lakehead_simulator::{Faults, Generator, Options, Simulator};
 use lakehead_testkit::{ManualClock, VecTail};
 
@@ -49,23 +49,26 @@ impl World {
         Self { url, settings, clock, log, cursor: None, gaps, rejects }
     }
 
-    async fn open(&self) -> Box<dyn Source> {
+    async fn open(&self) -> Box<dyn Reader> {
         let spec = SOURCES.iter().find(|spec| spec.name == "eventstreams").expect("it is registered");
         let mut settings = self.settings.clone();
         settings["url"] = self.url.clone().into();
         settings["since"] = "2001-01-01T00:00:00Z".into();
-        let resume = Resume {
-            name: "tested".to_owned(),
+        let stream = StreamResume {
+            stream: Name::new("tested").expect("a name"),
             cursor: self.cursor.clone(),
             event_time: StreamSchema::builtin("mediawiki/recentchange").unwrap_or_default().event_time,
             tail: Box::new(self.log.clone()),
-            clock: self.clock.clone(),
         };
-        (spec.open)(settings, resume).await.expect("it opens")
+        let resume = Resume { name: "tested".to_owned(), streams: vec![stream], clock: self.clock.clone() };
+        (spec.open)(settings, resume).await.expect("it opens").reader
     }
 
     fn commit(&mut self, chunk: Chunk) {
-        self.gaps.extend(chunk.gaps);
+        self.gaps.extend(chunk.discontinuities.into_iter().filter_map(|one| match one {
+            Discontinuity::Missing(gap) => Some(gap),
+            _ => None,
+        }));
         self.rejects.extend(chunk.rejects);
         self.log.commit(chunk.events.events());
         self.cursor = chunk.cursor.or(self.cursor.take());

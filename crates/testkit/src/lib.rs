@@ -2,7 +2,7 @@
 //! events, and what serde_json reads of an event.
 //!
 //! Nothing in here waits, chooses a port or touches the network beyond 127.0.0.1. No crate depends on it but for its
-//! tests. The suite that every source has to pass is here too, in [`conformance`]: it needs a log and a clock, which
+//! tests. The suites that connectors have to pass are here too, in [`conformance`]: they need a log and a clock, which
 //! connector-api has no business with.
 
 mod clock;

@@ -1,10 +1,14 @@
 //! The sources, one line each, in alphabetical order. Nothing else in the tree lists them.
 
 mod eventstreams;
+mod fake;
 pub mod file;
 
 use lakehead_connector_api::SourceSpec;
 
 /// Every kind of source that a pipeline may name.
-pub const SOURCES: &[SourceSpec] =
-    &[SourceSpec::of::<eventstreams::EventStreams>(), SourceSpec::of::<file::JsonFiles>()];
+pub const SOURCES: &[SourceSpec] = &[
+    SourceSpec::of::<eventstreams::EventStreams>(),
+    SourceSpec::of::<fake::Fake>(),
+    SourceSpec::of::<file::JsonFiles>(),
+];

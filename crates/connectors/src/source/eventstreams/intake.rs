@@ -1,7 +1,7 @@
 //! What becomes of each frame: an event of the next chunk, a reject, a gap, something known, or a reason to ask again.
 //!
 //! It stands between the parser and the engine, owns all that is known of the partitions, and does no I/O but for
-//! looking into the log. Nothing here waits.
+//! looking into the log, before an event is placed. Nothing else here waits.
 
 use std::{
     sync::Arc,
@@ -9,10 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use lakehead_connector_api::{Activity, Chunk, Error, Gap, Renumbering, TailReader};
+use lakehead_connector_api::{Activity, Chunk, Discontinuity, Error, Gap, Renumbering, StreamResume};
 use lakehead_eventstreams_wire::{Data, Frame, read_id};
 use lakehead_json::EventTimes;
-use lakehead_model::{Clock, Cursor, EventBatch, EventTimeRule, Reject, StreamSchema, TimeRule, Timestamp};
+use lakehead_model::{Clock, Cursor, EventBatch, Reject, StreamSchema, TimeRule, Timestamp};
 
 use super::{
     cursor::{PARTITIONS_MAX, SavedCursor, TOPICS_BYTES_MAX},
@@ -81,17 +81,16 @@ impl Intake {
         streams: &str,
         event_bytes_max: usize,
         since: Timestamp,
-        cursor: Option<&Cursor>,
-        event_time: &[EventTimeRule],
+        resume: StreamResume,
         clock: Arc<dyn Clock>,
-        tail: Box<dyn TailReader>,
     ) -> Result<Self, Error> {
-        let schema = StreamSchema { event_time: event_time.to_vec(), columns: Vec::new() };
+        let StreamResume { cursor, event_time, tail, .. } = resume;
+        let schema = StreamSchema { event_time, columns: Vec::new() };
         let usual = StreamSchema::builtin("mediawiki/recentchange").unwrap_or_default().event_time;
         let times = (schema.event_time != usual).then(|| EventTimes::new(&schema));
         let rule = schema.time_rule();
         let by = times.is_some().then_some(rule);
-        let mut saved = cursor.map(|cursor| SavedCursor::read(&cursor.position)).transpose()?;
+        let mut saved = cursor.as_ref().map(|cursor| SavedCursor::read(&cursor.position)).transpose()?;
         // Times of another rule say nothing of how far this one has come.
         let read_alike = saved.as_ref().is_none_or(|saved| saved.time_rule == by);
         if let Some(saved) = saved.as_mut().filter(|_| !read_alike) {
@@ -125,7 +124,7 @@ impl Intake {
 
     /// Prepares for a new connection; gives its `Last-Event-ID`. `None` on the very first one, and when the topics
     /// have to be learned first; then the upstream is asked by a time if `by_since`.
-    pub(super) fn connect(&mut self, by_since: bool) -> Result<Option<String>, Error> {
+    pub(super) async fn connect(&mut self, by_since: bool) -> Result<Option<String>, Error> {
         self.progress.disconnected();
         self.ids_read = false;
         self.kafka_time = None;
@@ -135,7 +134,7 @@ impl Intake {
         if self.learning || self.partitions.is_empty() {
             return Ok(None);
         }
-        self.memory.read_back(self.partitions.overlap_start())?;
+        self.memory.read_back(self.partitions.overlap_start()).await?;
         let (last_event_id, by_time) = self.partitions.last_event_id();
         self.memory.set_asked_back(by_time);
         Ok(Some(last_event_id))
@@ -144,11 +143,11 @@ impl Intake {
     /// Whether the next chunk should be handed over before more is taken.
     pub(super) fn is_full(&self) -> bool {
         self.chunk.events.payload().len() >= CHUNK_BYTES
-            || self.chunk.rejects.len() + self.chunk.gaps.len() + self.chunk.renumberings.len() >= REFUSED_MAX
+            || self.chunk.rejects.len() + self.chunk.discontinuities.len() >= REFUSED_MAX
     }
 
     /// Takes one frame.
-    pub(super) fn take(&mut self, frame: &Frame<'_>, now: Instant) -> Result<Step, Error> {
+    pub(super) async fn take(&mut self, frame: &Frame<'_>, now: Instant) -> Result<Step, Error> {
         match frame.event {
             b"" | b"message" => {}
             b"error" => return Err(upstream_error(frame)),
@@ -185,47 +184,41 @@ impl Intake {
             self.reject(format!("not JSON: {wrong}"), frame, document, Some(document));
             return Ok(Step::Next);
         }
-        self.take_document(document, frame.id, now)
+        self.take_document(document, frame.id, now).await
     }
 
-    fn take_document(&mut self, document: &[u8], id: Option<&[u8]>, now: Instant) -> Result<Step, Error> {
+    async fn take_document(&mut self, document: &[u8], id: Option<&[u8]>, now: Instant) -> Result<Step, Error> {
         let mut facts = self.reader.read(document);
         if let Some(times) = &self.times {
             facts.event_time = times.of(document);
         }
-        match self.place(&facts, document) {
+        self.memory.look_up(&facts).await?;
+        Ok(match self.place(&facts, document) {
             Some((place, offset)) => self.take_placed(place, offset, &facts, document, now),
             None => self.take_unplaced(&facts, document, id),
-        }
+        })
     }
 
     /// Takes an event whose place nobody knows, or is not followed: it is kept, and it moves no position.
-    fn take_unplaced(&mut self, facts: &Facts<'_>, document: &[u8], id: Option<&[u8]>) -> Result<Step, Error> {
-        if self.memory.remember_unplaced(facts, id)? {
+    fn take_unplaced(&mut self, facts: &Facts<'_>, document: &[u8], id: Option<&[u8]>) -> Step {
+        if self.memory.remember_unplaced(facts, id) {
             self.push(document, facts.event_time);
         } else {
             self.chunk.duplicates += 1;
         }
-        Ok(Step::Next)
+        Step::Next
     }
 
     /// Takes the event at `offset` of the partition `place`.
-    fn take_placed(
-        &mut self,
-        place: usize,
-        offset: i64,
-        facts: &Facts<'_>,
-        document: &[u8],
-        now: Instant,
-    ) -> Result<Step, Error> {
+    fn take_placed(&mut self, place: usize, offset: i64, facts: &Facts<'_>, document: &[u8], now: Instant) -> Step {
         let partition = &mut self.partitions[place];
         let before = Before::of(partition);
-        let decision = partition.classify(offset, facts, self.refused, &mut self.memory)?;
+        let decision = partition.classify(offset, facts, self.refused, &mut self.memory);
         if let Decision::AskAgain(why) = decision {
             if why == Why::OtherCluster {
                 self.partitions.ask_unproven_by_time();
             }
-            return Ok(Step::AskAgain(why));
+            return Step::AskAgain(why);
         }
         partition.heard = Some(now);
         let proven = before.is_proven_by(partition);
@@ -247,7 +240,7 @@ impl Intake {
             Decision::Known => self.moved |= proven,
             Decision::AskAgain(_) => {}
         }
-        Ok(Step::Next)
+        Step::Next
     }
 
     /// Adds a new event to the chunk.
@@ -267,22 +260,27 @@ impl Intake {
 
     fn note_missing(&mut self, place: usize, missing: Option<Missing>, facts: &Facts<'_>) {
         let Some(missing) = missing else { return };
-        self.chunk.gaps.push(Gap {
+        self.chunk.discontinuities.push(Discontinuity::Missing(Gap {
             partition: self.partitions[place].name(),
             from: missing.from,
             to: missing.to,
             after: missing.after,
             before: facts.event_time,
             reason: missing.reason.to_owned(),
-        });
+        }));
     }
 
     fn note_renumbering(&mut self, place: usize, renumbering: FoundRenumbering) {
         let FoundRenumbering { from, to, reason } = renumbering;
         let partition = self.partitions[place].name();
-        match self.chunk.renumberings.last_mut() {
+        let found = &mut self.chunk.discontinuities;
+        let mut last = found.iter_mut().rev().find_map(|one| match one {
+            Discontinuity::Renumbered(last) => Some(last),
+            _ => None,
+        });
+        match &mut last {
             Some(last) if last.partition == partition && last.reason == reason && last.to == from => last.to = to,
-            _ => self.chunk.renumberings.push(Renumbering { partition, from, to, reason }),
+            _ => found.push(Discontinuity::Renumbered(Renumbering { partition, from, to, reason })),
         }
     }
 
@@ -405,8 +403,10 @@ impl Intake {
             self.activity = Some(activity.clone());
             self.chunk.activity = Some(activity);
         }
-        let Chunk { events, rejects, gaps, duplicates, activity, .. } = &self.chunk;
-        let is_empty = events.is_empty() && rejects.is_empty() && gaps.is_empty() && *duplicates == 0;
+        let Chunk { events, rejects, discontinuities, duplicates, activity, .. } = &self.chunk;
+        let is_gap = |one: &Discontinuity| matches!(one, Discontinuity::Missing(_));
+        let is_empty =
+            events.is_empty() && rejects.is_empty() && !discontinuities.iter().any(is_gap) && *duplicates == 0;
         if is_empty && activity.is_none() && !self.moved {
             return None;
         }

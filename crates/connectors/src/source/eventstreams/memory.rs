@@ -1,7 +1,8 @@
 //! The events that were taken before, in memory and in the log: says of each that comes whether it is new.
 //!
 //! [`Recent`] holds what was taken last. Only after a reconnect that had to ask by time, the log is read back, too
-//! ([`History`]). Events without `meta.id` are told apart by their place, else by their SSE id, else they are counted
+//! ([`History`]): before an event is placed, [`look_up`](EventMemory::look_up) reads what it takes to say whether the log has
+//! it, so that placing it waits for nothing. Events without `meta.id` are told apart by their place, else by their SSE id, else they are counted
 //! ([`Nameless`]).
 
 use lakehead_connector_api::{Error, TailReader};
@@ -28,25 +29,18 @@ pub(super) struct EventMemory {
 }
 
 impl Memory for EventMemory {
-    fn contains(&mut self, facts: &Facts<'_>) -> Result<bool, Error> {
-        if self.recent.contains(facts.key) {
-            return Ok(true);
-        }
-        let Self { history, tail, reader, .. } = self;
-        match history {
-            Some(history) => blocking(|| history.contains(facts.key, facts.kafka_time, tail.as_mut(), reader)),
-            None => Ok(false),
-        }
+    fn contains(&self, facts: &Facts<'_>) -> bool {
+        self.recent.contains(facts.key) || self.history.as_ref().is_some_and(|history| history.contains(facts.key))
     }
 
-    fn remember(&mut self, facts: &Facts<'_>) -> Result<bool, Error> {
+    fn remember(&mut self, facts: &Facts<'_>) -> bool {
         if !facts.named {
             return self.remember_nameless(facts, self.history.is_some());
         }
-        if self.history.is_some() && self.contains(facts)? {
-            return Ok(false);
+        if self.history.is_some() && self.contains(facts) {
+            return false;
         }
-        Ok(self.recent.insert(facts.key))
+        self.recent.insert(facts.key)
     }
 }
 
@@ -82,13 +76,22 @@ impl EventMemory {
     }
 
     /// Reads the log back as far as the new connection's overlap begins, if it has one.
-    pub(super) fn read_back(&mut self, overlap_start: Option<Timestamp>) -> Result<(), Error> {
+    pub(super) async fn read_back(&mut self, overlap_start: Option<Timestamp>) -> Result<(), Error> {
         if let Some(start) = overlap_start.into_iter().chain(self.since).min() {
-            let Self { tail, reader, .. } = self;
             // Disorder in the log: the first overlap again is room enough for it.
-            self.history = Some(blocking(|| History::read_back(tail.as_mut(), reader, start.minus(OVERLAP)))?);
+            let since = start.minus(OVERLAP);
+            self.history = Some(History::read_back(self.tail.as_mut(), &self.reader, since).await?);
         }
         Ok(())
+    }
+
+    /// Reads what it takes to say whether the log holds this event. To be called before the event is placed.
+    pub(super) async fn look_up(&mut self, facts: &Facts<'_>) -> Result<(), Error> {
+        let Self { recent, history: Some(history), tail, reader, .. } = self else { return Ok(()) };
+        if recent.contains(facts.key) {
+            return Ok(());
+        }
+        history.look_up(facts.key, facts.kafka_time, tail.as_mut(), reader).await
     }
 
     /// Lets go of what was read back of the log, when the upstream is well past the end that the log then had: nothing of
@@ -112,27 +115,27 @@ impl EventMemory {
 
     /// Remembers an event whose place is not followed, and whose SSE id is `id`; false when it is known to be one that
     /// was taken before.
-    pub(super) fn remember_unplaced(&mut self, facts: &Facts<'_>, id: Option<&[u8]>) -> Result<bool, Error> {
+    pub(super) fn remember_unplaced(&mut self, facts: &Facts<'_>, id: Option<&[u8]>) -> bool {
         if facts.named {
             return self.remember(facts);
         }
         match identity(facts, id) {
-            Some(key) => Ok(self.recent.insert(key)),
+            Some(key) => self.recent.insert(key),
             None => self.remember_nameless(facts, self.asked_back || self.history.is_some()),
         }
     }
 
     /// That an event looks like another proves nothing, but where the upstream `repeats` itself.
-    fn remember_nameless(&mut self, facts: &Facts<'_>, repeats: bool) -> Result<bool, Error> {
+    fn remember_nameless(&mut self, facts: &Facts<'_>, repeats: bool) -> bool {
         if repeats {
-            let in_log = self.contains(facts)?;
+            let in_log = self.contains(facts);
             if self.nameless.came_again(facts.key, in_log) {
-                return Ok(false);
+                return false;
             }
         }
         self.nameless.keep(facts.key);
         self.recent.insert(facts.key);
-        Ok(true)
+        true
     }
 
     /// Nothing came for a second: what the upstream had to repeat has come.
@@ -157,15 +160,6 @@ fn is_identity(id: &[u8]) -> bool {
     match read_id(id) {
         Some(assignments) => matches!(&assignments[..], [one] if one.offset.is_some_and(|offset| offset >= 0)),
         None => !id.is_empty(),
-    }
-}
-
-/// Runs what reads files: on a runtime of several threads the other tasks continue meanwhile.
-fn blocking<T>(read: impl FnOnce() -> T) -> T {
-    use tokio::runtime::{Handle, RuntimeFlavor};
-    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(read),
-        _ => read(),
     }
 }
 

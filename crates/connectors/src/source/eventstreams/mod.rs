@@ -23,12 +23,12 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lakehead_connector_api::{Chunk, Error, Resume, Source, SourceKind};
+use lakehead_connector_api::{Chunk, ConnectorKind, Error, Identity, Opened, Reader, Resume, SourceKind, StreamResume};
 use lakehead_eventstreams_wire::{SINCE, write_since};
-use lakehead_model::Timestamp;
+use lakehead_model::{Clock, Timestamp};
 use tokio::time::Instant;
 
 use self::{
@@ -40,7 +40,7 @@ use self::{
 /// The source kind `eventstreams`.
 pub(crate) struct EventStreams;
 
-impl SourceKind for EventStreams {
+impl ConnectorKind for EventStreams {
     const NAME: &'static str = "eventstreams";
     const MANUAL: &'static str = include_str!("manual.md");
     const EXAMPLE: &'static str = r#"[source.wikimedia]
@@ -55,9 +55,19 @@ since = "1h"
     fn check(config: &Config) -> Result<(), String> {
         config.check()
     }
+}
 
-    async fn open(config: Config, resume: Resume) -> Result<Box<dyn Source>, Error> {
-        Ok(Box::new(Feed::new(config, resume, Pace::default())?))
+impl SourceKind for EventStreams {
+    const IDENTITY: Option<Identity> = Some(Identity {
+        topic: &["meta", "topic"],
+        partition: &["meta", "partition"],
+        offset: &["meta", "offset"],
+        id: &["meta", "id"],
+    });
+
+    async fn open(config: Config, mut resume: Resume) -> Result<Opened, Error> {
+        let stream = resume.only_stream()?;
+        Ok(Opened::reader(Feed::new(config, stream, resume.clock, Pace::default())?))
     }
 }
 
@@ -123,20 +133,11 @@ struct Feed {
 }
 
 impl Feed {
-    fn new(config: Config, resume: Resume, pace: Pace) -> Result<Self, Error> {
-        let Resume { cursor, event_time, tail, clock, .. } = resume;
+    fn new(config: Config, resume: StreamResume, clock: Arc<dyn Clock>, pace: Pace) -> Result<Self, Error> {
         let now = clock.now();
         let since = config.since.map(|since| since.time(now));
         let event_bytes_max = usize::try_from(config.event_bytes_max.0).unwrap_or(usize::MAX);
-        let intake = Intake::new(
-            config.streams(),
-            event_bytes_max,
-            since.unwrap_or(now),
-            cursor.as_ref(),
-            &event_time,
-            clock,
-            tail,
-        )?;
+        let intake = Intake::new(config.streams(), event_bytes_max, since.unwrap_or(now), resume, clock)?;
         let client = link::client(&config.user_agent())?;
         Ok(Self {
             config,
@@ -163,7 +164,7 @@ impl Feed {
             self.not_before = None;
         }
         if self.dialing.is_none() {
-            self.dialing = Some(self.dial()?);
+            self.dialing = Some(self.dial().await?);
         }
         let Some(dialing) = &mut self.dialing else { return Ok(()) };
         let answer = dialing.await;
@@ -175,8 +176,8 @@ impl Feed {
         Ok(())
     }
 
-    fn dial(&mut self) -> Result<Dialing, Error> {
-        let last_event_id = self.intake.connect(self.since.is_some())?;
+    async fn dial(&mut self) -> Result<Dialing, Error> {
+        let last_event_id = self.intake.connect(self.since.is_some()).await?;
         let mut url = self.config.url.clone();
         if last_event_id.is_none()
             && let Some(since) = self.since
@@ -188,9 +189,16 @@ impl Feed {
         Ok(Box::pin(async move { Link::open(&client, url, last_event_id.as_deref(), event_bytes_max).await }))
     }
 
-    /// Takes the frames of the last piece, until the chunk is full or the connection is to be closed.
-    fn take_frames(&mut self) -> Result<Taken, Error> {
-        let Some(link) = &mut self.link else { return Ok(Taken::All) };
+    /// Takes the frames of the last piece, until the chunk is full or the connection is to be closed. The connection is out of
+    /// its place meanwhile: a call that is dropped here drops it, too, since a frame may be taken by half then.
+    async fn take_frames(&mut self) -> Result<Taken, Error> {
+        let Some(mut link) = self.link.take() else { return Ok(Taken::All) };
+        let taken = self.take_from(&mut link).await;
+        self.link = Some(link);
+        taken
+    }
+
+    async fn take_from(&mut self, link: &mut Link) -> Result<Taken, Error> {
         if link.piece.is_empty() {
             return Ok(Taken::All);
         }
@@ -206,7 +214,7 @@ impl Feed {
             if !frame.is_empty() {
                 (link.event_at, link.eventless_bytes) = (now, 0);
             }
-            match self.intake.take(&frame, now.into_std())? {
+            match self.intake.take(&frame, now.into_std()).await? {
                 Step::Next => {}
                 Step::AskAgain(why) => {
                     tracing::debug!(?why, "asking again");
@@ -346,7 +354,7 @@ impl Feed {
             if self.link.is_none() {
                 self.connect().await?;
             }
-            match self.take_frames()? {
+            match self.take_frames().await? {
                 Taken::Full => {}
                 Taken::AskAgain => self.disconnect("it had to be asked again", true)?,
                 Taken::All => {
@@ -381,7 +389,7 @@ impl Feed {
 }
 
 #[async_trait]
-impl Source for Feed {
+impl Reader for Feed {
     async fn next(&mut self) -> Result<Option<Chunk>, Error> {
         if let Some(error) = self.failed.take() {
             return Err(error);

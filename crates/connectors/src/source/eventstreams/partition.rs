@@ -15,7 +15,6 @@
 
 use std::time::{Duration, Instant};
 
-use lakehead_connector_api::Error;
 use lakehead_eventstreams_wire::Position;
 use lakehead_model::Timestamp;
 
@@ -91,9 +90,9 @@ pub(super) struct Missing {
 /// What was taken before.
 pub(super) trait Memory {
     /// Whether the event was taken before.
-    fn contains(&mut self, facts: &Facts<'_>) -> Result<bool, Error>;
+    fn contains(&self, facts: &Facts<'_>) -> bool;
     /// Remembers it; false when it is known to be one that was taken before.
-    fn remember(&mut self, facts: &Facts<'_>) -> Result<bool, Error>;
+    fn remember(&mut self, facts: &Facts<'_>) -> bool;
 }
 
 /// Why a connection is closed and the upstream asked again.
@@ -180,15 +179,15 @@ impl Partition {
         facts: &Facts<'_>,
         refused: i64,
         memory: &mut dyn Memory,
-    ) -> Result<Decision, Error> {
+    ) -> Decision {
         let Some(anchor) = self.entry.anchor else { return self.take(offset, facts, None, memory) };
         match self.mode {
             Mode::Fresh => self.take(offset, facts, None, memory),
             Mode::Proving if offset == anchor.offset && facts.key == anchor.key => {
                 self.mode = Mode::Exact;
-                Ok(Decision::Known)
+                Decision::Known
             }
-            Mode::Proving => Ok(Decision::AskAgain(self.ask_by_time())),
+            Mode::Proving => Decision::AskAgain(self.ask_by_time()),
             Mode::Overlapping { width, first } => {
                 self.classify_overlapping(offset, facts, anchor, width, first, memory)
             }
@@ -204,10 +203,10 @@ impl Partition {
         width: Duration,
         first: Option<i64>,
         memory: &mut dyn Memory,
-    ) -> Result<Decision, Error> {
+    ) -> Decision {
         if facts.key == anchor.key {
             self.prove(offset, facts);
-            return Ok(Decision::Known);
+            return Decision::Known;
         }
         let first = first.unwrap_or(offset);
         let beyond = match (facts.kafka_time, self.entry.kafka_time) {
@@ -217,15 +216,15 @@ impl Partition {
         if !beyond {
             self.mode = Mode::Overlapping { width, first: Some(first) };
             self.entry.event_time = self.entry.event_time.max(facts.event_time);
-            if !memory.remember(facts)? {
-                return Ok(Decision::Duplicate(None));
+            if !memory.remember(facts) {
+                return Decision::Duplicate(None);
             }
             self.entry.unproven = true;
             self.entry.taken = Some(offset);
-            return Ok(Decision::Take(None));
+            return Decision::Take(None);
         }
         if let Some(why) = self.widen(width) {
-            return Ok(Decision::AskAgain(why));
+            return Decision::AskAgain(why);
         }
         // As far back as possible, and the anchor event is not there: what lies between is not known.
         let from = anchor.offset.saturating_add(1);
@@ -245,7 +244,7 @@ impl Partition {
         anchor: Anchor,
         refused: i64,
         memory: &mut dyn Memory,
-    ) -> Result<Decision, Error> {
+    ) -> Decision {
         let next = self.entry.through.unwrap_or(anchor.offset).saturating_add(1);
         if offset == next {
             if self.asked_again == Some(anchor.key) {
@@ -255,22 +254,22 @@ impl Partition {
         }
         if offset > anchor.offset && offset < next {
             // Refused before; it comes again since the anchor event lies before it.
-            return Ok(Decision::Known);
+            return Decision::Known;
         }
         if offset < next {
-            return Ok(if memory.contains(facts)? {
+            return if memory.contains(facts) {
                 Decision::Duplicate(None)
             } else {
                 // An offset that was passed, with an event that never came: the numbering began again.
                 Decision::AskAgain(self.ask_by_time())
-            });
+            };
         }
         if offset - next <= refused {
             return self.take(offset, facts, None, memory);
         }
         if self.asked_again != Some(anchor.key) && self.lasting_gaps < LASTING_GAPS_MAX {
             self.asked_again = Some(anchor.key);
-            return Ok(Decision::AskAgain(Why::Missing));
+            return Decision::AskAgain(Why::Missing);
         }
         self.lasting_gaps += 1;
         let missing =
@@ -278,16 +277,10 @@ impl Partition {
         self.take(offset, facts, Some(missing), memory)
     }
 
-    fn take(
-        &mut self,
-        offset: i64,
-        facts: &Facts<'_>,
-        missing: Option<Missing>,
-        memory: &mut dyn Memory,
-    ) -> Result<Decision, Error> {
-        let new = memory.remember(facts)?;
+    fn take(&mut self, offset: i64, facts: &Facts<'_>, missing: Option<Missing>, memory: &mut dyn Memory) -> Decision {
+        let new = memory.remember(facts);
         self.prove(offset, facts);
-        Ok(if new { Decision::Take(missing) } else { Decision::Duplicate(missing) })
+        if new { Decision::Take(missing) } else { Decision::Duplicate(missing) }
     }
 
     /// A frame at `offset` was refused: the offset is accounted for, though the frame cannot be the anchor event. False when

@@ -138,15 +138,19 @@ struct Stretch {
 }
 
 impl History {
-    /// Reads the log back from its end until a whole stretch is older than `since`. Blocking.
-    pub(super) fn read_back(tail: &mut dyn TailReader, reader: &FactReader, since: Timestamp) -> Result<Self, Error> {
+    /// Reads the log back from its end until a whole stretch is older than `since`.
+    pub(super) async fn read_back(
+        tail: &mut dyn TailReader,
+        reader: &FactReader,
+        since: Timestamp,
+    ) -> Result<Self, Error> {
         let mut history = Self { stretches: Vec::new(), loaded: VecDeque::new(), greatest: None };
         let mut to = tail.end();
         while to.0 > 0 {
             let from = Offset(to.0.saturating_sub(STRETCH_EVENTS));
             let mut stretch = Stretch { from, to, times: None, timeless: false };
             let mut keys = Keys::default();
-            tail.read(from, to, &mut |_, event| {
+            each(tail, from, to, |event| {
                 let (key, time) = reader.identity(event);
                 keys.insert(key);
                 match (time, &mut stretch.times) {
@@ -157,7 +161,8 @@ impl History {
                         *greatest = time.max(*greatest);
                     }
                 }
-            })?;
+            })
+            .await?;
             // Nothing left there: retention took it.
             if keys.is_empty() {
                 break;
@@ -179,16 +184,21 @@ impl History {
         self.greatest
     }
 
-    /// Whether the log holds the event. Blocking where it has to read.
-    pub(super) fn contains(
+    /// Whether the log holds the event, which was looked up.
+    pub(super) fn contains(&self, key: Key) -> bool {
+        self.loaded.iter().any(|(_, keys)| keys.contains(&key))
+    }
+
+    /// Reads the stretches that may hold the event, until one does.
+    pub(super) async fn look_up(
         &mut self,
         key: Key,
         time: Option<Timestamp>,
         tail: &mut dyn TailReader,
         reader: &FactReader,
-    ) -> Result<bool, Error> {
-        if self.loaded.iter().any(|(_, keys)| keys.contains(&key)) {
-            return Ok(true);
+    ) -> Result<(), Error> {
+        if self.contains(key) {
+            return Ok(());
         }
         for number in 0..self.stretches.len() {
             let stretch = &self.stretches[number];
@@ -201,16 +211,17 @@ impl History {
                 continue;
             }
             let mut keys = Keys::default();
-            tail.read(stretch.from, stretch.to, &mut |_, event| {
+            each(tail, stretch.from, stretch.to, |event| {
                 keys.insert(reader.identity(event).0);
-            })?;
+            })
+            .await?;
             let found = keys.contains(&key);
             self.keep(number, keys);
             if found {
-                return Ok(true);
+                break;
             }
         }
-        Ok(false)
+        Ok(())
     }
 
     fn keep(&mut self, number: usize, keys: Keys) {
@@ -219,6 +230,22 @@ impl History {
         }
         self.loaded.push_back((number, keys));
     }
+}
+
+/// Calls `event` with every committed event of `[from, to)`, in order.
+async fn each(
+    tail: &mut dyn TailReader,
+    from: Offset,
+    to: Offset,
+    mut event: impl FnMut(&[u8]) + Send,
+) -> Result<(), Error> {
+    let mut next = from;
+    while next < to {
+        let read = tail.read(next, to).await?;
+        read.events.iter().for_each(|(_, bytes)| event(bytes));
+        next = read.next;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -272,28 +299,31 @@ mod tests {
         assert!(nameless.kept.len() <= GENERATION_KEYS && nameless.came.len() <= GENERATION_KEYS);
     }
 
-    #[test]
-    fn what_the_memory_cannot_hold_is_looked_up_in_the_log() {
+    #[tokio::test]
+    async fn what_the_memory_cannot_hold_is_looked_up_in_the_log() {
         let count = STRETCH_EVENTS * (STRETCHES_LOADED_MAX as u64 + 3);
         let mut tail = VecTail::new((0..count).map(event));
         let reader = FactReader::new();
-        let mut history = History::read_back(&mut tail, &reader, Timestamp(0)).expect("a log");
+        let mut history = History::read_back(&mut tail, &reader, Timestamp(0)).await.expect("a log");
         assert_eq!(history.greatest(), identity(count - 1).1);
         for n in (0..count).step_by(5_003).chain([0, count - 1]) {
             let (key, time) = identity(n);
-            assert!(history.contains(key, time, &mut tail, &reader).expect("a log"), "{n}");
             // The same moment, another event.
-            assert!(!history.contains(Key(key.0 ^ 1), time, &mut tail, &reader).expect("a log"), "{n}");
+            let other = Key(key.0 ^ 1);
+            history.look_up(key, time, &mut tail, &reader).await.expect("a log");
+            assert!(history.contains(key), "{n}");
+            history.look_up(other, time, &mut tail, &reader).await.expect("a log");
+            assert!(!history.contains(other), "{n}");
             assert!(history.loaded.len() <= STRETCHES_LOADED_MAX);
         }
     }
 
-    #[test]
-    fn the_log_is_read_no_further_back_than_asked() {
+    #[tokio::test]
+    async fn the_log_is_read_no_further_back_than_asked() {
         let count = STRETCH_EVENTS * 10;
         let mut tail = VecTail::new((0..count).map(event));
         let since = identity(count - STRETCH_EVENTS - 5).1.expect("a time");
-        let history = History::read_back(&mut tail, &FactReader::new(), since).expect("a log");
+        let history = History::read_back(&mut tail, &FactReader::new(), since).await.expect("a log");
         assert_eq!(history.stretches.len(), 3);
     }
 }

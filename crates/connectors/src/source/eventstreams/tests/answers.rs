@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lakehead_connector_api::{Error, Source};
+use lakehead_connector_api::{Error, Reader};
 use lakehead_testkit::{Act, Upstream, VecTail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -186,7 +186,8 @@ fn a_frame_whose_id_or_name_passes_the_limit_is_refused_and_the_rest_goes_on() {
             let chunk = feed.next().await.expect("no error").expect("no end");
             events += chunk.events.len();
             rejects.extend(chunk.rejects);
-            assert!(chunk.gaps.is_empty(), "the refused account for what is missing: {:?}", chunk.gaps);
+            let lacks = &chunk.discontinuities;
+            assert!(lacks.is_empty(), "the refused account for what is missing: {lacks:?}");
         }
         assert_eq!(rejects.len(), 2, "not the comment: {rejects:?}");
         for reject in &rejects {

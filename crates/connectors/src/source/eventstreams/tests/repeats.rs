@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use lakehead_connector_api::Source;
+use lakehead_connector_api::{Reader, StreamResume};
 use lakehead_eventstreams_wire::{Data, Frame};
-use lakehead_model::{Cursor, Reject, StreamSchema, Timestamp};
+use lakehead_model::{Cursor, Name, Reject, StreamSchema, Timestamp};
 use lakehead_testkit::{Act, ManualClock, Upstream, VecTail};
 
 use super::{
@@ -91,27 +91,32 @@ fn what_an_upstream_repeats_after_a_reconnect_is_dropped_and_counted() {
 
 #[test]
 fn a_pause_ends_what_an_upstream_repeats() {
-    let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START)));
-    let event_time = StreamSchema::builtin("mediawiki/recentchange").expect("built in").event_time;
-    let tail = Box::new(VecTail::default());
-    let since = Timestamp::from_seconds(START);
-    let mut intake = Intake::new("t", LIMIT, since, None, &event_time, clock, tail).expect("no cursor");
-    let now = std::time::Instant::now();
-    let take = |intake: &mut Intake| {
-        let frame = Frame { event: b"", id: None, data: Data::Whole(br#"{"a":1}"#.into()) };
-        assert_eq!(intake.take(&frame, now).expect("no error"), Step::Next);
-    };
-    let connect = |intake: &mut Intake| assert_eq!(intake.connect(true).expect("no error"), None);
-    connect(&mut intake);
-    (0..3).for_each(|_| take(&mut intake));
-    connect(&mut intake);
-    // It may only be slow to begin.
-    intake.paused(now);
-    take(&mut intake);
-    intake.paused(now);
-    take(&mut intake);
-    let chunk = intake.hand_over(now).expect("events");
-    assert_eq!((chunk.events.len(), chunk.duplicates), (4, 1));
+    run(async {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START)));
+        let event_time = StreamSchema::builtin("mediawiki/recentchange").expect("built in").event_time;
+        let stream = Name::new("t").expect("a name");
+        let resume = StreamResume { stream, cursor: None, event_time, tail: Box::new(VecTail::default()) };
+        let since = Timestamp::from_seconds(START);
+        let mut intake = Intake::new("t", LIMIT, since, resume, clock).expect("no cursor");
+        let now = std::time::Instant::now();
+        let take = async |intake: &mut Intake| {
+            let frame = Frame { event: b"", id: None, data: Data::Whole(br#"{"a":1}"#.into()) };
+            assert_eq!(intake.take(&frame, now).await.expect("no error"), Step::Next);
+        };
+        let connect = async |intake: &mut Intake| assert_eq!(intake.connect(true).await.expect("no error"), None);
+        connect(&mut intake).await;
+        for _ in 0..3 {
+            take(&mut intake).await;
+        }
+        connect(&mut intake).await;
+        // It may only be slow to begin.
+        intake.paused(now);
+        take(&mut intake).await;
+        intake.paused(now);
+        take(&mut intake).await;
+        let chunk = intake.hand_over(now).expect("events");
+        assert_eq!((chunk.events.len(), chunk.duplicates), (4, 1));
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Mutex};
 
-use lakehead_connector_api::{Activity, Error, Source};
+use lakehead_connector_api::{Activity, Error, Reader};
 use lakehead_model::{Cursor, Timestamp};
 use lakehead_testkit::{Act, Upstream, VecTail};
 use proptest::prelude::*;

@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use lakehead_connector_api::{Chunk, Error, Gap, Renumbering, Resume, Source};
-use lakehead_model::{Cursor, Reject, StreamSchema, Timestamp};
+use lakehead_connector_api::{Chunk, Discontinuity, Error, Gap, Reader, Renumbering, StreamResume};
+use lakehead_model::{Cursor, Name, Reject, StreamSchema, Timestamp};
 use lakehead_testkit::{Act, ManualClock, Upstream, VecTail};
 
 use super::{
@@ -56,8 +56,13 @@ impl World {
     }
 
     pub(super) fn commit(&mut self, chunk: Chunk) {
-        self.gaps.extend(chunk.gaps);
-        self.renumberings.extend(chunk.renumberings);
+        for one in chunk.discontinuities {
+            match one {
+                Discontinuity::Missing(gap) => self.gaps.push(gap),
+                Discontinuity::Renumbered(renumbering) => self.renumberings.push(renumbering),
+                Discontinuity::Skipped(skipped) => panic!("EventStreams skips nothing: {skipped:?}"),
+            }
+        }
         self.rejects.extend(chunk.rejects);
         self.duplicates += chunk.duplicates;
         self.log.commit(chunk.events.events());
@@ -171,9 +176,10 @@ pub(super) fn feed_with(settings: serde_json::Value, cursor: Option<Cursor>, log
     config.check().expect("settings that can work");
     let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START + 3600)));
     let event_time = StreamSchema::builtin("mediawiki/recentchange").expect("built in").event_time;
-    let resume = Resume { name: "t".to_owned(), cursor, event_time, tail: Box::new(log.clone()), clock };
+    let stream = Name::new("t").expect("a name");
+    let resume = StreamResume { stream, cursor, event_time, tail: Box::new(log.clone()) };
     let pace = Pace { proof: Duration::from_millis(60), pause: Duration::from_millis(1), ..Pace::default() };
-    Feed::new(config, resume, pace)
+    Feed::new(config, resume, clock, pace)
 }
 
 /// An event that looks like any other.
