@@ -2,36 +2,16 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use lakehead_connector_api::{Chunk, Error, Resume, SourceSpec, StreamResume, TailEvents, TailReader};
-use lakehead_model::{Clock, Cursor, Name, Offset, StreamSchema, Timestamp};
+use lakehead_connector_api::{Chunk, Error, Resume, SourceSpec, StreamResume};
+use lakehead_model::{Cursor, Name, StreamSchema, Timestamp};
+use lakehead_testkit::{ManualClock, VecTail, conformance};
 use serde_json::{Value, json};
 
 use super::*;
 
+const NOON: Timestamp = Timestamp(0);
+
 const SPEC: SourceSpec = SourceSpec::of::<JsonFiles>();
-
-#[derive(Debug)]
-struct Noon;
-
-impl Clock for Noon {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_seconds(1_790_000_000)
-    }
-}
-
-/// The source asks for no event of the log.
-struct NoTail;
-
-#[async_trait::async_trait]
-impl TailReader for NoTail {
-    fn end(&self) -> Offset {
-        Offset(0)
-    }
-
-    async fn read(&mut self, _: Offset, to: Offset) -> Result<TailEvents, Error> {
-        Ok(TailEvents { next: to, ..TailEvents::default() })
-    }
-}
 
 fn settings(paths: &[&Path]) -> Value {
     json!({ "paths": paths })
@@ -42,9 +22,9 @@ async fn open(settings: &Value, cursor: Option<Cursor>) -> Result<Opened, Error>
         stream: Name::new("s").expect("a name"),
         cursor,
         event_time: StreamSchema::builtin("json").expect("built in").event_time,
-        tail: Box::new(NoTail),
+        tail: Box::new(VecTail::default()),
     };
-    let resume = Resume { name: "history".to_owned(), streams: vec![stream], clock: Arc::new(Noon) };
+    let resume = Resume { name: "history".to_owned(), streams: vec![stream], clock: Arc::new(ManualClock::new(NOON)) };
     (SPEC.open)(settings.clone(), resume).await
 }
 
@@ -83,6 +63,17 @@ async fn refused(settings: &Value, cursor: Option<Cursor>) -> String {
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("it opened"),
     }
+}
+
+#[tokio::test]
+async fn keeps_the_source_contract() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("a.jsonl"), numbered(0, 3_000)).expect("a file");
+    fs::write(folder.path().join("b.json.gz"), gzip(&numbered(3_000, 6_000))).expect("a file");
+    fs::write(folder.path().join("c.ndjson"), numbered(6_000, 6_010)).expect("a file");
+    let expected: Vec<Vec<u8>> = numbered(0, 6_010).lines().map(|line| line.as_bytes().to_vec()).collect();
+    let settings = async || settings(&[folder.path()]);
+    conformance::source_that_ends::<JsonFiles, _>(settings, NOON, &expected).await;
 }
 
 #[tokio::test]
