@@ -47,7 +47,7 @@ impl ConnectorKind for JsonFiles {
     const EXAMPLE: &'static str = r#"[source.history]
 kind = "file"
 paths = ["dump/*.jsonl.gz"]
-stream = "recentchange"
+stream = "history"
 "#;
     type Config = Config;
 
