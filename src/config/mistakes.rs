@@ -103,6 +103,27 @@ const FILES: &[(&str, &[&str])] = &[
         &["p.toml:3: source.a.kind: no kind \"kafka\"", "p.toml:4: source.a.stream: no stream \"t\" in this file"],
     ),
     (
+        "[stream.s]\n[source.a]\nkind = \"fake\"\nstreams = [\"s\",\n  \"t\", \"s\"]\nfields = { x = { int = [1, 6] } }\n",
+        &[
+            "p.toml:5: source.a.streams.1: no stream \"t\" in this file",
+            "p.toml:5: source.a.streams.2: the stream \"s\" stands here twice",
+        ],
+    ),
+    (
+        "[stream.s]\n[source.a]\nkind = \"fake\"\nstream = \"s\"\nstreams = [\"s\"]\nfields = { x = { int = [6, 1] } }\n",
+        &[
+            "p.toml:5: source.a.streams: write stream or streams, not both",
+            "p.toml:6: source.a.fields.x.int: expected the lesser number first, as in [1, 6], found [6, 1]",
+        ],
+    ),
+    (
+        "[stream.s]\n[source.a]\nkind = \"fake\"\nstreams = []\nfields = { x = { ints = [1, 6] } }\n",
+        &[
+            "p.toml:4: source.a.streams: expected 1 to 100 names of streams, found 0",
+            "p.toml:5: source.a.fields.x: \"ints\" is unknown; did you mean `int`?",
+        ],
+    ),
+    (
         "[stream.s]\n[source.a]\nkind = \"eventstreams\"\nstream = \"s\"\nurl = \"stream.wikimedia.org/v2/stream/recentchange\"\n",
         &["p.toml:5: source.a.url: this address has no scheme; write it whole, as in \"https://example.org/path\""],
     ),

@@ -354,6 +354,7 @@ async fn the_default_pipeline_and_the_examples_are_good() {
         ("own_service.toml", include_str!("../../examples/own_service.toml")),
         ("eventstreams.toml", include_str!("../../examples/eventstreams.toml")),
         ("file.toml", include_str!("../../examples/file.toml")),
+        ("fake.toml", include_str!("../../examples/fake.toml")),
     ];
     for (name, text) in examples {
         let read = read(name, text, sources, &|_| None, Overrides::default()).await;

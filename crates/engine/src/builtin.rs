@@ -39,8 +39,9 @@ fn rejects_schema() -> StreamSchema {
     StreamSchema::builtin(REJECTS).expect("the model has a schema of this name")
 }
 
-/// `missing` events, `[from_offset, to_offset)` of `partition`; with 0 `missing` offsets that continue at `to_offset` where
-/// `from_offset` was expected, which may be the greater one.
+/// By `kind`: `missing` events, `[from_offset, to_offset)` of `partition`; `renumbered`, offsets that continue at `to_offset` where
+/// `from_offset` was expected, which may be the greater one; `skipped` offsets, which never held an event. The last two have 0
+/// `missing`. Entries of before there were kinds have none.
 pub(crate) fn gaps_schema() -> StreamSchema {
     use ColumnType::{Int64, Text};
     let column = |(name, column_type): (&str, ColumnType)| Column {
@@ -52,6 +53,7 @@ pub(crate) fn gaps_schema() -> StreamSchema {
     let columns = [
         ("stream", Text),
         ("source", Text),
+        ("kind", Text),
         ("partition", Text),
         ("from_offset", Int64),
         ("to_offset", Int64),

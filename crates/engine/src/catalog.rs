@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Pipeline,
+    identity::Identities,
     pipeline::{StreamConfig, Swap, ViewConfig},
 };
 
@@ -24,6 +25,9 @@ pub struct Catalog {
     pub streams: BTreeMap<Name, StreamSchema>,
     /// Each view.
     pub views: BTreeMap<Name, CatalogView>,
+    /// Where the events of each stream say which they are upstream; `None` in a catalog of before this was kept.
+    #[serde(default)]
+    pub identities: Option<Identities>,
 }
 
 /// A view, as far as reading its results needs.
@@ -59,7 +63,7 @@ impl Catalog {
             let ViewConfig { sql, watermark_delay, lateness, late, state_max, swap } = view.clone();
             (name.clone(), CatalogView { sql, watermark_delay, lateness, late, state_max, swap })
         });
-        Self { streams: streams.collect(), views: views.collect() }
+        Self { streams: streams.collect(), views: views.collect(), identities: None }
     }
 
     /// Reads the catalog of `data`.
@@ -83,6 +87,12 @@ impl Catalog {
         })
     }
 
+    /// Where the events of each stream say which they are upstream, as far as this directory knows.
+    #[must_use]
+    pub fn known_identities(&self) -> Identities {
+        Identities::default().after(self.identities.as_ref(), self.streams.keys())
+    }
+
     /// Replaces the catalog of `data`, by rename: a reader finds the old one or the new one.
     ///
     /// # Errors
@@ -103,9 +113,10 @@ impl Catalog {
     }
 }
 
-/// Writes the catalog of `pipeline` into its data directory; a failure is logged.
-pub(crate) fn save_or_warn(pipeline: &Pipeline) {
-    if let Err(error) = Catalog::of(pipeline).save(&pipeline.data) {
+/// Writes the catalog of `pipeline`, with these identities, into its data directory; a failure is logged.
+pub(crate) fn save_or_warn(pipeline: &Pipeline, identities: &Identities) {
+    let catalog = Catalog { identities: Some(identities.clone()), ..Catalog::of(pipeline) };
+    if let Err(error) = catalog.save(&pipeline.data) {
         // A full disk, perhaps: what is there can be read and served all the same.
         tracing::warn!("queries without a running process may not know every table: {error}");
     }
@@ -120,6 +131,7 @@ impl From<CatalogView> for ViewConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::EventIdentity;
 
     #[test]
     fn a_catalog_reads_back_as_written() {
@@ -137,10 +149,24 @@ mod tests {
             verify: crate::audit::AuditSettings::default(),
             dashboard: crate::dashboard::Dashboard::default(),
         };
-        let catalog = Catalog::of(&pipeline);
+        let stream = Name::new("s").expect("a name");
+        let mut identities = Identities::default();
+        identities.add(&stream, EventIdentity::as_ever());
+        let catalog = Catalog { identities: Some(identities), ..Catalog::of(&pipeline) };
         catalog.save(dir.path()).expect("a file");
         let read = Catalog::load(dir.path()).expect("a catalog");
         assert_eq!(read, catalog);
         assert_eq!(ViewConfig::from(read.views["v"].clone()), view);
+        assert_eq!(read.known_identities().of(&stream), [EventIdentity::as_ever()]);
+    }
+
+    #[test]
+    fn a_catalog_of_before_there_were_identities_is_audited_as_ever() {
+        let text = r#"{"streams":{"s":{"event_time":[],"columns":[]}},"views":{}}"#;
+        let catalog: Catalog = serde_json::from_str(text).expect("a catalog of 2026-11-25");
+        let stream = Name::new("s").expect("a name");
+        assert_eq!(catalog.known_identities().of(&stream), [EventIdentity::as_ever()]);
+        let none = Catalog { identities: Some(Identities::default()), ..catalog };
+        assert!(none.known_identities().of(&stream).is_empty(), "no source says it");
     }
 }

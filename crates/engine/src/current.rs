@@ -15,7 +15,8 @@ use crate::{
     audit::background::Watched,
     builtin,
     claims::Claims,
-    ingest::Ingest,
+    identity::Identities,
+    ingest::{FedStream, Ingest},
     maintenance::MaintainedStream,
     plan::Plan,
     sources::Ready,
@@ -29,11 +30,18 @@ pub(crate) struct Current {
     pub(crate) plan: Plan,
     /// Every stream of the plan.
     pub(crate) streams: BTreeMap<Name, Arc<StreamEntry>>,
+    /// Where the events of each stream say which they are upstream, those of sources that are gone among them.
+    pub(crate) identities: Identities,
 }
 
 impl Current {
-    /// Of `plan`. `there` are streams that run already; the others stand in `opened`.
-    pub(crate) fn new(plan: Plan, there: &BTreeMap<Name, Arc<StreamEntry>>, opened: &BTreeMap<Name, Stream>) -> Self {
+    /// Of `plan`. `there` are streams that run already; the others stand in `opened`. `known` are the identities of before.
+    pub(crate) fn new(
+        plan: Plan,
+        there: &BTreeMap<Name, Arc<StreamEntry>>,
+        opened: &BTreeMap<Name, Stream>,
+        known: &Identities,
+    ) -> Self {
         let stream = |name: &Name| there.get(name).map_or_else(|| opened[name].clone(), |entry| entry.stream.clone());
         let rejects = stream(&builtin::rejects());
         let entries = plan.schemas.iter().map(|(name, schema)| {
@@ -44,7 +52,8 @@ impl Current {
             (name.clone(), there.get(name).cloned().unwrap_or_else(fresh))
         });
         let streams = entries.collect();
-        Self { plan, streams }
+        let identities = plan.identities().after(Some(known), std::iter::empty());
+        Self { plan, streams, identities }
     }
 
     /// The refusal of a push to `stream`.
@@ -62,7 +71,8 @@ impl Current {
 
     /// What the audit in the background looks at.
     pub(crate) fn watched(&self) -> Watched {
-        Watched { streams: self.only_streams(), settings: self.plan.pipeline.verify }
+        let identities = self.identities.clone();
+        Watched { streams: self.only_streams(), identities, settings: self.plan.pipeline.verify }
     }
 
     /// The streams that maintenance keeps in shape.
@@ -90,18 +100,20 @@ impl Current {
         let absent = |what: &str| Error::Internal(format!("source {name} has no {what}, though it was checked"));
         let config = self.plan.pipeline.sources.get(name).ok_or_else(|| absent("settings"))?;
         let spec = *self.plan.specs.get(name).ok_or_else(|| absent("kind"))?;
-        let entry = self.streams.get(&config.stream).ok_or_else(|| absent("stream"))?;
-        let schema = self.plan.schemas.get(&config.stream).ok_or_else(|| absent("schema"))?;
+        let fed = |stream: &Name| {
+            let entry = self.streams.get(stream).ok_or_else(|| absent("stream"))?;
+            let schema = self.plan.schemas.get(stream).ok_or_else(|| absent("schema"))?;
+            let (stream, untimed) = (entry.stream.clone(), Arc::clone(&entry.untimed));
+            Ok(FedStream { stream, times: EventTimes::new(schema), untimed })
+        };
         let ingest = Ingest {
             source: name.clone(),
-            stream: entry.stream.clone(),
+            streams: config.streams.iter().map(fed).collect::<Result<_, Error>>()?,
             rejects: self.streams[builtin::REJECTS].stream.appender(),
             gaps: self.streams[builtin::GAPS].stream.appender(),
-            times: EventTimes::new(schema),
             watch: Arc::new(
-                SourceWatch::new(name.clone(), spec.name, config.stream.clone()).counts_since(parts.clock.now()),
+                SourceWatch::new(name.clone(), spec.name, config.streams.clone()).counts_since(parts.clock.now()),
             ),
-            untimed: Arc::clone(&entry.untimed),
             clock: Arc::clone(&parts.clock),
         };
         Ok(Ready { ingest, spec, settings: config.settings.clone() })

@@ -22,9 +22,10 @@ use crate::{
         Auditor, Effort, Report, Scope, Throttle,
         background::{BackgroundAuditor, Watched},
     },
-    catalog,
+    catalog::{self, Catalog},
     claims::Claims,
     current::Current,
+    identity::Identities,
     imports::Imports,
     maintenance::{self, Maintenance},
     observers,
@@ -94,13 +95,18 @@ impl Engine {
         for stream in opened.values() {
             imports.take_over(stream).await?;
         }
-        let current = Current::new(plan, &BTreeMap::new(), &opened);
+        // A directory without a catalog is a new one, or one whose catalog is damaged: then the log may hold anything.
+        let known = match Catalog::load(&pipeline.data) {
+            Ok(catalog) => catalog.known_identities(),
+            Err(_) => Identities::of_a_log(opened.values()),
+        };
+        let current = Current::new(plan, &BTreeMap::new(), &opened, &known);
         let (views, claims) = (ViewRoster::default(), Claims::default());
         for stream in current.plan.views.keys() {
             let running = current.start_views(stream, &lake, &claims).await?;
             views.insert(stream.clone(), ViewGroup::Running(running));
         }
-        catalog::save_or_warn(&pipeline);
+        catalog::save_or_warn(&pipeline, &current.identities);
         let (stop, stopping) = watch::channel(false);
         let seal = pipeline.store.seal.clone();
         let clock = || Arc::clone(&parts.clock);
@@ -195,8 +201,9 @@ impl Engine {
     pub async fn verify(&self, scope: &Scope) -> Result<Report, Error> {
         let throttle = Arc::new(Throttle::unlimited(None));
         let _stop = throttle.stop_on_drop();
-        let streams = self.shared.current().only_streams();
-        let mut auditor = Auditor::new(self.lake.clone(), streams, Effort::Whole).with_imports(self.imports.clone());
+        let current = self.shared.current();
+        let auditor = Auditor::new(self.lake.clone(), current.only_streams(), Effort::Whole);
+        let mut auditor = auditor.with_imports(self.imports.clone()).with_identities(current.identities.clone());
         let mut stop = self.stop.subscribe();
         tokio::select! {
             report = auditor.audit(scope, &throttle) => report,

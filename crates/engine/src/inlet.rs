@@ -37,6 +37,28 @@ pub(crate) struct Entry {
     pub(crate) urgent: bool,
 }
 
+/// What was refused is on its way to the disk.
+pub(crate) struct Refusing<'i> {
+    inlet: &'i Inlet,
+    ticket: Option<Ticket>,
+}
+
+impl<'i> Refusing<'i> {
+    /// Whether there is nothing to wait for.
+    pub(crate) fn is_settled(&self) -> Option<Settled<'i>> {
+        self.ticket.is_none().then_some(Settled(self.inlet))
+    }
+
+    /// Waits until it is on disk. Dropped before it resolves, nothing is lost.
+    pub(crate) async fn on_disk(&mut self) -> Result<Settled<'i>, Error> {
+        if let Some(ticket) = &mut self.ticket {
+            ticket.await?;
+            self.ticket = None;
+        }
+        Ok(Settled(self.inlet))
+    }
+}
+
 /// All that was refused so far is on disk; what follows it may enter.
 #[must_use = "the events that follow what was refused"]
 pub(crate) struct Settled<'i>(&'i Inlet);
@@ -50,11 +72,18 @@ impl Inlet {
 
     /// Commits what is refused. Returns when it is on disk.
     pub(crate) async fn refuse(&self, refused: &[Reject]) -> Result<Settled<'_>, Error> {
+        self.refusing(refused).await?.on_disk().await
+    }
+
+    /// Hands what is refused to the store. Waits for room, not for the disk. What is refused later has to settle later, too:
+    /// that is for the caller to see to.
+    pub(crate) async fn refusing(&self, refused: &[Reject]) -> Result<Refusing<'_>, Error> {
+        let mut ticket = None;
         if !refused.is_empty() {
             let entries = ledgers::rejects::batch(refused, &self.stream, &self.name);
-            commit(&self.rejects, &self.name, entries).await?;
+            ticket = Some(begin(&self.rejects, &self.name, entries).await?);
         }
-        Ok(Settled(self))
+        Ok(Refusing { inlet: self, ticket })
     }
 
     /// The counts of events without an event time.
@@ -77,7 +106,12 @@ impl Settled<'_> {
 /// Appends `events` of `source`, which may be none, and waits until they are on disk. For the built-in streams, and for an
 /// empty block that shows whether the store can write.
 pub(crate) async fn commit(appender: &Appender, source: &Name, events: EventBatch) -> Result<(), Error> {
-    let append = Append { source: source.clone(), events, cursor: None, keys: Vec::new(), urgent: true };
-    appender.append(append).await?.await?;
+    begin(appender, source, events).await?.await?;
     Ok(())
+}
+
+/// As [`commit`], and does not wait for the disk.
+pub(crate) async fn begin(appender: &Appender, source: &Name, events: EventBatch) -> Result<Ticket, Error> {
+    let append = Append { source: source.clone(), events, cursor: None, keys: Vec::new(), urgent: true };
+    Ok(appender.append(append).await?)
 }

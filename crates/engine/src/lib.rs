@@ -33,6 +33,7 @@ mod disk;
 mod engine;
 mod error;
 mod fixed;
+pub mod identity;
 pub mod import;
 pub mod imports;
 mod incoming;

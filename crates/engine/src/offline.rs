@@ -17,6 +17,7 @@ use crate::{
     audit::{Auditor, Effort, Report, Scope, Throttle},
     builtin::schemas,
     catalog::Catalog,
+    identity::Identities,
     imports::Imports,
     pipeline::ViewConfig,
     views::catch_up,
@@ -63,8 +64,14 @@ pub async fn audit(
     mut progress: impl FnMut(u64, u64) + Clone + Send + Sync + 'static,
 ) -> Result<Report, Error> {
     let wanted = |view: &str| scope.view.as_ref().is_none_or(|asked| asked.as_str() == view);
+    let known = Catalog::load(data)?;
     let OpenedDirectory { lake, streams, damaged } = open_all(data, &wanted, Limits::default(), &mut |_| {}).await?;
-    let mut auditor = Auditor::new(lake, streams, Effort::Whole).with_imports(Imports::load(data)?);
+    // A stream that the catalog does not know may be one of before it was kept.
+    let known = known.known_identities();
+    let unlisted = streams.values().filter(|stream| !known.knows(stream.name()));
+    let identities = known.clone().after(Some(&Identities::of_a_log(unlisted)), std::iter::empty());
+    let auditor = Auditor::new(lake, streams, Effort::Whole).with_imports(Imports::load(data)?);
+    let mut auditor = auditor.with_identities(identities);
     let total = auditor.bytes(scope);
     progress(0, total);
     let throttle = Throttle::unlimited(Some(Box::new(move |read| progress.clone()(read, total))));

@@ -50,8 +50,8 @@ pub struct StreamConfig {
 pub struct SourceConfig {
     /// The kind, one of those in [`Parts::sources`](crate::Parts).
     pub kind: String,
-    /// The stream that its events enter.
-    pub stream: Name,
+    /// The streams that its events enter: at least one, none twice. Most kinds feed one.
+    pub streams: Vec<Name>,
     /// The kind's own settings; they passed its check.
     pub settings: serde_json::Value,
 }

@@ -1,7 +1,10 @@
 //! A pipeline that fits together, and what follows from it: the tables' schemas, which view reads which stream, the kind of
 //! each source. Nothing is opened for it, so finding out costs nothing and changes nothing.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use lakehead_connector_api::SourceSpec;
 use lakehead_model::{Name, StreamSchema};
@@ -9,6 +12,7 @@ use lakehead_model::{Name, StreamSchema};
 use crate::{
     Error, Parts, Pipeline,
     builtin::schemas,
+    identity::Identities,
     pipeline::{StreamConfig, ViewConfig},
 };
 
@@ -46,8 +50,11 @@ impl Plan {
                 wrong.push(format!("source {name}: no kind {:?}", config.kind));
                 continue;
             };
-            if !pipeline.streams.contains_key(&config.stream) {
-                wrong.push(format!("source {name}: no stream {:?}", config.stream.as_str()));
+            let absent = config.streams.iter().filter(|stream| !pipeline.streams.contains_key(*stream));
+            wrong.extend(absent.map(|stream| format!("source {name}: no stream {:?}", stream.as_str())));
+            let distinct: BTreeSet<&Name> = config.streams.iter().collect();
+            if distinct.len() != config.streams.len() || distinct.is_empty() {
+                wrong.push(format!("source {name}: expected at least one stream, and none twice"));
             }
             if let Err(what) = (spec.check)(&config.settings) {
                 wrong.push(format!("source {name}: {what}"));
@@ -59,6 +66,17 @@ impl Plan {
         } else {
             Err(Error::Pipeline(wrong.join("\n")))
         }
+    }
+
+    /// Where the events of each stream say which they are upstream, as the kinds of its sources do.
+    pub(crate) fn identities(&self) -> Identities {
+        let mut identities = Identities::default();
+        self.pipeline.streams.keys().for_each(|stream| identities.know(stream));
+        for (name, config) in &self.pipeline.sources {
+            let Some(identity) = self.specs.get(name).and_then(|spec| spec.identity) else { continue };
+            config.streams.iter().for_each(|stream| identities.add(stream, identity.into()));
+        }
+        identities
     }
 
     /// How a stream is kept; `None` for a built-in one.

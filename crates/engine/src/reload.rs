@@ -106,7 +106,7 @@ impl Engine {
             return Ok(reloaded);
         }
         let opened = self.open_streams(&before, &plan).await?;
-        let now = Arc::new(Current::new(plan, &before.streams, &opened));
+        let now = Arc::new(Current::new(plan, &before.streams, &opened, &before.identities));
 
         // From here on it is applied.
         self.watched.send_replace(None);
@@ -120,8 +120,8 @@ impl Engine {
         }
         self.maintenance.set_streams(now.maintained());
         self.replace_sources(&leave, &join, &now)?;
-        let pipeline = Arc::clone(&now.plan.pipeline);
-        blocking(move || catalog::save_or_warn(&pipeline)).await?;
+        let running = Arc::clone(&now);
+        blocking(move || catalog::save_or_warn(&running.plan.pipeline, &running.identities)).await?;
         self.watched.send_replace(Some(now.watched()));
         if stand_still.is_empty() { Ok(reloaded) } else { Err(Error::PartlyReloaded(stand_still)) }
     }
@@ -257,7 +257,11 @@ impl Touched {
         let retimed: BTreeSet<&Name> = reloaded.streams.changed.iter().filter(columns).collect();
         let changed = |name: &&Name| {
             reloaded.sources.changed.contains(*name)
-                || new.pipeline.sources.get(*name).is_some_and(|source| retimed.contains(&source.stream))
+                || new
+                    .pipeline
+                    .sources
+                    .get(*name)
+                    .is_some_and(|source| source.streams.iter().any(|of| retimed.contains(of)))
         };
         let both = new.pipeline.sources.keys().filter(|name| old.pipeline.sources.contains_key(*name));
         let changed: Vec<Name> = both.filter(changed).cloned().collect();

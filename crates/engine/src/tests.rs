@@ -11,7 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use lakehead_connector_api::{Activity, Chunk, Error as SourceError, Gap, Resume, Source, SourceKind, SourceSpec};
+use lakehead_connector_api::{
+    Activity, Chunk, ConnectorKind, Discontinuity, Error as SourceError, Gap, Opened, Reader, Resume, SourceKind,
+    SourceSpec,
+};
 use lakehead_model::{Clock, Cursor, Kind, Name, Offset, Reject, StreamSchema, Timestamp};
 use lakehead_store::Stream;
 use schemars::JsonSchema;
@@ -69,24 +72,30 @@ struct Scripted {
     opened_at: usize,
 }
 
-impl SourceKind for Scripted {
+impl ConnectorKind for Scripted {
     const NAME: &'static str = "scripted";
     const MANUAL: &'static str = "For tests.";
     const EXAMPLE: &'static str = "";
     type Config = Script;
+}
 
-    async fn open(config: Script, mut resume: Resume) -> Result<Box<dyn Source>, SourceError> {
+impl SourceKind for Scripted {
+    async fn open(config: Script, mut resume: Resume) -> Result<Opened, SourceError> {
+        let mut resume = resume.only_stream()?;
         let at = resume.cursor.map_or(0, |cursor| cursor.position.parse().expect("a number that this source wrote"));
-        let mut seen = 0;
-        let end = resume.tail.end();
-        resume.tail.read(Offset(0), end, &mut |_, _| seen += 1)?;
+        let (mut seen, mut next, end) = (0, Offset(0), resume.tail.end());
+        while next < end {
+            let read = resume.tail.read(next, end).await?;
+            assert!(read.events.iter().zip(seen..).all(|((offset, _), n)| offset.0 == n), "in order");
+            (seen, next) = (seen + read.events.len() as u64, read.next);
+        }
         assert_eq!(seen, end.0, "the tail has every event");
-        Ok(Box::new(Self { steps: config.steps, at, opened_at: at }))
+        Ok(Opened::reader(Self { steps: config.steps, at, opened_at: at }))
     }
 }
 
 #[async_trait]
-impl Source for Scripted {
+impl Reader for Scripted {
     async fn next(&mut self) -> Result<Option<Chunk>, SourceError> {
         let Some(step) = self.steps.get(self.at).copied() else { return Ok(None) };
         let mut chunk = Chunk { activity: Some(Activity::Live), ..Chunk::default() };
@@ -100,14 +109,14 @@ impl Source for Scripted {
                 position: format!("step {}", self.at),
                 payload: Bytes::from_static(b"{"),
             }),
-            Step::Gap => chunk.gaps.push(Gap {
+            Step::Gap => chunk.discontinuities.push(Discontinuity::Missing(Gap {
                 partition: "a/0".into(),
                 from: 4,
                 to: 7,
                 after: None,
                 before: None,
                 reason: "asked for twice".into(),
-            }),
+            })),
             Step::Event | Step::Lost => {}
         }
         chunk.events.push(format!("{{\"step\":{},\"dt\":\"2026-01-01T00:00:00Z\"}}", self.at).as_bytes(), None);
@@ -133,7 +142,7 @@ pub(crate) fn pipeline(data: &Path, sources: &[(&str, &[Step])]) -> Pipeline {
     let stream = StreamConfig { schema: StreamSchema::builtin("json").expect("built in"), ..StreamConfig::default() };
     let source = |steps: &[Step]| SourceConfig {
         kind: "scripted".into(),
-        stream: name("s"),
+        streams: vec![name("s")],
         settings: serde_json::json!({ "steps": steps.iter().map(|s| format!("{s:?}").to_lowercase()).collect::<Vec<_>>() }),
     };
     Pipeline {

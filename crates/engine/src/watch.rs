@@ -22,10 +22,10 @@ pub(crate) struct SourceWatch {
 }
 
 impl SourceWatch {
-    pub(crate) fn new(name: Name, kind: &'static str, stream: Name) -> Self {
+    pub(crate) fn new(name: Name, kind: &'static str, streams: Vec<Name>) -> Self {
         let status = SourceStatus {
             kind,
-            stream,
+            streams,
             state: SourceState::Opening,
             events: 0,
             duplicates: 0,
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_source_waits_for_the_store_until_something_is_kept() {
         let name = || Name::new("a").expect("a name");
-        let watch = SourceWatch::new(name(), "scripted", name());
+        let watch = SourceWatch::new(name(), "scripted", vec![name()]);
         let at = Timestamp::from_seconds;
         watch.active(Some(&Activity::CatchingUp), at(0));
         watch.waiting(at(1), "full".into());
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_source_that_is_away_keeps_its_since_until_it_is_back() {
         let name = || Name::new("a").expect("a name");
-        let watch = SourceWatch::new(name(), "scripted", name());
+        let watch = SourceWatch::new(name(), "scripted", vec![name()]);
         let at = Timestamp::from_seconds;
         let second = Duration::from_secs(1);
         watch.away(at(1), "refused".into(), second);

@@ -18,7 +18,7 @@ use super::{
     scan::Scan,
     scope::Scope,
 };
-use crate::{Error, imports::Imports, sync::blocking};
+use crate::{Error, identity::Identities, imports::Imports, sync::blocking};
 
 /// How long a view may take to come to where the log ended when the audit began. A live one is there before the audit is.
 const BEHIND_MAX: Duration = Duration::from_secs(10);
@@ -68,17 +68,23 @@ pub(crate) struct Auditor {
     /// Result files that were found right, by view.
     known: HashMap<Name, HashSet<String>>,
     imports: Imports,
+    identities: Identities,
 }
 
 impl Auditor {
     pub(crate) fn new(lake: Lake, streams: BTreeMap<Name, Stream>, effort: Effort) -> Self {
-        let (scans, known, imports) = Default::default();
-        Self { lake, streams, effort, scans, known, imports }
+        let (scans, known, imports, identities) = Default::default();
+        Self { lake, streams, effort, scans, known, imports, identities }
     }
 
     /// Where imports ran, it looks otherwise at upstream offsets.
     pub(crate) fn with_imports(self, imports: Imports) -> Self {
         Self { imports, ..self }
+    }
+
+    /// Compares upstream offsets where these say that they stand; without one, it does not.
+    pub(crate) fn with_identities(self, identities: Identities) -> Self {
+        Self { identities, ..self }
     }
 
     /// Forgets what it knows, so that the next audit is a whole one.
@@ -125,16 +131,17 @@ impl Auditor {
         let end = stream.head().end;
         let before = self.scans.remove(name).filter(|scan| scan.can_continue(stream));
         let continues = before.is_some();
-        let mut scan = before.unwrap_or_else(|| Scan::new(stream, since, effort.ids()));
+        let mut scan = before.unwrap_or_else(|| Scan::new(stream, since, effort.ids(), self.identities.of(name)));
         let ledger = LedgerStreams::of(&self.streams);
         let (log, slow) = (stream.clone(), Arc::clone(throttle));
         let ran = self.imports.ran(name);
+        let identities = self.identities.of(name).to_vec();
         scan.imported(ran.clone());
         let work = move || {
             scan.advance(&log, end, &ledger, &slow)?;
             if continues && scan.report().differences > 0 {
                 // The ledger may explain by now what it did not when that part was read.
-                scan = Scan::new(&log, since, effort.ids());
+                scan = Scan::new(&log, since, effort.ids(), &identities);
                 scan.imported(ran);
                 scan.advance(&log, end, &ledger, &slow)?;
             }

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     Error,
+    identity::Identities,
     imports::Imports,
     status::{AuditOutcome, AuditStatus, StreamAudited, ViewAudited},
     sync::{lock, stopped},
@@ -46,6 +47,8 @@ const SHOWN_MAX: usize = 10;
 pub(crate) struct Watched {
     /// Every stream, and so the views of each.
     pub(crate) streams: BTreeMap<Name, Stream>,
+    /// Where their events say which they are upstream.
+    pub(crate) identities: Identities,
     /// When.
     pub(crate) settings: AuditSettings,
 }
@@ -85,9 +88,9 @@ impl BackgroundAuditor {
                     Err(_) => return,
                 },
             };
-            let Some(Watched { streams, settings }) = found else { continue };
-            let auditor =
-                Auditor::new(self.lake.clone(), streams, Effort::Background).with_imports(self.imports.clone());
+            let Some(Watched { streams, identities, settings }) = found else { continue };
+            let auditor = Auditor::new(self.lake.clone(), streams, Effort::Background);
+            let auditor = auditor.with_imports(self.imports.clone()).with_identities(identities);
             let interrupted = async {
                 tokio::select! {
                     () = stopped(&mut stop) => {}

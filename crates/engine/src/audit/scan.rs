@@ -25,7 +25,7 @@ use super::{
     report::{AuditFinding, Minute, PartitionAudit, StreamAudit},
     sequence::{OffsetFinding, Sequence},
 };
-use crate::{Error, builtin, import};
+use crate::{Error, builtin, identity::EventIdentity, import};
 
 /// Differences that are reported in words; more are only counted.
 const REPORTED_MAX: usize = 10;
@@ -38,7 +38,21 @@ const SETTLED_MINUTES: i64 = 10;
 
 const MINUTE_MICROS: i64 = 60_000_000;
 
-const PATHS: [[&str; 2]; 4] = [["meta", "topic"], ["meta", "partition"], ["meta", "offset"], ["meta", "id"]];
+/// The paths of one identity: topic, partition, offset, id.
+struct IdentityPaths(Paths);
+
+impl IdentityPaths {
+    fn of(identity: &EventIdentity) -> Self {
+        let EventIdentity { topic, partition, offset, id } = identity.clone();
+        Self(Paths::new(&[topic, partition, offset, id]))
+    }
+
+    fn find<'e>(&self, event: &'e [u8]) -> [Option<Raw<'e>>; 4] {
+        let mut found = [None; 4];
+        self.0.extract(event, &mut found);
+        found
+    }
+}
 
 /// The scan so far. It can continue where it ended when more has come.
 pub(super) struct Scan {
@@ -47,7 +61,10 @@ pub(super) struct Scan {
     position: Offset,
     events: u64,
     has_upstream: bool,
-    paths: Paths,
+    /// Where an event may say which one it is upstream.
+    places: Vec<IdentityPaths>,
+    /// Whether a source says that.
+    is_identified: bool,
     partitions: HashMap<Box<[u8]>, Partition>,
     ids: Ids,
     minutes: BTreeMap<i64, Count>,
@@ -112,16 +129,19 @@ fn has_upstream(head: &LogHead) -> bool {
 }
 
 impl Scan {
-    pub(super) fn new(stream: &Stream, since: Option<Timestamp>, ids: Ids) -> Self {
+    pub(super) fn new(stream: &Stream, since: Option<Timestamp>, ids: Ids, identities: &[EventIdentity]) -> Self {
         let head = stream.head();
-        let paths = PATHS.map(|path| path.map(str::to_owned).to_vec());
+        // What is pushed or imported is told apart by its `meta.id`, whoever feeds the stream.
+        let as_ever = EventIdentity::as_ever();
+        let places = if identities.is_empty() { std::slice::from_ref(&as_ever) } else { identities };
         Self {
             since,
             start: head.start,
             position: head.start,
             events: 0,
             has_upstream: has_upstream(&head),
-            paths: Paths::new(&paths),
+            places: places.iter().map(IdentityPaths::of).collect(),
+            is_identified: !identities.is_empty(),
             partitions: HashMap::new(),
             ids,
             minutes: BTreeMap::new(),
@@ -216,15 +236,14 @@ impl Scan {
     }
 
     fn take_event(&mut self, at: Offset, event: &[u8], received: Timestamp) {
-        let mut found = [None; PATHS.len()];
-        self.paths.extract(event, &mut found);
-        let [topic, partition, offset, id] = found;
+        let [topic, partition, offset, id] = self.identity(event);
         let id = id.map(Raw::bytes);
-        let what = if self.has_upstream { &[][..] } else { event };
+        let compares = self.has_upstream && self.is_identified;
+        let what = if compares { &[][..] } else { event };
         let is_known = id.is_some_and(|id| !self.ids.insert(id, what));
         self.without_id += u64::from(id.is_none());
         let minute = received.0.div_euclid(MINUTE_MICROS);
-        let offset = offset.and_then(Raw::as_i64).filter(|_| self.has_upstream);
+        let offset = offset.and_then(Raw::as_i64).filter(|_| compares);
         let (Some(topic), Some(offset)) = (topic, offset) else {
             if is_known {
                 self.doubled(at, received, id);
@@ -281,6 +300,21 @@ impl Scan {
                 }
             }
         }
+    }
+
+    /// What the event says of itself by the first identity that it has an offset for; else its id, by whichever has one.
+    fn identity<'e>(&self, event: &'e [u8]) -> [Option<Raw<'e>>; 4] {
+        let mut best = [None; 4];
+        for places in &self.places {
+            let found = places.find(event);
+            if found[0].is_some() && found[2].is_some() {
+                return found;
+            }
+            if best[3].is_none() {
+                best = found;
+            }
+        }
+        best
     }
 
     fn doubled(&mut self, at: Offset, received: Timestamp, id: Option<&[u8]>) {
@@ -403,7 +437,9 @@ impl Scan {
         if self.start > Offset(0) && self.since.is_none() {
             what.push(format!("the events before offset {}, because they are not in the log any more", self.start));
         }
-        if self.has_upstream {
+        if self.has_upstream && !self.is_identified {
+            what.push("upstream offsets: not compared (no source says where they stand)".to_owned());
+        } else if self.has_upstream {
             for (from, to) in self.ran.iter().filter(|(from, to)| to.is_none_or(|to| to > *from)) {
                 let to = to.map_or("the end".to_owned(), |to| to.to_string());
                 what.push(format!(

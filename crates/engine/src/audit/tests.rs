@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use lakehead_connector_api::{Gap, Renumbering};
+use lakehead_connector_api::{Discontinuity, Gap, Renumbering, SkippedOffsets};
 use lakehead_model::{Clock, Cursor, EventBatch, Name, Reject, Timestamp};
 use lakehead_query::{Lake, Limits};
 use lakehead_store::{Append, Options, Store, Stream};
@@ -16,6 +16,7 @@ use lakehead_store::{Append, Options, Store, Stream};
 use super::{Auditor, Effort, Scope, StreamAudit, Throttle};
 use crate::{
     builtin::{GAPS, REJECTS},
+    identity::{EventIdentity, Identities},
     imports::Imports,
     ledgers::{gaps, rejects},
 };
@@ -48,7 +49,9 @@ impl World {
         let store = Store::open(dir, Options::default(), clock).expect("a store");
         let streams = ["s", GAPS, REJECTS].map(|text| (name(text), store.stream(&name(text)).expect("one")));
         let lake = Lake::new(Limits::default()).expect("a lake");
-        let auditor = Auditor::new(lake, streams.into(), Effort::Background);
+        let mut identities = Identities::default();
+        identities.add(&name("s"), EventIdentity::as_ever());
+        let auditor = Auditor::new(lake, streams.into(), Effort::Background).with_identities(identities);
         Self { store, auditor }
     }
 
@@ -121,7 +124,7 @@ async fn a_hole_is_a_difference_until_the_ledger_or_a_reject_has_it() {
     assert_eq!(audit.minutes.iter().map(|minute| minute.missing).sum::<u64>(), 3);
 
     let gap = Gap { partition: "eqiad.t/0".into(), from: 10, to: 12, after: None, before: None, reason: "r".into() };
-    world.append(GAPS, gaps::batch(&[gap], &[], &name("s"), &name("w"))).await;
+    world.append(GAPS, gaps::batch(&[Discontinuity::Missing(gap)], &name("s"), &name("w"))).await;
     assert_eq!(world.audit().await.missing, 1, "one is still nowhere");
     let reject = Reject { reason: "r".into(), position: "eqiad.t/0/12".into(), payload: "x".into() };
     world.append(REJECTS, rejects::batch(&[reject], &name("s"), &name("w"))).await;
@@ -170,7 +173,7 @@ async fn another_cluster_is_a_restart_unless_the_ledger_has_the_move() {
     assert!(audit.differences > 0, "{audit:?}");
     assert!(said(&audit).iter().any(|what| what.contains("begin anew at 77")), "{:?}", audit.told);
     let found = Renumbering { partition: "eqiad.t/0".into(), from: 5_100, to: 90, reason: "found again" };
-    world.append(GAPS, gaps::batch(&[], &[found], &name("s"), &name("w"))).await;
+    world.append(GAPS, gaps::batch(&[Discontinuity::Renumbered(found)], &name("s"), &name("w"))).await;
     let audit = world.audit().await;
     assert_eq!((audit.differences, audit.unsettled, audit.missing), (0, 0, 0), "{:?}", audit.told);
     assert_eq!(audit.partitions["eqiad.t/0"].changes, 1);
@@ -248,4 +251,50 @@ async fn in_a_stream_without_a_source_the_same_event_twice_is_found_by_its_id_an
     assert_eq!((audit.events, audit.doubled, audit.differences), (6, 2, 2), "{:?}", audit.told);
     let said = audit.not_checked.join("; ");
     assert!(said.contains("upstream offsets, because") && said.contains("one of 2 events"), "{said}");
+}
+
+#[tokio::test]
+async fn offsets_that_the_upstream_skipped_are_not_missing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut world = World::new(dir.path());
+    world.range(7..10).await;
+    world.range(12..200).await;
+    assert_eq!(world.audit().await.missing, 2);
+    let partition = "eqiad.t/0".to_owned();
+    let skipped = SkippedOffsets { partition, from: 10, to: 12, reason: "a transaction's marker" };
+    world.append(GAPS, gaps::batch(&[Discontinuity::Skipped(skipped)], &name("s"), &name("w"))).await;
+    let audit = world.audit().await;
+    assert_eq!((audit.differences, audit.missing), (0, 0), "{:?}", audit.told);
+}
+
+#[tokio::test]
+async fn offsets_are_looked_for_where_the_source_s_kind_says() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |key: &str| vec![key.to_owned()];
+    let identity = EventIdentity { topic: path("t"), partition: path("p"), offset: path("o"), id: path("k") };
+    let mut identities = Identities::default();
+    identities.add(&name("s"), identity);
+    let mut world = World::new(dir.path());
+    world.auditor = world.auditor.with_identities(identities);
+    let mut batch = EventBatch::default();
+    for offset in (0..50).chain(51..300) {
+        let place = format!(r#""meta":{{"topic":"x","partition":0,"offset":7}},"t":"{TOPIC}","p":0,"o":{offset}"#);
+        batch.push(format!(r#"{{{place},"k":"k-{offset}"}}"#).as_bytes(), None);
+    }
+    world.append("s", batch).await;
+    let audit = world.audit().await;
+    assert_eq!((audit.missing, audit.differences, audit.partitions.len()), (1, 1, 1), "{:?}", audit.told);
+    assert!(said(&audit)[0].contains("offset 50 of eqiad.t/0"), "{:?}", audit.told);
+}
+
+#[tokio::test]
+async fn a_stream_whose_source_says_no_offsets_is_said_not_to_be_compared() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut world = World::new(dir.path());
+    world.auditor = world.auditor.with_identities(Identities::default());
+    world.range(7..10).await;
+    world.range(20..300).await;
+    let audit = world.audit().await;
+    assert_eq!((audit.missing, audit.differences), (0, 0), "{:?}", audit.told);
+    assert_eq!(audit.not_checked, ["upstream offsets: not compared (no source says where they stand)"]);
 }

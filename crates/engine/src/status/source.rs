@@ -1,7 +1,7 @@
 //! One source in the status: what it is doing, and what it has brought.
 
 use lakehead_model::{Name, Timestamp};
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::time::{time, time_or_null};
 
@@ -10,8 +10,9 @@ use super::time::{time, time_or_null};
 pub struct SourceStatus {
     /// Its kind.
     pub kind: &'static str,
-    /// The stream it feeds.
-    pub stream: Name,
+    /// The streams it feeds. In JSON `stream` stands beside `streams` where it is one.
+    #[serde(flatten, serialize_with = "stream_names")]
+    pub streams: Vec<Name>,
     /// What it is doing. In JSON its fields stand beside the others: `"state": "away", "since": …`.
     #[serde(flatten)]
     pub state: SourceState,
@@ -31,6 +32,16 @@ pub struct SourceStatus {
     /// Since when this process counts these.
     #[serde(serialize_with = "time")]
     pub counted_since: Timestamp,
+}
+
+/// `stream`, where it is one, and `streams`.
+fn stream_names<S: Serializer>(streams: &[Name], to: S) -> Result<S::Ok, S::Error> {
+    let mut map = to.serialize_map(None)?;
+    if let [only] = streams {
+        map.serialize_entry("stream", only)?;
+    }
+    map.serialize_entry("streams", streams)?;
+    map.end()
 }
 
 /// What a source is doing.
@@ -89,7 +100,7 @@ mod tests {
     fn the_state_stands_flat_beside_the_counts() {
         let source = SourceStatus {
             kind: "eventstreams",
-            stream: Name::new("recentchange").expect("a name"),
+            streams: vec![Name::new("recentchange").expect("a name")],
             state: SourceState::Away { since: Timestamp(0), error: "refused".into(), next_try: Timestamp(7) },
             events: 3,
             duplicates: 0,
@@ -103,5 +114,9 @@ mod tests {
         assert_eq!(json["state"], "away");
         assert_eq!(json["since"], "1970-01-01T00:00:00Z");
         assert_eq!(json["events"], 3);
+        assert_eq!((&json["stream"], &json["streams"]), (&"recentchange".into(), &serde_json::json!(["recentchange"])));
+        let two = ["a", "b"].map(|text| Name::new(text).expect("a name")).to_vec();
+        let json = serde_json::to_value(SourceStatus { streams: two, ..source }).expect("json");
+        assert_eq!((json.get("stream"), &json["streams"]), (None, &serde_json::json!(["a", "b"])));
     }
 }

@@ -11,14 +11,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lakehead_connector_api::{Resume, Source, SourceSpec};
-use lakehead_model::{EventBatch, Kind};
+use lakehead_connector_api::{Resume, SourceSpec, StreamResume};
+use lakehead_model::{EventBatch, Kind, Offset};
 use tokio::{sync::watch, time::Instant};
 
 use super::decision::{Decision, classify};
 use crate::{
     backoff::{Backoff, random},
-    ingest::{Ending, Failure, Ingest},
+    ingest::{Ending, Failure, FedStream, Ingest},
     inlet,
     sync::stopped,
     tail::Tail,
@@ -53,7 +53,7 @@ pub(crate) async fn supervise(
 
 async fn keep_going(ingest: Ingest, spec: SourceSpec, settings: serde_json::Value, mut stop: watch::Receiver<bool>) {
     let (mut backoff, mut store_backoff) = (Backoff::default(), Backoff::default());
-    let mut end = ingest.stream.head().end;
+    let mut end = ends(&ingest);
     while !*stop.borrow() {
         let failure = match once(&ingest, spec, &settings, &mut stop, &mut backoff).await {
             Ok(Ending::Ended) => return ingest.watch.ended(),
@@ -74,8 +74,8 @@ async fn keep_going(ingest: Ingest, spec: SourceSpec, settings: serde_json::Valu
                 ingest.watch.waiting(now, error);
                 until_writable(&ingest, &mut stop).await;
                 // An empty block may fit where events do not: without progress, come back ever more slowly.
-                let reached = ingest.stream.head().end;
-                if reached > std::mem::replace(&mut end, reached) {
+                let reached = ends(&ingest);
+                if reached != std::mem::replace(&mut end, reached.clone()) {
                     store_backoff.reset();
                 }
                 store_backoff.next(None, random())
@@ -86,17 +86,31 @@ async fn keep_going(ingest: Ingest, spec: SourceSpec, settings: serde_json::Valu
     }
 }
 
-/// Returns when the store has written an empty block, or when waiting for that makes no sense any more.
+/// Where each of its streams ends.
+fn ends(ingest: &Ingest) -> Vec<Offset> {
+    ingest.streams.iter().map(|fed| fed.stream.head().end).collect()
+}
+
+/// Returns when the store has written an empty block into each stream, or when waiting for that makes no sense any more.
 async fn until_writable(ingest: &Ingest, stop: &mut watch::Receiver<bool>) {
     loop {
         if tokio::time::timeout(STORE_RETRY, stopped(stop)).await.is_ok() {
             return;
         }
-        match inlet::commit(&ingest.stream.appender(), &ingest.source, EventBatch::default()).await {
-            Err(error) if error.kind() == Kind::Unavailable => {}
-            _ => return,
+        if !is_unavailable(ingest).await {
+            return;
         }
     }
+}
+
+async fn is_unavailable(ingest: &Ingest) -> bool {
+    for fed in &ingest.streams {
+        let written = inlet::commit(&fed.stream.appender(), &ingest.source, EventBatch::default()).await;
+        if written.is_err_and(|error| error.kind() == Kind::Unavailable) {
+            return true;
+        }
+    }
+    false
 }
 
 async fn once(
@@ -107,23 +121,27 @@ async fn once(
     backoff: &mut Backoff,
 ) -> Result<Ending, Failure> {
     ingest.watch.update(|status| status.opened += 1);
+    let stream = |fed: &FedStream| StreamResume {
+        stream: fed.stream.name().clone(),
+        cursor: fed.stream.head().cursors.get(&ingest.source).cloned(),
+        event_time: fed.times.rules().to_vec(),
+        tail: Box::new(Tail::of(fed.stream.clone())),
+    };
     let resume = Resume {
         name: ingest.source.as_str().to_owned(),
-        cursor: ingest.stream.head().cursors.get(&ingest.source).cloned(),
-        event_time: ingest.times.rules().to_vec(),
-        tail: Box::new(Tail(ingest.stream.clone())),
+        streams: ingest.streams.iter().map(stream).collect(),
         clock: Arc::clone(&ingest.clock),
     };
-    let mut source: Box<dyn Source> = tokio::select! {
+    let opened = tokio::select! {
         () = stopped(stop) => return Ok(Ending::Stopped),
         opened = (spec.open)(settings.clone(), resume) => opened.map_err(Failure::Source)?,
     };
-    let (opened, mut brought) = (Instant::now(), 0);
+    let (began, mut brought) = (Instant::now(), 0);
     let mut worked = |events: u64| {
         brought += events;
-        if brought >= WORKED_EVENTS || opened.elapsed() >= WORKED_TIME {
+        if brought >= WORKED_EVENTS || began.elapsed() >= WORKED_TIME {
             backoff.reset();
         }
     };
-    ingest.run(source.as_mut(), stop, &mut worked).await
+    ingest.run(opened, stop, &mut worked).await
 }

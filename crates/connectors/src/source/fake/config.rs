@@ -106,7 +106,8 @@ impl Config {
                 self.event_time
             ));
         }
-        for name in self.fields.keys().chain([&self.event_time]).filter(|name| name.len() > NAME_BYTES_MAX) {
+        let mut names = self.fields.keys().chain([&self.event_time]);
+        if let Some(name) = names.find(|name| name.len() > NAME_BYTES_MAX) {
             let shown: String = name.chars().take(40).collect();
             return Err(format!(
                 "fields: expected names of at most {NAME_BYTES_MAX} bytes, found {shown:?}… of {}",

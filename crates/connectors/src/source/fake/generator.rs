@@ -77,7 +77,6 @@ impl Written {
             Self::Int { from, count } => {
                 // As Lemire draws, 2019, without the second draw: a range of 2^32 is off by one in 2^32.
                 let step = (u128::from(random) * count) >> 64;
-                #[expect(clippy::cast_possible_truncation, reason = "less than the count, which 64 bits hold or are")]
                 put(into, from.wrapping_add_unsigned(step as u64));
             }
             Self::Float { from, to } => {

@@ -2,12 +2,12 @@
 //!
 //! ---
 //!
-//! In this folder: `config` (what a user may set, and its limits), `generator` (the n-th event, a pure function), `pace`
+//! In this folder: `config` (what a user may set, and its limits), `generator` (the n-th event, a pure function), `rate`
 //! (when an event is due). Here is what becomes of the numbers: to which stream each goes, and where a stream continues.
 
 mod config;
 mod generator;
-mod pace;
+mod rate;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +20,7 @@ use lakehead_connector_api::{
 use lakehead_model::{Clock, Cursor, EventBatch};
 use tokio::time::Instant;
 
-use self::{config::Config, generator::Generator, pace::Pace};
+use self::{config::Config, generator::Generator, rate::Rate};
 
 /// Events handed over at once, over all streams: what the contract of a source asks for.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -53,7 +53,7 @@ impl SourceKind for Fake {
             numbers: Numbers::new(next),
             clock: resume.clock,
             ready: VecDeque::new(),
-            pace: Pace::new(config.rate, Instant::now()),
+            rate: Rate::new(config.rate, Instant::now()),
             is_silent: true,
         }))
     }
@@ -76,7 +76,7 @@ struct Maker {
     clock: Arc<dyn Clock>,
     /// Made, and not handed over yet: a chunk for each stream that got something.
     ready: VecDeque<Chunk>,
-    pace: Pace,
+    rate: Rate,
     /// It has not said yet that it is at work.
     is_silent: bool,
 }
@@ -92,8 +92,8 @@ impl Reader for Maker {
                 return Ok(None);
             }
             // The call may be dropped here; nothing has been taken yet.
-            tokio::time::sleep_until(self.pace.next_at()).await;
-            let due = self.pace.due(Instant::now());
+            tokio::time::sleep_until(self.rate.next_at()).await;
+            let due = self.rate.due(Instant::now());
             self.make(due);
         }
     }
@@ -116,7 +116,7 @@ impl Maker {
             // The engine reads the event time, by the stream's rule.
             batches[stream].0.push(&event, None);
             batches[stream].1 = self.numbers.take(stream);
-            self.pace.made();
+            self.rate.made();
         }
         for (to, (events, next)) in batches.into_iter().enumerate().filter(|(_, (events, _))| !events.is_empty()) {
             let cursor = Some(Cursor { position: next.to_string().into(), progress: None });

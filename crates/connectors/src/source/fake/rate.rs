@@ -12,7 +12,7 @@ const TICK: Duration = Duration::from_millis(20);
 const BEHIND_MAX: Duration = Duration::from_secs(1);
 
 /// A steady rate.
-pub(super) struct Pace {
+pub(super) struct Rate {
     /// Events a second.
     rate: f64,
     /// When the first event was due.
@@ -23,7 +23,7 @@ pub(super) struct Pace {
     last: Option<Instant>,
 }
 
-impl Pace {
+impl Rate {
     /// So many events a second, the first of them at `began`.
     pub(super) fn new(rate: f64, began: Instant) -> Self {
         Self { rate, began, made: 0, last: None }
@@ -67,30 +67,30 @@ mod tests {
     #[test]
     fn events_come_at_their_rate_and_a_pause_is_made_up_for_by_a_second() {
         let began = Instant::now();
-        let mut pace = Pace::new(50.0, began);
+        let mut rate = Rate::new(50.0, began);
         let (mut now, mut events) = (began, 0);
         while events < 500 {
-            now = pace.next_at();
-            let due = pace.due(now);
+            now = rate.next_at();
+            let due = rate.due(now);
             assert!((1..=2).contains(&due), "a tick has one or two: {due}");
-            (0..due).for_each(|_| pace.made());
+            (0..due).for_each(|_| rate.made());
             events += due;
         }
         let took = now.duration_since(began);
         assert!((Duration::from_millis(9_900)..Duration::from_millis(10_100)).contains(&took), "{took:?}");
-        assert_eq!(pace.due(now + Duration::from_secs(3600)), 51);
-        assert!(pace.next_at() <= now + Duration::from_secs(3600) + TICK);
+        assert_eq!(rate.due(now + Duration::from_secs(3600)), 51);
+        assert!(rate.next_at() <= now + Duration::from_secs(3600) + TICK);
     }
 
     #[test]
     fn a_high_rate_comes_in_ticks_and_a_low_one_waits() {
         let began = Instant::now();
-        let mut fast = Pace::new(100_000.0, began);
+        let mut fast = Rate::new(100_000.0, began);
         assert_eq!(fast.due(began), 1);
         fast.made();
         assert_eq!(fast.next_at(), began + TICK);
         assert!((1_990..=2_001).contains(&fast.due(began + TICK)));
-        let mut slow = Pace::new(1e-9, began);
+        let mut slow = Rate::new(1e-9, began);
         assert_eq!(slow.due(began), 1);
         slow.made();
         assert!(slow.next_at() > began + Duration::from_secs(100 * 365 * 24 * 3600 / 86));
