@@ -72,7 +72,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_free_number_is_found_with_few_questions() {
-        for expected in [2, 3, 4, 5, 17, 1_000, 65_537, 999_999, 1_000_000] {
+        for expected in (2..200).chain([65_537, 999_999, 1_000_000]) {
             let asked = Cell::new(0);
             let found = first(2, NUMBER_MAX, async |number| {
                 asked.set(asked.get() + 1);
