@@ -318,7 +318,8 @@ impl Document {
         }
         // A sentence of a source's own check names its key in backticks or as its first word.
         let named = words.first().copied().or_else(|| message.split([' ', ':']).next());
-        if let Some(key) = named {
+        // A number in backticks is a value, as serde says it, and no place in a list.
+        if let Some(key) = named.filter(|key| key.parse::<u64>().is_err()) {
             let below = [at.as_slice(), &[key.to_owned()]].concat();
             if self.places.contains_key(&below) {
                 at = below;

@@ -147,6 +147,17 @@ const FILES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "[stream.s]\n[source.a]\nkind = \"file\"\nstream = \"s\"\npaths = [\"a[b\", \"c\"]\npath = \"x\"\n",
+        &[
+            "p.toml:5: source.a.paths: \"a[b\" is no pattern: invalid range pattern at character 2",
+            "p.toml:6: source.a.path: unknown key; did you mean `paths`?",
+        ],
+    ),
+    (
+        "[stream.s]\n[source.a]\nkind = \"file\"\nstream = \"s\"\npaths = \"dump.jsonl\"\n",
+        &["p.toml:5: source.a.paths: this is a text, \"dump.jsonl\"; write an array"],
+    ),
+    (
         "[stream.s]\n[view.v]\nlatness = \"1h\"\nwatermark = \"1m\"\n",
         &[
             "p.toml:2: view.v.sql: this key is missing",

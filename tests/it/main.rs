@@ -15,6 +15,7 @@ mod disk;
 mod event_time;
 mod evidence;
 mod export;
+mod files;
 mod full_disk;
 mod hostile_http;
 mod hostile_sql;

@@ -75,6 +75,9 @@ pub struct Chunk {
     pub cursor: Option<Cursor>,
     /// What was refused, with its reason.
     pub rejects: Vec<Reject>,
+    /// How many were refused beyond the entries of `rejects`, where one of these stands for many
+    /// ([`Refusals`](lakehead_model::Refusals)).
+    pub refused_more: u64,
     /// Where the upstream's offsets do not follow one another.
     pub discontinuities: Vec<Discontinuity>,
     /// Events that came again and were dropped, since the log holds them already.

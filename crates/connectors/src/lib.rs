@@ -14,4 +14,4 @@ mod source;
 
 pub use heavy::{End, HEAVY, Heavy};
 pub use sink::SINKS;
-pub use source::SOURCES;
+pub use source::{SOURCES, file};

@@ -1,19 +1,14 @@
 //! The body of a push, taken apart into events: one JSON document, an array of them, or one on each line.
 //!
-//! Pure: bytes in, events and refusals out. What may be an event says [`event`]. One bad event refuses itself, not its
+//! Pure: bytes in, events and refusals out. What may be an event says [`check_event`]. One bad event refuses itself, not its
 //! neighbours.
 
 use bytes::Bytes;
-use lakehead_model::{EventBatch, Reject};
-
-use crate::{event, refusals::Refusals};
+use lakehead_json::{check_event, on_one_line};
+use lakehead_model::{APPEND_EVENTS_MAX, EventBatch, Refusals, Reject};
 
 /// UTF-8's; some programs on Windows write it before everything.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// The most events that are appended at once: 262,144, so that what is kept beside each of them stays within the size of the
-/// largest body. A body of the largest size has as many only when they have less than 64 bytes each.
-pub(crate) const EVENTS_MAX: usize = 1 << 18;
 
 /// A body on its way through: which of its documents comes next.
 #[derive(Debug)]
@@ -80,7 +75,7 @@ impl Documents {
         self.body.len() - self.at
     }
 
-    /// Takes the next events, at most [`EVENTS_MAX`]. What is none goes to `refusals`, and not its neighbours.
+    /// Takes the next events, at most [`APPEND_EVENTS_MAX`]. What is none goes to `refusals`, and not its neighbours.
     pub(crate) fn part(&mut self, refusals: &mut Refusals) -> Part {
         if let Some(reason) = self.broken.take() {
             refusals.add(0, || Reject { reason, position: place(0), payload: self.body.clone() });
@@ -88,13 +83,13 @@ impl Documents {
             self.at = self.body.len();
             return Part::default();
         }
-        let mut events = EventBatch::with_capacity(16, self.bytes_left().min(EVENTS_MAX * 64));
-        while events.len() < EVENTS_MAX {
+        let mut events = EventBatch::with_capacity(16, self.bytes_left().min(APPEND_EVENTS_MAX * 64));
+        while events.len() < APPEND_EVENTS_MAX {
             let Some((start, end)) = self.next() else { return Part { events, more: false } };
             let (document, index) = (&self.body[start..end], self.index);
             self.index += 1;
-            match event::check(document) {
-                Ok(()) => events.push(&event::on_one_line(document), None),
+            match check_event(document) {
+                Ok(()) => events.push(&on_one_line(document), None),
                 Err(refusal) => refusals.add(index, || {
                     let payload = self.body.slice(start..end);
                     Reject { reason: refusal.to_string(), position: place(index), payload }
@@ -284,7 +279,7 @@ mod tests {
 
     #[test]
     fn tiny_events_come_in_parts_and_none_is_lost_at_a_seam() {
-        let count = EVENTS_MAX * 2 + 7;
+        let count = APPEND_EVENTS_MAX * 2 + 7;
         let lines = ("1\n".repeat(count), Some("application/x-ndjson"));
         let array = (format!("[{}1]", "1,".repeat(count - 1)), None);
         for (body, content_type) in [lines, array] {

@@ -56,6 +56,12 @@ pub enum Error {
         /// How many one may have.
         limit: usize,
     },
+    /// A batch of an import has more lines than are appended at once.
+    #[error("the body has more than {limit} lines, the most that are imported at once; send it in parts")]
+    TooManyLines {
+        /// How many one may have.
+        limit: usize,
+    },
     /// A body was kept in several writes, and one of them failed.
     #[error("the first {accepted} events of the body are kept, and then: {source}; send the rest")]
     PartlyPushed {
@@ -125,6 +131,7 @@ impl Error {
             | Self::UnknownStream { .. }
             | Self::BodyTooLarge { .. }
             | Self::TooManyEvents { .. }
+            | Self::TooManyLines { .. }
             | Self::EmptyBody
             | Self::BadKey { .. } => Kind::Invalid,
             Self::KeyInFlight

@@ -1,29 +1,29 @@
-//! An import's way in: runs of lines, each kept together with the cursor after it, or not at all.
+//! An import's way in: chunks of a source of files, each kept together with the cursor after it, or not at all.
 //!
-//! Lines that are no events are committed to `rejects` first; then the events go into one append with the cursor. So an
-//! import that is broken off anywhere goes on from the cursor that the stream holds, and nothing is lost or doubled. Used
-//! by `lakehead import` itself where no process runs, and behind HTTP where one does. It reads no files.
+//! What is refused is committed to `rejects` first; then the events go into one append with the cursor. So an import that is
+//! broken off anywhere goes on from the cursor that the stream holds, and nothing is lost or doubled. Used by `lakehead import`
+//! itself where no process runs, and behind HTTP where one does: there lines come that nobody has checked, and become a chunk
+//! by the check that the source itself makes. It reads no files.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lakehead_json::EventTimes;
-use lakehead_model::{Cursor, EventBatch, EventTimeRule, Name, Reject, StreamSchema, TimeFormat};
+use lakehead_connector_api::Chunk;
+use lakehead_json::{CheckedLines, EventLines, EventTimes};
+use lakehead_model::{APPEND_EVENTS_MAX, Cursor, EventTimeRule, Name, StreamSchema, TimeFormat};
 use lakehead_store::{Appender, Stream, Ticket};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, event,
-    event::Refusal,
+    Error,
     inlet::{Entry, Inlet},
-    refusals::Refusals,
     untimed::{Untimed, without_time},
 };
 
 /// With this the name of every import begins, so that none is taken for a source of the pipeline.
 pub const PREFIX: &str = "import_";
 
-/// A batch of lines to be imported.
+/// A batch of lines to be imported, not checked yet: what `lakehead import` hands to a running process.
 #[derive(Clone, Debug)]
 pub struct ImportBatch {
     /// The lines.
@@ -53,7 +53,7 @@ pub struct Imported {
     pub why_without: Option<String>,
 }
 
-/// A run on its way to the disk.
+/// A chunk on its way to the disk.
 #[derive(Debug)]
 pub struct UnderWay {
     ticket: Ticket,
@@ -71,7 +71,7 @@ impl UnderWay {
     }
 }
 
-/// Brings batches of lines into a stream.
+/// Brings the chunks of an import into a stream.
 pub struct Importer {
     inlet: Inlet,
     times: EventTimes,
@@ -155,60 +155,37 @@ impl Importer {
         Self { inlet: Inlet::new(source, stream, rejects, untimed), times: EventTimes::new(schema) }
     }
 
-    /// Commits what is refused, and hands the events over with the cursor. Waits for room, not for the disk.
+    /// Commits what is refused, and hands the events over with the cursor. Their event times are read by the stream's rule. Waits
+    /// for room, not for the disk.
     ///
     /// # Errors
     /// When the store cannot write.
-    pub async fn hand_over(&self, batch: ImportBatch) -> Result<UnderWay, Error> {
-        let (events, mut refusals) = self.read(&batch);
-        let mut imported = Imported { events: events.len() as u64, rejects: refusals.count, ..Imported::default() };
+    pub async fn hand_over(&self, chunk: Chunk) -> Result<UnderWay, Error> {
+        let Chunk { events, cursor, rejects, refused_more, .. } = chunk;
+        debug_assert!(events.is_empty() || events.time_rule() == Some(self.times.rule()), "one rule for a stream");
+        let refused = rejects.len() as u64 + refused_more;
+        let mut imported = Imported { events: events.len() as u64, rejects: refused, ..Imported::default() };
         if let Some((count, why)) = without_time(&self.times, &events) {
             (imported.without_event_time, imported.why_without) = (count, Some(why));
         }
-        let mut refused: Vec<Reject> = refusals.kept.drain(..).map(|(_, reject)| reject).collect();
-        refused.extend(refusals.rest(|line| format!("{} line {line}", batch.from)));
-        let cursor = Some(Cursor { position: batch.cursor, progress: None });
         let entry = Entry { events, cursor, key: None, urgent: true };
-        let ticket = self.inlet.refuse(&refused).await?.append(entry, &self.times).await?;
+        let ticket = self.inlet.refuse(&rejects).await?.append(entry, &self.times).await?;
         Ok(UnderWay { ticket, imported })
     }
 
-    /// Takes the lines of a batch apart: into events with their times, and what is refused.
-    fn read(&self, batch: &ImportBatch) -> (EventBatch, Refusals) {
-        let mut refusals = Refusals::default();
-        let position = |line: u64| format!("{} line {line}", batch.from);
-        if let Some(bytes) = batch.cut {
-            refusals.add(batch.first_line, || {
-                let reason = Refusal::LineTooLong(bytes).to_string();
-                Reject { reason, position: position(batch.first_line), payload: batch.text.clone() }
-            });
-            return (EventBatch::default(), refusals);
+    /// Checks lines and hands them over as the chunk that they make.
+    ///
+    /// # Errors
+    /// `Invalid` where there are more lines than one append takes; else as [`hand_over`](Self::hand_over).
+    pub async fn hand_over_lines(&self, batch: ImportBatch) -> Result<UnderWay, Error> {
+        let ImportBatch { text, from, first_line, cut, cursor } = batch;
+        if memchr::memchr_iter(b'\n', &text).nth(APPEND_EVENTS_MAX).is_some() {
+            return Err(Error::TooManyLines { limit: APPEND_EVENTS_MAX });
         }
-        // Events of a hundred bytes are short ones; where they are longer, this is room for a while.
-        let mut events = EventBatch::with_capacity(batch.text.len() / 128, batch.text.len());
-        events.set_time_rule(self.times.rule());
-        let mut start = 0;
-        for (index, end) in memchr::memchr_iter(b'\n', &batch.text).chain([batch.text.len()]).enumerate() {
-            let line = batch.text[start..end].trim_ascii();
-            start = end + 1;
-            if line.is_empty() {
-                continue;
-            }
-            match event::check(line) {
-                Ok(()) => {
-                    let line = event::on_one_line(line);
-                    events.push(&line, self.times.of(&line));
-                }
-                Err(refusal) => {
-                    let number = batch.first_line + index as u64;
-                    refusals.add(number, || {
-                        let payload = batch.text.slice_ref(line);
-                        Reject { reason: refusal.to_string(), position: position(number), payload }
-                    });
-                }
-            }
-        }
-        (events, refusals)
+        let lines = EventLines { text: &text, from: &from, first_line, cut };
+        let CheckedLines { events, rejects, refused_more } = lines.check(&self.times);
+        let cursor = Some(Cursor { position: cursor, progress: None });
+        self.hand_over(Chunk { events, cursor, rejects, refused_more, ..Chunk::default() }).await
     }
 }
 
@@ -247,7 +224,7 @@ mod tests {
         let source = name("import_a");
         let importer = Importer::new(&stream, rejects.appender(), &schema, source.clone());
         let lines = "{\"n\":1, \"dt\":\"1970-01-01T00:00:07Z\"}\r\n\n{\"n\":\n{\"n\":3,\"dt\":7}\n";
-        let imported = importer.hand_over(batch(lines, "{\"c\":1}")).await.expect("taken").committed().await;
+        let imported = importer.hand_over_lines(batch(lines, "{\"c\":1}")).await.expect("taken").committed().await;
         let imported = imported.expect("committed");
         assert_eq!((imported.events, imported.rejects, imported.without_event_time), (2, 1, 1));
         assert!(imported.why_without.is_some_and(|why| why.contains("looks like Unix seconds")));
@@ -260,7 +237,13 @@ mod tests {
         let block = rejects.reader(rejects.head().start).next().expect("readable").expect("a block");
         let reject = String::from_utf8_lossy(block.event(0).expect("a reject")).into_owned();
         assert!(reject.contains("a.jsonl line 43"), "{reject}");
+
+        let many = importer.hand_over_lines(batch(&"1\n".repeat(APPEND_EVENTS_MAX + 1), "2")).await;
+        assert!(matches!(many, Err(Error::TooManyLines { .. })), "more than one append takes");
+        let most = importer.hand_over_lines(batch(&"1\n".repeat(APPEND_EVENTS_MAX), "2")).await.expect("taken");
+        assert_eq!(most.committed().await.expect("committed").events, APPEND_EVENTS_MAX as u64);
     }
+
     #[test]
     fn an_import_has_no_event_time_of_its_own() {
         let schema = StreamSchema::builtin("json").expect("built in");

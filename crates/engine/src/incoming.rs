@@ -70,7 +70,7 @@ impl Engine {
     /// [`Importer`](crate::import::Importer).
     ///
     /// # Errors
-    /// `CursorMoved` when the import stands elsewhere: nothing was taken then; else as [`push`](Self::push).
+    /// `CursorMoved` when the import stands elsewhere, `Invalid` for too many lines: nothing was taken then; else as [`push`](Self::push).
     pub async fn import(
         &self,
         stream: &str,
@@ -89,7 +89,7 @@ impl Engine {
         self.imports.begin(&stream, source).await?;
         let importer = import::Importer::counting(&stream, rejects, &schema, source.clone(), untimed);
         let cursor = Arc::clone(&run.cursor);
-        let under_way = importer.hand_over(run).await?;
+        let under_way = importer.hand_over_lines(run).await?;
         let imported = under_way.committed().await?;
         self.imports.committed(&stream, source, &cursor).await?;
         Ok(imported)

@@ -11,8 +11,8 @@
 //! - a pipeline as data: [`pipeline`], [`dashboard`], `changes`, `pipeline_diff`, `plan`, [`catalog`]; the streams that are always
 //!   there: `builtin`, `ledgers`
 //! - what is shown: [`status`]
-//! - the way in: `event`, `refusals`, `untimed`, `columns`, `inlet`; of a push `body` and `push`, of an import [`import`] and
-//!   [`imports`], of a source `watch`, `tail`, `ingest`, `supervise`, `sources`; `roster` keeps what runs on its own
+//! - the way in: `untimed`, `columns`, `inlet`; of a push `body` and `push`, of an import [`import`] and [`imports`], of a source
+//!   `watch`, `tail`, `ingest`, `supervise`, `sources`; `roster` keeps what runs on its own
 //! - what reads the log: `claims`, `views`, [`audit`], `maintenance`; the way out: `follow`, `sinks`
 //! - what runs: `stream_entry`, `current`, `shared`, `observers`, `engine`; what it can be asked for: `incoming`, `rebuild`,
 //!   `reload`
@@ -32,7 +32,6 @@ pub mod dashboard;
 mod disk;
 mod engine;
 mod error;
-mod event;
 mod fixed;
 mod follow;
 pub mod identity;
@@ -52,7 +51,6 @@ mod push;
 mod rates;
 mod rebuild;
 pub mod records;
-mod refusals;
 mod reload;
 mod roster;
 mod shared;

@@ -13,16 +13,15 @@ use std::{
 
 use bytes::Bytes;
 use lakehead_json::EventTimes;
-use lakehead_model::{ByteSize, EventBatch, Name, Offset, Reject, StreamSchema};
+use lakehead_model::{APPEND_EVENTS_MAX, ByteSize, EventBatch, Name, Offset, Refusals, Reject, StreamSchema};
 use lakehead_store::{Appender, Stream};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::{
     Error,
-    body::{Documents, EVENTS_MAX, place},
+    body::{Documents, place},
     inlet::{Entry, Inlet, Settled},
-    refusals::Refusals,
     sync::lock,
     untimed::{Untimed, without_time},
 };
@@ -180,7 +179,7 @@ impl Gateway {
             let part;
             (documents, pushing.refusals, part) = read.await?;
             if part.more && key.is_some() {
-                return Err(Error::TooManyEvents { limit: EVENTS_MAX });
+                return Err(Error::TooManyEvents { limit: APPEND_EVENTS_MAX });
             }
             pushing.documents = documents.index();
             let (numbers, kept): (Vec<u64>, Vec<Reject>) = pushing.refusals.kept.drain(..).unzip();

@@ -5,6 +5,10 @@ use crate::{TimeRule, Timestamp};
 /// The largest event, whatever brings it: 4 MiB, the limit of Wikimedia's event platform, whose largest events have about 4 MB.
 pub const EVENT_BYTES_MAX: usize = 4 << 20;
 
+/// The most events that are appended at once: 262,144, so that what is kept beside each of them stays within the size of the
+/// largest body of a push. A body of the largest size has as many only when they have less than 64 bytes each.
+pub const APPEND_EVENTS_MAX: usize = 1 << 18;
+
 /// A run of events in one buffer, newline-delimited as the store will write them, so that the store copies once.
 ///
 /// Each event is one valid JSON document without a raw newline; the code that fills a batch has checked that. The event time

@@ -12,15 +12,18 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use indicatif::ProgressBar;
-use lakehead_engine::{import::Imported, imports::Imports};
+use lakehead_connectors::{
+    file::{FileCursor, Input},
+    json_lines::FileId,
+};
+use lakehead_engine::{Pipeline, import::Imported, imports::Imports};
 use lakehead_model::{ByteSize, Name};
 
 use super::{
     arguments::Arguments,
-    cursor::ImportCursor,
-    destination::{Destination, Opened, choose},
-    input::{Input, source_name},
-    reader,
+    destination::{Destination, ImportWork, Opened},
+    input::{find, source_name},
+    names::choose,
 };
 use crate::{
     client::Target,
@@ -33,22 +36,15 @@ use crate::{
     signals::Signals,
 };
 
-/// Lines in one append: as many as make a block by themselves.
-const RUN_BYTES: usize = 1 << 20;
-
-/// Lines in one request: more, since each waits for its own sync, and less than the largest body with the line that
-/// passes it.
-const REQUEST_BYTES: usize = 8 << 20;
-
 pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
     let stream = Name::new(&arguments.stream).map_err(|error| Failure::Usage(error.to_string()))?;
-    let data = data(&arguments, target).await?;
-    let input = Input::find(&arguments.paths, &data)?;
+    let (data, pipeline) = place(&arguments, target).await?;
+    let input = find(&arguments.paths, &data)?;
     let base = source_name(&input, &arguments)?;
-    let opened = Opened::find(&arguments, &stream, data.clone(), target).await?;
+    let opened = Opened::find(&arguments, &stream, data.clone(), pipeline.as_ref(), target).await?;
     let (source, held) = choose(&opened, &stream, &base, arguments.again).await?;
     let Some(cursor) = resume(&input, &stream, &source, held.as_deref())? else { return Ok(()) };
-    let is_new = cursor == ImportCursor::default();
+    let is_new = cursor == FileCursor::default();
     if is_new && !arguments.again {
         refuse_known(&input, &data, &stream)?;
     }
@@ -56,9 +52,10 @@ pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
         let files = counted(cursor.files, "file");
         note(format_args!("going on with {source} behind {files} and line {}", grouped(cursor.at.lines)));
     }
-    let run_bytes = if matches!(opened, Opened::Process(_)) { REQUEST_BYTES } else { RUN_BYTES };
-    let destination = opened.into_destination(&stream, source, &arguments, held).await?;
-    let done = import(input, cursor, run_bytes, destination).await?;
+    let (total, read) = (input.bytes_left(&cursor), Arc::<AtomicU64>::default());
+    let work = ImportWork { source, held, cursor, input, read: Arc::clone(&read), event_time: arguments.event_time };
+    let destination = opened.into_destination(&stream, work).await?;
+    let done = import(destination, total, &read).await?;
     tell(&stream, &done)?;
     if !done.whole {
         return Err(anyhow!("interrupted; the same command goes on from here").into());
@@ -74,11 +71,15 @@ pub(crate) async fn run(arguments: Arguments, target: &Target) -> Outcome {
 }
 
 /// Where the import `source` goes on, by the cursor that is held; `None` when all of it was imported before, which is told.
-fn resume(input: &Input, stream: &Name, source: &Name, held: Option<&str>) -> anyhow::Result<Option<ImportCursor>> {
-    let Some(held) = held else { return Ok(Some(ImportCursor::default())) };
-    let cursor: ImportCursor = serde_json::from_str(held).with_context(|| format!("reading the cursor of {source}"))?;
+fn resume(input: &Input, stream: &Name, source: &Name, held: Option<&str>) -> anyhow::Result<Option<FileCursor>> {
+    let Some(held) = held else { return Ok(Some(FileCursor::default())) };
+    let cursor = FileCursor::read(held).with_context(|| format!("reading the cursor of {source}"))?;
+    let left = |files: &[FileId]| {
+        let advice = "import what is new by its own path, or everything once more with --again";
+        cursor.left(files).map_err(|what| anyhow!("{what}; {advice}"))
+    };
     match input {
-        Input::Files(files) if cursor.left(files)? == 0 => {
+        Input::Files(files) if left(files)? == 0 => {
             note(format_args!("already imported ({source} in {stream}); --again imports it once more"));
             Ok(None)
         }
@@ -102,16 +103,8 @@ struct Done {
     whole: bool,
 }
 
-/// Reads `input` from `cursor` on and hands it over, until the end or a signal.
-async fn import(
-    input: Input,
-    cursor: ImportCursor,
-    run_bytes: usize,
-    mut destination: Destination,
-) -> anyhow::Result<Done> {
-    let read = Arc::new(AtomicU64::new(0));
-    let total = input.bytes_left(&cursor);
-    let mut reads = reader::start(input, cursor, run_bytes, Arc::clone(&read))?;
+/// Reads and hands over, until the end or a signal. `total` are the bytes to be read, as far as known, and `read` those read.
+async fn import(mut destination: Destination, total: Option<u64>, read: &AtomicU64) -> anyhow::Result<Done> {
     let begun = Instant::now();
     let mut imported = Imported::default();
     let mut stop = Signals::listen()?;
@@ -120,15 +113,15 @@ async fn import(
             bar.set_length(total);
         }
         loop {
-            let next = tokio::select! {
-                next = reads.recv() => next,
+            let has_more = tokio::select! {
+                has_more = destination.read() => has_more?,
                 () = stop.finish() => return Ok(false),
             };
-            match next {
-                None => return Ok(true),
-                Some(next) => destination.take(next?, &mut imported).await?,
+            if !has_more {
+                return Ok(true);
             }
-            show(&bar, &read, total, &imported, begun);
+            destination.hand_over(&mut imported).await?;
+            show(&bar, read, total, &imported, begun);
         }
     })
     .await;
@@ -156,15 +149,16 @@ fn tell(stream: &Name, Done { imported, bytes, seconds, .. }: &Done) -> io::Resu
     Ok(())
 }
 
-/// The data directory that is imported into.
-async fn data(arguments: &Arguments, target: &Target) -> Result<PathBuf, Failure> {
+/// The data directory that is imported into, and the pipeline, where one is named.
+async fn place(arguments: &Arguments, target: &Target) -> Result<(PathBuf, Option<Pipeline>), Failure> {
     match &arguments.pipeline {
         Some(file) => {
             let overrides = config::Overrides { data: arguments.data.clone(), ..config::Overrides::default() };
             target.is_here("import")?;
-            Ok(load(Some(file.clone()), None, overrides).await?.data)
+            let pipeline = load(Some(file.clone()), None, overrides).await?;
+            Ok((pipeline.data.clone(), Some(pipeline)))
         }
-        None => target.directory(arguments.data.clone(), "import"),
+        None => Ok((target.directory(arguments.data.clone(), "import")?, None)),
     }
 }
 

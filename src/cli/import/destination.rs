@@ -1,67 +1,108 @@
-//! Where the lines go: a store that this process writes itself, or the process that runs on the data directory.
+//! Where the events go: a store that this process writes itself, or the process that runs on the data directory.
 
-use std::{collections::VecDeque, path::PathBuf, sync::Arc};
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use anyhow::Context;
-use lakehead_connectors::json_lines;
+use lakehead_connector_api::{Chunk, Reader};
+use lakehead_connectors::file::{FileCursor, FileReader, Input, ReadLines, Reading};
 use lakehead_engine::{
+    Pipeline,
     catalog::Catalog,
-    import::{ImportBatch, Imported, Importer, PREFIX, UnderWay, check_event_time},
+    import::{ImportBatch, Imported, Importer, UnderWay, check_event_time},
     imports::Imports,
     schemas,
 };
-use lakehead_model::{Name, hint::instead};
+use lakehead_model::{Name, StreamSchema, hint::instead};
 use lakehead_store::{Options, Store, Stream};
 
-use super::{arguments::Arguments, cursor::ImportCursor, reader::ReadRun};
+use super::arguments::Arguments;
 use crate::{
     client::{Backend, Process, Target},
     clock::SystemClock,
-    config,
     outcome::Failure,
-    pipeline_file::load,
 };
+
+/// Lines in one append: as many as make a block by themselves.
+const APPEND_BYTES: usize = 1 << 20;
+
+/// Lines in one request: more, since each waits for its own sync, and less than the largest body with the line that
+/// passes it.
+const REQUEST_BYTES: usize = 8 << 20;
 
 /// Appends under way: enough to fill the disk's queue while it syncs.
 const UNDER_WAY_MAX: usize = 8;
 
-/// Where the lines go.
+/// Where the events go, and what brings them.
 pub(super) enum Destination {
     Store(Box<OwnStore>),
-    Process { process: Process, stream: Name, source: Name, event_time: Option<String>, held: Option<Arc<str>> },
+    Process(Box<RunningProcess>),
 }
 
 /// A store that this process writes itself.
 pub(super) struct OwnStore {
+    reader: FileReader,
+    /// What was read and is to be handed over.
+    next: Option<Chunk>,
     store: Store,
     stream: Stream,
     source: Name,
     importer: Importer,
     imports: Imports,
-    under_way: VecDeque<(UnderWay, Arc<str>)>,
+    under_way: VecDeque<(UnderWay, Option<Arc<str>>)>,
 }
 
-/// Who takes the lines, before it is known where the import stands.
+/// The process that runs on the data directory. It checks the lines itself.
+pub(super) struct RunningProcess {
+    reading: Reading,
+    /// What was read and is to be handed over.
+    next: Option<ReadLines>,
+    process: Process,
+    stream: Name,
+    source: Name,
+    event_time: Option<String>,
+    held: Option<Arc<str>>,
+}
+
+/// What is to be imported, and how far it was.
+pub(super) struct ImportWork {
+    /// The import's name.
+    pub(super) source: Name,
+    /// What the stream holds of it, as text and read.
+    pub(super) held: Option<Arc<str>>,
+    pub(super) cursor: FileCursor,
+    pub(super) input: Input,
+    /// Counts the bytes of the files.
+    pub(super) read: Arc<AtomicU64>,
+    /// What the user says of the event time.
+    pub(super) event_time: Option<String>,
+}
+
+/// Who takes the events, before it is known where the import stands.
 pub(super) enum Opened {
-    Store(Box<(Store, Catalog, Imports)>),
+    Store(Box<OpenedStore>),
     Process(Process),
 }
 
+/// A store that this process has opened.
+pub(super) struct OpenedStore {
+    store: Store,
+    imports: Imports,
+    schema: StreamSchema,
+}
+
 impl Opened {
-    /// Finds who takes them; what is not there yet and may be is made.
+    /// Finds who takes them; what is not there yet and may be is made. `data` and `pipeline` are what the arguments say.
     pub(super) async fn find(
         arguments: &Arguments,
         stream: &Name,
         data: PathBuf,
+        pipeline: Option<&Pipeline>,
         target: &Target,
     ) -> Result<Self, Failure> {
-        let pipeline = match &arguments.pipeline {
-            None => None,
-            Some(file) => {
-                let overrides = config::Overrides { data: arguments.data.clone(), ..config::Overrides::default() };
-                Some(load(Some(file.clone()), None, overrides).await?)
-            }
-        };
         // Where the pipeline keeps its data may not be there yet: this is one of the commands that make it.
         let backend = match data.exists() {
             true => Backend::find(&data, target.token()?)?,
@@ -77,9 +118,9 @@ impl Opened {
             }
             Backend::Files(data) => data,
         };
-        let options = pipeline.as_ref().map_or_else(Options::default, |pipeline| pipeline.store.clone());
+        let options = pipeline.map_or_else(Options::default, |pipeline| pipeline.store.clone());
         let known = Catalog::load(&data).ok();
-        let catalog = match (&known, &pipeline) {
+        let catalog = match (&known, pipeline) {
             (_, Some(pipeline)) => Catalog::of(pipeline),
             (Some(known), None) => known.clone(),
             (None, None) => {
@@ -101,40 +142,54 @@ impl Opened {
         }
         let imports = Imports::load(&data).map_err(anyhow::Error::from)?;
         imports.take_over(&store.stream(stream)?).await.map_err(anyhow::Error::from)?;
-        Ok(Self::Store(Box::new((store, catalog, imports))))
+        let schema = schemas(&catalog.stream_configs()).remove(stream).context("the stream was found before")?;
+        Ok(Self::Store(Box::new(OpenedStore { store, imports, schema })))
     }
 
     /// Where the import `source` stands.
-    async fn cursor(&self, stream: &Name, source: &Name) -> anyhow::Result<Option<Arc<str>>> {
+    pub(super) async fn cursor(&self, stream: &Name, source: &Name) -> anyhow::Result<Option<Arc<str>>> {
         match self {
-            Self::Store(opened) => Ok(opened.2.held(&opened.0.stream(stream)?, source)),
+            Self::Store(opened) => Ok(opened.imports.held(&opened.store.stream(stream)?, source)),
             Self::Process(process) => process.import_cursor(stream, source).await,
         }
     }
 
-    /// Takes lines from here on, behind the cursor `held`.
-    pub(super) async fn into_destination(
-        self,
-        stream: &Name,
-        source: Name,
-        arguments: &Arguments,
-        held: Option<Arc<str>>,
-    ) -> anyhow::Result<Destination> {
-        let event_time = arguments.event_time.clone();
+    /// Does `work` from here on.
+    pub(super) async fn into_destination(self, stream: &Name, work: ImportWork) -> anyhow::Result<Destination> {
+        let ImportWork { source, held, cursor, input, read, event_time } = work;
         match self {
             Self::Process(process) => {
-                Ok(Destination::Process { process, stream: stream.clone(), source, event_time, held })
+                let reading = Reading::start(input, cursor, REQUEST_BYTES, read)?;
+                let stream = stream.clone();
+                Ok(Destination::Process(Box::new(RunningProcess {
+                    reading,
+                    next: None,
+                    process,
+                    stream,
+                    source,
+                    event_time,
+                    held,
+                })))
             }
             Self::Store(opened) => {
-                let (store, catalog, imports) = *opened;
-                let schemas = schemas(&catalog.stream_configs());
+                let OpenedStore { store, imports, schema } = *opened;
                 let rejects = store.stream(&Name::new("rejects")?)?.appender();
-                let schema = schemas.get(stream).context("the stream was found before")?;
                 let stream = store.stream(stream)?;
                 imports.begin(&stream, &source).await?;
-                let importer = Importer::new(&stream, rejects, schema, source.clone());
+                let importer = Importer::new(&stream, rejects, &schema, source.clone());
+                let reading = Reading::start(input, cursor, APPEND_BYTES, read)?;
+                let reader = FileReader::new(Some(reading), schema.event_time);
                 let under_way = VecDeque::new();
-                Ok(Destination::Store(Box::new(OwnStore { store, stream, source, importer, imports, under_way })))
+                Ok(Destination::Store(Box::new(OwnStore {
+                    reader,
+                    next: None,
+                    store,
+                    stream,
+                    source,
+                    importer,
+                    imports,
+                    under_way,
+                })))
             }
         }
     }
@@ -147,53 +202,27 @@ fn refuse_other_event_time(arguments: &Arguments, stream: &Name, catalog: &Catal
     checked.map_err(|error| Failure::Usage(error.to_string()))
 }
 
-/// The import's name and its cursor. With `again` the first of NAME, NAME_2, NAME_3 … that is not done, after the first.
-pub(super) async fn choose(
-    opened: &Opened,
-    stream: &Name,
-    base: &Name,
-    again: bool,
-) -> Result<(Name, Option<Arc<str>>), Failure> {
-    let done = |cursor: &str| serde_json::from_str::<ImportCursor>(cursor).is_ok_and(|cursor| cursor.done);
-    let unnamed = base.as_str() == format!("{PREFIX}stdin");
-    let cursor = opened.cursor(stream, base).await?;
-    if !again && !unnamed {
-        return Ok((base.clone(), cursor));
-    }
-    if unnamed && cursor.is_none() {
-        return Ok((base.clone(), None));
-    }
-    for number in 2_u32.. {
-        let name = Name::new(&format!("{base}_{number}")).map_err(|error| Failure::Usage(error.to_string()))?;
-        let cursor = opened.cursor(stream, &name).await?;
-        // Without a name nothing is gone on with, so every import needs a name that nobody has had.
-        if cursor.as_deref().is_none_or(|cursor| !unnamed && !done(cursor)) {
-            return Ok((name, cursor));
-        }
-    }
-    Err(Failure::Usage("every name is taken".into()))
-}
-
 impl Destination {
-    /// Takes the next run.
-    pub(super) async fn take(&mut self, read: ReadRun, imported: &mut Imported) -> anyhow::Result<()> {
-        let json_lines::Run { text, first_line, cut, .. } = read.run;
-        let run = ImportBatch { text, from: read.from.to_string(), first_line, cut, cursor: read.cursor.text() };
+    /// Reads what is to be handed over next; false at the end. A call that is dropped has taken nothing.
+    pub(super) async fn read(&mut self) -> anyhow::Result<bool> {
         match self {
             Self::Store(own) => {
-                let cursor = Arc::clone(&run.cursor);
-                own.under_way.push_back((own.importer.hand_over(run).await?, cursor));
-                if own.under_way.len() >= UNDER_WAY_MAX {
-                    own.commit_oldest(imported).await?;
-                }
+                own.next = own.reader.next().await?;
+                Ok(own.next.is_some())
             }
-            Self::Process { process, stream, source, event_time, held } => {
-                let cursor = Arc::clone(&run.cursor);
-                add(imported, process.import(stream, source, event_time.as_deref(), held.as_deref(), run).await?);
-                *held = Some(cursor);
+            Self::Process(running) => {
+                running.next = running.reading.next().await?;
+                Ok(running.next.is_some())
             }
         }
-        Ok(())
+    }
+
+    /// Hands over what was read.
+    pub(super) async fn hand_over(&mut self, imported: &mut Imported) -> anyhow::Result<()> {
+        match self {
+            Self::Store(own) => own.hand_over(imported).await,
+            Self::Process(running) => running.hand_over(imported).await,
+        }
     }
 
     /// Waits for what is under way, whatever came of the rest, and closes.
@@ -217,11 +246,41 @@ impl Destination {
 }
 
 impl OwnStore {
+    async fn hand_over(&mut self, imported: &mut Imported) -> anyhow::Result<()> {
+        let Some(chunk) = self.next.take() else { return Ok(()) };
+        let cursor = chunk.cursor.as_ref().map(|cursor| Arc::clone(&cursor.position));
+        self.under_way.push_back((self.importer.hand_over(chunk).await?, cursor));
+        if self.under_way.len() >= UNDER_WAY_MAX {
+            self.commit_oldest(imported).await?;
+        }
+        Ok(())
+    }
+
     async fn commit_oldest(&mut self, imported: &mut Imported) -> anyhow::Result<()> {
         if let Some((oldest, cursor)) = self.under_way.pop_front() {
             add(imported, oldest.committed().await?);
-            self.imports.committed(&self.stream, &self.source, &cursor).await?;
+            if let Some(cursor) = cursor {
+                self.imports.committed(&self.stream, &self.source, &cursor).await?;
+            }
         }
+        Ok(())
+    }
+}
+
+impl RunningProcess {
+    async fn hand_over(&mut self, imported: &mut Imported) -> anyhow::Result<()> {
+        let Some(ReadLines { run, from, cursor }) = self.next.take() else { return Ok(()) };
+        let cursor = cursor.text();
+        let batch = ImportBatch {
+            text: run.text,
+            from: from.to_string(),
+            first_line: run.first_line,
+            cut: run.cut,
+            cursor: Arc::clone(&cursor),
+        };
+        let (event_time, held) = (self.event_time.as_deref(), self.held.as_deref());
+        add(imported, self.process.import(&self.stream, &self.source, event_time, held, batch).await?);
+        self.held = Some(cursor);
         Ok(())
     }
 }

@@ -1,86 +1,74 @@
-//! What is imported: the files that the paths stand for, or standard input.
+//! What is imported: the files that the paths stand for, or standard input. Nothing of the data directory is ever read, nor what
+//! this process or the one that runs on it writes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::Metadata,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, anyhow};
-use lakehead_connectors::json_lines::{self, FileId};
+use lakehead_connectors::{
+    file::{Apart, Found, Input},
+    json_lines::FileId,
+};
 use lakehead_engine::import::PREFIX;
 use lakehead_model::Name;
 
-use super::{arguments::Arguments, cursor::ImportCursor};
+use super::arguments::Arguments;
 use crate::{file_set::FileSet, outcome::Failure, output::note};
 
-/// What is to be read.
-pub(super) enum Input {
-    Files(Vec<FileId>),
-    StandardInput,
+/// What is not read.
+struct Own {
+    data: FileSet,
+    /// By this process, and the one that runs on the data directory.
+    written: FileSet,
 }
 
-impl Input {
-    /// Bytes to be read in all, those of files that were read before not counted.
-    pub(super) fn bytes_left(&self, cursor: &ImportCursor) -> Option<u64> {
-        match self {
-            Self::Files(files) => {
-                Some(files.iter().skip(usize::try_from(cursor.files).unwrap_or(usize::MAX)).map(|file| file.size).sum())
-            }
-            Self::StandardInput => None,
-        }
+impl Apart for Own {
+    fn folder(&self, _: &Path, metadata: &Metadata) -> Option<&'static str> {
+        self.data.has(metadata).then_some("it is the data directory")
     }
 
-    /// What the paths stand for; tells what is left out. Nothing of the data directory is ever read, nor what this process or the
-    /// one that runs on it writes.
-    pub(super) fn find(paths: &[PathBuf], data: &Path) -> Result<Self, Failure> {
-        let own = FileSet::of(data).with_context(|| format!("looking into {}", data.display()))?;
-        let standard = |path: &PathBuf| path.as_os_str() == "-";
-        if paths.is_empty() || (paths.len() == 1 && standard(&paths[0])) {
-            if std::fs::metadata("/dev/stdin").is_ok_and(|input| input.is_file() && own.has(&input)) {
-                return Err(of_its_own(Path::new("standard input"), data));
-            }
-            return Ok(Self::StandardInput);
+    fn file(&self, path: &Path) -> Option<&'static str> {
+        if self.data.holds(path) {
+            Some("it belongs to the data directory")
+        } else {
+            self.written.holds(path).then_some("Lakehead itself writes it")
         }
-        let written = match lakehead_store::holder(data) {
-            Ok(Some(running)) => FileSet::default().and_written_by(running.pid),
-            _ => FileSet::default(),
-        };
-        let written = written.and_written_by(std::process::id());
-        if paths.iter().any(standard) {
-            return Err(Failure::Usage("standard input (-) is imported by itself, without files beside it".into()));
-        }
-        let mut files = Vec::new();
-        for path in paths {
-            if own.holds(path) {
-                return Err(of_its_own(path, data));
-            }
-            let (taken, left_out) = json_lines::files(path, &|folder| own.has(folder))
-                .with_context(|| format!("looking for files in {}", path.display()))?;
-            for path in left_out {
-                let why = match path.is_dir() {
-                    true if own.holds(&path) => "it is the data directory",
-                    true => "it is a link to a folder",
-                    false => "its name does not end as JSON lines do",
-                };
-                note(format_args!("left out, {why}: {}", path.display()));
-            }
-            for path in taken {
-                if own.holds(&path) {
-                    note(format_args!("left out, it belongs to the data directory: {}", path.display()));
-                } else if written.holds(&path) {
-                    note(format_args!("left out, Lakehead itself writes it: {}", path.display()));
-                } else {
-                    files.push(FileId::of(&path).with_context(|| format!("reading {}", path.display()))?);
-                }
-            }
-        }
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        // By links a file may be found under several names; its own is what counts.
-        files.dedup();
-        if files.is_empty() {
-            return Err(
-                anyhow!("there is no file of JSON lines there: .json, .jsonl, .ndjson, also .gz, .zst, .bz2").into()
-            );
-        }
-        Ok(Self::Files(files))
     }
+}
+
+/// What the paths stand for; tells what is left out.
+pub(super) fn find(paths: &[PathBuf], data: &Path) -> Result<Input, Failure> {
+    let own = FileSet::of(data).with_context(|| format!("looking into {}", data.display()))?;
+    let standard = |path: &PathBuf| path.as_os_str() == "-";
+    if paths.is_empty() || (paths.len() == 1 && standard(&paths[0])) {
+        if std::fs::metadata("/dev/stdin").is_ok_and(|input| input.is_file() && own.has(&input)) {
+            return Err(of_its_own(Path::new("standard input"), data));
+        }
+        return Ok(Input::StandardInput);
+    }
+    if paths.iter().any(standard) {
+        return Err(Failure::Usage("standard input (-) is imported by itself, without files beside it".into()));
+    }
+    if let Some(path) = paths.iter().find(|path| own.holds(path)) {
+        return Err(of_its_own(path, data));
+    }
+    let written = match lakehead_store::holder(data) {
+        Ok(Some(running)) => FileSet::default().and_written_by(running.pid),
+        _ => FileSet::default(),
+    };
+    let own = Own { data: own, written: written.and_written_by(std::process::id()) };
+    let found = Found::at(paths, &own).map_err(anyhow::Error::from)?;
+    for (path, why) in &found.left_out {
+        note(format_args!("left out, {why}: {}", path.display()));
+    }
+    if found.files.is_empty() {
+        return Err(
+            anyhow!("there is no file of JSON lines there: .json, .jsonl, .ndjson, also .gz, .zst, .bz2").into()
+        );
+    }
+    Ok(Input::Files(found.files))
 }
 
 /// The import's name: the one given, else one made from the paths as they were written, made absolute.
@@ -92,7 +80,7 @@ pub(super) fn source_name(input: &Input, arguments: &Arguments) -> Result<Name, 
             let mut chain = 0;
             for path in &arguments.paths {
                 let path = std::fs::canonicalize(path).with_context(|| format!("looking for {}", path.display()))?;
-                chain = FileId { path, size: 0, head: 0 }.chained(chain);
+                chain = FileId { path, size: 0, head: 0, changed_ns: 0 }.chained(chain);
             }
             format!("{PREFIX}{chain:016x}")
         }

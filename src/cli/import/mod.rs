@@ -1,19 +1,21 @@
 //! `lakehead import`: JSON lines from files, folders or standard input into a stream, each line once.
 //!
 //! ```text
-//! reading thread: file → decompressed → runs of whole lines ──▶ validated, event times → the stream, with the cursor
+//! the source `file`: files → lines ─▶ checked chunks ─▶ the stream, each with the cursor    where no process runs
+//!                             └─────▶ HTTP ─▶ checked chunks ─▶ the same                     where one does
 //! ```
 //!
-//! Where a process runs on the data directory, the runs are handed to it over HTTP, each with the cursor that it must
-//! find. Either way the cursor is kept in the same block as the lines it covers, so an import that is broken off at any
-//! moment goes on, started again with the same arguments, behind the last line that was kept.
+//! It drives the source `file`, as a pipeline does, over files that it finds itself, since it knows the data directory. A running
+//! process must check whatever it is sent, so it gets the lines as they were read and makes the chunks itself, by the same check;
+//! each request carries the cursor that the process must find. Either way the cursor is kept in the same block as the lines it
+//! covers, so an import that is broken off at any moment goes on, started again with the same arguments, behind the last line
+//! that was kept.
 
 mod arguments;
 mod command;
-mod cursor;
 mod destination;
 mod input;
-mod reader;
+mod names;
 
 pub(super) use arguments::Arguments;
 pub(super) use command::run;

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -25,6 +26,9 @@ pub struct FileId {
     pub size: u64,
     /// The checksum (CRC-64/NVME) of its first 64 KiB.
     pub head: u64,
+    /// When anything about it was changed last, as the file system has it (`st_ctime`), in nanoseconds since 1970. It does not
+    /// tell a file from another: it only says which one to name when one has changed.
+    pub changed_ns: i64,
 }
 
 impl FileId {
@@ -35,10 +39,11 @@ impl FileId {
     pub fn of(path: &Path) -> io::Result<Self> {
         let path = fs::canonicalize(path)?;
         let file = File::open(&path)?;
-        let size = file.metadata()?.len();
+        let metadata = file.metadata()?;
+        let changed_ns = metadata.ctime().saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec());
         let mut head = Vec::new();
         file.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
-        Ok(Self { path, size, head: checksum_of(&head) })
+        Ok(Self { path, size: metadata.len(), head: checksum_of(&head), changed_ns })
     }
 
     /// The checksum (CRC-64/NVME) of all that is in the file.

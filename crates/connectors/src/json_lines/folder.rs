@@ -15,7 +15,7 @@ const COMPRESSED: [&str; 3] = ["gz", "zst", "bz2"];
 ///
 /// # Errors
 /// When it cannot be listed.
-pub fn files(path: &Path, is_other: &dyn Fn(&fs::Metadata) -> bool) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+pub fn files(path: &Path, is_other: &dyn Fn(&Path, &fs::Metadata) -> bool) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     if !fs::metadata(path)?.is_dir() {
         return Ok((vec![path.to_owned()], Vec::new()));
     }
@@ -26,7 +26,7 @@ pub fn files(path: &Path, is_other: &dyn Fn(&fs::Metadata) -> bool) -> io::Resul
             let path = entry.path();
             let kind = entry.file_type()?;
             if kind.is_dir() {
-                if is_other(&entry.metadata()?) {
+                if is_other(&path, &entry.metadata()?) {
                     left_out.push(path);
                 } else {
                     folders.push(path);
@@ -68,7 +68,7 @@ mod tests {
             let name = |path: PathBuf| path.strip_prefix(folder.path()).expect("below it").display().to_string();
             paths.into_iter().map(name).collect()
         };
-        let (taken, left_out) = files(folder.path(), &|_| false).expect("listed");
+        let (taken, left_out) = files(folder.path(), &|_, _| false).expect("listed");
         assert_eq!(names(taken), ["a.ndjson", "b/1.jsonl.zst", "c.json.GZ"]);
         assert_eq!(names(left_out), ["b/2.txt", "notes", "x.gz"]);
     }

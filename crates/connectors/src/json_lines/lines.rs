@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use lakehead_model::APPEND_EVENTS_MAX;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -23,6 +24,9 @@ use super::{
 
 /// How much is kept of a line that is longer than [`LINE_BYTES_MAX`]: as much as a reject keeps.
 const CUT_BYTES: usize = 64 << 10;
+
+/// The most lines of a run: as many events as are appended at once.
+const RUN_LINES_MAX: u64 = APPEND_EVENTS_MAX as u64;
 
 /// How far a file, or standard input, has been read: up to the end of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,7 +125,7 @@ impl Lines {
     /// `InvalidData` when the lines are not those that were read before.
     pub fn pass(&mut self, to: LinePosition) -> io::Result<()> {
         while self.position.lines < to.lines {
-            let limit = to.lines - self.position.lines;
+            let limit = RUN_LINES_MAX.min(to.lines - self.position.lines);
             if self.next_of(limit)?.is_none() {
                 let (found, expected) = (self.position.lines, to.lines);
                 return Err(not_the_same(format!("it ends after {found} lines, {expected} were read before")));
@@ -139,7 +143,7 @@ impl Lines {
     /// When the input cannot be read, or is damaged. What was given before holds.
     #[expect(clippy::should_implement_trait, reason = "it can fail and then be asked no more")]
     pub fn next(&mut self) -> io::Result<Option<Run>> {
-        self.next_of(u64::MAX)
+        self.next_of(RUN_LINES_MAX)
     }
 
     /// The next lines, at most `lines_max` of them.

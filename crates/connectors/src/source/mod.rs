@@ -2,8 +2,13 @@
 
 mod eventstreams;
 mod fake;
+pub mod file;
 
 use lakehead_connector_api::SourceSpec;
 
 /// Every kind of source that a pipeline may name.
-pub const SOURCES: &[SourceSpec] = &[SourceSpec::of::<eventstreams::EventStreams>(), SourceSpec::of::<fake::Fake>()];
+pub const SOURCES: &[SourceSpec] = &[
+    SourceSpec::of::<eventstreams::EventStreams>(),
+    SourceSpec::of::<fake::Fake>(),
+    SourceSpec::of::<file::JsonFiles>(),
+];

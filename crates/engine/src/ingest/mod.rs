@@ -205,7 +205,7 @@ impl<'i> Run<'i> {
         let missing: u64 = chunk.discontinuities.iter().map(missing).sum();
         ingest.watch.update(|status| {
             status.duplicates += chunk.duplicates;
-            status.rejects += chunk.rejects.len() as u64;
+            status.rejects += chunk.rejects.len() as u64 + chunk.refused_more;
             status.gaps += missing;
         });
         self.bytes += chunk.events.payload().len();

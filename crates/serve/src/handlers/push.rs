@@ -191,7 +191,9 @@ fn document(pushed: &Pushed) -> Value {
 pub(crate) fn refused(error: &Error) -> Refusal {
     let status = match error {
         Error::UnknownStream { .. } => StatusCode::NOT_FOUND,
-        Error::BodyTooLarge { .. } | Error::TooManyEvents { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::BodyTooLarge { .. } | Error::TooManyEvents { .. } | Error::TooManyLines { .. } => {
+            StatusCode::PAYLOAD_TOO_LARGE
+        }
         Error::KeyInFlight | Error::CursorMoved { .. } => StatusCode::CONFLICT,
         Error::Store(error) if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
         Error::PartlyPushed { source, .. } => refused(source).status,

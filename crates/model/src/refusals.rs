@@ -1,24 +1,26 @@
-//! What one push, or one run of an import, has that is refused: the first so many with their reasons, and a count.
+//! What one push, or one chunk of a file, has that is refused: the first so many with their reasons, and a count.
 //!
-//! A body of 16 MiB may hold eight million lines that are none. Each would take some hundred bytes to tell of, so only the
+//! A body of 16 MiB may hold eight million lines that are no events. Each would take some hundred bytes to tell of, so only the
 //! first are kept in `rejects`; one entry more says how many there were.
 
 use bytes::Bytes;
-use lakehead_model::Reject;
+
+use crate::Reject;
 
 /// How many are kept in `rejects`: enough to see what is wrong, and that of a usual mistake all are there.
-pub(crate) const KEPT_MAX: usize = 1_000;
+const KEPT_MAX: usize = 1_000;
 
-/// The bytes of what is kept of them: 1 MiB. Written as JSON, control characters take six times that.
-const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+/// The bytes of what is kept of them, with their reasons and places: 1 MiB. Written as JSON, control characters take six times
+/// that.
+const KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// What was refused.
 #[derive(Debug, Default)]
-pub(crate) struct Refusals {
+pub struct Refusals {
     /// All that were refused.
-    pub(crate) count: u64,
-    /// Those that are to be kept, each with its number, in order.
-    pub(crate) kept: Vec<(u64, Reject)>,
+    pub count: u64,
+    /// Those that are to be kept, each with its number, in order. Whoever writes them takes them out.
+    pub kept: Vec<(u64, Reject)>,
     /// How many were ever kept, and how many bytes of them.
     kept_count: usize,
     kept_bytes: usize,
@@ -28,21 +30,22 @@ pub(crate) struct Refusals {
 
 impl Refusals {
     /// One more, of this number. What there is to say of it is asked for only if it is kept: its reason, its place, itself.
-    pub(crate) fn add(&mut self, number: u64, what: impl FnOnce() -> Reject) {
+    pub fn add(&mut self, number: u64, what: impl FnOnce() -> Reject) {
         self.count += 1;
-        if self.kept_count >= KEPT_MAX || self.kept_bytes >= PAYLOAD_BYTES_MAX {
+        if self.kept_count >= KEPT_MAX || self.kept_bytes >= KEPT_BYTES_MAX {
             let (first, _) = self.beyond.unwrap_or((number, number));
             self.beyond = Some((first, number));
             return;
         }
         let reject = what();
         self.kept_count += 1;
-        self.kept_bytes += reject.payload.len().min(Reject::PAYLOAD_BYTES_MAX);
+        let payload = reject.payload.len().min(Reject::PAYLOAD_BYTES_MAX);
+        self.kept_bytes += payload + reject.reason.len() + reject.position.len();
         self.kept.push((number, reject));
     }
 
-    /// The entry that stands for all that were only counted. `place` says where what has this number stood.
-    pub(crate) fn rest(&mut self, place: impl Fn(u64) -> String) -> Option<Reject> {
+    /// The entry that stands for all that were only counted; said once. `place` says where what has this number stood.
+    pub fn rest(&mut self, place: impl Fn(u64) -> String) -> Option<Reject> {
         let (first, last) = self.beyond.take()?;
         let more = self.count - self.kept_count as u64;
         let reason = format!("{more} more were refused and only counted; the first {} are kept", self.kept_count);
@@ -79,7 +82,7 @@ mod tests {
         for at in 0..100 {
             refusals.add(at, || reject(large.clone()));
         }
-        assert_eq!(refusals.kept.len(), PAYLOAD_BYTES_MAX / Reject::PAYLOAD_BYTES_MAX);
+        assert_eq!(refusals.kept.len(), KEPT_BYTES_MAX / Reject::PAYLOAD_BYTES_MAX);
         assert!(refusals.rest(|_| String::new()).is_some());
     }
 }

@@ -8,14 +8,17 @@ use std::{borrow::Cow, fmt};
 
 use lakehead_model::{ByteSize, EVENT_BYTES_MAX};
 
+use crate::{Error, compact, validate};
+
 /// Why a document is no event. It is put into words only when a person is told.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// The document has so many bytes.
     TooLarge(usize),
     /// The line has so many bytes, and only its beginning is there.
     LineTooLong(u64),
-    NotJson(lakehead_json::Error),
+    /// The document is not JSON.
+    NotJson(Error),
 }
 
 impl fmt::Display for Refusal {
@@ -30,17 +33,21 @@ impl fmt::Display for Refusal {
 }
 
 /// Checks whether `document` may enter a stream.
-pub(crate) fn check(document: &[u8]) -> Result<(), Refusal> {
+///
+/// # Errors
+/// The reason why it may not.
+pub fn check_event(document: &[u8]) -> Result<(), Refusal> {
     if document.len() > EVENT_BYTES_MAX {
         return Err(Refusal::TooLarge(document.len()));
     }
-    lakehead_json::validate(document).map_err(Refusal::NotJson)
+    validate(document).map_err(Refusal::NotJson)
 }
 
-/// A checked `document` on one line. A carriage return is white space to JSON and the end of a line to some readers.
-pub(crate) fn on_one_line(document: &[u8]) -> Cow<'_, [u8]> {
+/// A checked `document` on one line, as the store keeps it. A carriage return is white space to JSON and the end of a line to some readers.
+#[must_use]
+pub fn on_one_line(document: &[u8]) -> Cow<'_, [u8]> {
     match memchr::memchr2(b'\n', b'\r', document) {
-        Some(_) => Cow::Owned(lakehead_json::compact(document)),
+        Some(_) => Cow::Owned(compact(document)),
         None => Cow::Borrowed(document),
     }
 }
