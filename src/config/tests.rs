@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lakehead_connector_api::{Error, Resume, Source, SourceKind, SourceSpec};
+use lakehead_connector_api::{ConnectorKind, Error, Opened, Resume, SourceKind, SourceSpec};
 use lakehead_query::Late;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,7 +20,7 @@ struct TicksConfig {
     limit: u32,
 }
 
-impl SourceKind for Ticks {
+impl ConnectorKind for Ticks {
     const NAME: &'static str = "ticks";
     const MANUAL: &'static str = "For tests.";
     const EXAMPLE: &'static str = "";
@@ -32,8 +32,10 @@ impl SourceKind for Ticks {
         }
         Ok(())
     }
+}
 
-    async fn open(_: TicksConfig, _: Resume) -> Result<Box<dyn Source>, Error> {
+impl SourceKind for Ticks {
+    async fn open(_: TicksConfig, _: Resume) -> Result<Opened, Error> {
         Err(Error::Internal("not opened in these tests".into()))
     }
 }
