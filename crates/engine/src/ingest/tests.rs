@@ -166,7 +166,12 @@ async fn acknowledgements_hold_up_nobody_and_a_stop_ends_the_reader_and_keeps_wh
     };
     let (ending, ()) = tokio::join!(world.run(opened, &stop), stopping);
     assert_eq!(ending.expect("no failure"), Ending::Stopped);
-    assert_eq!(lock(&world.acknowledged).len(), 100, "what was appended is acknowledged");
+    let order: Vec<u64> = lock(&world.acknowledged).iter().map(|(_, n, _)| *n).collect();
+    assert_eq!(
+        order,
+        (0..100).collect::<Vec<_>>(),
+        "what was appended is acknowledged; nothing overtakes what is held back"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,4 +189,18 @@ async fn what_came_before_a_failure_is_kept() {
     let head = world.stream("a").head();
     let cursor = head.cursors.get("w").map_or(0, |cursor| cursor.position.parse::<u64>().expect("a number") + 1);
     assert_eq!(head.end, Offset(cursor), "the cursor says what is there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_lets_nothing_by_before_it_is_on_disk() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let world = World::new(dir.path(), &["a"]);
+    let inlet = Inlet::new(name("w"), &world.stream("a"), world.stream(REJECTS).appender(), Arc::default());
+    let nothing = inlet.refusing(&[]).await.expect("taken");
+    assert!(nothing.is_settled().is_some(), "nothing to wait for");
+    let mut refusing = inlet.refusing(&chunk(0, 0, 2).rejects).await.expect("taken");
+    assert!(refusing.is_settled().is_none(), "it is under way");
+    let _settled = refusing.on_disk().await.expect("it is written");
+    assert_eq!(world.stream(REJECTS).head().end, Offset(2));
+    assert!(refusing.is_settled().is_some());
 }
