@@ -21,14 +21,16 @@ struct Variant {
     kind: &'static str,
     /// Fewer are filtered out by HAVING.
     at_least: i64,
+    /// More are, too: a late event takes such a row away.
+    at_most: i64,
     /// It has a column more, so its changes do not follow on those of others.
     is_wider: bool,
 }
 
-const FIRST: Variant = Variant { seconds: 60, kind: "edit", at_least: 1, is_wider: false };
+const FIRST: Variant = Variant { seconds: 60, kind: "edit", at_least: 1, at_most: 1_000, is_wider: false };
 const VARIANTS: [Variant; 5] = [
     FIRST,
-    Variant { at_least: 2, ..FIRST },
+    Variant { at_least: 2, at_most: 3, ..FIRST },
     Variant { kind: "log", ..FIRST },
     Variant { seconds: 600, ..FIRST },
     Variant { is_wider: true, ..FIRST },
@@ -36,13 +38,13 @@ const VARIANTS: [Variant; 5] = [
 
 impl Variant {
     fn sql(self) -> String {
-        let Self { seconds, kind, at_least, is_wider } = self;
+        let Self { seconds, kind, at_least, at_most, is_wider } = self;
         let more = if is_wider { ", max(length_new) AS longest" } else { "" };
         EDITS
             .replace("1 minute", &format!("{seconds} seconds"))
             .replace("'edit'", &format!("'{kind}'"))
             .replace(" AS bytes", &format!(" AS bytes{more}"))
-            + &format!(" HAVING count(*) >= {at_least}")
+            + &format!(" HAVING count(*) BETWEEN {at_least} AND {at_most}")
     }
 
     /// The rows of the windows that end at or before `watermark`, as text by key: it knows nothing of how a view works.
@@ -59,7 +61,7 @@ impl Variant {
             row.1 = [row.1, event.length].into_iter().flatten().reduce(|a, b| a + b);
             row.2 = row.2.max(event.length);
         }
-        counted.retain(|_, row| row.0 >= self.at_least);
+        counted.retain(|_, row| (self.at_least..=self.at_most).contains(&row.0));
         let text = |number: Option<i64>| number.map_or(String::new(), |number| number.to_string());
         let row = |((start, wiki), (edits, bytes, longest)): (&(i64, &str), &(i64, Option<i64>, Option<i64>))| {
             let key = format!("{}|{wiki}", Timestamp::from_seconds(*start));
