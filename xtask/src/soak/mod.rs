@@ -283,7 +283,7 @@ mod tests {
         assert!(DEFAULT.contains(WIKIMEDIA));
         let sample = |seconds, mib: u64| Sample { seconds, memory_bytes: mib << 20, ..Sample::default() };
         assert!(resident(&[sample(10.0, 300), sample(70.0, 99)]).1);
-        let rising: Vec<_> = (0..100).map(|n| sample(f64::from(n) * 36.0, 40 + u64::from(n) / 25)).collect();
+        let rising: Vec<_> = (0..100_u32).map(|n| sample(f64::from(n) * 36.0, 40 + u64::from(n) / 25)).collect();
         assert!(memory(&rising, Some(RESIDENT_BYTES_MAX)).1 && !memory(&rising, None).1);
         let (what, good) = resident(&[sample(70.0, 90), sample(80.0, 101), sample(90.0, 90)]);
         assert!(!good && what.starts_with("101.0 MiB"), "{what}");

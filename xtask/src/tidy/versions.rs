@@ -12,6 +12,9 @@ pub(super) const APART: &str = "fuzz/Cargo.toml";
 /// What each member takes from the workspace.
 const INHERITED: &[&str] = &["version", "edition", "rust-version", "license", "publish"];
 
+/// The one member with `unsafe`, which is forbidden in all others and denied there. It takes every other lint as it stands in the root.
+const WITH_UNSAFE: &str = "crates/resident/Cargo.toml";
+
 /// Finds versions and paths in members, and members that go their own way.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -28,7 +31,9 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         }
         let inherits =
             |table: Option<&Value>| table.and_then(|t| t.get("workspace")).and_then(Value::as_bool) == Some(true);
-        if !inherits(manifest.get("lints")) {
+        if path == WITH_UNSAFE {
+            findings.extend(lints_that_differ(tree, manifest.get("lints")).map(|what| Finding::file(path, what)));
+        } else if !inherits(manifest.get("lints")) {
             findings.push(Finding::file(path, "write `[lints] workspace = true`"));
         }
         for key in INHERITED {
@@ -38,6 +43,22 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Lints of the root that `own` has not, or has otherwise.
+fn lints_that_differ(tree: &Tree, own: Option<&Value>) -> impl Iterator<Item = String> {
+    let root: Table = tree.text("Cargo.toml").and_then(|text| text.parse().ok()).unwrap_or_default();
+    let of_all = root.get("workspace").and_then(|workspace| workspace.get("lints")).cloned();
+    let mut differ = Vec::new();
+    for (tool, lints) in of_all.iter().filter_map(Value::as_table).flatten() {
+        for (lint, level) in lints.as_table().into_iter().flatten() {
+            let wanted = if lint == "unsafe_code" { &Value::from("deny") } else { level };
+            if own.and_then(|own| own.get(tool)).and_then(|lints| lints.get(lint)) != Some(wanted) {
+                differ.push(format!("[lints.{tool}]: write `{lint} = {wanted}`, as the root has it"));
+            }
+        }
+    }
+    differ.into_iter()
 }
 
 #[cfg(test)]
@@ -61,6 +82,19 @@ workspace = true
 
     fn found(manifest: &str) -> usize {
         check(&Tree::of(&[("crates/a/Cargo.toml", manifest)])).len()
+    }
+
+    #[test]
+    fn the_member_with_unsafe_has_all_other_lints() {
+        let root = ("Cargo.toml", "[workspace.lints.rust]\nmissing_docs = \"warn\"\nunsafe_code = \"forbid\"\n");
+        let member = |lints: &str| GOOD.replace("[lints]\nworkspace = true\n", lints);
+        let found = |lints: &str| {
+            let tree = [root, (WITH_UNSAFE, &*member(lints))].map(|(path, text)| (path, text.to_owned()));
+            let tree: Vec<_> = tree.iter().map(|(path, text)| (*path, text.as_str())).collect();
+            check(&Tree::of(&tree)).iter().filter(|finding| finding.to_string().contains("[lints.rust]")).count()
+        };
+        assert_eq!(found("[lints.rust]\nmissing_docs = \"warn\"\nunsafe_code = \"deny\"\n"), 0);
+        assert_eq!(found("[lints.rust]\nmissing_docs = \"allow\"\nunsafe_code = \"allow\"\n"), 2);
     }
 
     #[test]

@@ -26,12 +26,12 @@ pub(crate) struct ViewFollower {
     /// Everything up to it was handed over.
     position: Option<Position>,
     /// What is being handed over.
-    current: Option<Reading>,
+    current: Option<ChangesReading>,
     asking: Option<JoinHandle<AskedPart>>,
 }
 
 /// A run of changes, or a snapshot, that is being handed over.
-struct Reading {
+struct ChangesReading {
     is_snapshot: bool,
     to: Position,
     /// Gone while the next part is asked for.
@@ -100,7 +100,7 @@ impl ViewFollower {
                 self.name
             ),
         });
-        self.current = Some(Reading { is_snapshot, to, parts: Some(parts), commit: (to, 0) });
+        self.current = Some(ChangesReading { is_snapshot, to, parts: Some(parts), commit: (to, 0) });
         Ok(told)
     }
 
@@ -142,7 +142,7 @@ impl ViewFollower {
 
     /// What is being handed over has come to its end.
     fn finish(&mut self) -> Option<Step> {
-        let Reading { is_snapshot, to, .. } = self.current.take()?;
+        let ChangesReading { is_snapshot, to, .. } = self.current.take()?;
         let moved = self.position != Some(to);
         self.position = Some(to);
         if is_snapshot {

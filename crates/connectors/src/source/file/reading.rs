@@ -85,7 +85,7 @@ impl Reading {
 }
 
 /// Where the runs are handed to.
-type Sender = mpsc::Sender<Result<ReadLines, Error>>;
+type LinesSender = mpsc::Sender<Result<ReadLines, Error>>;
 
 /// How many files are not read any more.
 fn behind(cursor: &FileCursor) -> usize {
@@ -97,7 +97,7 @@ fn read_files(
     mut cursor: FileCursor,
     run_bytes: usize,
     read: &Arc<AtomicU64>,
-    sender: &Sender,
+    sender: &LinesSender,
 ) -> Result<(), Error> {
     for (index, file) in files.iter().enumerate().skip(behind(&cursor)) {
         // What is read is noted as it is now, not as it was when it was found.
@@ -131,7 +131,7 @@ fn read_standard_input(
     mut cursor: FileCursor,
     run_bytes: usize,
     read: &Arc<AtomicU64>,
-    sender: &Sender,
+    sender: &LinesSender,
 ) -> Result<(), Error> {
     let other = "standard input is not what this import was reading: --name another, or --again";
     let counted = Counted::new(io::stdin(), Arc::clone(read));
