@@ -43,7 +43,12 @@ pub(super) fn read(
         if key == "push" {
             problems.push(document.problem(&path, "this name stands for what is pushed; choose another"));
         }
-        let Some(SourceKeys { kind, stream, streams }) = document.read_all(&path, problems) else { continue };
+        let Some(SourceKeys { kind, stream, streams }) = document.read_all(&path, problems) else {
+            if document.get(&["source", key, "stream"]).or(document.get(&["source", key, "streams"])).is_none() {
+                problems.push(document.problem(&["source", key, "stream"], "this key is missing"));
+            }
+            continue;
+        };
         let spec = specs.iter().find(|spec| spec.name == kind);
         if spec.is_none() {
             let what = format!("no kind {kind:?}; {}", instead(&kind, specs.iter().map(|spec| spec.name)));
