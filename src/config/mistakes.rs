@@ -114,11 +114,11 @@ const FILES: &[(&str, &[&str])] = &[
         "[stream.s]\n[source.a]\nkind = \"fake\"\nstream = \"s\"\nstreams = [\"s\"]\nfields = { x = { int = [6, 1] } }\n",
         &[
             "p.toml:5: source.a.streams: write stream or streams, not both",
-            "p.toml:6: source.a.fields.x.int: expected the lesser number first, as in [1, 6], found [6, 1]",
+            "p.toml:6: source.a.fields.x: in int, expected the lesser number first, as in [1, 6], found [6, 1]",
         ],
     ),
     (
-        "[stream.s]\n[source.a]\nkind = \"fake\"\nstreams = []\nfields = { x = { ints = [1, 6] } }\n",
+        "[stream.s]\n[source.a]\nkind = \"fake\"\nstreams = []\nfields = { x = { ints = [1, 6] }, y = { int = [1, 6] } }\n",
         &[
             "p.toml:4: source.a.streams: expected 1 to 100 names of streams, found 0",
             "p.toml:5: source.a.fields.x: \"ints\" is unknown; did you mean `int`?",

@@ -94,15 +94,12 @@ impl Config {
                 self.rate
             ));
         }
-        if !(1..=FIELDS_MAX).contains(&self.fields.len()) {
-            return Err(format!(
-                "fields: expected 1 to {FIELDS_MAX} fields, as in {{ face = {{ int = [1, 6] }} }}, found {}",
-                self.fields.len()
-            ));
+        if self.fields.len() > FIELDS_MAX {
+            return Err(format!("fields: expected at most {FIELDS_MAX} fields, found {}", self.fields.len()));
         }
         if self.fields.contains_key(&self.event_time) {
             return Err(format!(
-                "fields.{0}: this key has the time of the event; choose another, or set event_time",
+                "`fields.{0}`: this key has the time of the event; choose another, or set event_time",
                 self.event_time
             ));
         }
@@ -114,20 +111,23 @@ impl Config {
                 name.len()
             ));
         }
-        self.fields.iter().try_for_each(|(name, values)| values.check().map_err(|what| format!("fields.{name}.{what}")))
+        self.fields.iter().try_for_each(|(name, values)| {
+            values.check().map_err(|(key, what)| format!("`fields.{name}`: in {key}, {what}"))
+        })
     }
 }
 
 impl Values {
-    fn check(&self) -> Result<(), String> {
+    /// What cannot be, and under which key.
+    fn check(&self) -> Result<(), (&'static str, String)> {
         match self {
             Self::Int([from, to]) if from > to => {
-                Err(format!("int: expected the lesser number first, as in [1, 6], found [{from}, {to}]"))
+                Err(("int", format!("expected the lesser number first, as in [1, 6], found [{from}, {to}]")))
             }
             Self::Float([from, to]) if !(from < to && (to - from).is_finite()) => {
-                Err(format!("float: expected the lesser number first, as in [0, 1], found [{from}, {to}]"))
+                Err(("float", format!("expected the lesser number first, as in [0, 1], found [{from}, {to}]")))
             }
-            Self::Choice(choices) => check_choices(choices),
+            Self::Choice(choices) => check_choices(choices).map_err(|what| ("choice", what)),
             Self::Int(_) | Self::Float(_) | Self::Sequence(_) => Ok(()),
         }
     }
@@ -135,17 +135,17 @@ impl Values {
 
 fn check_choices(choices: &[Scalar]) -> Result<(), String> {
     if !(1..=CHOICES_MAX).contains(&choices.len()) {
-        return Err(format!("choice: expected 1 to {CHOICES_MAX} values, found {}", choices.len()));
+        return Err(format!("expected 1 to {CHOICES_MAX} values, found {}", choices.len()));
     }
     for choice in choices {
         if matches!(choice, Scalar::Float(value) if !value.is_finite()) {
-            return Err("choice: expected numbers that JSON can write, found one that is not finite".to_owned());
+            return Err("expected numbers that JSON can write, found one that is not finite".to_owned());
         }
         let json = choice.json();
         if json.len() > CHOICE_BYTES_MAX {
             let shown: String = json.chars().take(40).collect();
             return Err(format!(
-                "choice: expected values of at most {CHOICE_BYTES_MAX} bytes as JSON, found {shown}… of {}",
+                "expected values of at most {CHOICE_BYTES_MAX} bytes as JSON, found {shown}… of {}",
                 json.len()
             ));
         }
