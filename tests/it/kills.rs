@@ -18,8 +18,9 @@ const SEED: u64 = 7;
 /// Where the simulated time begins, so that the test can make the same events: 2026-09-01T00:00:00Z.
 const START: &str = "2026-09-01T00:00:00Z";
 const KILLS: usize = 10;
-/// Upstream cuts connections this often, on top of the kills.
-const CUT_AFTER: &str = "2s";
+/// Upstream cuts connections this often, on top of the kills. Each must last long enough to bring what overlaps and something new,
+/// also beside other tests and a compiler.
+const CUT_AFTER: &str = "5s";
 
 #[test]
 fn ten_kills_lose_nothing_and_double_nothing() {

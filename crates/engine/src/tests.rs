@@ -134,7 +134,9 @@ pub(crate) fn name(text: &str) -> Name {
 
 async fn start(data: &Path, sources: &[(&str, &[Step])]) -> Engine {
     let clock = Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000)));
-    Engine::start(pipeline(data, sources), Parts { clock, sources: SOURCES, version: "test" }).await.expect("it starts")
+    Engine::start(pipeline(data, sources), Parts { clock, sources: SOURCES, sinks: &[], version: "test" })
+        .await
+        .expect("it starts")
 }
 
 /// One stream `s`, and these sources of it.
@@ -154,6 +156,7 @@ pub(crate) fn pipeline(data: &Path, sources: &[(&str, &[Step])]) -> Pipeline {
         views: [].into(),
         store: lakehead_store::Options::default(),
         verify: crate::audit::AuditSettings::default(),
+        sinks: [].into(),
         dashboard: crate::dashboard::Dashboard::default(),
     }
 }

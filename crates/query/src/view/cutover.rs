@@ -55,9 +55,7 @@ impl View {
             let upstream = self.handle.upstream();
             self.handle = old.handle.clone();
             self.commits = old.commits;
-            self.handle.set_upstream(upstream);
-            self.handle.mark_running();
-            self.publish();
+            self.publish_over(upstream);
             if let Err(error) = self.publish_files() {
                 tracing::warn!(view = %self.handle.name(), "other programs do not see all of its results yet: {error}");
             }

@@ -112,7 +112,7 @@ pub(crate) fn inserted(plan: &ViewPlan, rows: &[RecordBatch]) -> Result<RowChang
 }
 
 /// The rows with this operation before each.
-pub(super) fn marked(plan: &ViewPlan, rows: &RecordBatch, operation: &str) -> Result<RecordBatch, Error> {
+pub(crate) fn marked(plan: &ViewPlan, rows: &RecordBatch, operation: &str) -> Result<RecordBatch, Error> {
     let operations: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(operation, rows.num_rows())));
     let columns: Vec<ArrayRef> = std::iter::once(operations).chain(rows.columns().iter().cloned()).collect();
     let changes = schema(plan);

@@ -72,13 +72,15 @@ impl ViewHandle {
     /// The view as it is now.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
+        // Both of one moment: before a cutover of the upstream view this one is made to read a frozen one, which waits for the lock.
         let (snapshot, upstream) = {
             let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-            (Arc::clone(&current.snapshot), current.upstream.clone())
+            let upstream = current.upstream.as_ref();
+            (Arc::clone(&current.snapshot), upstream.map(|upstream| (upstream.name.clone(), upstream.snapshot())))
         };
         match upstream {
             None => snapshot,
-            Some(upstream) => Arc::new(derived::pinned(&snapshot, upstream.name.clone(), upstream.snapshot())),
+            Some((name, upstream)) => Arc::new(derived::pinned(&snapshot, name, upstream)),
         }
     }
 
@@ -88,10 +90,24 @@ impl ViewHandle {
     }
 
     pub(crate) fn publish(&self, snapshot: Snapshot) {
+        self.replace(snapshot, |_| {});
+    }
+
+    /// Publishes the snapshot of a view that takes the place of another, with the upstream view that it reads: nobody sees the
+    /// one without the other, since their columns may differ.
+    pub(crate) fn publish_over(&self, snapshot: Snapshot, upstream: Option<Self>) {
+        self.replace(snapshot, |current| {
+            current.upstream = upstream;
+            current.stopped = None;
+        });
+    }
+
+    fn replace(&self, snapshot: Snapshot, also: impl FnOnce(&mut Current)) {
         let snapshot = Arc::new(snapshot);
         // The old one is dropped outside the lock: it may delete files.
         let old = {
             let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            also(&mut current);
             std::mem::replace(&mut current.snapshot, snapshot)
         };
         drop(old);
@@ -101,11 +117,6 @@ impl ViewHandle {
     /// ([`Answer::warnings`](crate::Answer::warnings)).
     pub fn mark_stopped(&self, since: Timestamp, why: &str) {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).stopped = Some((since, why.to_owned()));
-    }
-
-    /// Marks the view as running again: another incarnation has replaced the stopped one.
-    pub(crate) fn mark_running(&self) {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).stopped = None;
     }
 
     /// The warning for a stopped view: since when it, or a view that it reads, is stopped, why, and at which offset.

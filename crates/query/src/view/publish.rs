@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use super::{
     failed_values::FailedValues,
     files::{self, Checkpoint, Slot},
+    handle::ViewHandle,
     instance::{Body, View},
     snapshot::{InMemory, Listed, ListedChanges, Results, Snapshot},
     transaction::LiveFile,
@@ -22,8 +23,19 @@ use crate::error::Error;
 impl View {
     /// Puts the view as it is now where queries find it, and wakes who waits for its commits.
     pub(super) fn publish(&self) {
+        self.handle.publish(self.snapshot());
+        self.tell_commit();
+    }
+
+    /// The same after a cutover, together with the upstream view that it reads.
+    pub(super) fn publish_over(&self, upstream: Option<ViewHandle>) {
+        self.handle.publish_over(self.snapshot(), upstream);
+        self.tell_commit();
+    }
+
+    fn snapshot(&self) -> Snapshot {
         let (open, open_rows, open_bytes) = self.body.open();
-        self.handle.publish(Snapshot {
+        Snapshot {
             next_offset: self.checkpoint.next_offset,
             watermark: self.checkpoint.watermark.current(),
             counts: self.checkpoint.counts,
@@ -40,7 +52,10 @@ impl View {
             open_rows_of: &InMemory,
             rest: OnceCell::new(),
             counted: std::sync::OnceLock::new(),
-        });
+        }
+    }
+
+    fn tell_commit(&self) {
         let position = Position::from(self.checkpoint.commit_id());
         self.commits.send_if_modified(|told| std::mem::replace(told, position) != position);
     }

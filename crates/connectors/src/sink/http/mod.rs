@@ -88,6 +88,9 @@ struct Sender {
     key_name: HeaderName,
     timeout: Duration,
     body: BodyFormat,
+    /// Most rows of a request: half of what the target has refused as a whole, twice as many after each that it answers. It is kept
+    /// from write to write, so that the search for a row that is refused gets on with a target that is away now and then.
+    rows_at_once: usize,
 }
 
 impl Sender {
@@ -116,6 +119,7 @@ impl Sender {
             key_name: config.key_name().map_err(Error::Invalid)?,
             timeout: config.timeout.0,
             body: config.body,
+            rows_at_once: usize::MAX,
         })
     }
 
@@ -170,22 +174,33 @@ impl Sender {
 impl Sink for Sender {
     async fn write(&mut self, batch: &Batch) -> Result<Vec<Answer>, Error> {
         let mut answers = Vec::with_capacity(batch.len());
-        // What is to be sent, the next at the end.
-        let mut parts = vec![batch.clone()];
-        while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
-            match self.send(&part).await {
-                Ok(RequestOutcome::Answers(some)) => answers.extend(some),
+        let mut was_refused = false;
+        while answers.len() < batch.len() {
+            let rows = self.rows_at_once.min(batch.len() - answers.len());
+            let sent = if rows == batch.len() {
+                self.send(batch).await
+            } else {
+                let places: Vec<usize> = (answers.len()..).take(rows).collect();
+                self.send(&batch.select(&places)).await
+            };
+            match sent {
+                Ok(RequestOutcome::Answers(some)) => {
+                    answers.extend(some);
+                    self.rows_at_once = self.rows_at_once.saturating_mul(2);
+                }
                 Ok(RequestOutcome::Split) => {
-                    let places: Vec<usize> = (0..part.len()).collect();
-                    let (first, second) = places.split_at(part.len() / 2);
-                    parts.extend([part.select(second), part.select(first)]);
+                    was_refused = true;
+                    self.rows_at_once = (rows / 2).max(1);
+                }
+                // The target is there, and the search for what it refuses goes on from here with the next write.
+                Err(Error::Unavailable { retry_after, .. }) if was_refused => {
+                    answers.resize(batch.len(), Answer::Later(retry_after));
                 }
                 Err(error) => return progress_or(error, answers, batch.len()),
             }
-            // The other half would be at the target before it.
+            // What follows would be at the target before it.
             if let Some(wait) = held_up(&answers) {
                 answers.resize(batch.len(), Answer::Later(wait));
-                break;
             }
         }
         Ok(answers)

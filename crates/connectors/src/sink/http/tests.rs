@@ -33,6 +33,8 @@ struct State {
     /// Sent in place of an answer of its own, after so many requests.
     answer: Option<String>,
     well_for: usize,
+    /// Each so-manyth request is answered 503.
+    busy_each: Option<usize>,
     heads: Vec<String>,
 }
 
@@ -111,6 +113,9 @@ fn take(state: &mut State, head: String, body: &[u8]) -> Option<String> {
     }
     if let Some(answer) = state.answer.as_ref().filter(|_| state.heads.len() > state.well_for) {
         return Some(answer.clone());
+    }
+    if state.busy_each.is_some_and(|each| state.heads.len().is_multiple_of(each)) {
+        return Some(answer("503 Service Unavailable", ""));
     }
     let rows: Vec<Vec<u8>> = match body.first() {
         Some(b'[') => serde_json::from_slice::<Vec<Box<serde_json::value::RawValue>>>(body)
@@ -233,6 +238,33 @@ async fn what_is_too_much_at_once_is_sent_in_parts() {
     server.with(|state| state.rows_max = Some(0));
     let answers = sink.write(&batch(7, 2)).await.expect("refused one by one");
     assert!(answers.iter().all(|a| matches!(a, Answer::Refused(why) if why.contains("413"))), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_target_that_is_busy_now_and_then_still_lets_the_row_be_found_that_it_refuses() {
+    let behaviour = Some(Behaviour::RefusingPoison);
+    let state = State { behaviour, is_strict: true, busy_each: Some(4), ..State::default() };
+    let server = Server::start(json!({}), state).await;
+    let mut sink = server.open().await;
+    let (poison, good) = (format!("{{\"x\":\"{POISON}\"}}\n"), "{}\n".repeat(63));
+    let ends = std::iter::successors(Some(poison.len() as u32), |end| Some(end + 3)).take(64).collect();
+    let heads = (0..64).map(|number| RowHead { number, ..RowHead::default() }).collect();
+    let position = |next| Position::Log { epoch: 0, next: Offset(next) };
+    let name = Name::new("s").expect("a name");
+    let lines = ((poison + &good).into_bytes().into(), ends);
+    let mut left = Batch::new(name, (position(0), position(64)), lines, heads, BatchKind::Changes);
+    let (mut done, mut refused) = (0, 0);
+    for _ in 0..40 {
+        let answers = sink.write(&left).await.unwrap_or_else(|_| vec![Answer::Later(None); left.len()]);
+        done += answers.iter().filter(|answer| **answer == Answer::Done).count();
+        refused += answers.iter().filter(|answer| matches!(answer, Answer::Refused(_))).count();
+        let later: Vec<usize> = (0..answers.len()).filter(|n| matches!(answers[*n], Answer::Later(_))).collect();
+        left = left.select(&later);
+        if left.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((done, refused, left.len()), (63, 1, 0));
 }
 
 #[tokio::test]
