@@ -37,7 +37,7 @@ const TELL_FIRST: Duration = Duration::from_secs(3);
 
 /// How often pages of code that are not used go back to the system. An audit compiles the views again, one after the other, and so
 /// touches as much as the start: with 30 s it came to 101 MiB.
-const RELEASE_CODE_EVERY: Duration = Duration::from_secs(10);
+const RELEASE_CODE_EVERY: Duration = Duration::from_secs(2);
 
 /// A pipeline that runs and is served.
 pub(crate) struct Service {

@@ -49,7 +49,7 @@ impl Variant {
 
     /// The rows of the windows that end at or before `watermark`, as text by key: it knows nothing of how a view works.
     fn rows(self, events: &[Event], watermark: Option<Timestamp>) -> BTreeMap<String, String> {
-        let mut counted: BTreeMap<(i64, &str), (i64, Option<i64>, Option<i64>)> = BTreeMap::new();
+        let mut counted: BTreeMap<(i64, &str), Counted> = BTreeMap::new();
         for event in events.iter().filter(|event| event.kind == self.kind) {
             let Some(seconds) = event.seconds else { continue };
             let start = seconds.div_euclid(self.seconds) * self.seconds;
@@ -63,7 +63,7 @@ impl Variant {
         }
         counted.retain(|_, row| (self.at_least..=self.at_most).contains(&row.0));
         let text = |number: Option<i64>| number.map_or(String::new(), |number| number.to_string());
-        let row = |((start, wiki), (edits, bytes, longest)): (&(i64, &str), &(i64, Option<i64>, Option<i64>))| {
+        let row = |((start, wiki), (edits, bytes, longest)): (&(i64, &str), &Counted)| {
             let key = format!("{}|{wiki}", Timestamp::from_seconds(*start));
             let longest = if self.is_wider { format!("|{}", text(*longest)) } else { String::new() };
             (key.clone(), format!("{key}|{edits}|{}{longest}", text(*bytes)))
@@ -71,6 +71,9 @@ impl Variant {
         counted.iter().map(row).collect()
     }
 }
+
+/// How many events of a key, their bytes and the longest.
+type Counted = (i64, Option<i64>, Option<i64>);
 
 /// Applies changes, and finds fault with them.
 #[derive(Default)]
