@@ -85,6 +85,7 @@ impl Service {
         let mut releasing =
             tokio::time::interval_at(tokio::time::Instant::now() + RELEASE_CODE_EVERY, RELEASE_CODE_EVERY);
         releasing.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut gives_back = true;
         let failed = loop {
             tokio::select! {
                 request = signals.next() => match request {
@@ -98,8 +99,9 @@ impl Service {
                     Err(error) => anyhow!("the server was stopped by a defect: {error}"),
                 }),
                 _ = telling.tick(), if terminal => note(self.line()),
-                _ = releasing.tick() => if let Err(error) = lakehead_resident::release_code() {
-                    tracing::debug!("pages of code stay resident: {error}");
+                _ = releasing.tick(), if gives_back => if let Err(error) = lakehead_resident::release_code() {
+                    gives_back = false;
+                    tracing::warn!("code that is not used stays resident, some 30 MiB of it: {error}");
                 },
             }
         };
