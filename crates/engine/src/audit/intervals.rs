@@ -24,6 +24,11 @@ impl Intervals {
         self.0.insert(from, to);
     }
 
+    /// Where the interval ends that `offset` is in; `offset` itself where it is in none.
+    pub(super) fn end(&self, offset: i64) -> i64 {
+        self.0.range(..=offset).next_back().map_or(offset, |(_, end)| offset.max(*end))
+    }
+
     /// Whether `offset` is in.
     pub(super) fn contains(&self, offset: i64) -> bool {
         self.0.range(..=offset).next_back().is_some_and(|(_, end)| offset < *end)
@@ -72,6 +77,7 @@ mod tests {
         assert_eq!(intervals.0, BTreeMap::from([(10, 16)]));
         assert!(intervals.contains(10) && intervals.contains(15));
         assert!(!intervals.contains(16) && !intervals.contains(9));
+        assert_eq!([9, 10, 15, 16].map(|offset| intervals.end(offset)), [9, 16, 16, 16]);
     }
 
     #[test]

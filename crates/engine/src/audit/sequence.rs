@@ -13,12 +13,15 @@
 //! An older ledger has only the entry `from 101 to 5021`, written when the place was found: what comes before it is of the
 //! place being looked for.
 //!
-//! - An offset that follows the last one, or those that the ledger or a reject accounts for, is in order.
+//! - An offset that follows the last one, or to which entries of the ledger and rejects lead, is in order.
 //! - One further on leaves a **hole**, which stays a difference unless the events of it come later.
 //! - One further back is the sequence going on before a stray, a change of numbers that the ledger has, an offset that
 //!   is kept **twice**, or a **restart** that nobody knows of: a difference.
 
-use super::{intervals::Intervals, ledger::Entries};
+use super::{
+    intervals::Intervals,
+    ledger::{Entries, Way},
+};
 
 /// Holes that are kept one by one, each of which may yet be filled; beyond that they are only counted.
 const HOLES_MAX: usize = 10_000;
@@ -103,15 +106,15 @@ impl<T: Copy> Sequence<T> {
         } else if offset == next {
             self.advance_to(offset);
             return OffsetFinding::Fine;
-        } else if let Some(to) = ledger.onward(next, offset) {
+        } else if let Some(way) = ledger.way(next, offset).filter(|way| self.takes(way, next, offset)) {
+            ledger.follow(&way);
+            self.follow(&way);
+            next = way.to;
+        } else if let Some(to) = ledger.looked_for(next) {
             self.changes += 1;
             self.seen = Intervals::default();
-            self.next = Some(to);
-            if offset < to {
-                self.until = Some(to);
-                return OffsetFinding::Fine;
-            }
-            next = to;
+            (self.next, self.until) = (Some(to), Some(to));
+            return OffsetFinding::Fine;
         }
         if offset >= next {
             self.jump(next, offset, ledger, tag);
@@ -140,6 +143,20 @@ impl<T: Copy> Sequence<T> {
         let Hole { from, to, tag } = self.holes[at];
         let parts = [(from, offset), (offset + 1, to)].into_iter().filter(|(from, to)| from < to);
         self.holes.splice(at..=at, parts.map(|(from, to)| Hole { from, to, tag }));
+    }
+
+    /// Whether a way is better than none: one that leaves offsets out does not explain an event that is there already.
+    fn takes(&self, way: &Way, next: i64, offset: i64) -> bool {
+        way.is_whole || offset > next || !self.seen.contains(offset)
+    }
+
+    /// Goes a way by the ledger's entries.
+    fn follow(&mut self, way: &Way) {
+        self.changes += way.jumps.len() as u64;
+        self.accounted += way.accounted;
+        if way.jumps.iter().any(|(from, to)| to <= from) {
+            self.seen = Intervals::default();
+        }
     }
 
     fn advance_to(&mut self, offset: i64) {
@@ -197,6 +214,18 @@ mod tests {
     fn check(log: &[i64], ledger: &[(i64, i64)], missing: &[(i64, i64)], said: &[(i64, OffsetFinding)]) {
         let mut entries = Entries::default();
         ledger.iter().for_each(|(from, to)| entries.add(*from, *to));
+        check_with(log, entries, missing, said);
+    }
+
+    /// The same with entries that are each of one jump.
+    fn check_renumbered(log: &[i64], ledger: &[(i64, i64)], missing: &[(i64, i64)], said: &[(i64, OffsetFinding)]) {
+        let mut entries = Entries::default();
+        ledger.iter().for_each(|(from, to)| entries.add_renumbering(*from, *to));
+        check_with(log, entries, missing, said);
+    }
+
+    fn check_with(log: &[i64], mut entries: Entries, missing: &[(i64, i64)], said: &[(i64, OffsetFinding)]) {
+        let ledger = format!("{entries:?}");
         let mut sequence = Sequence::default();
         let mut found = Vec::new();
         for offset in log {
@@ -206,7 +235,7 @@ mod tests {
             }
         }
         let holes: Vec<_> = sequence.holes.iter().map(|hole| (hole.from, hole.to)).collect();
-        assert_eq!((holes.as_slice(), found.as_slice()), (missing, said), "{log:?} with {ledger:?}");
+        assert_eq!((holes.as_slice(), found.as_slice()), (missing, said), "{log:?} with {ledger}");
     }
 
     #[test]
@@ -262,6 +291,29 @@ mod tests {
         // A kill in between: the other cluster answered next.
         check(&[99, 100, 40, 41], &[(101, 5040), (101, 38), (101, 40)], &[], &[]);
         check(&[99, 100, 40, 47], &[(101, 40), (41, 45)], &[(45, 47)], &[]);
+    }
+
+    #[test]
+    fn an_entry_that_the_log_never_came_to_follow_hides_nothing_and_leads_nowhere() {
+        // A kill in between, and the events before the log's first, which were on their way, come again in the other cluster.
+        let log: Vec<i64> = (91..=100).chain(501..=510).chain(520..=522).collect();
+        let (orphans, followed) = ([(101, 81), (91, 101)], [(101, 501), (511, 520)]);
+        check_renumbered(&log, &[&orphans[..], &followed].concat(), &[], &[]);
+        check(&log, &[&orphans[..], &followed].concat(), &[], &[]);
+        // A hole where a change was noted.
+        check(&[99, 100, 105, 106], &[(101, 40)], &[(101, 105)], &[]);
+        check_renumbered(&[99, 100, 105, 106], &[(101, 40), (101, 300)], &[(101, 105)], &[]);
+        check_renumbered(&[99, 100, 40], &[(101, 5040)], &[], &[(40, OffsetFinding::Restart(101))]);
+        check_renumbered(&[99, 100, 99], &[(101, 40)], &[], &[(99, OffsetFinding::Twice)]);
+    }
+
+    #[test]
+    fn offsets_that_a_renumbering_leaps_over_are_missed_when_the_numbers_come_back() {
+        let ledger = [(101, 5001), (5004, 104)];
+        check_renumbered(&[99, 100, 5001, 5002, 5003, 104, 105], &ledger, &[], &[]);
+        check_renumbered(&[99, 100, 5001, 5002, 5003, 104, 107, 108], &ledger, &[(105, 107)], &[]);
+        // Each is there once: the next visit needs an entry of its own.
+        check_renumbered(&[99, 100, 5001, 104], &[(101, 5001)], &[], &[(104, OffsetFinding::Restart(5002))]);
     }
 
     #[test]

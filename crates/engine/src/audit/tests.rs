@@ -172,8 +172,26 @@ async fn another_cluster_is_a_restart_unless_the_ledger_has_the_move() {
     let audit = world.audit().await;
     assert!(audit.differences > 0, "{audit:?}");
     assert!(said(&audit).iter().any(|what| what.contains("begin anew at 77")), "{:?}", audit.told);
-    let found = Renumbering { partition: "eqiad.t/0".into(), from: 5_100, to: 90, reason: "found again" };
-    world.append(GAPS, gaps::batch(&[Discontinuity::Renumbered(found)], &name("s"), &name("w"))).await;
+    let found =
+        |from, to| Discontinuity::Renumbered(Renumbering { partition: "eqiad.t/0".into(), from, to, reason: "" });
+    world.append(GAPS, gaps::batch(&[found(5_100, 77), found(78, 90)], &name("s"), &name("w"))).await;
+    let audit = world.audit().await;
+    assert_eq!((audit.differences, audit.unsettled, audit.missing), (0, 0, 0), "{:?}", audit.told);
+    assert_eq!(audit.partitions["eqiad.t/0"].changes, 2);
+}
+
+#[tokio::test]
+async fn an_entry_without_a_kind_stands_for_a_whole_overlap() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut world = World::new(dir.path());
+    let mut entry = EventBatch::default();
+    let before_kinds =
+        br#"{"stream":"s","source":"w","partition":"eqiad.t/0","from_offset":5100,"to_offset":90,"missing":0,"reason":"moved"}"#;
+    entry.push(before_kinds, None);
+    world.append(GAPS, entry).await;
+    world.range(5_000..5_100).await;
+    world.events(&[(77, None)]).await;
+    world.range(90..300).await;
     let audit = world.audit().await;
     assert_eq!((audit.differences, audit.unsettled, audit.missing), (0, 0, 0), "{:?}", audit.told);
     assert_eq!(audit.partitions["eqiad.t/0"].changes, 1);

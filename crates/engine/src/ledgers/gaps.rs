@@ -9,6 +9,9 @@ use lakehead_connector_api::{Discontinuity, Gap, Renumbering, SkippedOffsets};
 use lakehead_model::{EventBatch, Name, Timestamp};
 use serde::Serialize;
 
+/// The kind of an entry where the numbers go on elsewhere, and nothing is missing.
+pub(crate) const RENUMBERED: &str = "renumbered";
+
 #[derive(Serialize)]
 struct GapRecord<'a> {
     stream: &'a Name,
@@ -41,7 +44,7 @@ pub(crate) fn batch(discontinuities: &[Discontinuity], stream: &Name, source: &N
                 ("missing", partition, *from, *to, missing, text(*after), text(*before), reason.as_str())
             }
             Discontinuity::Renumbered(Renumbering { partition, from, to, reason }) => {
-                ("renumbered", partition, *from, *to, 0, None, None, *reason)
+                (RENUMBERED, partition, *from, *to, 0, None, None, *reason)
             }
             Discontinuity::Skipped(SkippedOffsets { partition, from, to, reason }) => {
                 ("skipped", partition, *from, *to, 0, None, None, *reason)
