@@ -44,6 +44,7 @@ pub(crate) fn run() -> Result<()> {
     let mut count = step("tests", || test::counted(&[]))?;
     // The tests built the binary.
     step("torture", torture::short)?;
+    step("torture of the sources", torture::sources::short)?;
     step("siege", siege::short)?;
     step("services", || services::smoke_all(&mut count))?;
     println!("\ngate passed in {}", minutes(begun.elapsed()));

@@ -47,6 +47,9 @@ usage: cargo xtask <command>
           [--kills N, default 100] [--seed S, default 1] [--minutes M, default no limit]
           [--points all|NAME,…, default all that can be reached] [--binary PATH, default a build of this checkout]
           [--report: writes docs/evidence/torture.md]
+  torture sources   the sources sse, poll, spool, file and fake side by side, under upstreams that misbehave
+          [--minutes M, default 1] [--seed S, default 1] [--binary PATH]
+          [--report: writes docs/evidence/torture-sources.md]
   soak    lets the binary run for an hour under load, and checks memory, files and exactness
           [--minutes M, default 60] [--rate N, default 20000] [--seed S, default 1] [--binary PATH]
           [--report: writes docs/evidence/soak.md and soak.svg]

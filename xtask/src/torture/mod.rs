@@ -21,6 +21,7 @@ mod recount;
 pub(crate) mod reference;
 mod report;
 mod round;
+pub(crate) mod sources;
 pub(crate) mod upstream;
 
 use std::{
@@ -48,6 +49,11 @@ const ROUND_KILLS: u64 = 25;
 
 /// Kills as often as asked, prints the report, and fails when anything was found that should not be.
 pub(crate) fn run(words: &[String]) -> Result<()> {
+    if let Some((first, rest)) = words.split_first()
+        && first == "sources"
+    {
+        return sources::run(rest).context("torture sources");
+    }
     let options = options(words)?;
     setup::all();
     let binary = match &options.binary {
