@@ -14,6 +14,7 @@ mod demo;
 mod disk;
 mod event_time;
 mod evidence;
+mod examples;
 mod export;
 mod files;
 mod full_disk;
