@@ -1,19 +1,20 @@
 //! Events and refusals that come again, or only look so; and partitions that are too many to be followed.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use lakehead_connector_api::{Reader, StreamResume};
+use lakehead_connector_api::Reader;
 use lakehead_eventstreams_wire::{Data, Frame};
-use lakehead_model::{Cursor, Name, Reject, StreamSchema, Timestamp};
+use lakehead_model::{Cursor, Reject, Timestamp};
 use lakehead_testkit::{Act, ManualClock, Upstream, VecTail};
 
 use super::{
     super::{
         cursor::{PARTITIONS_MAX, SavedCursor},
-        intake::{Intake, Step},
+        intake::{Intake, Reads, Step},
+        routes::Routes,
     },
     kafka::{Kafka, LIMIT, START, topics},
-    world::{ALIKE, feed_with, run},
+    world::{ALIKE, feed_with, resume, run},
 };
 
 /// What a source gave.
@@ -93,11 +94,11 @@ fn what_an_upstream_repeats_after_a_reconnect_is_dropped_and_counted() {
 fn a_pause_ends_what_an_upstream_repeats() {
     run(async {
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START)));
-        let event_time = StreamSchema::builtin("mediawiki/recentchange").expect("built in").event_time;
-        let stream = Name::new("t").expect("a name");
-        let resume = StreamResume { stream, cursor: None, event_time, tail: Box::new(VecTail::default()) };
-        let since = Timestamp::from_seconds(START);
-        let mut intake = Intake::new("t", LIMIT, since, resume, clock).expect("no cursor");
+        let resume = resume("t", None, &VecTail::default());
+        let names = vec!["t".to_owned()];
+        let routes = Routes::new(&names, &BTreeMap::new(), std::slice::from_ref(&resume.stream)).expect("one stream");
+        let reads = Reads { path: "t", names, routes, event_bytes_max: LIMIT, since: Timestamp::from_seconds(START) };
+        let mut intake = Intake::new(reads, vec![resume], clock).expect("no cursor");
         let now = std::time::Instant::now();
         let take = async |intake: &mut Intake| {
             let frame = Frame { event: b"", id: None, data: Data::Whole(br#"{"a":1}"#.into()) };
