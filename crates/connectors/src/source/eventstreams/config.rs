@@ -127,7 +127,7 @@ impl Config {
                 "url: expected names of streams, separated by one comma each, found {name:?} among them"
             ));
         }
-        for (key, _) in &self.routes {
+        for key in self.routes.keys() {
             if !names.iter().any(|name| is_same(key, name) || is_of(key, name)) {
                 return Err(format!("`routes.{key}`: url does not ask for it, only for {}", names.join(", ")));
             }

@@ -93,7 +93,9 @@ impl World {
     /// Feeds these from the next opening on, by these routes.
     pub(super) fn reroute(&mut self, feeds: &[&'static str], routes: &serde_json::Value) {
         self.feeds = feeds.to_vec();
-        feeds.iter().for_each(|name| drop(self.logs.entry(name).or_default()));
+        for name in feeds {
+            self.logs.entry(name).or_default();
+        }
         self.settings["routes"] = routes.clone();
     }
 
@@ -208,12 +210,15 @@ impl World {
     /// a while before they are on disk. True when all is there.
     pub(super) async fn live(&mut self, wanted: &BTreeSet<u64>, kill: Option<&Kill>) -> bool {
         let mut source = self.open();
-        let (mut under_way, mut handed) = (VecDeque::new(), 0);
+        let (mut under_way, mut handed) = (VecDeque::<Chunk>::new(), 0);
         loop {
-            if wanted.is_subset(&self.numbers().into_iter().collect()) {
+            let mut there: BTreeSet<u64> = self.numbers().into_iter().collect();
+            if wanted.is_subset(&there) {
                 return true;
             }
-            if let Some(kill) = kill.filter(|kill| handed >= kill.after) {
+            there.extend(under_way.iter().flat_map(|chunk| chunk.events.events()).map(number));
+            // Nothing more comes when all is there.
+            if let Some(kill) = kill.filter(|kill| handed >= kill.after || wanted.is_subset(&there)) {
                 self.killed(under_way, kill.kept);
                 return false;
             }
@@ -239,11 +244,7 @@ impl World {
     }
 
     pub(super) fn numbers(&self) -> Vec<u64> {
-        let number = |(_, event): (&str, Vec<u8>)| {
-            let event: serde_json::Value = serde_json::from_slice(&event).expect("JSON");
-            event["number"].as_u64().expect("a number")
-        };
-        self.events().map(number).collect()
+        self.events().map(|(_, event)| number(&event)).collect()
     }
 
     /// Every event of `wanted` once, byte for byte.
@@ -281,6 +282,12 @@ impl World {
         self.run(&wanted, &[]).await;
         self.check(&wanted);
     }
+}
+
+/// Which event it is.
+fn number(event: &[u8]) -> u64 {
+    let event: serde_json::Value = serde_json::from_slice(event).expect("JSON");
+    event["number"].as_u64().expect("a number")
 }
 
 pub(super) fn resume(stream: &str, cursor: Option<Cursor>, log: &VecTail) -> StreamResume {
