@@ -128,15 +128,15 @@ mod tests {
             assert_eq!(dt.millis(), mixed.kafka_millis(n));
             of_topic[topic].push(n);
         }
-        for topic in 0..4 {
-            assert!(!of_topic[topic].is_empty());
+        for (topic, events) in of_topic.iter().enumerate() {
+            assert!(!events.is_empty());
             for n in (0..39_000).step_by(7) {
-                let walked = of_topic[topic].iter().find(|event| **event >= n).copied();
+                let walked = events.iter().find(|event| **event >= n).copied();
                 assert!(walked.is_none_or(|walked| walked == mixed.next_of(topic, n)), "{topic} {n}");
             }
             let millis = mixed.kafka_millis(20_000);
             let first = mixed.first_possible(topic, millis);
-            assert!(of_topic[topic].iter().filter(|n| **n < first).all(|n| mixed.kafka_millis(*n) < millis));
+            assert!(events.iter().filter(|n| **n < first).all(|n| mixed.kafka_millis(*n) < millis));
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct PageCreates {
 
 impl PageCreates {
     pub(crate) fn new(seed: u64) -> Self {
-        let seed = mix(seed ^ 0x70_6167_65);
+        let seed = mix(seed ^ 0x7061_6765);
         let offsets = [410_000_000 + hash(seed, 1) % 5_000_000, 120_000_000 + hash(seed, 2) % 500_000];
         Self { numbering: Numbering::new(CANARY_PERIOD, offsets), seed }
     }

@@ -70,8 +70,8 @@ fn keeps_the_source_contract_with_several_streams() {
 #[test]
 fn a_kill_at_any_chunk_whichever_stream_was_faster_loses_and_doubles_nothing() {
     run(async {
-        for after in 0..6 {
-            for kept in [[0, 0], [9, 0], [0, 9], [1, 0], [0, 1], [1, 1], [2, 1]] {
+        for after in [0, 1, 2, 4] {
+            for kept in [[0, 0], [9, 0], [0, 9], [2, 1]] {
                 let mut world = World::of(kafka(), "t,u", &["t", "u"]).await;
                 world.kafka.lock().expect("free").connections = (1..12).map(|n| (0, n * 2_300)).collect();
                 let wanted = numbers(&world);
@@ -221,6 +221,7 @@ fn a_stream_that_has_no_cursor_yet_begins_where_the_source_began_and_not_now() {
         world.live(&new, Some(&first)).await;
         assert!(world.logs["t"].cursor.is_some() && world.logs["u"].cursor.is_none(), "the kill was between the two");
         world.settings["since"] = serde_json::Value::Null;
+        world.now = world.now.plus(std::time::Duration::from_secs(5 * 3600));
         world.run(&all, &[]).await;
         world.check(&all);
         check_places(&world);
@@ -231,12 +232,13 @@ fn a_stream_that_has_no_cursor_yet_begins_where_the_source_began_and_not_now() {
 fn what_is_refused_goes_to_the_stream_of_its_topic_and_else_to_the_first() {
     run(async {
         let garbage = BTreeSet::from([1_000_010, 3_000_005, 4_000_030]);
-        let large = BTreeSet::from([3_000_007]);
-        let mut world = World::of(Kafka { garbage, large, ..kafka() }, "t,u", &["t", "u"]).await;
+        let (large, lost) = (BTreeSet::from([3_000_007]), BTreeSet::from([3_000_012]));
+        let mut world = World::of(Kafka { garbage, large, lost, ..kafka() }, "t,u", &["t", "u"]).await;
         let mut source = world.open();
         let mut wanted = numbers(&world);
-        wanted.retain(|n| ![1_000_010, 3_000_005, 3_000_007, 4_000_030].contains(n));
+        wanted.retain(|n| ![1_000_010, 3_000_005, 3_000_007, 3_000_012, 4_000_030].contains(n));
         let mut refused = Vec::new();
+        // What is missing is in the ledger of its own stream: the world looks there.
         while !wanted.is_subset(&world.numbers().into_iter().collect()) {
             let chunk = source.next().await.expect("no error").expect("no end");
             refused.extend(chunk.rejects.iter().map(|reject| (chunk.to.0, reject.position.clone())));
@@ -246,6 +248,7 @@ fn what_is_refused_goes_to_the_stream_of_its_topic_and_else_to_the_first() {
         refused.sort();
         let shown: Vec<(usize, &str)> = refused.iter().map(|(to, position)| (*to, position.as_str())).collect();
         assert_eq!(shown, [(0, "codfw.t/0/1010"), (1, "codfw.u/0/1015"), (1, "codfw.u/0/1017"), (1, "eqiad.u/0/1025")]);
+        assert_eq!(world.gaps.len(), 1, "{:?}", world.gaps);
     });
 }
 
@@ -276,7 +279,9 @@ fn what_was_refused_without_a_place_is_handed_over_before_any_stream_goes_on() {
 fn a_topic_that_no_route_names_goes_to_the_first_stream_and_is_told_once() {
     run(async {
         let frame = |topic: &str, n: u64| {
-            format!("data: {{\"meta\":{{\"topic\":\"{topic}\",\"partition\":0,\"offset\":{n},\"id\":\"{topic}{n}\"}}}}\n\n")
+            format!(
+                "data: {{\"meta\":{{\"topic\":\"{topic}\",\"partition\":0,\"offset\":{n},\"id\":\"{topic}{n}\"}}}}\n\n"
+            )
         };
         let by_stream = "data: {\"meta\":{\"stream\":\"mediawiki.u\",\"id\":\"a\"}}\n\n\
                          data: {\"meta\":{\"stream\":\"other\",\"id\":\"b\"}}\n\ndata: {\"a\":1}\n\n";
@@ -347,8 +352,8 @@ proptest! {
     fn whatever_happens_every_event_comes_once_into_some_stream(
         connections in proptest::collection::vec((0_u64..2, 0_usize..30_000), 0..12),
         lives in proptest::collection::vec(((any::<bool>(), any::<bool>()), 0_usize..8, [0_usize..4, 0..4]), 0..8),
-        lost in proptest::collection::btree_set(1_000_001_u64..1_000_058, 0..3),
-        late in proptest::collection::btree_set(3_000_001_u64..3_000_024, 0..3),
+        lost in proptest::collection::btree_set(3_000_001_u64..3_000_024, 0..3),
+        late in proptest::collection::btree_set(1_000_001_u64..1_000_058, 0..3),
         garbage in proptest::collection::btree_set(4_000_021_u64..4_000_058, 0..3),
         repeated in proptest::collection::btree_set(3_000_001_u64..3_000_024, 0..4),
     ) {
@@ -365,7 +370,7 @@ proptest! {
             world.check(&wanted);
             world.more(wanted).await;
             let within = |number: &u64| world.gaps.iter().any(|gap| (0..2).any(|cluster| {
-                let offset = i64::try_from(Kafka::base(cluster, 0) + number - 1_000_000).expect("small");
+                let offset = i64::try_from(Kafka::base(cluster, 2) + number - 3_000_000).expect("small");
                 gap.from <= offset && offset < gap.to
             }));
             assert!(lost.iter().all(within), "{lost:?} {:?}", world.gaps);

@@ -29,6 +29,8 @@ pub(super) struct World {
     pub(super) gaps: Vec<Gap>,
     pub(super) rejects: Vec<Reject>,
     pub(super) duplicates: u64,
+    /// The time by the clock.
+    pub(super) now: Timestamp,
 }
 
 /// What is kept of one stream.
@@ -46,6 +48,9 @@ pub(super) struct Kill {
     pub(super) after: usize,
     pub(super) kept: [usize; 2],
 }
+
+/// The time when a source is opened, an hour after the first event.
+const NOW: Timestamp = Timestamp((START + 3600) * 1_000_000);
 
 /// Chunks that are under way at most, before the oldest is on disk.
 const UNDER_WAY: usize = 6;
@@ -77,6 +82,7 @@ impl World {
             gaps: Vec::new(),
             rejects: Vec::new(),
             duplicates: 0,
+            now: NOW,
         }
     }
 
@@ -87,7 +93,7 @@ impl World {
             let Kept { log, cursor, .. } = self.logs.get(name).cloned().unwrap_or_default();
             resume(name, cursor, &log)
         });
-        feed_of(settings, resumes.collect()).expect("it opens")
+        feed_at(self.now, settings, resumes.collect()).expect("it opens")
     }
 
     /// Feeds these from the next opening on, by these routes.
@@ -304,6 +310,10 @@ pub(super) fn feed_with(settings: serde_json::Value, cursor: Option<Cursor>, log
 }
 
 pub(super) fn feed_of(settings: serde_json::Value, streams: Vec<StreamResume>) -> Result<Feed, Error> {
+    feed_at(NOW, settings, streams)
+}
+
+fn feed_at(now: Timestamp, settings: serde_json::Value, streams: Vec<StreamResume>) -> Result<Feed, Error> {
     let mut settings = settings;
     let defaults = serde_json::json!({ "since": "2001-01-01T00:00:00Z", "event_bytes_max": "100 kB" });
     for (key, value) in defaults.as_object().expect("a table") {
@@ -313,7 +323,7 @@ pub(super) fn feed_of(settings: serde_json::Value, streams: Vec<StreamResume>) -
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config: Config = serde_json::from_value(settings).expect("valid settings");
     config.check().expect("settings that can work");
-    let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START + 3600)));
+    let clock = Arc::new(ManualClock::new(now));
     let pace = Pace { proof: Duration::from_millis(60), pause: Duration::from_millis(1), ..Pace::default() };
     Feed::new(config, streams, clock, pace)
 }
