@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// Recordings to serve in place of generated events: JSON lines or SSE, plain or gzip.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     from: Vec<PathBuf>,
+    /// Serves a second stream beside recentchange: one event in sixteen is of page-create.
+    #[arg(long)]
+    page_creates: bool,
     /// After how long a connection is cut. Default: 15m, as Wikimedia does.
     #[arg(long, value_name = "SPAN")]
     cut_after: Option<Span>,
@@ -80,6 +83,7 @@ fn options(arguments: Arguments) -> Result<Options, Failure> {
         rate: arguments.rate.unwrap_or(options.rate),
         events: arguments.events,
         from: arguments.from,
+        page_creates: arguments.page_creates,
         start: arguments.start,
         cut_after: arguments.cut_after.map_or(options.cut_after, |span| span.0),
         connections_per_client: arguments.connections_per_client,

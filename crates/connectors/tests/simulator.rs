@@ -30,23 +30,41 @@ struct World {
     url: String,
     settings: serde_json::Value,
     clock: Arc<ManualClock>,
-    log: VecTail,
-    cursor: Option<Cursor>,
+    streams: Vec<Kept>,
     gaps: Vec<Gap>,
     rejects: Vec<Reject>,
 }
 
+/// A stream that the source feeds.
+#[derive(Clone)]
+struct Kept {
+    name: &'static str,
+    log: VecTail,
+    cursor: Option<Cursor>,
+}
+
 impl World {
     async fn new(options: Options, settings: serde_json::Value) -> Self {
+        Self::of(options, settings, &["tested"]).await
+    }
+
+    /// Of a source that reads all upstream streams and feeds these.
+    async fn of(options: Options, settings: serde_json::Value, streams: &[&'static str]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
         let simulator = Arc::new(Simulator::new(options, clock.clone()).expect("a simulator"));
-        let stream = simulator.describe()[0].name.clone();
+        let names: Vec<String> = simulator.describe().into_iter().map(|stream| stream.name).collect();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}/v2/stream/{stream}", listener.local_addr().expect("an address"));
+        let url = format!("http://{}/v2/stream/{}", listener.local_addr().expect("an address"), names.join(","));
         tokio::spawn(simulator.serve(listener, std::future::pending()));
-        let (log, gaps, rejects) = (VecTail::default(), Vec::new(), Vec::new());
-        Self { url, settings, clock, log, cursor: None, gaps, rejects }
+        let kept = |name: &&'static str| Kept { name, log: VecTail::default(), cursor: None };
+        let streams = streams.iter().map(kept).collect();
+        Self { url, settings, clock, streams, gaps: Vec::new(), rejects: Vec::new() }
+    }
+
+    /// The events of all streams.
+    fn events(&self) -> Vec<Vec<u8>> {
+        self.streams.iter().flat_map(|stream| stream.log.events()).collect()
     }
 
     async fn open(&self) -> Box<dyn Reader> {
@@ -54,13 +72,14 @@ impl World {
         let mut settings = self.settings.clone();
         settings["url"] = self.url.clone().into();
         settings["since"] = "2001-01-01T00:00:00Z".into();
-        let stream = StreamResume {
-            stream: Name::new("tested").expect("a name"),
-            cursor: self.cursor.clone(),
+        let stream = |kept: &Kept| StreamResume {
+            stream: Name::new(kept.name).expect("a name"),
+            cursor: kept.cursor.clone(),
             event_time: StreamSchema::builtin("mediawiki/recentchange").unwrap_or_default().event_time,
-            tail: Box::new(self.log.clone()),
+            tail: Box::new(kept.log.clone()),
         };
-        let resume = Resume { name: "tested".to_owned(), streams: vec![stream], clock: self.clock.clone() };
+        let streams = self.streams.iter().map(stream).collect();
+        let resume = Resume { name: "tested".to_owned(), streams, clock: self.clock.clone() };
         (spec.open)(settings, resume).await.expect("it opens").reader
     }
 
@@ -70,8 +89,9 @@ impl World {
             _ => None,
         }));
         self.rejects.extend(chunk.rejects);
-        self.log.commit(chunk.events.events());
-        self.cursor = chunk.cursor.or(self.cursor.take());
+        let kept = &mut self.streams[chunk.to.0];
+        kept.log.commit(chunk.events.events());
+        kept.cursor = chunk.cursor.or(kept.cursor.take());
     }
 
     /// Runs until the log holds `count` events; killed at every `kill_every`-th chunk with events, which is
@@ -80,7 +100,7 @@ impl World {
         let work = async {
             let mut source = self.open().await;
             let mut chunks = 0;
-            while self.log.events().len() < count {
+            while self.events().len() < count {
                 match source.next().await {
                     Ok(Some(chunk)) => {
                         chunks += usize::from(!chunk.events.is_empty());
@@ -128,7 +148,7 @@ async fn check(faults: &[&str], missing: &[u64], kill_every: usize) -> (Vec<Gap>
     let wanted = oracle((0..count).filter(|n| !missing.contains(n)));
     world.run(wanted.len(), kill_every).await;
     let mut seen = BTreeSet::new();
-    for event in world.log.events() {
+    for event in world.events() {
         let id = id(&event);
         assert!(wanted.get(&id).is_some_and(|texts| texts.contains(&event)), "{}", String::from_utf8_lossy(&event));
         assert!(seen.insert(id.clone()), "{id} came twice");
@@ -186,6 +206,54 @@ async fn what_is_not_json_and_ten_megabytes_are_refused_with_reason_and_place() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_upstream_streams_come_once_into_two_streams_over_clusters_cuts_and_kills() {
+    const COUNT: u64 = 3_200;
+    let options = |faults: &[&str]| Options {
+        seed: SEED,
+        rate: 0.0,
+        events: Some(COUNT),
+        start: Some(start()),
+        page_creates: true,
+        faults: Faults::parse(faults.iter().copied()).expect("faults that there are"),
+        ..Options::default()
+    };
+    let settings = || serde_json::json!({ "silence_max": "1s", "routes": { "page-create": "created" } });
+    let streams = ["recentchange", "created"];
+    // What one cluster has, in one go.
+    let mut first = World::of(options(&[]), settings(), &streams).await;
+    first.run(3_200, usize::MAX).await;
+    let ids = |world: &World, place: usize| -> BTreeSet<String> {
+        world.streams[place].log.events().iter().map(|event| id(event)).collect()
+    };
+    assert_eq!((ids(&first, 0).len(), ids(&first, 1).len()), (3_000, 200));
+    let second = format!("second-cluster=alternate:{SHIFT}");
+    for faults in [&["cut-inside-frame=every-307", &second][..], &["cut-after-id=every-97", "duplicate=every-50"]] {
+        for kill_every in [2, 5, 1_000] {
+            let mut world = World::of(options(faults), settings(), &streams).await;
+            world.run(3_200, kill_every).await;
+            assert_eq!(world.events().len(), 3_200, "{faults:?}");
+            for place in [0, 1] {
+                assert!(ids(&world, place) == ids(&first, place), "{faults:?} {kill_every}: each once, in its stream");
+            }
+            assert!(world.gaps.is_empty() && world.rejects.is_empty(), "{:?} {:?}", world.gaps, world.rejects);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_recordings_come_into_two_streams() {
+    let files = ["recentchange_2021-08-27.sse.gz", "page-create_2021-08-20.sse.gz"];
+    let paths: Vec<PathBuf> = files.into_iter().filter_map(recording).collect();
+    let [changes, creates] = &paths[..] else { return };
+    let faults = Faults::parse(["cut-inside-frame=every-113"]).expect("a fault");
+    let options = Options { rate: 0.0, from: paths.clone(), faults, ..Options::default() };
+    let mut world = World::of(options, serde_json::json!({}), &["recentchange", "page_create"]).await;
+    world.run(1_950 + 41, 4).await;
+    assert!(world.streams[0].log.events() == data_lines(changes));
+    assert!(world.streams[1].log.events() == data_lines(creates));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_recordings_come_through_whole_and_the_cut_frame_does_not() {
     for (file, count) in [
         ("recentchange_2021-08-27.sse.gz", 1_950),
@@ -200,7 +268,7 @@ async fn the_recordings_come_through_whole_and_the_cut_frame_does_not() {
         let options = Options { rate: 0.0, from: vec![path], faults, ..Options::default() };
         let mut world = World::new(options, serde_json::json!({})).await;
         world.run(count, 4).await;
-        assert!(world.log.events() == expected, "{file}: every event once, in order, byte for byte");
+        assert!(world.events() == expected, "{file}: every event once, in order, byte for byte");
         assert!(world.gaps.is_empty() && world.rejects.is_empty(), "{file}");
     }
 }
@@ -229,7 +297,7 @@ async fn resuming_by_time_as_eventstreams_does_it_loses_events_and_ours_does_not
         let options = Options { rate: 0.0, from: vec![path.clone()], faults, ..Options::default() };
         let mut world = World::new(options, serde_json::json!({})).await;
         world.run(expected.len(), 3).await;
-        assert!(world.log.events() == expected, "cut at every {step}");
+        assert!(world.events() == expected, "cut at every {step}");
     }
 }
 

@@ -5,6 +5,8 @@
 
 use crate::{
     generator::{Generator, STREAM, TOPICS},
+    mixed::Mixed,
+    page_create,
     recording::Recording,
     topic::Topic,
 };
@@ -13,6 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Source {
     Generated(Box<Generator>),
+    Mixed(Box<Mixed>),
     Recorded(Recording),
 }
 
@@ -29,6 +32,14 @@ impl Feed {
         Self { source: Source::Generated(Box::new(generator)), topics: topics.to_vec() }
     }
 
+    /// Of both streams that can be generated.
+    pub(crate) fn mixed(mixed: Mixed) -> Self {
+        let topic = |stream: &'static str| move |name: &str| Topic { name: name.to_owned(), stream: stream.to_owned() };
+        let changes = TOPICS.into_iter().map(topic(STREAM));
+        let topics = changes.chain(page_create::TOPICS.into_iter().map(topic(page_create::STREAM))).collect();
+        Self { source: Source::Mixed(Box::new(mixed)), topics }
+    }
+
     pub(crate) fn recorded(recording: Recording) -> Self {
         let topics = recording.topics.clone();
         Self { source: Source::Recorded(recording), topics }
@@ -37,7 +48,7 @@ impl Feed {
     /// The number of events that will ever be, when that is known.
     pub(crate) fn len(&self) -> Option<u64> {
         match &self.source {
-            Source::Generated(_) => None,
+            Source::Generated(_) | Source::Mixed(_) => None,
             Source::Recorded(recording) => Some(recording.len()),
         }
     }
@@ -46,6 +57,7 @@ impl Feed {
     pub(crate) fn offset(&self, n: u64) -> u64 {
         match &self.source {
             Source::Generated(generator) => generator.offset(n),
+            Source::Mixed(mixed) => mixed.offset(n),
             Source::Recorded(recording) => recording.event(n).offset,
         }
     }
@@ -54,6 +66,7 @@ impl Feed {
     pub(crate) fn kafka_millis(&self, n: u64) -> i64 {
         match &self.source {
             Source::Generated(generator) => generator.kafka_millis(n),
+            Source::Mixed(mixed) => mixed.kafka_millis(n),
             Source::Recorded(recording) => recording.event(n).kafka_millis,
         }
     }
@@ -63,6 +76,7 @@ impl Feed {
     pub(crate) fn next_of(&self, topic: usize, n: u64) -> u64 {
         match &self.source {
             Source::Generated(generator) => generator.next_of(topic, n),
+            Source::Mixed(mixed) => mixed.next_of(topic, n),
             Source::Recorded(recording) => recording.next_of(topic, n),
         }
     }
@@ -71,6 +85,7 @@ impl Feed {
     pub(crate) fn at_offset(&self, topic: usize, offset: u64) -> Option<u64> {
         match &self.source {
             Source::Generated(generator) => generator.at_offset(topic, offset),
+            Source::Mixed(mixed) => mixed.at_offset(topic, offset),
             Source::Recorded(recording) => recording.at_offset(topic, offset),
         }
     }
@@ -79,6 +94,7 @@ impl Feed {
     pub(crate) fn at_time(&self, topic: usize, millis: i64, end: u64) -> Option<u64> {
         let mut n = match &self.source {
             Source::Generated(generator) => generator.next_of(topic, generator.timeline.first_possible(millis)),
+            Source::Mixed(mixed) => mixed.first_possible(topic, millis),
             Source::Recorded(recording) => recording.at_time(topic, millis),
         };
         // Kafka timestamps lag at most 250 ms behind production, so this ends soon.
@@ -93,6 +109,7 @@ impl Feed {
     pub(crate) fn write(&self, n: u64, shift: i64, out: &mut Vec<u8>) {
         match &self.source {
             Source::Generated(generator) => generator.write(n, generator.offset(n).saturating_add_signed(shift), out),
+            Source::Mixed(mixed) => mixed.write(n, mixed.offset(n).saturating_add_signed(shift), out),
             Source::Recorded(recording) => recording.write(n, shift, out),
         }
     }

@@ -1,23 +1,22 @@
 //! The generator: event N of the simulated `mediawiki.recentchange`, a pure function of seed, N, start and rate.
 //!
-//! ```text
-//! N:              0 … 999    1000     1001   1002 … P-1    P …          (P: the canary period)
-//! live topic      e e e e    canary          e e e e       e            eqiad.mediawiki.recentchange
-//! idle topic                          canary                            codfw.mediawiki.recentchange
-//! ```
-//! Both topics' offsets are contiguous. Which topic, offset and time event N has is arithmetic, so resuming never needs
-//! what came before. What an event looks like is in `event.rs`; when it happened in `timeline.rs`.
+//! Which topic and offset event N has is in `numbering.rs`, what it looks like in `event.rs`, when it happened in
+//! `timeline.rs`.
 
 use lakehead_model::Timestamp;
 
-use crate::{random::hash, timeline::Timeline, wikis::Wikis, words::Words};
+use crate::{
+    numbering::{Numbering, Slot},
+    random::hash,
+    timeline::Timeline,
+    wikis::Wikis,
+    words::Words,
+};
 
 /// The stream that the generator makes.
 pub(crate) const STREAM: &str = "mediawiki.recentchange";
 /// Its topics: the live one, as in August 2026, and the idle one, which has canaries only.
 pub(crate) const TOPICS: [&str; 2] = ["eqiad.mediawiki.recentchange", "codfw.mediawiki.recentchange"];
-pub(crate) const LIVE: usize = 0;
-pub(crate) const IDLE: usize = 1;
 
 /// Where the live topic's offsets stand (September 2026, EVENTSTREAMS.md section 2.2).
 const LIVE_OFFSET: u64 = 6_500_000_000;
@@ -31,22 +30,13 @@ pub struct Generator {
     pub(crate) words: Words,
     pub(crate) wikis: Wikis,
     pub(crate) request_span: u64,
-    canary_period: u64,
-    offsets: [u64; 2],
+    numbering: Numbering,
 }
 
 impl std::fmt::Debug for Generator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Generator").field("seed", &self.seed).field("timeline", &self.timeline).finish_non_exhaustive()
     }
-}
-
-/// What stands at position N.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Slot {
-    Event,
-    LiveCanary,
-    IdleCanary,
 }
 
 impl Generator {
@@ -59,11 +49,10 @@ impl Generator {
         Self {
             seed,
             request_span: timeline.request_span(),
-            canary_period: timeline.canary_period(),
+            numbering: Numbering::new(timeline.canary_period(), offsets),
             timeline,
             words: Words::new(),
             wikis: Wikis::new(),
-            offsets,
         }
     }
 
@@ -77,12 +66,7 @@ impl Generator {
     #[must_use]
     #[inline]
     pub fn offset(&self, n: u64) -> u64 {
-        let (period, place) = (n / self.canary_period, n % self.canary_period);
-        let idle_before = period + u64::from(place > self.idle_place());
-        match self.slot(n) {
-            Slot::IdleCanary => self.offsets[IDLE] + period,
-            Slot::Event | Slot::LiveCanary => self.offsets[LIVE] + n - idle_before,
-        }
+        self.numbering.offset(n)
     }
 
     /// The Kafka timestamp of event `n`, which is its `meta.dt`, in Unix milliseconds.
@@ -94,47 +78,29 @@ impl Generator {
     /// The first event of the topic at or after `n`.
     #[inline]
     pub(crate) fn next_of(&self, topic: usize, n: u64) -> u64 {
-        if topic == LIVE {
-            return n + u64::from(self.slot(n) == Slot::IdleCanary);
-        }
-        let (period, place) = (n / self.canary_period, n % self.canary_period);
-        (period + u64::from(place > self.idle_place())) * self.canary_period + self.idle_place()
+        self.numbering.next_of(topic, n)
     }
 
     /// The event at this offset of the topic; `None` before the first.
     pub(crate) fn at_offset(&self, topic: usize, offset: u64) -> Option<u64> {
-        let index = offset.checked_sub(self.offsets[topic])?;
-        if topic == IDLE {
-            return index.checked_mul(self.canary_period)?.checked_add(self.idle_place());
-        }
-        let (period, place) = (index / (self.canary_period - 1), index % (self.canary_period - 1));
-        period.checked_mul(self.canary_period)?.checked_add(place + u64::from(place >= self.idle_place()))
+        self.numbering.at_offset(topic, offset)
     }
 
     #[inline]
     pub(crate) fn topic_index(&self, n: u64) -> usize {
-        if self.slot(n) == Slot::IdleCanary { IDLE } else { LIVE }
+        self.numbering.topic_index(n)
     }
 
     #[inline]
     pub(crate) fn slot(&self, n: u64) -> Slot {
-        match n % self.canary_period {
-            place if place == self.idle_place() => Slot::IdleCanary,
-            place if place + 1 == self.idle_place() => Slot::LiveCanary,
-            _ => Slot::Event,
-        }
-    }
-
-    /// Early in the period, so that short runs have events in both topics too.
-    #[inline]
-    fn idle_place(&self) -> u64 {
-        self.canary_period / 8 + 1
+        self.numbering.slot(n)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numbering::{IDLE, LIVE};
 
     fn generator(rate: f64) -> Generator {
         Generator::new(7, Timestamp::from_seconds(1_788_000_000), rate)

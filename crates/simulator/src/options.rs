@@ -19,6 +19,9 @@ pub struct Options {
     pub events: Option<u64>,
     /// Recordings to serve instead of generated events: JSON lines or SSE, plain or gzip. Default: none.
     pub from: Vec<PathBuf>,
+    /// Whether one generated event in sixteen is of a second stream, `mediawiki.page-create`, which has topics of its own. The
+    /// events of the first are those of fifteen sixteenths of the rate. Default: no.
+    pub page_creates: bool,
     /// When event 0 is produced. Default: the clock's time when the simulator is made; at rate 0, where the events' times
     /// have nothing to do with the clock, 2026-09-01T00:00:00Z, so that events follow from the seed alone.
     pub start: Option<Timestamp>,
@@ -38,6 +41,7 @@ impl Default for Options {
             rate: NOMINAL_RATE,
             events: None,
             from: Vec::new(),
+            page_creates: false,
             start: None,
             cut_after: Duration::from_secs(15 * 60),
             connections_per_client: None,

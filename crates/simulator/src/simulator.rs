@@ -33,6 +33,7 @@ use crate::{
     feed::Feed,
     generator::Generator,
     http::{Answer, Chunk, Received, Request, receive, stream_head},
+    mixed::Mixed,
     options::Options,
     recording::Recording,
     routes::{Route, Subscription, route},
@@ -110,10 +111,16 @@ impl Simulator {
             });
         }
         let start = options.start.unwrap_or_else(|| if options.rate > 0.0 { clock.now() } else { START_AT_RATE_0 });
-        let feed = if options.from.is_empty() {
-            Feed::generated(Generator::new(options.seed, start, options.rate))
-        } else {
+        if options.page_creates && !options.from.is_empty() {
+            let found = "both".to_owned();
+            return Err(Error::Setting { name: "page-creates", found, expected: "it, or recordings" });
+        }
+        let feed = if !options.from.is_empty() {
             Feed::recorded(Recording::read(&options.from)?)
+        } else if options.page_creates {
+            Feed::mixed(Mixed::new(options.seed, start, options.rate))
+        } else {
+            Feed::generated(Generator::new(options.seed, start, options.rate))
         };
         Ok(Self {
             timeline: Timeline::new(options.seed, start, options.rate),

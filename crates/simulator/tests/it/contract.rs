@@ -270,6 +270,29 @@ async fn the_spec_lists_every_name() {
 }
 
 #[tokio::test]
+async fn a_second_stream_has_topics_of_its_own() {
+    let upstream = start(Options { page_creates: true, ..at_once(3_200) }).await;
+    let described = upstream.simulator.describe();
+    assert_eq!(described[1].topics, ["eqiad.mediawiki.page-create", "codfw.mediawiki.page-create"]);
+    let events = async |names: &str, count| -> Vec<Vec<u8>> {
+        let frames = upstream.events(&format!("/v2/stream/{names}"), &[], count).await;
+        frames.into_iter().map(|frame| frame.data).collect()
+    };
+    let creates = events("page-create", 200).await;
+    let changes = events("recentchange", 3_000).await;
+    let both = events("page-create,mediawiki.recentchange", 3_200).await;
+    let stream = |event: &[u8]| {
+        let event: serde_json::Value = serde_json::from_slice(event).expect("JSON");
+        event["meta"]["stream"].as_str().expect("a stream").to_owned()
+    };
+    let of = |name: &str| both.iter().filter(|event| stream(event) == name).cloned().collect::<Vec<_>>();
+    assert!(of("mediawiki.page-create") == creates && of("mediawiki.recentchange") == changes);
+    assert_eq!(stream(&both[15]), "mediawiki.page-create");
+    let spec = upstream.get("/?spec", &[]).await.body().await;
+    assert!(spec["paths"]["/v2/stream/page-create"].is_object());
+}
+
+#[tokio::test]
 async fn the_small_routes_answer() {
     let upstream = start(at_once(1)).await;
     for (target, status, part) in [

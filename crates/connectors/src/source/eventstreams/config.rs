@@ -1,12 +1,19 @@
 //! What a user may set.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr};
 
 use lakehead_eventstreams_wire::SINCE;
 use lakehead_model::{ByteSize, EVENT_BYTES_MAX, Span, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
+
+use super::routes::{is_of, is_same};
+
+/// Most names of upstream streams in the path, and bytes of them: each stands in every cursor, twice where the source feeds
+/// several streams. Wikimedia has 25, of 700 bytes in all.
+const NAMES_MAX: usize = 64;
+const NAMES_BYTES_MAX: usize = 2_000;
 
 /// Settings of an `eventstreams` source.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -16,6 +23,12 @@ pub(crate) struct Config {
     /// `https://stream.wikimedia.org/v2/stream/recentchange,page-create`.
     #[schemars(with = "String")]
     pub(super) url: Url,
+    /// Where the source feeds several streams: into which of them the events of an upstream stream go, as in
+    /// `{ page-create = "created", recentchange = "recentchange" }`. The name of a topic (`"eqiad.mediawiki.page-create"`)
+    /// goes before that of its stream. Default: into the stream of equal name, with `_` for all that a name cannot have:
+    /// `page-create` into `page_create`.
+    #[serde(default)]
+    pub(super) routes: BTreeMap<String, String>,
     /// Where to begin when nothing is held yet: a time (`"2026-11-01T00:00:00Z"`) or a span back from now (`"24h"`).
     /// Wikimedia keeps 7 to 31 days; what lies further back begins with the earliest that is kept. Once something is
     /// held, the source goes on from there and this is not looked at. Default: from now on.
@@ -101,6 +114,27 @@ impl Config {
                         https://stream.wikimedia.org/v2/stream/recentchange"
                 .to_owned());
         }
+        let names = self.names();
+        let bytes = self.streams().len();
+        if names.len() > NAMES_MAX || bytes > NAMES_BYTES_MAX {
+            return Err(format!(
+                "url: expected at most {NAMES_MAX} streams, whose names have {NAMES_BYTES_MAX} bytes in all, found {} of {bytes}",
+                names.len()
+            ));
+        }
+        if let Some(name) = names.iter().find(|name| name.is_empty()) {
+            return Err(format!(
+                "url: expected names of streams, separated by one comma each, found {name:?} among them"
+            ));
+        }
+        for key in self.routes.keys() {
+            if !names.iter().any(|name| is_same(key, name) || is_of(key, name)) {
+                return Err(format!("`routes.{key}`: url does not ask for it, only for {}", names.join(", ")));
+            }
+            if let Some(twice) = self.routes.keys().find(|other| *other != key && is_same(other, key)) {
+                return Err(format!("`routes.{key}`: {twice} is the same upstream stream"));
+            }
+        }
         if self.url.query_pairs().any(|(key, _)| key == SINCE) {
             return Err("url: where to begin is not part of the address: set the key since instead".to_owned());
         }
@@ -124,6 +158,13 @@ impl Config {
     /// The streams as the path names them.
     pub(super) fn streams(&self) -> &str {
         self.url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default()
+    }
+
+    /// Their names, one by one.
+    pub(super) fn names(&self) -> Vec<String> {
+        // A comma in a path need not be escaped, and may be.
+        let streams = self.streams().replace("%2C", ",").replace("%2c", ",");
+        streams.split(',').map(str::to_owned).collect()
     }
 
     /// Project and version, and whom to turn to: <https://foundation.wikimedia.org/wiki/Policy:User-Agent_policy>.
@@ -152,6 +193,15 @@ mod tests {
             (serde_json::json!({ "url": "https://example.org/" }), "name of a stream"),
             (serde_json::json!({ "url": format!("{url}?since=1") }), "set the key since"),
             (serde_json::json!({ "url": url, "since": "yesterday" }), "neither a time"),
+            (serde_json::json!({ "url": format!("{url},,x") }), "separated by one comma each"),
+            (serde_json::json!({ "url": format!("{url}{}", ",x".repeat(64)) }), "at most 64 streams"),
+            (serde_json::json!({ "url": format!("{url}{}", "x".repeat(2_000)) }), "2000 bytes in all"),
+            (serde_json::json!({ "url": url, "routes": { "page-create": "a" } }), "`routes.page-create`: url does not"),
+            (
+                serde_json::json!({ "url": url, "routes": { "recentchange": "a", "mediawiki.recentchange": "b" } }),
+                "is the same upstream stream",
+            ),
+            (serde_json::json!({ "url": url, "routes": { "recentchange": 7 } }), "expected a string"),
             (serde_json::json!({ "url": url, "contact": "a\nb" }), "contact:"),
             (serde_json::json!({ "url": url, "silence_max": "20ms" }), "silence_max:"),
             (serde_json::json!({ "url": url, "event_bytes_max": "10 B" }), "event_bytes_max:"),

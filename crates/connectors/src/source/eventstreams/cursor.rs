@@ -8,7 +8,12 @@
 //!   {"topic":"eqiad.mediawiki.recentchange","partition":0,"since":1630062000000000}]}
 //! ```
 //!
-//! Times are microseconds since 1970. It stands in the footer of the block that holds the events it covers.
+//! Times are microseconds since 1970. It stands in the footer of the block that holds the events it covers. Where a source
+//! feeds several streams, each of them has a cursor of the partitions whose events go there; it says, too, when the upstream
+//! streams were begun (`begun`), since a partition of another stream may be in no cursor yet, and what this stream has of
+//! partitions whose events go elsewhere by now (`left`).
+
+use std::collections::BTreeMap;
 
 use lakehead_connector_api::Error;
 use lakehead_model::{TimeRule, Timestamp};
@@ -23,12 +28,15 @@ const VERSION: u32 = 1;
 /// bytes of a request header; all of Wikimedia's 25 public streams have 50.
 pub(super) const PARTITIONS_MAX: usize = 128;
 
-/// Most bytes of their topics' names together: 160 for each of as many as there may be, twice what Wikimedia's longest
-/// has. With the greatest numbers beside them the cursor is within its 64 KiB.
-pub(super) const TOPICS_BYTES_MAX: usize = 20 << 10;
+/// Most bytes of their topics' names together: 112 for each of as many as there may be, where Wikimedia's longest has some
+/// 60. With the greatest numbers beside them the cursor is within its 64 KiB.
+pub(super) const TOPICS_BYTES_MAX: usize = 14 << 10;
+
+/// From when on each upstream stream is read.
+pub(super) type Begun = BTreeMap<String, Timestamp>;
 
 /// A cursor.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct SavedCursor {
     version: u32,
     /// The streams in the path when it was written. With other ones the topics have to be learned again.
@@ -37,6 +45,12 @@ pub(super) struct SavedCursor {
     /// By which rule its event times were read; none for `timestamp`, else `meta.dt`, as Wikimedia's streams have them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) time_rule: Option<TimeRule>,
+    /// Where the source feeds several streams: from when on each upstream stream in the path is read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) begun: Begun,
+    /// Partitions whose events go into another stream by now, as they were when they last came into this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) left: Vec<Entry>,
 }
 
 /// Where one upstream partition stands.
@@ -64,6 +78,14 @@ pub(super) struct Entry {
     /// The offset of the last of these events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) taken: Option<i64>,
+    /// How often the partition has gone over from one stream to another. Of two entries the one with more is the newer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) moves: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(moves: &u32) -> bool {
+    *moves == 0
 }
 
 impl Entry {
@@ -79,7 +101,19 @@ impl Entry {
             anchor: None,
             unproven: false,
             taken: None,
+            moves: 0,
         }
+    }
+
+    /// Whether it is of this partition.
+    pub(super) fn is_of(&self, topic: &str, partition: i32) -> bool {
+        self.partition == partition && self.topic == topic
+    }
+
+    /// Forgets the event times: they were read by another rule.
+    pub(super) fn forget_times(&mut self) {
+        self.event_time = None;
+        self.anchor.iter_mut().for_each(|anchor| anchor.event_time = None);
     }
 
     /// The offset of the event that would follow in order on the last one in the log.
@@ -112,21 +146,18 @@ mod key_text {
 }
 
 impl SavedCursor {
-    pub(super) fn new(streams: String, partitions: Vec<Entry>) -> Self {
-        Self { version: VERSION, streams, partitions, time_rule: None }
+    pub(super) fn new(streams: String, partitions: Vec<Entry>, time_rule: Option<TimeRule>) -> Self {
+        Self { version: VERSION, streams, partitions, time_rule, begun: Begun::new(), left: Vec::new() }
     }
 
-    /// The same, with event times that were read by this rule.
-    pub(super) fn by(self, time_rule: Option<TimeRule>) -> Self {
-        Self { time_rule, ..self }
+    /// The same, of one of several streams of a source.
+    pub(super) fn with(self, begun: Begun, left: Vec<Entry>) -> Self {
+        Self { begun, left, ..self }
     }
 
     /// Forgets the event times: they were read by another rule.
     pub(super) fn forget_times(&mut self) {
-        for entry in &mut self.partitions {
-            entry.event_time = None;
-            entry.anchor.iter_mut().for_each(|anchor| anchor.event_time = None);
-        }
+        self.partitions.iter_mut().for_each(Entry::forget_times);
     }
 
     pub(super) fn read(position: &str) -> Result<Self, Error> {
@@ -146,6 +177,8 @@ impl SavedCursor {
 
 #[cfg(test)]
 mod tests {
+    use lakehead_model::StreamSchema;
+
     use super::*;
 
     #[test]
@@ -154,7 +187,9 @@ mod tests {
         let idle = Entry::new("eqiad.t".into(), 0, Timestamp(3));
         let busy =
             Entry { topic: "codfw.t".into(), anchor: Some(anchor), through: Some(6_520_000_001), ..idle.clone() };
-        let written = SavedCursor::new("t".into(), vec![idle, busy]);
+        let begun = BTreeMap::from([("t".to_owned(), Timestamp(3)), ("u".to_owned(), Timestamp(4))]);
+        let left = vec![Entry { moves: 2, ..idle.clone() }];
+        let written = SavedCursor { begun, left, ..SavedCursor::new("t,u".into(), vec![idle, busy], None) };
         assert_eq!(SavedCursor::read(&written.text()).expect("a cursor"), written);
     }
 
@@ -176,8 +211,13 @@ mod tests {
             anchor: Some(Anchor { offset: i64::MAX, key: Key(u128::MAX), event_time: Some(Timestamp(i64::MAX)) }),
             unproven: true,
             taken: Some(i64::MAX),
+            moves: u32::MAX,
         };
-        let text = SavedCursor::new("s".repeat(2_000), vec![entry; PARTITIONS_MAX]).text();
+        let (one, rest) = (vec![entry.clone(); PARTITIONS_MAX / 2], vec![entry; PARTITIONS_MAX / 2]);
+        let name = |n: u64| (format!("{n:031}"), Timestamp(i64::MAX));
+        let begun = (0..64).map(name).collect();
+        let saved = SavedCursor::new("s".repeat(2_000), one, StreamSchema::default().time_rule().into());
+        let text = SavedCursor { begun, left: rest, ..saved }.text();
         assert!(text.len() <= 64 << 10, "{}", text.len());
     }
 }

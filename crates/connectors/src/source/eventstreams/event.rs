@@ -87,10 +87,34 @@ pub(super) struct Facts<'d> {
     pub(super) key: Key,
     /// Whether the key is its `meta.id`. Else it says only what the event looks like, and another may look the same.
     pub(super) named: bool,
+    /// Of which upstream stream it is, as [`scope_of`] its topic.
+    pub(super) scope: u128,
     /// `meta.dt`, which is the Kafka timestamp (equal in all 4,431 recorded frames).
     pub(super) kafka_time: Option<Timestamp>,
     /// By the stream's rule; as read here `timestamp`, else `meta.dt`.
     pub(super) event_time: Option<Timestamp>,
+}
+
+impl Facts<'_> {
+    /// By what it is known again: who it is, in its upstream stream. Streams that are made from one another may hand
+    /// on the `meta.id`, and two events of one id are two.
+    pub(super) fn known_by(&self) -> Key {
+        self.key.within(self.scope)
+    }
+}
+
+impl Key {
+    /// The key of the same name in this scope.
+    fn within(self, scope: u128) -> Self {
+        Self(self.0 ^ scope)
+    }
+}
+
+/// The upstream stream of a topic, given as the raw JSON string: what follows the datacentre, hashed. An event that comes
+/// again in another datacentre's topic is the same event.
+pub(super) fn scope_of(raw_topic: &[u8]) -> u128 {
+    let stream = memchr::memchr(b'.', raw_topic).map_or(raw_topic, |dot| &raw_topic[dot + 1..]);
+    Key::hash([stream.strip_prefix(b"\"").unwrap_or(stream)]).0
 }
 
 /// Reads [`Facts`].
@@ -123,23 +147,30 @@ impl FactReader {
         let timestamp = found[TIMESTAMP].and_then(|time| time.as_time(TimeFormat::UnixSeconds));
         let name = key_of_id(&found);
         Facts {
-            topic: found[TOPIC].map(Raw::bytes).filter(|raw| raw.first() == Some(&b'"')),
+            topic: topic_of(&found),
             partition: found[PARTITION].and_then(Raw::as_i64).and_then(|p| i32::try_from(p).ok()).unwrap_or(0),
             offset: found[OFFSET].and_then(Raw::as_i64).filter(|offset| *offset >= 0),
             key: name.unwrap_or_else(|| key_without_id(document, &found)),
             named: name.is_some(),
+            scope: 0,
             kafka_time,
             event_time: timestamp.or(kafka_time),
         }
     }
 
-    /// Who an event of the log is, and its Kafka time.
+    /// By what an event of the log is [known again](Facts::known_by), and its Kafka time.
     pub(super) fn identity(&self, document: &[u8]) -> (Key, Option<Timestamp>) {
         let mut found = [None; PATHS.len()];
         self.of_log.extract(document, &mut found);
         let key = key_of_id(&found).unwrap_or_else(|| key_without_id(document, &found));
-        (key, found[DT].and_then(|dt| dt.as_time(TimeFormat::Rfc3339)))
+        let scope = topic_of(&found).map_or(0, scope_of);
+        (key.within(scope), found[DT].and_then(|dt| dt.as_time(TimeFormat::Rfc3339)))
     }
+}
+
+/// The raw JSON string of the topic, where it is one.
+fn topic_of<'d>(found: &[Option<Raw<'d>>; PATHS.len()]) -> Option<&'d [u8]> {
+    found[TOPIC].map(Raw::bytes).filter(|raw| raw.first() == Some(&b'"'))
 }
 
 fn key_of_id(found: &[Option<Raw<'_>>; PATHS.len()]) -> Option<Key> {
@@ -180,7 +211,8 @@ mod tests {
         assert_eq!(facts.key.to_string(), "59d43ae0-e4e9-4197-990d-52723364e505");
         assert_eq!(facts.kafka_time, Some(Timestamp::from_seconds(1_630_070_417)));
         assert_eq!(facts.event_time, Some(Timestamp::from_seconds(1_630_070_416)));
-        assert_eq!(FactReader::new().identity(EVENT.as_bytes()), (facts.key, facts.kafka_time));
+        let facts = Facts { scope: scope_of(br#""eqiad.t""#), ..facts };
+        assert_eq!(FactReader::new().identity(EVENT.as_bytes()), (facts.known_by(), facts.kafka_time));
         assert_eq!(facts.key.to_string().parse(), Ok(facts.key));
     }
 
@@ -193,6 +225,15 @@ mod tests {
         assert_ne!(key(&plain), key(EVENT));
         let named = |text: &str| FactReader::new().read(text.as_bytes()).named;
         assert!(named(EVENT) && !named(&plain));
+    }
+
+    #[test]
+    fn an_event_is_known_in_every_datacentre_and_in_no_other_stream() {
+        let known_by = |topic: &str| FactReader::new().identity(EVENT.replace("codfw.t", topic).as_bytes()).0;
+        assert_eq!(known_by("codfw.t"), known_by("eqiad.t"));
+        assert_eq!(known_by("codfw.t"), known_by("t"));
+        assert_ne!(known_by("codfw.t"), known_by("codfw.u"));
+        assert_ne!(known_by("codfw.t"), FactReader::new().read(EVENT.as_bytes()).known_by(), "no topic");
     }
 
     #[test]

@@ -3,36 +3,26 @@
 //! It stands between the parser and the engine, owns all that is known of the partitions, and does no I/O but for
 //! looking into the log, before an event is placed. Nothing else here waits.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use lakehead_connector_api::{Activity, Chunk, Discontinuity, Error, Gap, Renumbering, StreamResume};
+use lakehead_connector_api::{Activity, Chunk, Error, StreamIndex, StreamResume};
 use lakehead_eventstreams_wire::{Data, Frame, read_id};
-use lakehead_json::EventTimes;
-use lakehead_model::{Clock, Cursor, EventBatch, Reject, StreamSchema, TimeRule, Timestamp};
+use lakehead_json::{Paths, Raw};
+use lakehead_model::{Clock, Reject, Timestamp};
 
 use super::{
-    cursor::{PARTITIONS_MAX, SavedCursor, TOPICS_BYTES_MAX},
-    event::{FactReader, Facts, Key},
+    cursor::{Begun, Entry, PARTITIONS_MAX, SavedCursor, TOPICS_BYTES_MAX},
+    event::{FactReader, Facts, Key, scope_of},
     memory::EventMemory,
-    partition::{Decision, Missing, Why},
-    partitions::Partitions,
+    outlet::{Outlet, ReadTimes},
+    partition::{Decision, Logs, Missing, Why},
+    partitions::{IDLE_OVERLAP, Partitions},
     progress::Progress,
     renumbering::{Before, FoundRenumbering},
+    routes::Routes,
+    standing::{Beginnings, Standing},
 };
-
-/// Events handed over at once: what the contract of a source asks for.
-const CHUNK_BYTES: usize = 256 << 10;
-
-/// Most rejects and gaps in one chunk, since each is kept in memory until it is stored.
-const REFUSED_MAX: usize = 64;
-
-/// A partition that brought nothing yet is asked this far before its beginning: two intervals of the hourly canaries,
-/// so that one comes, and from then on there is an offset to resume from.
-const IDLE_OVERLAP: Duration = Duration::from_secs(2 * 3600);
 
 /// What is to be done after a frame.
 #[derive(Debug, PartialEq)]
@@ -45,14 +35,27 @@ pub(super) enum Step {
     Learned,
 }
 
+/// What a source is to read.
+pub(super) struct Reads<'c> {
+    /// The upstream streams as the path has them, and one by one.
+    pub(super) path: &'c str,
+    pub(super) names: Vec<String>,
+    pub(super) routes: Routes,
+    pub(super) event_bytes_max: usize,
+    /// Where it begins.
+    pub(super) since: Timestamp,
+}
+
 /// Everything known about the upstream and about what was taken.
 pub(super) struct Intake {
-    streams: String,
+    path: String,
     event_bytes_max: usize,
     clock: Arc<dyn Clock>,
     reader: FactReader,
+    /// Finds the stream of an event that has no topic.
+    stream_path: Paths,
     partitions: Partitions,
-    /// The cursor was written for other streams: nothing is taken before their topics are known.
+    /// There are cursors that were written for other upstream streams: nothing is taken before their topics are known.
     learning: bool,
     /// Whether the id of this connection, which names all partitions, was read.
     ids_read: bool,
@@ -66,60 +69,74 @@ pub(super) struct Intake {
     pub(super) fruitful: bool,
     /// Bytes of new events that were taken since then.
     pub(super) new_bytes: u64,
-    chunk: Chunk,
-    /// The position moved without an event.
-    moved: bool,
+    /// What gathers for each stream.
+    outlets: Vec<Outlet>,
+    /// What is to be handed over first.
+    ready: VecDeque<Chunk>,
     activity: Option<Activity>,
     kafka_time: Option<Timestamp>,
-    /// Reads event times where the stream has them elsewhere than a Wikimedia stream has.
-    times: Option<EventTimes>,
-    rule: TimeRule,
 }
 
 impl Intake {
-    pub(super) fn new(
-        streams: &str,
-        event_bytes_max: usize,
-        since: Timestamp,
-        resume: StreamResume,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, Error> {
-        let StreamResume { cursor, event_time, tail, .. } = resume;
-        let schema = StreamSchema { event_time, columns: Vec::new() };
-        let usual = StreamSchema::builtin("mediawiki/recentchange").unwrap_or_default().event_time;
-        let times = (schema.event_time != usual).then(|| EventTimes::new(&schema));
-        let rule = schema.time_rule();
-        let by = times.is_some().then_some(rule);
-        let mut saved = cursor.as_ref().map(|cursor| SavedCursor::read(&cursor.position)).transpose()?;
-        // Times of another rule say nothing of how far this one has come.
-        let read_alike = saved.as_ref().is_none_or(|saved| saved.time_rule == by);
-        if let Some(saved) = saved.as_mut().filter(|_| !read_alike) {
-            saved.forget_times();
+    pub(super) fn new(reads: Reads<'_>, streams: Vec<StreamResume>, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let Reads { path, names, routes, event_bytes_max, since } = reads;
+        let (mut saved, mut reached, mut times, mut tails) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for StreamResume { cursor, event_time, tail, .. } in streams {
+            let read = ReadTimes::new(event_time);
+            let mut of = cursor.as_ref().map(|cursor| SavedCursor::read(&cursor.position)).transpose()?;
+            // Times of another rule say nothing of how far this one has come.
+            let read_alike = of.as_ref().is_none_or(|saved| saved.time_rule == read.saved());
+            if let Some(saved) = of.as_mut().filter(|_| !read_alike) {
+                saved.forget_times();
+                saved.time_rule = read.saved();
+            }
+            reached.push(cursor.and_then(|cursor| cursor.progress).filter(|_| read_alike));
+            saved.push(of);
+            times.push(read);
+            tails.push(tail);
         }
-        let reached = cursor.and_then(|cursor| cursor.progress).filter(|_| read_alike);
-        let learning = saved.as_ref().is_some_and(|saved| saved.streams != streams);
-        let entries = saved.map(|saved| saved.partitions).unwrap_or_default();
+        let standing = Standing::new(path, &routes, &saved);
+        let beginnings = Beginnings::new(&names, &saved, since);
+        let is_begun = saved.iter().any(Option::is_some);
+        let mut outlets: Vec<Outlet> = Vec::new();
+        for (((saved, reached), times), left) in saved.into_iter().zip(reached).zip(times).zip(standing.left) {
+            // A stream that is new beside others is one whose topics are not known yet.
+            let path = match saved {
+                Some(saved) => saved.streams,
+                None if is_begun && standing.learning => String::new(),
+                None => path.to_owned(),
+            };
+            outlets.push(Outlet::new(path, reached, left, times));
+        }
+        standing.returned.into_iter().for_each(|(to, lead)| outlets[to].note_returned(lead));
+        let moved = outlets.iter_mut().zip(standing.moved).filter(|(_, moved)| *moved);
+        moved.for_each(|(outlet, _)| outlet.note_moved());
         Ok(Self {
-            streams: streams.to_owned(),
+            path: path.to_owned(),
             event_bytes_max,
             clock,
             reader: FactReader::new(),
-            partitions: Partitions::new(entries, since.minus(IDLE_OVERLAP)),
-            learning,
+            stream_path: Paths::new(&[["meta", "stream"].map(str::to_owned).to_vec()]),
+            partitions: Partitions::new(standing.partitions, routes, beginnings),
+            learning: standing.learning,
             ids_read: false,
             unfollowed_reported: false,
-            memory: EventMemory::new(tail),
-            progress: Progress::resumed(reached),
-            times,
-            rule,
+            memory: EventMemory::new(tails),
+            progress: Progress::default(),
             refused: 0,
             fruitful: false,
             new_bytes: 0,
-            chunk: Chunk::default(),
-            moved: false,
+            outlets,
+            ready: VecDeque::new(),
             activity: None,
             kafka_time: None,
         })
+    }
+
+    /// Where to begin a connection that only has to say which topics there are: so far back that one of their canaries comes
+    /// at once. `None` where another one is to be made.
+    pub(super) fn learns_since(&self) -> Option<Timestamp> {
+        self.learning.then(|| self.clock.now().minus(IDLE_OVERLAP))
     }
 
     /// Prepares for a new connection; gives its `Last-Event-ID`. `None` on the very first one, and when the topics
@@ -134,7 +151,8 @@ impl Intake {
         if self.learning || self.partitions.is_empty() {
             return Ok(None);
         }
-        self.memory.read_back(self.partitions.overlap_start()).await?;
+        let Self { memory, partitions, .. } = self;
+        memory.read_back(|stream| partitions.overlap_start(stream)).await?;
         let (last_event_id, by_time) = self.partitions.last_event_id();
         self.memory.set_asked_back(by_time);
         Ok(Some(last_event_id))
@@ -142,8 +160,7 @@ impl Intake {
 
     /// Whether the next chunk should be handed over before more is taken.
     pub(super) fn is_full(&self) -> bool {
-        self.chunk.events.payload().len() >= CHUNK_BYTES
-            || self.chunk.rejects.len() + self.chunk.discontinuities.len() >= REFUSED_MAX
+        !self.ready.is_empty() || self.outlets.iter().any(Outlet::is_full)
     }
 
     /// Takes one frame.
@@ -156,6 +173,11 @@ impl Intake {
                 self.reject(reason, frame, data_head(frame), None);
                 return Ok(Step::Next);
             }
+        }
+        if self.learning && frame.id.is_none() {
+            // It has no ids. What it has is known by the events themselves.
+            self.learning = false;
+            self.outlets.iter_mut().for_each(|outlet| outlet.learned(&self.path, |_| true));
         }
         if !self.ids_read
             && let Some(id) = frame.id
@@ -189,22 +211,29 @@ impl Intake {
 
     async fn take_document(&mut self, document: &[u8], id: Option<&[u8]>, now: Instant) -> Result<Step, Error> {
         let mut facts = self.reader.read(document);
-        if let Some(times) = &self.times {
-            facts.event_time = times.of(document);
-        }
-        self.memory.look_up(&facts).await?;
-        Ok(match self.place(&facts, document) {
+        let place = self.place(&facts, document);
+        let logs = match place {
+            Some((place, _)) => self.partitions[place].logs(),
+            None => Logs::Of(self.stream_of(&facts, document)),
+        };
+        facts.scope = match place {
+            Some((place, _)) => self.partitions[place].scope,
+            None => facts.topic.map_or(0, scope_of),
+        };
+        facts.event_time = self.outlets[logs.to()].event_time(document, facts.event_time);
+        self.memory.look_up(&facts, logs).await?;
+        Ok(match place {
             Some((place, offset)) => self.take_placed(place, offset, &facts, document, now),
-            None => self.take_unplaced(&facts, document, id),
+            None => self.take_unplaced(&facts, logs, document, id),
         })
     }
 
     /// Takes an event whose place nobody knows, or is not followed: it is kept, and it moves no position.
-    fn take_unplaced(&mut self, facts: &Facts<'_>, document: &[u8], id: Option<&[u8]>) -> Step {
-        if self.memory.remember_unplaced(facts, id) {
-            self.push(document, facts.event_time);
+    fn take_unplaced(&mut self, facts: &Facts<'_>, logs: Logs, document: &[u8], id: Option<&[u8]>) -> Step {
+        if self.memory.remember_unplaced(facts, logs, id) {
+            self.push(logs.to(), document, facts.event_time);
         } else {
-            self.chunk.duplicates += 1;
+            self.outlets[logs.to()].note_duplicate();
         }
         Step::Next
     }
@@ -212,8 +241,8 @@ impl Intake {
     /// Takes the event at `offset` of the partition `place`.
     fn take_placed(&mut self, place: usize, offset: i64, facts: &Facts<'_>, document: &[u8], now: Instant) -> Step {
         let partition = &mut self.partitions[place];
-        let before = Before::of(partition);
-        let decision = partition.classify(offset, facts, self.refused, &mut self.memory);
+        let (before, to) = (Before::of(partition), partition.to);
+        let decision = partition.classify(offset, facts, self.refused, &mut self.memory.of(partition.logs()));
         if let Decision::AskAgain(why) = decision {
             if why == Why::OtherCluster {
                 self.partitions.ask_unproven_by_time();
@@ -230,80 +259,76 @@ impl Intake {
         match decision {
             Decision::Take(missing) => {
                 self.note_missing(place, missing, facts);
-                self.push(document, facts.event_time);
+                self.push(to, document, facts.event_time);
             }
             Decision::Duplicate(missing) => {
                 self.note_missing(place, missing, facts);
-                self.chunk.duplicates += 1;
-                self.moved = true;
+                self.outlets[to].note_duplicate();
+                self.outlets[to].note_moved();
             }
-            Decision::Known => self.moved |= proven,
-            Decision::AskAgain(_) => {}
+            Decision::Known if proven => self.outlets[to].note_moved(),
+            Decision::Known | Decision::AskAgain(_) => {}
         }
         Step::Next
     }
 
-    /// Adds a new event to the chunk.
-    fn push(&mut self, document: &[u8], event_time: Option<Timestamp>) {
+    /// Adds a new event to what gathers for its stream.
+    fn push(&mut self, to: usize, document: &[u8], event_time: Option<Timestamp>) {
         self.fruitful = true;
         self.new_bytes += document.len() as u64;
-        if self.chunk.events.is_empty() {
-            self.chunk.events = EventBatch::with_capacity(CHUNK_BYTES / 512, CHUNK_BYTES + (16 << 10));
-        }
-        // Data of several lines was joined with LF.
-        if memchr::memchr(b'\n', document).is_some() {
-            self.chunk.events.push(&lakehead_json::compact(document), event_time);
-        } else {
-            self.chunk.events.push(document, event_time);
-        }
+        self.outlets[to].push(document, event_time);
     }
 
     fn note_missing(&mut self, place: usize, missing: Option<Missing>, facts: &Facts<'_>) {
-        let Some(missing) = missing else { return };
-        self.chunk.discontinuities.push(Discontinuity::Missing(Gap {
-            partition: self.partitions[place].name(),
-            from: missing.from,
-            to: missing.to,
-            after: missing.after,
-            before: facts.event_time,
-            reason: missing.reason.to_owned(),
-        }));
+        let (Some(missing), partition) = (missing, &self.partitions[place]) else { return };
+        self.outlets[partition.to].note_missing(partition.name(), missing, facts.event_time);
     }
 
     fn note_renumbering(&mut self, place: usize, renumbering: FoundRenumbering) {
-        let FoundRenumbering { from, to, reason } = renumbering;
-        let partition = self.partitions[place].name();
-        let found = &mut self.chunk.discontinuities;
-        let mut last = found.iter_mut().rev().find_map(|one| match one {
-            Discontinuity::Renumbered(last) => Some(last),
-            _ => None,
-        });
-        match &mut last {
-            Some(last) if last.partition == partition && last.reason == reason && last.to == from => last.to = to,
-            _ => found.push(Discontinuity::Renumbered(Renumbering { partition, from, to, reason })),
+        let partition = &self.partitions[place];
+        self.outlets[partition.to].note_renumbering(partition.name(), renumbering);
+    }
+
+    /// The stream of an event, or of what was to be one, that has no place: that of its topic, else of the upstream stream that
+    /// it names, else the first.
+    fn stream_of(&self, facts: &Facts<'_>, document: &[u8]) -> usize {
+        if self.outlets.len() == 1 {
+            return 0;
         }
+        let named = match facts.topic {
+            Some(topic) => Raw::new(topic).as_str(),
+            None => {
+                let mut found = [None];
+                self.stream_path.extract(document, &mut found);
+                found[0].and_then(Raw::as_str)
+            }
+        };
+        named.map_or(0, |name| self.partitions.stream_of(&name))
     }
 
     /// Refuses a frame. `document` is what may tell its place: the head of it, mostly, since `meta` comes first.
     fn reject(&mut self, reason: String, frame: &Frame<'_>, payload: &[u8], document: Option<&[u8]>) {
+        let facts = document.map(|document| (self.reader.read(document), document));
+        let to = facts.as_ref().map_or(0, |(facts, document)| self.stream_of(facts, document));
         // Where it is broken nothing can be relied on, so a place is believed only if it is the very next one.
-        let placed = document.map(|document| self.reader.read(document)).and_then(|facts| {
+        let placed = facts.and_then(|(facts, _)| {
             let (topic, offset) = (facts.topic?, facts.offset?);
             let place = self.partitions.find(topic, facts.partition)?;
             let through = self.partitions[place].entry.through?;
             (offset <= through + 1).then_some((place, offset))
         });
-        let position = match placed {
+        let (to, position) = match placed {
             Some((place, offset)) => {
-                if !self.partitions[place].refuse(offset) {
-                    self.chunk.duplicates += 1;
+                let partition = &mut self.partitions[place];
+                if !partition.refuse(offset) {
+                    self.outlets[partition.to].note_duplicate();
                     return;
                 }
-                format!("{}/{offset}", self.partitions[place].name())
+                (partition.to, format!("{}/{offset}", partition.name()))
             }
             None => {
                 self.refused += 1;
-                frame.id.map_or_else(|| "no id".to_owned(), shown)
+                (to, frame.id.map_or_else(|| "no id".to_owned(), shown))
             }
         };
         // Asked for again, it comes again: it is refused once.
@@ -312,11 +337,11 @@ impl Intake {
             Data::TooLarge { frame_bytes, .. } => frame_bytes,
         };
         if !self.memory.remember_refused(Key::hash([b"refused".as_slice(), &bytes.to_le_bytes(), payload])) {
-            self.chunk.duplicates += 1;
+            self.outlets[to].note_duplicate();
             return;
         }
         self.fruitful = true;
-        self.chunk.rejects.push(Reject { reason, position, payload: kept(payload) });
+        self.outlets[to].reject(Reject { reason, position, payload: kept(payload) }, placed.is_some());
     }
 
     /// Reports once that there are places that are not followed: the first of them, and what names it.
@@ -330,8 +355,20 @@ impl Intake {
              all and no control characters; split the streams of url over several sources"
         );
         let position = format!("{}/{partition}/{offset}", shown(topic.as_bytes()));
-        tracing::warn!("{}: {position}: {reason}", self.streams);
-        self.chunk.rejects.push(Reject { reason, position, payload: kept(payload) });
+        tracing::warn!("{}: {position}: {reason}", self.path);
+        let to = self.partitions.stream_of(topic);
+        self.outlets[to].reject(Reject { reason, position, payload: kept(payload) }, true);
+    }
+
+    /// Reports partitions that were added though no route names their topics, each once.
+    fn report_unrouted(&mut self, payload: &[u8]) {
+        while let Some(position) = self.partitions.take_unrouted() {
+            let reason = "kept, in the first stream of the source: neither url nor routes names the stream of this topic; say in \
+                          routes where it goes"
+                .to_owned();
+            tracing::warn!("{}: {position}: {reason}", self.path);
+            self.outlets[0].reject(Reject { reason, position, payload: kept(payload) }, true);
+        }
     }
 
     fn too_large(&self, bytes: u64) -> String {
@@ -342,7 +379,10 @@ impl Intake {
     fn place(&mut self, facts: &Facts<'_>, document: &[u8]) -> Option<(usize, i64)> {
         let (topic, offset) = (facts.topic?, facts.offset?);
         match self.partitions.find_or_add(topic, facts.partition) {
-            Ok(place) => Some((place, offset)),
+            Ok(place) => {
+                self.report_unrouted(document);
+                Some((place, offset))
+            }
             Err(topic) => {
                 self.report_unfollowed(&topic, facts.partition, offset, document);
                 None
@@ -354,14 +394,20 @@ impl Intake {
     /// are more than can be followed.
     fn learn(&mut self, id: &[u8]) -> bool {
         let Some(named) = read_id(id) else { return true };
-        if self.learning {
+        let was_learning = self.learning;
+        if was_learning {
             self.partitions.retain(&named);
-            self.memory.topics_changed(self.partitions.since());
-            self.moved = true;
+            let is_named = |entry: &Entry| named.iter().any(|named| entry.is_of(&named.topic, named.partition));
+            self.outlets.iter_mut().for_each(|outlet| outlet.learned(&self.path, is_named));
         }
         match self.partitions.add_all(named) {
-            Ok(is_any) => {
-                self.moved |= is_any;
+            Ok(None) => true,
+            Ok(Some(since)) => {
+                if was_learning {
+                    self.memory.topics_changed(since);
+                }
+                self.outlets.iter_mut().for_each(Outlet::note_moved);
+                self.report_unrouted(id);
                 true
             }
             Err(first) => {
@@ -375,8 +421,11 @@ impl Intake {
     pub(super) fn heard(&mut self, now: Instant) {
         let clock = self.clock.now();
         self.progress.heard(self.kafka_time, clock, now);
-        if !self.partitions.is_unproven() {
-            self.memory.forget_history(self.kafka_time);
+        if self.partitions.is_unproven() {
+            return;
+        }
+        for stream in 0..self.outlets.len() {
+            self.memory.forget_history(stream, |end| self.partitions.are_past(stream, end, &self.progress, now));
         }
     }
 
@@ -396,30 +445,41 @@ impl Intake {
         self.partitions.is_unproven()
     }
 
-    /// What has gathered, if it is worth handing over.
+    /// What has gathered, if it is worth handing over: a chunk for each stream that has something, one after another.
     pub(super) fn hand_over(&mut self, now: Instant) -> Option<Chunk> {
+        if self.ready.is_empty() {
+            self.gather(now);
+        }
+        self.ready.pop_front()
+    }
+
+    /// The rest of what was gathered together.
+    pub(super) fn ready(&mut self) -> Option<Chunk> {
+        self.ready.pop_front()
+    }
+
+    fn gather(&mut self, now: Instant) {
         let activity = if self.progress.is_at_head() { Activity::Live } else { Activity::CatchingUp };
-        if (self.ids_read || self.unfollowed_reported) && self.activity.as_ref() != Some(&activity) {
+        let is_known = self.ids_read || self.unfollowed_reported;
+        let activity = Some(activity).filter(|activity| is_known && self.activity.as_ref() != Some(activity));
+        let handed: Vec<usize> = (0..self.outlets.len()).filter(|of| self.outlets[*of].has_something()).collect();
+        if handed.len() > 1 {
+            let refused = handed.iter().filter_map(|of| self.outlets[*of].take_refused(StreamIndex(*of)));
+            self.ready.extend(refused);
+        }
+        let begun = if self.outlets.len() > 1 { self.partitions.beginnings().named().clone() } else { Begun::new() };
+        // That the source is at the head now is told without an event, too.
+        let handed = if handed.is_empty() && activity.is_some() { vec![0] } else { handed };
+        for of in handed {
+            let outlet = &mut self.outlets[of];
+            outlet.reach(self.progress.reached(self.partitions.of_stream(of), now));
+            let partitions = (!self.partitions.is_empty()).then(|| self.partitions.entries(of));
+            self.ready.push_back(outlet.take(StreamIndex(of), partitions, &begun));
+        }
+        if let Some(activity) = activity {
             self.activity = Some(activity.clone());
-            self.chunk.activity = Some(activity);
+            self.ready.iter_mut().take(1).for_each(|first| first.activity = Some(activity.clone()));
         }
-        let Chunk { events, rejects, discontinuities, duplicates, activity, .. } = &self.chunk;
-        let is_gap = |one: &Discontinuity| matches!(one, Discontinuity::Missing(_));
-        let is_empty =
-            events.is_empty() && rejects.is_empty() && !discontinuities.iter().any(is_gap) && *duplicates == 0;
-        if is_empty && activity.is_none() && !self.moved {
-            return None;
-        }
-        self.moved = false;
-        let mut chunk = std::mem::take(&mut self.chunk);
-        chunk.events.set_time_rule(self.rule);
-        if !self.partitions.is_empty() {
-            let progress = self.progress.reached(self.partitions.as_slice(), now);
-            let by = self.times.is_some().then_some(self.rule);
-            let position = SavedCursor::new(self.streams.clone(), self.partitions.entries()).by(by).text();
-            chunk.cursor = Some(Cursor { position: position.into(), progress });
-        }
-        Some(chunk)
     }
 }
 

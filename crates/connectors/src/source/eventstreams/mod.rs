@@ -2,11 +2,12 @@
 //!
 //! ---
 //!
-//! In this folder: `config` (what a user may set), `link` (one connection), `intake` (what becomes of each frame),
-//! `partitions` (those that are followed), `partition` (the decisions of exact resume), `renumbering` (offsets that do not
-//! follow one another), `event` (what is read of an event), `memory` and `seen` (what was taken before), `cursor` (the
-//! position as it is written), `progress` (event time, head, idle), `refusal` (answers that are no stream). Here is only the
-//! loop that joins them: it connects, reads, hands over, and connects again.
+//! In this folder: `config` (what a user may set), `link` (one connection), `intake` (what becomes of each frame), `routes`
+//! (which stream a topic goes to), `outlet` (what gathers for a stream), `partitions` (those that are followed), `partition`
+//! (the decisions of exact resume), `renumbering` (offsets that do not follow one another), `event` (what is read of an event),
+//! `memory` and `seen` (what was taken before), `cursor` (the position as it is written), `standing` (what the cursors say
+//! together), `progress` (event time, head, idle), `refusal` (answers that are no stream). Here is only the loop that joins
+//! them: it connects, reads, hands over, and connects again.
 
 mod config;
 mod cursor;
@@ -14,12 +15,15 @@ mod event;
 mod intake;
 mod link;
 mod memory;
+mod outlet;
 mod partition;
 mod partitions;
 mod progress;
 mod refusal;
 mod renumbering;
+mod routes;
 mod seen;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -28,13 +32,14 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use lakehead_connector_api::{Chunk, ConnectorKind, Error, Identity, Opened, Reader, Resume, SourceKind, StreamResume};
 use lakehead_eventstreams_wire::{SINCE, write_since};
-use lakehead_model::{Clock, Timestamp};
+use lakehead_model::{Clock, Name, Timestamp};
 use tokio::time::Instant;
 
 use self::{
     config::Config,
-    intake::{Intake, Step},
+    intake::{Intake, Reads, Step},
     link::{Heard, Link},
+    routes::Routes,
 };
 
 /// The source kind `eventstreams`.
@@ -65,9 +70,8 @@ impl SourceKind for EventStreams {
         id: &["meta", "id"],
     });
 
-    async fn open(config: Config, mut resume: Resume) -> Result<Opened, Error> {
-        let stream = resume.only_stream()?;
-        Ok(Opened::reader(Feed::new(config, stream, resume.clock, Pace::default())?))
+    async fn open(config: Config, resume: Resume) -> Result<Opened, Error> {
+        Ok(Opened::reader(Feed::new(config, resume.streams, resume.clock, Pace::default())?))
     }
 }
 
@@ -133,11 +137,19 @@ struct Feed {
 }
 
 impl Feed {
-    fn new(config: Config, resume: StreamResume, clock: Arc<dyn Clock>, pace: Pace) -> Result<Self, Error> {
+    fn new(config: Config, streams: Vec<StreamResume>, clock: Arc<dyn Clock>, pace: Pace) -> Result<Self, Error> {
         let now = clock.now();
         let since = config.since.map(|since| since.time(now));
-        let event_bytes_max = usize::try_from(config.event_bytes_max.0).unwrap_or(usize::MAX);
-        let intake = Intake::new(config.streams(), event_bytes_max, since.unwrap_or(now), resume, clock)?;
+        let names = config.names();
+        let fed: Vec<Name> = streams.iter().map(|stream| stream.stream.clone()).collect();
+        let reads = Reads {
+            path: config.streams(),
+            routes: Routes::new(&names, &config.routes, &fed).map_err(Error::Invalid)?,
+            names,
+            event_bytes_max: usize::try_from(config.event_bytes_max.0).unwrap_or(usize::MAX),
+            since: since.unwrap_or(now),
+        };
+        let intake = Intake::new(reads, streams, clock)?;
         let client = link::client(&config.user_agent())?;
         Ok(Self {
             config,
@@ -180,7 +192,7 @@ impl Feed {
         let last_event_id = self.intake.connect(self.since.is_some()).await?;
         let mut url = self.config.url.clone();
         if last_event_id.is_none()
-            && let Some(since) = self.since
+            && let Some(since) = self.since.or_else(|| self.intake.learns_since())
         {
             url.query_pairs_mut().append_pair(SINCE, &write_since(since.millis()));
         }
@@ -391,6 +403,9 @@ impl Feed {
 #[async_trait]
 impl Reader for Feed {
     async fn next(&mut self) -> Result<Option<Chunk>, Error> {
+        if let Some(ready) = self.intake.ready() {
+            return Ok(Some(ready));
+        }
         if let Some(error) = self.failed.take() {
             return Err(error);
         }

@@ -20,7 +20,7 @@ use lakehead_model::Timestamp;
 
 use super::{
     cursor::{Anchor, Entry},
-    event::{Facts, Key},
+    event::{Facts, Key, scope_of},
 };
 
 /// How far before its greatest Kafka time a partition is asked first. Events were at most 64 s behind a newer one in
@@ -43,6 +43,12 @@ pub(super) struct Partition {
     pub(super) entry: Entry,
     /// The topic as a raw JSON string, to compare with what stands in an event.
     pub(super) raw_topic: Vec<u8>,
+    /// The stream that its events go to.
+    pub(super) to: usize,
+    /// No route names its topic, and that was not told yet.
+    pub(super) is_unrouted: bool,
+    /// Its upstream stream.
+    pub(super) scope: u128,
     pub(super) mode: Mode,
     /// The event before the missing offsets that were asked for again.
     asked_again: Option<Key>,
@@ -87,6 +93,32 @@ pub(super) struct Missing {
     pub(super) reason: &'static str,
 }
 
+/// The logs that may hold an event which goes into a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Logs {
+    /// That of this stream.
+    Of(usize),
+    /// That of any stream of the source; it goes into this one.
+    AnyFor(usize),
+}
+
+impl Logs {
+    /// The stream that the event goes into.
+    pub(super) fn to(self) -> usize {
+        match self {
+            Self::Of(to) | Self::AnyFor(to) => to,
+        }
+    }
+
+    /// Whether the log of this stream is one of them.
+    pub(super) fn include(self, stream: usize) -> bool {
+        match self {
+            Self::Of(to) => to == stream,
+            Self::AnyFor(_) => true,
+        }
+    }
+}
+
 /// What was taken before.
 pub(super) trait Memory {
     /// Whether the event was taken before.
@@ -107,10 +139,20 @@ pub(super) enum Why {
 }
 
 impl Partition {
-    pub(super) fn new(entry: Entry) -> Self {
+    /// Of a topic whose events go by this `route`; to the first stream where there is none.
+    pub(super) fn new(entry: Entry, route: Option<usize>) -> Self {
         let raw_topic = serde_json::to_vec(&entry.topic).expect("a string is always JSON");
-        let mode = Mode::Fresh;
-        let mut partition = Self { entry, raw_topic, mode, asked_again: None, lasting_gaps: 0, heard: None };
+        let mut partition = Self {
+            entry,
+            to: route.unwrap_or(0),
+            is_unrouted: route.is_none(),
+            scope: scope_of(&raw_topic),
+            raw_topic,
+            mode: Mode::Fresh,
+            asked_again: None,
+            lasting_gaps: 0,
+            heard: None,
+        };
         partition.connect();
         partition
     }
@@ -118,6 +160,11 @@ impl Partition {
     /// The name that gaps and rejects give it: `eqiad.mediawiki.recentchange/0`.
     pub(super) fn name(&self) -> String {
         format!("{}/{}", self.entry.topic, self.entry.partition)
+    }
+
+    /// Which logs may hold its events: that of its stream, and any once it has gone over from another one.
+    pub(super) fn logs(&self) -> Logs {
+        if self.entry.moves > 0 { Logs::AnyFor(self.to) } else { Logs::Of(self.to) }
     }
 
     /// Prepares for a new connection.

@@ -1,10 +1,10 @@
-//! The upstream partitions that a source follows: finds that of an event, adds those that are new while there is room, and
-//! asks for all of them.
+//! The upstream partitions that a source follows, whichever of its streams they go to: finds that of an event, adds those that
+//! are new while there is room, and asks for all of them.
 
 use std::{
     collections::BTreeSet,
     ops::{Index, IndexMut},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use lakehead_eventstreams_wire::{Assignment, Position, TopicPartition, write_assignments};
@@ -13,15 +13,22 @@ use lakehead_model::Timestamp;
 use super::{
     cursor::{Entry, PARTITIONS_MAX, TOPICS_BYTES_MAX},
     partition::{Mode, Partition, Why},
+    progress::Progress,
+    routes::Routes,
+    standing::Beginnings,
 };
+
+/// A partition that brought nothing yet is asked this far before its beginning: two intervals of the hourly canaries,
+/// so that one comes, and from then on there is an offset to resume from.
+pub(super) const IDLE_OVERLAP: Duration = Duration::from_secs(2 * 3600);
 
 /// All partitions of one source, by a number that stays while the source runs.
 pub(super) struct Partitions {
     all: Vec<Partition>,
     /// The partition of the last event, which is likely that of the next.
     last: usize,
-    /// Where a partition begins that nothing is known of.
-    since: Timestamp,
+    routes: Routes,
+    beginnings: Beginnings,
 }
 
 impl Index<usize> for Partitions {
@@ -38,27 +45,40 @@ impl IndexMut<usize> for Partitions {
 }
 
 impl Partitions {
-    /// The partitions of a cursor's entries. Others that are added begin at `since`.
-    pub(super) fn new(entries: Vec<Entry>, since: Timestamp) -> Self {
-        Self { all: entries.into_iter().map(Partition::new).collect(), last: 0, since }
-    }
-
-    pub(super) fn as_slice(&self) -> &[Partition] {
-        &self.all
+    /// These, and others that are added as they become known.
+    pub(super) fn new(all: Vec<Partition>, routes: Routes, beginnings: Beginnings) -> Self {
+        Self { all, last: 0, routes, beginnings }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// Where a partition begins that nothing is known of.
-    pub(super) fn since(&self) -> Timestamp {
-        self.since
+    /// The stream of this topic, followed or not. What no route names goes to the first.
+    pub(super) fn stream_of(&self, topic: &str) -> usize {
+        self.routes.of_topic(topic).unwrap_or(0)
     }
 
-    /// What a cursor says of them.
-    pub(super) fn entries(&self) -> Vec<Entry> {
-        self.all.iter().map(|partition| partition.entry.clone()).collect()
+    /// Those whose events go to this stream.
+    pub(super) fn of_stream(&self, stream: usize) -> impl Iterator<Item = &Partition> + Clone {
+        self.all.iter().filter(move |partition| partition.to == stream)
+    }
+
+    /// Where each upstream stream has begun.
+    pub(super) fn beginnings(&self) -> &Beginnings {
+        &self.beginnings
+    }
+
+    /// What the cursor of this stream says of them.
+    pub(super) fn entries(&self, stream: usize) -> Vec<Entry> {
+        self.of_stream(stream).map(|partition| partition.entry.clone()).collect()
+    }
+
+    /// Of those whose topic no route names, so that they go to the first stream, one that was not told of yet.
+    pub(super) fn take_unrouted(&mut self) -> Option<String> {
+        let unrouted = self.all.iter_mut().find(|partition| partition.is_unrouted)?;
+        unrouted.is_unrouted = false;
+        Some(unrouted.name())
     }
 
     /// Prepares for a new connection.
@@ -71,13 +91,22 @@ impl Partitions {
         self.all.iter().any(Partition::is_unproven)
     }
 
-    /// The time from which the earliest overlap is read, if there is any.
-    pub(super) fn overlap_start(&self) -> Option<Timestamp> {
-        let overlaps = self.all.iter().filter_map(|partition| match partition.mode {
+    /// The time from which the earliest overlap is read whose events the log of this stream may hold, if there is any.
+    pub(super) fn overlap_start(&self, stream: usize) -> Option<Timestamp> {
+        let in_log = self.all.iter().filter(|partition| partition.logs().include(stream));
+        let overlaps = in_log.filter_map(|partition| match partition.mode {
             Mode::Overlapping { width, .. } => Some(partition.overlap_start(width)),
             _ => None,
         });
         overlaps.min()
+    }
+
+    /// Whether the upstream is past `end` with everything that the log of this stream may hold: each partition is, or has nothing
+    /// to bring.
+    pub(super) fn are_past(&self, stream: usize, end: Timestamp, progress: &Progress, now: Instant) -> bool {
+        let mut in_log = self.all.iter().filter(|partition| partition.logs().include(stream)).peekable();
+        let is_past = |p: &Partition| p.entry.kafka_time.is_some_and(|time| time > end) || progress.is_idle(p, now);
+        in_log.peek().is_some() && in_log.all(is_past)
     }
 
     /// The `Last-Event-ID` that asks for all of them, and whether any is asked for by a time.
@@ -143,24 +172,26 @@ impl Partitions {
         self.all.retain(|p| names.contains(&(p.entry.topic.as_str(), p.entry.partition)));
     }
 
-    /// Adds those of `named` that are not followed yet, and says whether there were any. Where there is no room for all of
-    /// them none is added, lest one odd id take the room of all that follow it, and the first of them is given back.
-    pub(super) fn add_all(&mut self, mut named: Vec<Assignment>) -> Result<bool, Assignment> {
+    /// Adds those of `named` that are not followed yet, and says where the earliest of them begins. Where there is no room for
+    /// all of them none is added, lest one odd id take the room of all that follow it, and the first of them is given back.
+    pub(super) fn add_all(&mut self, mut named: Vec<Assignment>) -> Result<Option<Timestamp>, Assignment> {
         let mut new = BTreeSet::new();
         named.retain(|n| {
-            let is = |known: &Partition| known.entry.partition == n.partition && known.entry.topic == n.topic;
-            !self.all.iter().any(is) && new.insert((n.topic.clone(), n.partition))
+            !self.all.iter().any(|known| known.entry.is_of(&n.topic, n.partition))
+                && new.insert((n.topic.clone(), n.partition))
         });
         if !named.is_empty() && !self.has_room(named.iter().map(|n| n.topic.as_str())) {
             return Err(named.swap_remove(0));
         }
-        let is_any = !named.is_empty();
+        let known = self.all.len();
         named.into_iter().for_each(|new| self.add(new.topic, new.partition));
-        Ok(is_any)
+        Ok(self.all[known..].iter().map(|partition| partition.entry.since).min())
     }
 
     fn add(&mut self, topic: String, number: i32) {
-        self.all.push(Partition::new(Entry::new(topic, number, self.since)));
+        let route = self.routes.of_topic(&topic);
+        let since = self.beginnings.of_topic(&topic).minus(IDLE_OVERLAP);
+        self.all.push(Partition::new(Entry::new(topic, number, since), route));
     }
 
     /// Whether partitions of `topics` can be followed beside those that are: kept in a cursor, asked for in a header.

@@ -8,7 +8,8 @@
 //! merely waiting its turn in a replay is not. A canary is an event like any other here, which is what canaries are for:
 //! a datacentre whose topic brings only canaries counts by them, and is idle in between.
 //!
-//! **Progress** is the least over the partitions that are not idle of the greatest event time seen. It never runs back.
+//! **Progress** of a stream is the least over those of its partitions that are not idle of the greatest event time seen. It
+//! never runs back: that is for the stream to see to.
 
 use std::time::{Duration, Instant};
 
@@ -32,15 +33,9 @@ pub(super) struct Progress {
     /// Since when it has been at the head.
     head_since: Option<Instant>,
     last_piece: Option<Instant>,
-    reached: Option<Timestamp>,
 }
 
 impl Progress {
-    /// From a cursor.
-    pub(super) fn resumed(reached: Option<Timestamp>) -> Self {
-        Self { reached, ..Self::default() }
-    }
-
     pub(super) fn is_at_head(&self) -> bool {
         self.head_since.is_some()
     }
@@ -68,18 +63,13 @@ impl Progress {
         self.head_since.get_or_insert(now);
     }
 
-    /// The event time up to which everything is here, as far as can be known.
-    pub(super) fn reached(&mut self, partitions: &[Partition], now: Instant) -> Option<Timestamp> {
-        let least = partitions
-            .iter()
-            .filter(|partition| !self.is_idle(partition, now))
-            .filter_map(|partition| partition.entry.event_time)
-            .min();
-        self.reached = self.reached.max(least);
-        self.reached
+    /// The event time up to which everything of these partitions is here, as far as can be known now.
+    pub(super) fn reached<'p>(&self, of: impl Iterator<Item = &'p Partition>, now: Instant) -> Option<Timestamp> {
+        of.filter(|partition| !self.is_idle(partition, now)).filter_map(|partition| partition.entry.event_time).min()
     }
 
-    fn is_idle(&self, partition: &Partition, now: Instant) -> bool {
+    /// Whether the partition brought nothing for a while, though it could have.
+    pub(super) fn is_idle(&self, partition: &Partition, now: Instant) -> bool {
         let Some(head_since) = self.head_since else { return false };
         let quiet_since = partition.heard.map_or(head_since, |heard| heard.max(head_since));
         now.saturating_duration_since(quiet_since) >= IDLE_AFTER
@@ -109,15 +99,15 @@ mod tests {
             busy.entry.event_time = Some(time);
             busy.heard = Some(now);
             progress.heard(Some(time), time, now);
-            let reached = progress.reached(std::slice::from_ref(&quiet), now);
-            assert_eq!(reached, Some(Timestamp::from_seconds(9_000)), "alone it says where it is, idle or not");
+            let alone = progress.reached(std::iter::once(&quiet), now);
+            assert_eq!(alone.is_some(), second < 30, "alone it says where it is, and nothing once it is idle");
         }
         let now = start + seconds(29);
         let mut progress = Progress::default();
         progress.heard(Some(clock), clock, start);
         let both = [busy, quiet];
-        assert_eq!(progress.reached(&both, now), Some(Timestamp::from_seconds(9_000)));
-        assert_eq!(progress.reached(&both, start + seconds(30)), both[0].entry.event_time);
+        assert_eq!(progress.reached(both.iter(), now), Some(Timestamp::from_seconds(9_000)));
+        assert_eq!(progress.reached(both.iter(), start + seconds(30)), both[0].entry.event_time);
     }
 
     #[test]
@@ -135,13 +125,13 @@ mod tests {
             progress.heard(Some(Timestamp::from_seconds(5_000)), clock, start + Duration::from_millis(100 * tenth));
             assert!(!progress.is_at_head());
         }
-        assert_eq!(progress.reached(&both, start + seconds(100)), Some(Timestamp::from_seconds(1_000)));
+        assert_eq!(progress.reached(both.iter(), start + seconds(100)), Some(Timestamp::from_seconds(1_000)));
         // A pause: it has arrived. Half a minute later the quiet one is idle, and the time goes on.
         progress.paused(start + seconds(101));
-        assert_eq!(progress.reached(&both, start + seconds(130)), Some(Timestamp::from_seconds(1_000)));
+        assert_eq!(progress.reached(both.iter(), start + seconds(130)), Some(Timestamp::from_seconds(1_000)));
         both[0].heard = Some(start + seconds(131));
-        assert_eq!(progress.reached(&both, start + seconds(131)), Some(Timestamp::from_seconds(5_000)));
+        assert_eq!(progress.reached(both.iter(), start + seconds(131)), Some(Timestamp::from_seconds(5_000)));
         progress.disconnected();
-        assert_eq!(progress.reached(&both, start + seconds(132)), Some(Timestamp::from_seconds(5_000)));
+        assert_eq!(progress.reached(both.iter(), start + seconds(132)), Some(Timestamp::from_seconds(1_000)));
     }
 }

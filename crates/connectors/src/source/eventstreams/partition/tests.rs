@@ -3,7 +3,7 @@
 use super::*;
 
 pub(crate) fn partition(topic: &str) -> Partition {
-    Partition::new(Entry::new(topic.to_owned(), 0, Timestamp::from_seconds(0)))
+    Partition::new(Entry::new(topic.to_owned(), 0, Timestamp::from_seconds(0)), Some(0))
 }
 
 /// A memory that holds what it is given.
@@ -23,7 +23,7 @@ impl Memory for Keys {
 fn facts(n: i64) -> Facts<'static> {
     let time = Some(Timestamp::from_seconds(1_000_000 + n));
     let key = Key(n.unsigned_abs().into());
-    Facts { topic: None, partition: 0, offset: None, key, named: true, kafka_time: time, event_time: time }
+    Facts { topic: None, partition: 0, offset: None, key, named: true, scope: 0, kafka_time: time, event_time: time }
 }
 
 /// A partition that holds the events up to `n`, each at its own number as offset.
@@ -184,7 +184,7 @@ fn a_kill_during_an_overlap_begins_at_the_same_place() {
     let mut partition = holding(9, memory);
     partition.ask_by_time();
     assert_eq!(classify(&mut partition, memory, &[(501, 70)]), [TAKE]);
-    let again = Partition::new(partition.entry.clone());
+    let again = Partition::new(partition.entry.clone(), Some(0));
     assert_eq!(again.entry.anchor, partition.entry.anchor);
     assert!(matches!(again.asked_position(), Position::Timestamp(_)), "the log holds more than the anchor event says");
 }

@@ -69,7 +69,12 @@ impl Kafka {
         )
     }
 
+    /// An event as a connection to all topics has it.
     pub(super) fn frame(&self, cluster: u64, topic: usize, place: u64, out: &mut String) {
+        self.frame_of(&self.topics.iter().collect::<Vec<_>>(), cluster, topic, place, out);
+    }
+
+    fn frame_of(&self, subscribed: &[&Topic], cluster: u64, topic: usize, place: u64, out: &mut String) {
         let number = self.topics[topic].first + place;
         let mut document = self.document(cluster, topic, place);
         if self.garbage.contains(&number) {
@@ -78,8 +83,7 @@ impl Kafka {
         if self.large.contains(&number) {
             document.insert_str(document.len() - 1, &format!(r#","large":"{}""#, "x".repeat(LIMIT + 100_000)));
         }
-        let ids: Vec<String> = self
-            .topics
+        let ids: Vec<String> = subscribed
             .iter()
             .map(|topic| format!(r#"{{"topic":"{}","partition":0,"timestamp":1}}"#, topic.name))
             .collect();
@@ -94,12 +98,25 @@ impl Kafka {
             .lines()
             .find_map(|line| line.strip_prefix("last-event-id: "))
             .map(|id| serde_json::from_str::<Vec<serde_json::Value>>(id).expect("the header is JSON"));
+        let path = head.split([' ', '?']).nth(1).and_then(|path| path.rsplit('/').next()).expect("a path");
+        let is_subscribed = |topic: &Topic| {
+            let (_, stream) = topic.name.split_once('.').expect("a datacentre");
+            path.split(',').any(|name| name == stream)
+        };
+        let subscribed: Vec<Topic> = self.topics.iter().filter(|topic| is_subscribed(topic)).cloned().collect();
+        let subscribed: Vec<&Topic> = subscribed.iter().collect();
+        for asked in asked.iter().flatten() {
+            assert!(subscribed.iter().any(|topic| asked["topic"] == topic.name), "{asked} is not of {path}: 404");
+        }
+        let since = head.split([' ', '?', '&']).find_map(|word| word.strip_prefix("since="));
+        let since =
+            since.map(|since| lakehead_eventstreams_wire::read_since(&since.replace("%3A", ":")).expect("a time"));
         let mut places: Vec<(usize, u64)> = Vec::new();
-        for (t, topic) in self.topics.iter().enumerate() {
+        for (t, topic) in self.topics.iter().enumerate().filter(|(_, topic)| is_subscribed(topic)) {
             let end = topic.count;
             let of_time = |millis: i64| (0..end).find(|k| Self::millis(topic.first + k) >= millis).unwrap_or(end);
             let start = match &asked {
-                None => 0,
+                None => since.map_or(end, of_time),
                 Some(asked) => {
                     let Some(entry) = asked.iter().find(|entry| entry["topic"] == topic.name) else { continue };
                     assert!(entry.get("offset").is_none() || entry.get("timestamp").is_none(), "never both: {entry}");
@@ -122,12 +139,12 @@ impl Kafka {
             if self.lost.contains(&number) || (text.len() < bytes && self.late.remove(&number)) {
                 continue;
             }
-            self.frame(cluster, t, k, &mut text);
+            self.frame_of(&subscribed, cluster, t, k, &mut text);
             if self.repeated.contains(&number) {
                 if let Some((t, k)) = before {
-                    self.frame(cluster, t, k, &mut text);
+                    self.frame_of(&subscribed, cluster, t, k, &mut text);
                 }
-                self.frame(cluster, t, k, &mut text);
+                self.frame_of(&subscribed, cluster, t, k, &mut text);
             }
             before = Some((t, k));
         }

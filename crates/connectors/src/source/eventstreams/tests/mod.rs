@@ -4,4 +4,5 @@ mod answers;
 mod kafka;
 mod repeats;
 mod resume;
+mod several;
 mod world;

@@ -1,19 +1,20 @@
 //! Events and refusals that come again, or only look so; and partitions that are too many to be followed.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use lakehead_connector_api::{Reader, StreamResume};
+use lakehead_connector_api::Reader;
 use lakehead_eventstreams_wire::{Data, Frame};
-use lakehead_model::{Cursor, Name, Reject, StreamSchema, Timestamp};
+use lakehead_model::{Cursor, Reject, Timestamp};
 use lakehead_testkit::{Act, ManualClock, Upstream, VecTail};
 
 use super::{
     super::{
         cursor::{PARTITIONS_MAX, SavedCursor},
-        intake::{Intake, Step},
+        intake::{Intake, Reads, Step},
+        routes::Routes,
     },
     kafka::{Kafka, LIMIT, START, topics},
-    world::{ALIKE, feed_with, run},
+    world::{ALIKE, feed_with, resume, run},
 };
 
 /// What a source gave.
@@ -93,11 +94,11 @@ fn what_an_upstream_repeats_after_a_reconnect_is_dropped_and_counted() {
 fn a_pause_ends_what_an_upstream_repeats() {
     run(async {
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START)));
-        let event_time = StreamSchema::builtin("mediawiki/recentchange").expect("built in").event_time;
-        let stream = Name::new("t").expect("a name");
-        let resume = StreamResume { stream, cursor: None, event_time, tail: Box::new(VecTail::default()) };
-        let since = Timestamp::from_seconds(START);
-        let mut intake = Intake::new("t", LIMIT, since, resume, clock).expect("no cursor");
+        let resume = resume("t", None, &VecTail::default());
+        let names = vec!["t".to_owned()];
+        let routes = Routes::new(&names, &BTreeMap::new(), std::slice::from_ref(&resume.stream)).expect("one stream");
+        let reads = Reads { path: "t", names, routes, event_bytes_max: LIMIT, since: Timestamp::from_seconds(START) };
+        let mut intake = Intake::new(reads, vec![resume], clock).expect("no cursor");
         let now = std::time::Instant::now();
         let take = async |intake: &mut Intake| {
             let frame = Frame { event: b"", id: None, data: Data::Whole(br#"{"a":1}"#.into()) };
@@ -159,5 +160,51 @@ fn more_partitions_than_can_be_followed_are_told_once_and_all_events_kept() {
             let follows = |topic: &&str| partitions.iter().any(|partition| partition.topic == *topic);
             assert!(followed.iter().all(follows), "{case}: {cursor}");
         }
+    });
+}
+
+#[test]
+fn the_log_is_asked_until_every_partition_is_past_it() {
+    run(async {
+        // `q.u` was looking for its last event when the process was killed, and had taken five that come after it.
+        let time = |n: i64| Timestamp::from_seconds(START + n);
+        let id =
+            |topic: &str, n: i64| format!("00000000-0000-4000-8000-{:012x}", n + if topic == "q.u" { 500 } else { 0 });
+        let event = |topic: &str, n: i64, at: Timestamp| {
+            format!(
+                r#"{{"meta":{{"id":"{}","dt":"{at}","topic":"{topic}","partition":0,"offset":{n}}}}}"#,
+                id(topic, n)
+            )
+        };
+        let held = |topic: &str| serde_json::json!({ "offset": 0, "key": id(topic, 0), "event_time": time(0).0 });
+        let entry = |topic: &str, unproven: bool| {
+            serde_json::json!({
+                "topic": topic, "partition": 0, "since": time(0).0, "event_time": time(0).0, "kafka_time": time(0).0,
+                "through": 0, "held": held(topic), "unproven": unproven, "taken": if unproven { Some(5) } else { None },
+            })
+        };
+        let position = serde_json::json!({ "version": 1, "streams": "t,u", "partitions": [entry("q.t", false), entry("q.u", true)] });
+        let log = [event("q.t", 0, time(0))].into_iter().chain((0..=5).map(|n| event("q.u", n, time(n))));
+        let log = VecTail::new(log.map(String::into_bytes));
+        let cursor = Cursor { position: position.to_string().into(), progress: None };
+        let resume = resume("both", Some(cursor), &log);
+        let names = vec!["t".to_owned(), "u".to_owned()];
+        let routes = Routes::new(&names, &BTreeMap::new(), std::slice::from_ref(&resume.stream)).expect("one stream");
+        let reads = Reads { path: "t,u", names, routes, event_bytes_max: LIMIT, since: time(0) };
+        let clock = Arc::new(ManualClock::new(time(3_600)));
+        let mut intake = Intake::new(reads, vec![resume], clock).expect("a cursor");
+        assert!(intake.connect(false).await.expect("a log").is_some());
+        let now = std::time::Instant::now();
+        // Both are found again; then `q.t` is far past the log's end, and `q.u` comes later.
+        let piece = [("q.t", 0, 0), ("q.u", 0, 0), ("q.t", 1, 600)];
+        let repeated = (1..=6).map(|n| ("q.u", n, n));
+        for (topic, n, at) in piece.into_iter().chain(repeated) {
+            let document = event(topic, n, time(at)).into_bytes();
+            let frame = Frame { event: b"", id: None, data: Data::Whole(document.into()) };
+            assert_eq!(intake.take(&frame, now).await.expect("no error"), Step::Next);
+            intake.heard(now);
+        }
+        let chunk = intake.hand_over(now).expect("events");
+        assert_eq!((chunk.events.len(), chunk.duplicates), (2, 5));
     });
 }

@@ -142,13 +142,10 @@ fn a_stream_added_to_the_address_is_read_from_now_on_and_the_others_go_on_exactl
         let mut world = World::new(Kafka { topics: vec![topics(40).remove(0)], ..Kafka::default() }).await;
         let wanted: BTreeSet<u64> = world.kafka.lock().expect("free").numbers().collect();
         world.run(&wanted, &[]).await;
-        let url = world.upstream.url("/v2/stream/t,other");
+        world.path = "t,other".to_owned();
         world.kafka.lock().expect("free").topics.push(Topic { name: "eqiad.other", first: 3_000_000, count: 9 });
         let wanted: BTreeSet<u64> = world.kafka.lock().expect("free").numbers().collect();
-        let mut source = feed(&url, world.cursor.clone(), &world.log).expect("it opens");
-        while world.numbers().len() < wanted.len() {
-            world.commit(source.next().await.expect("no error").expect("no end"));
-        }
+        world.run(&wanted, &[]).await;
         world.check(&wanted);
     });
 }
