@@ -16,13 +16,14 @@ use lakehead_model::{Clock, Cursor, EventBatch, Reject, StreamSchema, TimeRule, 
 
 use super::{
     cursor::{PARTITIONS_MAX, SavedCursor, TOPICS_BYTES_MAX},
-    event::{FactReader, Facts, Key},
+    event::{FactReader, Facts},
     memory::EventMemory,
     partition::{Decision, Missing, Why},
     partitions::Partitions,
     progress::Progress,
     renumbering::{Before, FoundRenumbering},
 };
+use crate::event_key::Key;
 
 /// Events handed over at once: what the contract of a source asks for.
 const CHUNK_BYTES: usize = 256 << 10;

@@ -10,10 +10,11 @@ use lakehead_eventstreams_wire::read_id;
 use lakehead_model::Timestamp;
 
 use super::{
-    event::{FactReader, Facts, Key},
+    event::{FactReader, Facts},
     partition::{Memory, OVERLAP},
-    seen::{History, Nameless, Recent},
+    seen::{History, Nameless},
 };
+use crate::{event_key::Key, recent_keys::Recent};
 
 /// The events that were taken before.
 pub(super) struct EventMemory {

@@ -100,7 +100,7 @@ fn a_pause_ends_what_an_upstream_repeats() {
         let mut intake = Intake::new("t", LIMIT, since, resume, clock).expect("no cursor");
         let now = std::time::Instant::now();
         let take = async |intake: &mut Intake| {
-            let frame = Frame { event: b"", id: None, data: Data::Whole(br#"{"a":1}"#.into()) };
+            let frame = Frame { event: b"", id: None, retry: None, data: Data::Whole(br#"{"a":1}"#.into()) };
             assert_eq!(intake.take(&frame, now).await.expect("no error"), Step::Next);
         };
         let connect = async |intake: &mut Intake| assert_eq!(intake.connect(true).await.expect("no error"), None);
