@@ -65,7 +65,8 @@ identity = "event_id"
 impl SourceKind for Sse {
     async fn open(config: Config, mut resume: Resume) -> Result<Opened, Error> {
         let stream = resume.only_stream()?;
-        Ok(Opened::reader(SseFeed::open(config, stream).await?))
+        let client = client(config.header_map().map_err(Error::Invalid)?)?;
+        Ok(Opened::reader(SseFeed::open(config, client, stream).await?))
     }
 }
 
@@ -93,8 +94,7 @@ struct SseFeed {
 }
 
 impl SseFeed {
-    async fn open(config: Config, stream: StreamResume) -> Result<Self, Error> {
-        let client = client(config.header_map().map_err(Error::Invalid)?)?;
+    async fn open(config: Config, client: reqwest::Client, stream: StreamResume) -> Result<Self, Error> {
         let intake = FeedIntake::open(&config, stream, Instant::now()).await?;
         Ok(Self {
             address: config.address(),

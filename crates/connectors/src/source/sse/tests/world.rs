@@ -1,6 +1,9 @@
 //! What the engine and the store are to a source; and a feed that gives, on each connection, what a real one might.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use lakehead_connector_api::{Chunk, Error, Reader, StreamResume};
 use lakehead_model::{Cursor, Name, Reject};
@@ -8,6 +11,10 @@ use lakehead_testkit::{Act, Upstream, VecTail};
 use serde_json::{Value, json};
 
 use super::super::{SseFeed, config::Config};
+use crate::sse_link::client;
+
+/// A client without headers.
+static PLAIN: OnceLock<reqwest::Client> = OnceLock::new();
 
 /// The engine and the store, as far as a source sees them.
 #[derive(Default)]
@@ -29,11 +36,18 @@ impl World {
         Self { settings, ..Self::default() }
     }
 
+    fn has_headers(&self) -> bool {
+        self.settings.get("headers").or(self.settings.get("gzip")).is_some()
+    }
+
     pub(super) async fn open(&self) -> Result<SseFeed, Error> {
         let config: Config = serde_json::from_value(self.settings.clone()).expect("valid settings");
         config.check().expect("settings that can work");
         let (stream, cursor, tail) = (Name::new("t").expect("a name"), self.cursor.clone(), Box::new(self.log.clone()));
-        SseFeed::open(config, StreamResume { stream, cursor, event_time: Vec::new(), tail }).await
+        let made = || client(config.header_map().expect("headers that can be")).expect("a client");
+        // To make one takes some milliseconds, and some tests open thousands of times.
+        let client = if self.has_headers() { made() } else { PLAIN.get_or_init(made).clone() };
+        SseFeed::open(config, client, StreamResume { stream, cursor, event_time: Vec::new(), tail }).await
     }
 
     pub(super) fn commit(&mut self, chunk: Chunk) {
