@@ -241,7 +241,8 @@ fn parse(frame: &[u8], dataless: bool) -> Option<Frame<'_>> {
 /// The value of `retry:`: digits alone. What passes 64 bits is the greatest that they hold.
 fn millis(value: &[u8]) -> Option<u64> {
     let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    is_number.then(|| value.iter().fold(0, |all: u64, digit| all.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
+    is_number
+        .then(|| value.iter().fold(0, |all: u64, digit| all.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
 }
 
 /// Reads the head of a frame that has data and of which `dropped` bytes were not kept: as much as says what it was. A field

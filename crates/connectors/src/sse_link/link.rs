@@ -210,7 +210,9 @@ impl Link {
     pub(crate) fn silence(&self, called: Instant, silence_max: Span, address: &str) -> Option<String> {
         (Instant::now() >= self.silent_at(called, silence_max)).then(|| match self.life.eventless_bytes {
             0 => format!("{address} sent nothing for {silence_max} (silence_max)"),
-            bytes => format!("{address} sent no whole event for {silence_max} (silence_max), though {bytes} bytes came"),
+            bytes => {
+                format!("{address} sent no whole event for {silence_max} (silence_max), though {bytes} bytes came")
+            }
         })
     }
 }

@@ -106,7 +106,8 @@ mod tests {
         let (address, content_type) = ("http://u/s".to_owned(), "text/html".to_owned());
         let (retry_after, body) = (retry_after.to_owned(), body.as_bytes().to_vec());
         let date = "Sat, 28 Nov 2026 11:30:00 GMT".to_owned();
-        NoStream { address, status, content_type, retry_after, date, body, location: String::new() }.error("set contact")
+        NoStream { address, status, content_type, retry_after, date, body, location: String::new() }
+            .error("set contact")
     }
 
     #[test]
@@ -131,7 +132,10 @@ mod tests {
         ] {
             let error = answer(status, "", retry_after);
             let wait = wait.map(Duration::from_secs);
-            assert!(matches!(&error, Error::Unavailable { retry_after, .. } if *retry_after == wait), "{error}: {error:?}");
+            assert!(
+                matches!(&error, Error::Unavailable { retry_after, .. } if *retry_after == wait),
+                "{error}: {error:?}"
+            );
         }
         let error = answer(200, "", "");
         assert!(matches!(&error, Error::Unavailable { what, .. } if what.contains("text/html")), "{error}");

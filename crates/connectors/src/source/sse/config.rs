@@ -79,7 +79,9 @@ impl Config {
         if let Some(id) = &self.start_after
             && (id.is_empty() || sendable(id.as_bytes()).is_none())
         {
-            return Err("start_after: expected the id of an event: 1 to 4096 bytes without control characters".to_owned());
+            return Err(
+                "start_after: expected the id of an event: 1 to 4096 bytes without control characters".to_owned()
+            );
         }
         if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&self.silence_max.0) {
             return Err(format!("silence_max: expected 1s to 1d, found {}", self.silence_max));

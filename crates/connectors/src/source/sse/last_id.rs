@@ -66,7 +66,8 @@ impl LastId {
         if saved.version != VERSION {
             return Err(unreadable(format!("expected version {VERSION}, found {}", saved.version)));
         }
-        let keys = saved.recent.iter().map(|key| key.parse()).collect::<Result<VecDeque<Key>, _>>().map_err(unreadable)?;
+        let keys =
+            saved.recent.iter().map(|key| key.parse()).collect::<Result<VecDeque<Key>, _>>().map_err(unreadable)?;
         let kept = keys.len().min(KEYS_KEPT_MAX);
         Ok(Self { id: saved.id, keys, kept, again: 0 })
     }
@@ -168,9 +169,11 @@ mod tests {
 
     #[test]
     fn what_is_no_cursor_is_corrupt() {
-        for (text, wanted) in
-            [("5", "invalid type"), (r#"{"version":2}"#, "expected version 1, found 2"), (r#"{"version":1,"recent":["x"]}"#, "key")]
-        {
+        for (text, wanted) in [
+            ("5", "invalid type"),
+            (r#"{"version":2}"#, "expected version 1, found 2"),
+            (r#"{"version":1,"recent":["x"]}"#, "key"),
+        ] {
             let error = LastId::read(text).expect_err(wanted);
             assert!(matches!(&error, Error::Corrupt(what) if what.contains(wanted)), "{error}");
         }

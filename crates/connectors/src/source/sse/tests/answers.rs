@@ -55,8 +55,10 @@ fn headers_do_not_follow_to_another_port() {
     run(async {
         let thief = Upstream::start(|_, _| vec![Act::send(STREAM), Act::Hang]).await;
         let to = thief.url("/feed");
-        let upstream =
-            Upstream::start(move |_, _| vec![Act::answer("307 Temporary Redirect", &format!("Location: {to}\r\n"), "")]).await;
+        let upstream = Upstream::start(move |_, _| {
+            vec![Act::answer("307 Temporary Redirect", &format!("Location: {to}\r\n"), "")]
+        })
+        .await;
         let mut world = World::new(&upstream.url("/feed"), &json!({ "headers": { "X-Key": SECRET } }));
         let error = world.error().await;
         assert!(error.to_string().contains("another host or port"), "{error}");
@@ -127,7 +129,10 @@ fn a_hang_up_without_an_event_and_silence_are_the_feed_being_away() {
             (vec![Act::send(STREAM)], "hung up without anything new"),
             (vec![Act::send(STREAM), Act::Reset], "hung up without anything new"),
             (vec![Act::send(STREAM), Act::Hang], "sent nothing for 1s (silence_max)"),
-            (vec![Act::send(STREAM), Act::send("data: {\"a\":"), Act::Hang], "sent no whole event for 1s (silence_max), though 11"),
+            (
+                vec![Act::send(STREAM), Act::send("data: {\"a\":"), Act::Hang],
+                "sent no whole event for 1s (silence_max), though 11",
+            ),
             (vec![Act::send("HTTP/1.1 200 OK\r\nContent-Ty")], "cannot be reached"),
             (vec![Act::send("\u{0}\u{1} this is no HTTP\r\n\r\n")], "cannot be reached"),
         ] {

@@ -49,7 +49,8 @@ fn what_was_refused_with_an_id_is_refused_once() {
 fn an_event_past_the_limit_is_refused_once_and_its_id_counts() {
     run(async {
         let large = "x".repeat(10 << 20);
-        let text = format!("id: 1\ndata: 1\n\nid: 2\ndata: \"{large}\"\n\nid: 3\ndata: \"{}\"\n\n", &large[..(64 << 10) - 40]);
+        let text =
+            format!("id: 1\ndata: 1\n\nid: 2\ndata: \"{large}\"\n\nid: 3\ndata: \"{}\"\n\n", &large[..(64 << 10) - 40]);
         let settings = json!({ "event_bytes_max": "64 KiB" });
         let mut world = taken(text, &settings, 2).await;
         assert_eq!(world.log.len(), 2);
@@ -62,7 +63,11 @@ fn an_event_past_the_limit_is_refused_once_and_its_id_counts() {
         // As the last: it is asked by its id, and does not come again.
         let upstream = Upstream::start(move |n, head| match n {
             0 => vec![Act::send(STREAM), Act::send(format!("id: 8\ndata: \"{}\"\n\n", "x".repeat(5 << 20)))],
-            _ => vec![Act::send(STREAM), Act::send(format!("data: {}\n\n", head.contains("last-event-id: 8"))), Act::Hang],
+            _ => vec![
+                Act::send(STREAM),
+                Act::send(format!("data: {}\n\n", head.contains("last-event-id: 8"))),
+                Act::Hang,
+            ],
         })
         .await;
         let mut world = World::new(&upstream.url("/feed"), &none());
@@ -99,7 +104,8 @@ fn an_event_that_comes_byte_by_byte_is_whole() {
     run(async {
         let event = "id: 1\r\ndata: {\"a\":\"ü😀\",\r\ndata: \"b\":[1,\r\ndata: 2]}\r\n\r\n";
         let acts: Vec<Act> = event.bytes().map(|byte| Act::send([byte])).collect();
-        let upstream = Upstream::start(move |_, _| [vec![Act::send(STREAM)], acts.clone(), vec![Act::Hang]].concat()).await;
+        let upstream =
+            Upstream::start(move |_, _| [vec![Act::send(STREAM)], acts.clone(), vec![Act::Hang]].concat()).await;
         let mut world = World::new(&upstream.url("/feed"), &none());
         world.run(1, false).await;
         assert_eq!(world.events(), [r#"{"a":"ü😀","b":[1,2]}"#]);
@@ -196,7 +202,9 @@ fn a_compressed_feed_is_read_and_a_cut_at_any_byte_of_it_loses_nothing() {
 
 #[test]
 fn a_gzip_bomb_is_given_up_and_what_is_no_gzip_is_said() {
-    for (name, line) in [("one event", "x".repeat(1 << 20)), ("comments", ":\n".repeat(1 << 19)), ("lines", "\n".repeat(1 << 20))] {
+    for (name, line) in
+        [("one event", "x".repeat(1 << 20)), ("comments", ":\n".repeat(1 << 19)), ("lines", "\n".repeat(1 << 20))]
+    {
         let mut encoder = GzEncoder::new(b"".to_vec(), Compression::best());
         encoder.write_all(b"id: 1\ndata: 1\n\ndata: ").expect("memory");
         for _ in 0..64 {
@@ -213,7 +221,8 @@ fn a_gzip_bomb_is_given_up_and_what_is_no_gzip_is_said() {
         });
     }
     run(async {
-        let upstream = Upstream::start(|_, _| vec![Act::send(GZIP), Act::send("data: \"no gzip\"\n\n"), Act::Hang]).await;
+        let upstream =
+            Upstream::start(|_, _| vec![Act::send(GZIP), Act::send("data: \"no gzip\"\n\n"), Act::Hang]).await;
         let error = World::new(&upstream.url("/feed"), &none()).error().await;
         assert!(matches!(&error, Error::Unavailable { what, .. } if what.contains("cannot be read")), "{error}");
     });
@@ -222,7 +231,8 @@ fn a_gzip_bomb_is_given_up_and_what_is_no_gzip_is_said() {
 #[test]
 fn many_small_events_are_handed_over_in_bounded_chunks() {
     run(async {
-        let text: String = (0..40_000).map(|n| format!("id: {n}\ndata: {{\"n\":{n},\"text\":\"{n:040}\"}}\n\n")).collect();
+        let text: String =
+            (0..40_000).map(|n| format!("id: {n}\ndata: {{\"n\":{n},\"text\":\"{n:040}\"}}\n\n")).collect();
         let upstream = Upstream::start(move |_, _| vec![Act::send(STREAM), Act::send(text.clone()), Act::Hang]).await;
         let mut world = World::new(&upstream.url("/feed"), &none());
         let mut source = world.open().await.expect("it opens");

@@ -140,7 +140,8 @@ impl Shop {
 
     /// What is sent to a request.
     pub(super) fn answer(&self, head: &str) -> String {
-        let asked = last_event_id(head).map(|id| id.trim_start_matches('ü').parse::<usize>().expect("one of its own ids"));
+        let asked =
+            last_event_id(head).map(|id| id.trim_start_matches('ü').parse::<usize>().expect("one of its own ids"));
         let first = match (self.gives, asked.filter(|_| self.has_ids)) {
             (Gives::All, _) | (_, None) => 1,
             (Gives::After, Some(id)) => id + 1,
