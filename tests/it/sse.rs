@@ -42,7 +42,8 @@ fn answer(mut socket: TcpStream) -> std::io::Result<()> {
     if !may {
         return socket.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     }
-    socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\nretry: 20\n\n")?;
+    socket
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\nretry: 20\n\n")?;
     let end = ORDERS.min(next + ORDERS_A_CONNECTION);
     for n in next..end {
         socket.write_all(frame(n).as_bytes())?;

@@ -46,6 +46,10 @@ pub(super) struct FeedIntake {
     /// When a chunk was handed over last.
     handed_over: Instant,
     activity: Option<Activity>,
+    /// Something was taken on a connection before this one.
+    has_begun: bool,
+    /// Connected again to a feed that cannot be asked by an id: whether it gives what was missed shows by its first event.
+    unproven: bool,
     /// Said once: that events have no name, and that an id cannot be asked by.
     nameless_told: bool,
     unsendable_told: bool,
@@ -82,6 +86,8 @@ impl FeedIntake {
             moved: false,
             handed_over: now,
             activity: None,
+            has_begun: resume.cursor.is_some(),
+            unproven: false,
             nameless_told: false,
             unsendable_told: false,
             fruitful: false,
@@ -104,6 +110,7 @@ impl FeedIntake {
                 self.address
             );
         }
+        self.unproven = std::mem::replace(&mut self.has_begun, true) && self.at.header().is_none();
         self.become_active(if self.at.header().is_some() { Activity::CatchingUp } else { Activity::Live });
     }
 
@@ -157,8 +164,18 @@ impl FeedIntake {
     /// Remembers what is taken or refused; false when it was before.
     fn is_new(&mut self, name: EventName, id: Option<&[u8]>) -> bool {
         match name {
-            EventName::InEvent(key) if self.recent.insert(key) => true,
+            EventName::InEvent(key) if self.recent.insert(key) => {
+                if std::mem::take(&mut self.unproven) {
+                    tracing::warn!(
+                        "{}: connected again, and the first event is none that was taken before: what the feed sent in between \
+                         may be lost",
+                        self.address
+                    );
+                }
+                true
+            }
             EventName::InEvent(_) => {
+                self.unproven = false;
                 self.chunk.duplicates += 1;
                 // The feed may give what it gave before under other ids: those that it knows now.
                 self.pass(id);

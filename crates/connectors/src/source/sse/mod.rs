@@ -125,13 +125,13 @@ impl SseFeed {
         });
         let answer = connecting.await;
         self.connecting = None;
-        match answer? {
+        match answer.map_err(|error| self.left_alone(error))? {
             Dialed::Stream(link) => {
                 self.intake.connected();
                 self.link = Some(link);
             }
             Dialed::Other(answer) if answer.status == NO_CONTENT => self.ended = true,
-            Dialed::Other(answer) => return Err(answer.error(UNKNOWN_CLIENT)),
+            Dialed::Other(answer) => return Err(self.left_alone(answer.error(UNKNOWN_CLIENT))),
         }
         Ok(())
     }
@@ -170,10 +170,20 @@ impl SseFeed {
         Ok(())
     }
 
-    /// The connection is of no use any more; the engine connects again, not before the feed wants it.
+    /// The connection is of no use any more; the engine connects again.
     fn lost(&mut self, what: String) -> Error {
         self.link = None;
-        Error::Unavailable { what, retry_after: self.reconnect.retry() }
+        self.left_alone(Error::unavailable(what))
+    }
+
+    /// The same error; nobody connects again before the feed's `retry:`, where the answer itself does not say when.
+    fn left_alone(&self, error: Error) -> Error {
+        match error {
+            Error::Unavailable { what, retry_after: None } => {
+                Error::Unavailable { what, retry_after: self.reconnect.retry() }
+            }
+            other => other,
+        }
     }
 
     /// Gives up a connection that brought no event for too long.
