@@ -65,6 +65,19 @@ fn an_id_that_all_events_share_loses_none_of_them() {
 }
 
 #[test]
+fn what_comes_again_does_not_take_the_position_back() {
+    run(async {
+        let frames =
+            |numbers: std::ops::Range<u32>| numbers.map(|n| format!("id: {n}\ndata: {n}\n\n")).collect::<String>();
+        let upstream = feed_of(vec![frames(1..4), frames(1..3), frames(4..5)]).await;
+        let mut world = World::new(&upstream.url("/feed"), &none());
+        world.run(4, false).await;
+        assert_eq!((world.log.len(), world.duplicates), (4, 2));
+        assert_eq!(last_event_id(&upstream.requests()[2]), Some("3"));
+    });
+}
+
+#[test]
 fn a_server_that_counts_from_1_again_loses_nothing() {
     run(async {
         let first = (1..=5).map(|n| format!("id: {n}\ndata: {{\"a\":{n}}}\n\n")).collect();
