@@ -34,6 +34,7 @@ mod recording;
 mod reload;
 mod segments;
 mod sinks;
+mod sse;
 mod stopped;
 mod upkeep;
 mod verify;

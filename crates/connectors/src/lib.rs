@@ -6,11 +6,15 @@
 //! The binary installs rustls' crypto provider before it opens a source or a sink: the HTTP client cannot be made without one,
 //! not even for plain HTTP.
 
+mod event_key;
 mod heavy;
 mod http_error;
+mod http_headers;
 pub mod json_lines;
+mod recent_keys;
 mod sink;
 mod source;
+mod sse_link;
 
 pub use heavy::{End, HEAVY, Heavy};
 pub use sink::SINKS;

@@ -12,12 +12,14 @@ pub struct Frame<'a> {
     pub event: &'a [u8],
     /// The value of `id:`.
     pub id: Option<&'a [u8]>,
+    /// The value of `retry:` in milliseconds, where it is digits alone, as the standard has it.
+    pub retry: Option<u64>,
     /// The values of the `data:` lines.
     pub data: Data<'a>,
 }
 
 impl Frame<'_> {
-    /// Whether the frame is no event: the standard dispatches none for empty data.
+    /// Whether the frame brings nothing: it has no data, or data that is empty, which is no JSON.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(&self.data, Data::Whole(data) if data.is_empty())

@@ -32,6 +32,8 @@ pub struct Parser {
     at_start: bool,
     /// Whether the open frame has data, once some of it was dropped.
     fields: Fields,
+    /// Whether frames without data are given, too.
+    gives_dataless: bool,
 }
 
 /// Looks for data in a frame of which not everything is kept, so that one whose id alone passes the limit is not taken for one
@@ -75,7 +77,15 @@ impl Parser {
             after_cr: false,
             at_start: true,
             fields: Fields::default(),
+            gives_dataless: false,
         }
+    }
+
+    /// Also gives frames that have an id or a time to retry after, and no data: they move a client's position, and are given with
+    /// empty data.
+    #[must_use]
+    pub fn with_dataless(self) -> Self {
+        Self { gives_dataless: true, ..self }
     }
 
     /// The next frame that has data, or `None` when all of `input` was read. Takes from `input` what it used.
@@ -111,7 +121,7 @@ impl Parser {
                 }
                 return Some(parse_head(strip(&frame[..HEAD_BYTES.min(frame.len())], start), dropped));
             } else {
-                match parse(strip(frame, start)) {
+                match parse(strip(frame, start), self.gives_dataless) {
                     Some(frame) => return Some(frame),
                     None => continue,
                 }
@@ -121,8 +131,8 @@ impl Parser {
                 if self.fields.has_data {
                     return Some(parse_head(strip(&self.open, start), self.dropped));
                 }
-            } else if has_data(strip(&self.open, start)) {
-                return parse(strip(&self.open, start));
+            } else if is_given(strip(&self.open, start), self.gives_dataless) {
+                return parse(strip(&self.open, start), self.gives_dataless);
             }
         }
     }
@@ -176,8 +186,8 @@ impl Parser {
 #[must_use]
 pub fn is_only_comments(piece: &[u8]) -> bool {
     piece.starts_with(b":")
-        && piece.ends_with(b"\n")
-        && piece.split(|byte| *byte == b'\n').all(|line| matches!(line, [] | [b'\r'] | [b':', ..]))
+        && matches!(piece.last(), Some(b'\n' | b'\r'))
+        && Lines(piece).all(|line| matches!(line, [] | [b':', ..]))
 }
 
 /// The frame without a byte order mark, if this is the first one.
@@ -189,10 +199,22 @@ fn has_data(frame: &[u8]) -> bool {
     Lines(frame).any(|line| matches!(field(line), (b"data", _)))
 }
 
-/// Reads the lines of one whole frame. `None` when there is no data in it: a comment, or nothing to dispatch.
-fn parse(frame: &[u8]) -> Option<Frame<'_>> {
+/// Whether [`parse`] finds a frame in these lines.
+fn is_given(frame: &[u8], dataless: bool) -> bool {
+    has_data(frame)
+        || dataless
+            && Lines(frame).any(|line| match field(line) {
+                (b"id", value) => !value.contains(&0),
+                (b"retry", value) => millis(value).is_some(),
+                _ => false,
+            })
+}
+
+/// Reads the lines of one whole frame. `None` when there is no data in it: a comment, or nothing to dispatch. With `dataless` an
+/// id or a time to retry after is enough.
+fn parse(frame: &[u8], dataless: bool) -> Option<Frame<'_>> {
     let mut event: &[u8] = b"";
-    let mut id = None;
+    let (mut id, mut retry) = (None, None);
     let mut data: Option<Cow<'_, [u8]>> = None;
     for line in Lines(frame) {
         match field(line) {
@@ -206,22 +228,34 @@ fn parse(frame: &[u8]) -> Option<Frame<'_>> {
             },
             (b"event", value) => event = value,
             (b"id", value) if !value.contains(&0) => id = Some(value),
+            (b"retry", value) => retry = millis(value).or(retry),
             _ => {}
         }
     }
-    Some(Frame { event, id, data: Data::Whole(data?) })
+    if data.is_none() && dataless && (id.is_some() || retry.is_some()) {
+        data = Some(Cow::Borrowed(b""));
+    }
+    Some(Frame { event, id, retry, data: Data::Whole(data?) })
+}
+
+/// The value of `retry:`: digits alone. What passes 64 bits is the greatest that they hold.
+fn millis(value: &[u8]) -> Option<u64> {
+    let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    is_number
+        .then(|| value.iter().fold(0, |all: u64, digit| all.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
 }
 
 /// Reads the head of a frame that has data and of which `dropped` bytes were not kept: as much as says what it was. A field
 /// that the head does not hold whole is none.
 fn parse_head(head: &[u8], dropped: u64) -> Frame<'_> {
     let whole = memchr::memrchr2(b'\n', b'\r', head).map_or(0, |end| end + 1);
-    let (mut event, mut id, mut data): (&[u8], _, _) = (b"", None, None);
+    let (mut event, mut id, mut retry, mut data): (&[u8], _, _, _) = (b"", None, None, None);
     for line in Lines(&head[..whole]) {
         match field(line) {
             (b"data", value) => data = data.or(Some(value)),
             (b"event", value) => event = value,
             (b"id", value) if !value.contains(&0) => id = Some(value),
+            (b"retry", value) => retry = millis(value).or(retry),
             _ => {}
         }
     }
@@ -231,7 +265,7 @@ fn parse_head(head: &[u8], dropped: u64) -> Frame<'_> {
     };
     // The first data line is enough to say what it was; without one, the frame itself.
     let head_of_data = data.or(cut).unwrap_or(head);
-    Frame { event, id, data: Data::TooLarge { head: head_of_data, frame_bytes: head.len() as u64 + dropped } }
+    Frame { event, id, retry, data: Data::TooLarge { head: head_of_data, frame_bytes: head.len() as u64 + dropped } }
 }
 
 /// A line's name and value: one blank after the colon is not part of the value.

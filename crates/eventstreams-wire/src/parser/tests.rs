@@ -91,10 +91,43 @@ fn a_frame_past_the_limit_is_counted_not_kept() {
 
 #[test]
 fn whole_comments_are_told_from_frames_and_pieces_of_them() {
-    for comments in [":\n", ":\r\n\r\n: still here\n\n", ":ok\n\n"] {
+    for comments in [":\n", ":\r\n\r\n: still here\n\n", ":ok\n\n", ":\r", ": a\r\r: b\r"] {
         assert!(is_only_comments(comments.as_bytes()), "{comments:?}");
     }
     for other in ["", "\n", ":", ": x", ":ok\n\ndata: 1\n", "data: 1\n\n"] {
         assert!(!is_only_comments(other.as_bytes()), "{other:?}");
     }
+}
+
+/// Every frame of a parser that gives those without data, too: id, retry and data.
+fn with_dataless(pieces: &[&[u8]]) -> Vec<(Option<Vec<u8>>, Option<u64>, Vec<u8>)> {
+    let mut parser = Parser::new(1 << 20).with_dataless();
+    let mut all = Vec::new();
+    for piece in pieces {
+        let mut input = *piece;
+        while let Some(frame) = parser.next(&mut input) {
+            let Data::Whole(data) = frame.data else { panic!("none is too large") };
+            all.push((frame.id.map(<[u8]>::to_vec), frame.retry, data.into_owned()));
+        }
+    }
+    all
+}
+
+#[test]
+fn an_id_or_a_retry_without_data_is_given_where_it_is_asked_for() {
+    let text = "retry: 250\n\nid: 7\n\n: c\n\nid: a\0b\n\nretry: -1\nretry: 1s\nretry\n\nid\ndata: 1\nretry: 9\n\n\
+                retry: 99999999999999999999\n\ndata: 2\n\n";
+    let expected = [
+        (None, Some(250), vec![]),
+        (Some(b"7".to_vec()), None, vec![]),
+        (Some(vec![]), Some(9), b"1".to_vec()),
+        (None, Some(u64::MAX), vec![]),
+        (None, None, b"2".to_vec()),
+    ];
+    let bytes = text.as_bytes();
+    for cut in 0..=bytes.len() {
+        assert_eq!(with_dataless(&[&bytes[..cut], &bytes[cut..]]), expected, "cut at {cut}");
+    }
+    assert_eq!(with_dataless(&bytes.chunks(1).collect::<Vec<_>>()), expected, "byte by byte");
+    assert_eq!(frames(&[bytes], 1 << 20), [message("", Some(""), "1"), message("", None, "2")]);
 }

@@ -1,19 +1,15 @@
 //! What a user may set.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use lakehead_connector_api::wrappers::CutLimits;
 use lakehead_model::{ByteSize, Span};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-/// Headers that the request itself has, and that a setting would only break.
-const OWN_HEADERS: &[&str] = &["connection", "content-length", "host", "transfer-encoding"];
-
-/// The most headers that may be set: servers refuse requests whose heads have more than some 8 KiB.
-const HEADERS_MAX: usize = 32;
+use crate::http_headers::{Secret, check_url, header_map, is_own, shown_url};
 
 /// Settings of an `http` sink.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -82,16 +78,6 @@ pub(super) enum BodyFormat {
     Row,
 }
 
-/// A value that is sent and never shown.
-#[derive(Clone, Deserialize)]
-pub(super) struct Secret(String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
-}
-
 impl BodyFormat {
     pub(super) fn content_type(self) -> &'static str {
         match self {
@@ -103,14 +89,7 @@ impl BodyFormat {
 
 impl Config {
     pub(super) fn check(&self) -> Result<(), String> {
-        if !matches!(self.url.scheme(), "http" | "https") {
-            return Err(format!("url: expected an address with http or https, found {:?}", self.url.scheme()));
-        }
-        if !self.url.username().is_empty() || self.url.password().is_some() {
-            return Err("url: a name and a password do not belong into the address, which is shown; set \
-                        headers = { Authorization = \"Basic ${WEBHOOK_BASIC}\" }"
-                .to_owned());
-        }
+        check_url(&self.url, "headers = { Authorization = \"Basic ${WEBHOOK_BASIC}\" }")?;
         self.header_map()?;
         self.key_name()?;
         if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&self.timeout.0) {
@@ -138,30 +117,13 @@ impl Config {
     /// # Errors
     /// Which one cannot be, without its value.
     pub(super) fn header_map(&self) -> Result<HeaderMap, String> {
-        if self.headers.len() > HEADERS_MAX {
-            return Err(format!("headers: expected at most {HEADERS_MAX}, found {}", self.headers.len()));
-        }
-        let mut map = HeaderMap::new();
-        for (name, Secret(value)) in &self.headers {
-            let header: HeaderName = name.parse().map_err(|_| format!("headers: {name:?} is no name of a header"))?;
-            if OWN_HEADERS.contains(&header.as_str()) || header.as_str().eq_ignore_ascii_case(&self.key_header) {
-                return Err(format!("headers: {name} is made for each request and cannot be set"));
-            }
-            let mut value: HeaderValue = value.parse().map_err(|_| {
-                format!("headers: the value of {name} has characters that a header cannot have, such as a line's end")
-            })?;
-            value.set_sensitive(true);
-            if map.insert(header, value).is_some() {
-                return Err(format!("headers: {name} is there twice, in other letters"));
-            }
-        }
-        Ok(map)
+        header_map(&self.headers, |header| header.as_str().eq_ignore_ascii_case(&self.key_header))
     }
 
     pub(super) fn key_name(&self) -> Result<HeaderName, String> {
         let name = &self.key_header;
         let header: Option<HeaderName> = name.parse().ok();
-        header.filter(|header| !OWN_HEADERS.contains(&header.as_str())).ok_or_else(|| {
+        header.filter(|header| !is_own(header)).ok_or_else(|| {
             format!("key_header: expected the name of a header, as in \"Idempotency-Key\", found {name:?}")
         })
     }
@@ -179,10 +141,7 @@ impl Config {
 
     /// The address as it is shown: what stands behind `?` may be secret.
     pub(super) fn address(&self) -> String {
-        let mut url = self.url.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        url.to_string()
+        shown_url(&self.url)
     }
 }
 

@@ -19,7 +19,7 @@ use lakehead_connector_api::Error;
 use lakehead_model::{TimeRule, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::event::Key;
+use crate::event_key::Key;
 
 /// The version written, and the only one read.
 const VERSION: u32 = 1;

@@ -13,7 +13,7 @@ use lakehead_model::{Clock, Reject, Timestamp};
 
 use super::{
     cursor::{Begun, Entry, PARTITIONS_MAX, SavedCursor, TOPICS_BYTES_MAX},
-    event::{FactReader, Facts, Key, scope_of},
+    event::{FactReader, Facts, scope_of},
     memory::EventMemory,
     outlet::{Outlet, ReadTimes},
     partition::{Decision, Logs, Missing, Why},
@@ -23,6 +23,7 @@ use super::{
     routes::Routes,
     standing::{Beginnings, Standing},
 };
+use crate::event_key::Key;
 
 /// What is to be done after a frame.
 #[derive(Debug, PartialEq)]

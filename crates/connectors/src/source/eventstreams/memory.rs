@@ -11,10 +11,11 @@ use lakehead_eventstreams_wire::read_id;
 use lakehead_model::Timestamp;
 
 use super::{
-    event::{FactReader, Facts, Key},
+    event::{FactReader, Facts},
     partition::{Logs, Memory, OVERLAP},
-    seen::{History, Nameless, Recent},
+    seen::{History, Nameless},
 };
+use crate::{event_key::Key, recent_keys::Recent};
 
 /// The events that were taken before, into whichever stream of the source.
 pub(super) struct EventMemory {

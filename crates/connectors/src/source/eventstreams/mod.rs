@@ -2,24 +2,22 @@
 //!
 //! ---
 //!
-//! In this folder: `config` (what a user may set), `link` (one connection), `intake` (what becomes of each frame), `routes`
-//! (which stream a topic goes to), `outlet` (what gathers for a stream), `partitions` (those that are followed), `partition`
-//! (the decisions of exact resume), `renumbering` (offsets that do not follow one another), `event` (what is read of an event),
-//! `memory` and `seen` (what was taken before), `cursor` (the position as it is written), `standing` (what the cursors say
-//! together), `progress` (event time, head, idle), `refusal` (answers that are no stream). Here is only the loop that joins
-//! them: it connects, reads, hands over, and connects again.
+//! In this folder: `config` (what a user may set), `intake` (what becomes of each frame), `routes` (which stream a topic goes
+//! to), `outlet` (what gathers for a stream), `partitions` (those that are followed), `partition` (the decisions of exact
+//! resume), `renumbering` (offsets that do not follow one another), `event` (what is read of an event), `memory` and `seen`
+//! (what was taken before), `cursor` (the position as it is written), `standing` (what the cursors say together), `progress`
+//! (event time, head, idle). One connection is the crate's `sse_link`. Here is only the loop that joins them: it connects,
+//! reads, hands over, and connects again.
 
 mod config;
 mod cursor;
 mod event;
 mod intake;
-mod link;
 mod memory;
 mod outlet;
 mod partition;
 mod partitions;
 mod progress;
-mod refusal;
 mod renumbering;
 mod routes;
 mod seen;
@@ -31,16 +29,17 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lakehead_connector_api::{Chunk, ConnectorKind, Error, Identity, Opened, Reader, Resume, SourceKind, StreamResume};
-use lakehead_eventstreams_wire::{SINCE, write_since};
+use lakehead_eventstreams_wire::{Parser, SINCE, write_since};
 use lakehead_model::{Clock, Name, Timestamp};
+use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 use tokio::time::Instant;
 
 use self::{
     config::Config,
     intake::{Intake, Reads, Step},
-    link::{Heard, Link},
     routes::Routes,
 };
+use crate::sse_link::{Dialed, Heard, Link, client};
 
 /// The source kind `eventstreams`.
 pub(crate) struct EventStreams;
@@ -104,10 +103,17 @@ const WORTH_BYTES: u64 = 64 << 10;
 const SHORT_ENDED_MAX: u32 = 1;
 const SHORT_ASKED_MAX: u32 = 16;
 
+/// Room in a frame beside its data: the id names every partition, 80 bytes each.
+const FRAME_OVERHEAD_BYTES: usize = 64 << 10;
+
+/// What to do where the upstream refuses us.
+const UNKNOWN_CLIENT: &str = "Wikimedia refuses clients that do not say whom to turn to; set contact to the address of a page or a \
+                              mailbox (https://foundation.wikimedia.org/wiki/Policy:User-Agent_policy)";
+
 /// The longest pause between short connections that bring something.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
-type Dialing = Pin<Box<dyn Future<Output = Result<Link, Error>> + Send>>;
+type Dialing = Pin<Box<dyn Future<Output = Result<Dialed, Error>> + Send>>;
 
 /// A running source.
 struct Feed {
@@ -115,7 +121,7 @@ struct Feed {
     client: reqwest::Client,
     pace: Pace,
     intake: Intake,
-    link: Option<Link>,
+    link: Option<Box<Link>>,
     /// The connection under way. It is kept here so that a call that is dropped does not begin it again.
     dialing: Option<Dialing>,
     /// When to check whether the anchor events have come.
@@ -150,7 +156,10 @@ impl Feed {
             since: since.unwrap_or(now),
         };
         let intake = Intake::new(reads, streams, clock)?;
-        let client = link::client(&config.user_agent())?;
+        let mut headers = HeaderMap::new();
+        let user_agent = config.user_agent().try_into();
+        headers.insert(USER_AGENT, user_agent.map_err(|_| Error::Invalid("contact: expected ASCII".to_owned()))?);
+        let client = client(headers)?;
         Ok(Self {
             config,
             client,
@@ -181,7 +190,10 @@ impl Feed {
         let Some(dialing) = &mut self.dialing else { return Ok(()) };
         let answer = dialing.await;
         self.dialing = None;
-        let link = answer?;
+        let link = match answer? {
+            Dialed::Stream(link) => link,
+            Dialed::Other(answer) => return Err(answer.error(UNKNOWN_CLIENT)),
+        };
         self.proof_at = self.intake.is_unproven().then(|| link.opened + self.pace.proof);
         (self.intake.fruitful, self.intake.new_bytes) = (false, 0);
         self.link = Some(link);
@@ -196,9 +208,15 @@ impl Feed {
         {
             url.query_pairs_mut().append_pair(SINCE, &write_since(since.millis()));
         }
+        let last_event_id = last_event_id.map(|id| {
+            let named = || Error::Corrupt(format!("the cursor names a topic that cannot be asked for: {id}"));
+            HeaderValue::from_bytes(id.as_bytes()).map_err(|_| named())
+        });
+        let (last_event_id, address) = (last_event_id.transpose()?, url.to_string());
         let event_bytes_max = usize::try_from(self.config.event_bytes_max.0).unwrap_or(usize::MAX);
+        let parser = Parser::new(event_bytes_max.saturating_add(FRAME_OVERHEAD_BYTES));
         let client = self.client.clone();
-        Ok(Box::pin(async move { Link::open(&client, url, last_event_id.as_deref(), event_bytes_max).await }))
+        Ok(Box::pin(async move { Link::open(&client, url, address, last_event_id, parser).await }))
     }
 
     /// Takes the frames of the last piece, until the chunk is full or the connection is to be closed. The connection is out of
@@ -224,7 +242,7 @@ impl Feed {
             }
             let Some(frame) = link.parser.next(&mut input) else { break };
             if !frame.is_empty() {
-                (link.event_at, link.eventless_bytes) = (now, 0);
+                link.life.note(now);
             }
             match self.intake.take(&frame, now.into_std()).await? {
                 Step::Next => {}
@@ -301,30 +319,25 @@ impl Feed {
         self.intake.not_found((now - self.pace.proof).into_std()).is_some()
     }
 
-    /// When the connection counts as lost, if no whole event comes. Only the time since `called` counts: that the engine took
-    /// nothing for a while is not the upstream's doing.
-    fn silent_at(&self, called: Instant) -> Option<Instant> {
-        self.link.as_ref().map(|link| link.event_at.max(called) + self.config.silence_max.0)
+    /// Gives up a connection that brought no event for too long.
+    fn check_silence(&mut self, called: Instant) -> Result<(), Error> {
+        let Config { url, silence_max, .. } = &self.config;
+        match self.link.as_ref().and_then(|link| link.silence(called, *silence_max, url.as_str())) {
+            None => Ok(()),
+            Some(what) => self.give_up(what),
+        }
     }
 
-    /// Gives up a connection that brought no event for too long. Beside whole comments, nothing else that came is a sign
-    /// of life: an upstream that never ends an event would count as well for ever.
-    fn check_silence(&mut self, called: Instant) -> Result<(), Error> {
-        if self.silent_at(called).is_none_or(|at| Instant::now() < at) {
-            return Ok(());
-        }
-        let Some(link) = self.link.take() else { return Ok(()) };
-        let Config { url, silence_max, .. } = &self.config;
-        Err(Error::unavailable(match link.eventless_bytes {
-            0 => format!("{url} sent nothing for {silence_max} (silence_max)"),
-            bytes => format!("{url} sent no whole event for {silence_max} (silence_max), though {bytes} bytes came"),
-        }))
+    /// Gives up a connection that is of no use any more.
+    fn give_up(&mut self, what: String) -> Result<(), Error> {
+        self.link = None;
+        Err(Error::unavailable(what))
     }
 
     /// Waits for more. Gives the chunk back where waiting was no use.
     async fn listen(&mut self, called: Instant) -> Result<(), Error> {
-        let Some(silent_at) = self.silent_at(called) else { return Ok(()) };
         let Some(link) = &mut self.link else { return Ok(()) };
+        let silent_at = link.silent_at(called, self.config.silence_max);
         let paused_at = link.heard + progress::PAUSE;
         let now = Instant::now();
         let mut deadline = silent_at;
@@ -337,6 +350,7 @@ impl Feed {
         match link.wait(deadline).await {
             Heard::Piece => Ok(()),
             Heard::End(how) => self.ended(&how),
+            Heard::Damaged(how) => self.give_up(format!("{}: {how}", self.config.url)),
             Heard::Nothing => {
                 let now = Instant::now();
                 if now >= paused_at {
@@ -380,6 +394,7 @@ impl Feed {
                                 continue;
                             }
                             Heard::End(how) => self.ended(&how)?,
+                            Heard::Damaged(how) => self.give_up(format!("{}: {how}", self.config.url))?,
                             // The connection's own task may only be waiting for its turn.
                             Heard::Nothing if !self.yielded => {
                                 self.yielded = true;

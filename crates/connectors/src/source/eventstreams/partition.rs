@@ -20,8 +20,9 @@ use lakehead_model::Timestamp;
 
 use super::{
     cursor::{Anchor, Entry},
-    event::{Facts, Key, scope_of},
+    event::{Facts, scope_of},
 };
+use crate::event_key::Key;
 
 /// How far before its greatest Kafka time a partition is asked first. Events were at most 64 s behind a newer one in
 /// 11,967 contiguous events (2023-01-25, measured on our recordings); the rest is room for mirror lag between clusters.

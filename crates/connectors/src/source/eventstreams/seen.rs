@@ -1,26 +1,24 @@
-//! Which events were taken before: the last ones in memory, older ones looked up in the log.
+//! Which events were taken before: those that the keys of the last ones do not say are looked up in the log.
 //!
-//! [`Recent`] remembers the keys of what passed in this process, up to a bound. [`History`] is made only when an
-//! overlap is read, that is after a reconnect that had to ask by time: a directory of the log by Kafka time, stretch by
+//! [`History`] is made only when an overlap is read, that is after a reconnect that had to ask by time: a directory of the log by Kafka time, stretch by
 //! stretch from the end back to the time asked. A stretch's keys are read when an event of its time comes, and the last
 //! few are kept; since what comes again comes roughly in the log's order, each is read about once. An event that comes
 //! again has the same `meta.dt`, so only stretches whose range holds that time need be looked into. [`Nameless`] counts
 //! events that nothing but their text tells apart, since two that look alike may be two.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    hash::{BuildHasherDefault, Hasher},
+    collections::{HashMap, VecDeque},
+    hash::BuildHasherDefault,
 };
 
 use lakehead_connector_api::{Error, TailReader};
 use lakehead_model::{Offset, Timestamp};
 
-use super::event::{FactReader, Key};
-
-/// Keys in one generation: what a hash table of 2^16 places holds at most, so that none is half empty. Two generations
-/// are kept: between 57,344 and 114,688 keys, 2.1 MiB; at Wikimedia's 36 events/s the last 26 to 53 minutes. What an upstream
-/// repeats after a reconnect, from whatever time, is looked up in the log.
-const GENERATION_KEYS: usize = 7 << 13;
+use super::event::FactReader;
+use crate::{
+    event_key::Key,
+    recent_keys::{Folded, GENERATION_KEYS, Keys, each_event},
+};
 
 /// Events in one stretch of the log: about 17 MiB of recentchange, read in some 50 ms.
 const STRETCH_EVENTS: u64 = 16_384;
@@ -28,54 +26,7 @@ const STRETCH_EVENTS: u64 = 16_384;
 /// Stretches whose keys are kept at once: 458,752 keys, 8.5 MiB, only while an overlap is read.
 const STRETCHES_LOADED_MAX: usize = 28;
 
-type Keys = HashSet<Key, BuildHasherDefault<Folded>>;
 type Counts = HashMap<Key, u32, BuildHasherDefault<Folded>>;
-
-/// Keys are random already (UUIDs of version 4, hashes); folding their halves is hash enough.
-#[derive(Default)]
-pub(super) struct Folded(u64);
-
-impl Hasher for Folded {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-    }
-    fn write_u128(&mut self, key: u128) {
-        #[allow(clippy::cast_possible_truncation)]
-        let folded = (key >> 64) as u64 ^ key as u64;
-        // UUIDs of version 1 (2019) differ in few bits; the multiplication spreads them over the high bits that the
-        // table looks at.
-        self.0 = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-/// The keys of the events that passed last.
-#[derive(Debug, Default)]
-pub(super) struct Recent {
-    newer: Keys,
-    older: Keys,
-}
-
-impl Recent {
-    /// Remembers `key`; false when it was remembered already.
-    pub(super) fn insert(&mut self, key: Key) -> bool {
-        if self.older.contains(&key) || !self.newer.insert(key) {
-            return false;
-        }
-        if self.newer.len() >= GENERATION_KEYS {
-            self.older = std::mem::take(&mut self.newer);
-        }
-        true
-    }
-
-    pub(super) fn contains(&self, key: Key) -> bool {
-        self.newer.contains(&key) || self.older.contains(&key)
-    }
-}
 
 /// Events without a name of their own. Where the upstream repeats itself, as many of each come again as were kept.
 #[derive(Debug, Default)]
@@ -150,7 +101,7 @@ impl History {
             let from = Offset(to.0.saturating_sub(STRETCH_EVENTS));
             let mut stretch = Stretch { from, to, times: None, timeless: false };
             let mut keys = Keys::default();
-            each(tail, from, to, |event| {
+            each_event(tail, from, to, |event| {
                 let (key, time) = reader.identity(event);
                 keys.insert(key);
                 match (time, &mut stretch.times) {
@@ -211,7 +162,7 @@ impl History {
                 continue;
             }
             let mut keys = Keys::default();
-            each(tail, stretch.from, stretch.to, |event| {
+            each_event(tail, stretch.from, stretch.to, |event| {
                 keys.insert(reader.identity(event).0);
             })
             .await?;
@@ -232,22 +183,6 @@ impl History {
     }
 }
 
-/// Calls `event` with every committed event of `[from, to)`, in order.
-async fn each(
-    tail: &mut dyn TailReader,
-    from: Offset,
-    to: Offset,
-    mut event: impl FnMut(&[u8]) + Send,
-) -> Result<(), Error> {
-    let mut next = from;
-    while next < to {
-        let read = tail.read(next, to).await?;
-        read.events.iter().for_each(|(_, bytes)| event(bytes));
-        next = read.next;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use lakehead_testkit::VecTail;
@@ -261,19 +196,6 @@ mod tests {
 
     fn identity(n: u64) -> (Key, Option<Timestamp>) {
         FactReader::new().identity(&event(n))
-    }
-
-    #[test]
-    fn recent_keys_are_remembered_up_to_the_bound() {
-        let mut recent = Recent::default();
-        let key = |n: u128| Key(n << 40 | n);
-        for n in 0..2_000_000 {
-            assert!(recent.insert(key(n)));
-            assert!(!recent.insert(key(n)));
-        }
-        assert!(recent.newer.len() + recent.older.len() <= 2 * GENERATION_KEYS);
-        assert!((2_000_000 - GENERATION_KEYS as u128..2_000_000).all(|n| recent.contains(key(n))));
-        assert!(!recent.contains(key(0)));
     }
 
     #[test]

@@ -216,7 +216,7 @@ fn what_only_looks_like_a_stream_is_said_and_tried_again() {
     run(async {
         let cases = [
             ("200 OK", "Content-Type: text/event-stream-not\r\n", "expected text/event-stream"),
-            ("200 OK", "Content-Type: text/event-stream\r\nContent-Encoding: gzip\r\n", "Content-Encoding"),
+            ("200 OK", "Content-Type: text/event-stream\r\nContent-Encoding: br\r\n", "Content-Encoding"),
             ("204 No Content", "", "204"),
             ("302 Found", "Location: http://127.0.0.2:9/t\r\n", "127.0.0.2"),
             ("302 Found", "Location: /t\r\n", "in a circle"),

@@ -101,7 +101,7 @@ fn a_pause_ends_what_an_upstream_repeats() {
         let mut intake = Intake::new(reads, vec![resume], clock).expect("no cursor");
         let now = std::time::Instant::now();
         let take = async |intake: &mut Intake| {
-            let frame = Frame { event: b"", id: None, data: Data::Whole(br#"{"a":1}"#.into()) };
+            let frame = Frame { event: b"", id: None, retry: None, data: Data::Whole(br#"{"a":1}"#.into()) };
             assert_eq!(intake.take(&frame, now).await.expect("no error"), Step::Next);
         };
         let connect = async |intake: &mut Intake| assert_eq!(intake.connect(true).await.expect("no error"), None);
@@ -200,7 +200,7 @@ fn the_log_is_asked_until_every_partition_is_past_it() {
         let repeated = (1..=6).map(|n| ("q.u", n, n));
         for (topic, n, at) in piece.into_iter().chain(repeated) {
             let document = event(topic, n, time(at)).into_bytes();
-            let frame = Frame { event: b"", id: None, data: Data::Whole(document.into()) };
+            let frame = Frame { event: b"", id: None, data: Data::Whole(document.into()), retry: None };
             assert_eq!(intake.take(&frame, now).await.expect("no error"), Step::Next);
             intake.heard(now);
         }
