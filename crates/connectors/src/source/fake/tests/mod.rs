@@ -1,5 +1,12 @@
 //! The suite of sources, the values, the limits, the pace.
 
+mod changes;
+mod examples;
+mod generators;
+mod golden;
+mod limits;
+mod templates;
+
 use std::collections::BTreeMap;
 
 use lakehead_connector_api::SourceSpec;
