@@ -150,7 +150,10 @@ fn itself(values: &Values) -> Result<(), Wrong> {
         Values::Array(array) => check_length(array.length).map_err(|what| ("array.length", what)),
         Values::DateTime(times) => times.range().map(drop),
         Values::Join(parts) => match parts.iter().position(|part| !is_plain(part)) {
-            Some(at) => Err(("join", format!("expected texts, numbers and booleans, found an object, an array or null at {at}"))),
+            Some(at) => Err((
+                "join",
+                format!("expected texts, numbers and booleans, found an object, an array or null at {at}"),
+            )),
             None => Ok(()),
         },
         Values::Shared(shared) if shared.draw.len() > NAME_BYTES_MAX => {
@@ -177,7 +180,10 @@ impl TimesBetween {
 pub(super) fn read_time(text: &str) -> Result<Timestamp, String> {
     let read = text.parse::<Timestamp>().ok().and_then(Timestamp::in_range);
     read.ok_or_else(|| {
-        format!("expected a time of the years 1678 to 2261, as in \"2026-01-01T00:00:00Z\", found {:?}", beginning(text))
+        format!(
+            "expected a time of the years 1678 to 2261, as in \"2026-01-01T00:00:00Z\", found {:?}",
+            beginning(text)
+        )
     })
 }
 
@@ -231,7 +237,9 @@ fn check_choices<'a>(choices: impl ExactSizeIterator<Item = &'a Scalar>) -> Resu
         let json = choice.json();
         if json.len() > CHOICE_BYTES_MAX {
             let (shown, bytes) = (beginning(&json), json.len());
-            return Err(format!("expected values of at most {CHOICE_BYTES_MAX} bytes as JSON, found {shown}… of {bytes}"));
+            return Err(format!(
+                "expected values of at most {CHOICE_BYTES_MAX} bytes as JSON, found {shown}… of {bytes}"
+            ));
         }
     }
     Ok(())
@@ -261,7 +269,9 @@ fn check_decimals(decimals: u8) -> Result<(), String> {
 fn check_length([from, to]: [u32; 2]) -> Result<(), String> {
     match from <= to && to <= LENGTH_MAX {
         true => Ok(()),
-        false => Err(format!("expected the lesser number first and at most {LENGTH_MAX}, as in [1, 5], found [{from}, {to}]")),
+        false => Err(format!(
+            "expected the lesser number first and at most {LENGTH_MAX}, as in [1, 5], found [{from}, {to}]"
+        )),
     }
 }
 

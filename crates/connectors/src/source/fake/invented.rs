@@ -8,7 +8,7 @@ use std::fmt::Write;
 use fake::{
     Fake,
     faker::{
-        address::en::{BuildingNumber, CityName, CountryCode, CountryName, StateName, StreetName, ZipCode},
+        address::en::{BuildingNumber, CityName, CountryCode, CountryName, PostCode, StateName, StreetName},
         company::en::CompanyName,
         internet::en::Username,
         job::en::Title,
@@ -40,7 +40,7 @@ pub(super) fn invent(values: &Values) -> Option<Invent> {
         Values::State => |draws| StateName().fake_with_rng(draws),
         Values::Country => |draws| CountryName().fake_with_rng(draws),
         Values::CountryCode => |draws| CountryCode().fake_with_rng(draws),
-        Values::Postcode => |draws| ZipCode().fake_with_rng(draws),
+        Values::Postcode => |draws| PostCode().fake_with_rng(draws),
         Values::Email => email,
         Values::Username => |draws| Username().fake_with_rng(draws),
         Values::Phone => phone,
@@ -77,7 +77,7 @@ fn address(draws: &mut Draws) -> String {
     let street = street(draws);
     let city: String = CityName().fake_with_rng(draws);
     let state: String = StateName().fake_with_rng(draws);
-    let code: String = ZipCode().fake_with_rng(draws);
+    let code: String = PostCode().fake_with_rng(draws);
     format!("{street}, {city}, {state}, {code}")
 }
 

@@ -123,19 +123,16 @@ impl Written {
                 Self::Time { from: from.0, micros: u128::from(from.0.abs_diff(to.0)), format: times.format }
             }
             Values::Now(now) => {
-                let micros = |span: Option<Span>| {
-                    span.map_or(0, |span| i64::try_from(span.0.as_micros()).unwrap_or(i64::MAX))
-                };
+                let micros =
+                    |span: Option<Span>| span.map_or(0, |span| i64::try_from(span.0.as_micros()).unwrap_or(i64::MAX));
                 Self::Now { floor: micros(now.floor), plus: micros(now.plus), format: now.format }
             }
             Values::Object(fields) => {
                 Self::Object(fields.0.iter().map(|(name, values)| Member::new(name, values, seed)).collect())
             }
-            Values::Array(array) => Self::Array {
-                of: Box::new(Self::new(&array.of, seed)),
-                from: array.length[0],
-                to: array.length[1],
-            },
+            Values::Array(array) => {
+                Self::Array { of: Box::new(Self::new(&array.of, seed)), from: array.length[0], to: array.length[1] }
+            }
             Values::Join(parts) => Self::Join(parts.iter().map(|part| Self::new(part, seed)).collect()),
             Values::Shared(shared) => Self::Shared {
                 seed: mix(seed ^ hash(shared.draw.as_bytes())),
@@ -250,7 +247,9 @@ impl Written {
             Self::Text { to, .. } => u64::from(*to) * WORD_BYTES_MAX + 2,
             Self::Time { .. } | Self::Now { .. } => TIME_BYTES_MAX,
             Self::Object(members) => all(&mut members.iter().map(Member::bytes_max)),
-            Self::Array { of, to, .. } => of.bytes_max().saturating_add(1).saturating_mul(u64::from(*to)).saturating_add(2),
+            Self::Array { of, to, .. } => {
+                of.bytes_max().saturating_add(1).saturating_mul(u64::from(*to)).saturating_add(2)
+            }
             Self::Join(parts) => all(&mut parts.iter().map(Self::bytes_max)),
             Self::Shared { of, .. } => of.bytes_max(),
             Self::Invented(_) => INVENTED_BYTES_MAX as u64,

@@ -179,6 +179,5 @@ fn put(into: &mut Vec<u8>, value: impl fmt::Display) {
     write!(into, "{value}").expect("memory takes everything");
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,8 @@ async fn another_template_or_seed_goes_on_with_the_next_number() {
 
 #[tokio::test]
 async fn another_rate_changes_no_event_but_the_times_that_follow_from_it() {
-    let at = |rate: u64, start: Option<&str>| json!({ "template": "weather", "count": 30, "rate": rate, "start": start });
+    let at =
+        |rate: u64, start: Option<&str>| json!({ "template": "weather", "count": 30, "rate": rate, "start": start });
     let with_time = |rate| at(rate, Some("2026-01-01T00:00:00Z"));
     assert_eq!(rest(with_time(1_000), &[Some("20")]).await, events(with_time(1_000), 20..30));
     let dt = |events: Vec<Vec<u8>>| serde_json::from_slice::<Value>(&events[0]).expect("JSON")["dt"].as_u64();
@@ -38,7 +39,8 @@ async fn another_rate_changes_no_event_but_the_times_that_follow_from_it() {
 
 #[tokio::test]
 async fn a_count_below_what_was_made_ends_it_and_a_greater_one_goes_on() {
-    let count = |count: u64| json!({ "fields": { "n": { "sequence": 0 } }, "event_time": "", "count": count, "rate": 100_000 });
+    let count =
+        |count: u64| json!({ "fields": { "n": { "sequence": 0 } }, "event_time": "", "count": count, "rate": 100_000 });
     assert!(rest(count(10), &[Some("25")]).await.is_empty());
     assert_eq!(rest(count(26), &[Some("25")]).await, [b"{\"n\":25}"]);
 }

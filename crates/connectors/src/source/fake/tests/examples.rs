@@ -20,14 +20,17 @@ fn checked(pipeline: &str) -> Value {
 
 #[test]
 fn the_examples_pass_the_check_and_their_views_name_columns_that_there_are() {
-    for text in [include_str!("../../../../../../examples/fake.toml"), include_str!("../../../../../../examples/people.toml")] {
+    for text in
+        [include_str!("../../../../../../examples/fake.toml"), include_str!("../../../../../../examples/people.toml")]
+    {
         let pipeline = checked(text);
         for (name, view) in pipeline["view"].as_object().expect("views") {
             let sql = view["sql"].as_str().expect("SQL");
             let stream = sql.split("FROM ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a stream");
             let stream = &pipeline["stream"][stream];
             assert!(stream.is_object(), "{name} reads a stream that there is");
-            let mut columns: Vec<String> = stream["columns"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+            let mut columns: Vec<String> =
+                stream["columns"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
             let builtin = stream["schema"].as_str().and_then(StreamSchema::builtin).unwrap_or_default();
             columns.extend(builtin.columns.into_iter().map(|column| column.name));
             let words = sql.split(|c: char| !c.is_alphanumeric() && c != '_');

@@ -38,7 +38,8 @@ fn weights_are_kept_to() {
 
 #[test]
 fn one_of_several_generators_makes_a_value() {
-    let kinds = counts(&json!({ "one_of": [[{ "constant": null }, 1], [{ "object": { "y": { "int": [0, 3] } } }, 1]] }), 2_000);
+    let kinds =
+        counts(&json!({ "one_of": [[{ "constant": null }, 1], [{ "object": { "y": { "int": [0, 3] } } }, 1]] }), 2_000);
     assert_eq!(kinds.len(), 5, "null, and an object of each of four: {kinds:?}");
 }
 
@@ -59,7 +60,10 @@ fn numbers_have_as_many_decimals_as_are_asked_for() {
         for value in values(&json!({ "walk": { "min": -1, "max": 1, "step": 0.3, "decimals": decimals } }), 500) {
             let text = value.to_string();
             let found = text.split_once('.').map_or(0, |(_, behind)| behind.len());
-            assert!(found <= digits.max(1) && value.is_i64() == (decimals == 0) && text != "-0.0", "{text} of {decimals}");
+            assert!(
+                found <= digits.max(1) && value.is_i64() == (decimals == 0) && text != "-0.0",
+                "{text} of {decimals}"
+            );
         }
     }
 }
@@ -94,7 +98,8 @@ fn times_are_written_in_each_way() {
         assert_eq!(at(json!({ "now": { "format": format } })), expected);
     }
     assert_eq!(at(json!({ "now": { "floor": "1d", "plus": "90m" } })), "2026-11-30T01:30:00Z");
-    let between = json!({ "date_time": { "from": "2024-02-28T00:00:00Z", "to": "2024-03-02T00:00:00Z", "format": "date" } });
+    let between =
+        json!({ "date_time": { "from": "2024-02-28T00:00:00Z", "to": "2024-03-02T00:00:00Z", "format": "date" } });
     let days = counts(&between, 3_000);
     assert_eq!(days.keys().collect::<Vec<_>>(), ["\"2024-02-28\"", "\"2024-02-29\"", "\"2024-03-01\""]);
 }
@@ -135,7 +140,14 @@ fn fields_that_share_a_draw_choose_alike() {
     for event in events(settings, 0..300) {
         let event: Value = serde_json::from_slice(&event).expect("JSON");
         let country = event["deep"]["country"].as_str().expect("text");
-        assert_eq!(event["city"], match country { "DE" => "Bonn", "FR" => "Lyon", _ => "Oslo" });
+        assert_eq!(
+            event["city"],
+            match country {
+                "DE" => "Bonn",
+                "FR" => "Lyon",
+                _ => "Oslo",
+            }
+        );
         other += u32::from(event["other"] != country);
     }
     assert!((150..250).contains(&other), "a field of its own draws by itself: {other}");
@@ -144,13 +156,32 @@ fn fields_that_share_a_draw_choose_alike() {
 #[test]
 fn what_is_made_up_is_never_long_and_never_empty() {
     let kinds = [
-        "name", "first_name", "last_name", "address", "street", "city", "state", "country", "country_code", "postcode", "email",
-        "username", "phone", "job", "company", "card_number", "uuid", "ipv4", "word", "sentence",
+        "name",
+        "first_name",
+        "last_name",
+        "address",
+        "street",
+        "city",
+        "state",
+        "country",
+        "country_code",
+        "postcode",
+        "email",
+        "username",
+        "phone",
+        "job",
+        "company",
+        "card_number",
+        "uuid",
+        "ipv4",
+        "word",
+        "sentence",
     ];
     for kind in kinds {
         let texts = values(&json!(kind), 3_000);
         let lengths = texts.iter().map(|text| text.to_string().len());
-        let (least, most) = lengths.fold((usize::MAX, 0), |(least, most), length| (least.min(length), most.max(length)));
+        let (least, most) =
+            lengths.fold((usize::MAX, 0), |(least, most), length| (least.min(length), most.max(length)));
         assert!(least > 2 && most <= INVENTED_BYTES_MAX / 2, "{kind}: {least} to {most}");
         assert!(texts.iter().collect::<std::collections::HashSet<_>>().len() > 40, "{kind} has several values");
     }
@@ -161,11 +192,16 @@ fn what_is_made_up_is_never_long_and_never_empty() {
 fn numbers_of_cards_and_identifiers_are_well_formed() {
     for card in values(&json!("card_number"), 500) {
         let digits: Vec<u32> = card.as_str().expect("text").chars().filter_map(|c| c.to_digit(10)).collect();
-        let sum: u32 = digits.iter().rev().enumerate().map(|(place, digit)| match place % 2 {
-            1 if *digit > 4 => digit * 2 - 9,
-            1 => digit * 2,
-            _ => *digit,
-        }).sum();
+        let sum: u32 = digits
+            .iter()
+            .rev()
+            .enumerate()
+            .map(|(place, digit)| match place % 2 {
+                1 if *digit > 4 => digit * 2 - 9,
+                1 => digit * 2,
+                _ => *digit,
+            })
+            .sum();
         assert!(digits.len() == 16 && digits[0] == 0 && sum % 10 == 0, "{card}");
     }
     for uuid in values(&json!("uuid"), 200) {

@@ -3,7 +3,6 @@
 //! Where a test of this file fails the events of a running pipeline are others from its next start on: say so in the changelog,
 //! and put in the new numbers.
 
-use lakehead_model::Timestamp;
 use serde_json::json;
 
 use super::{super::draws::hash, events};
@@ -20,7 +19,7 @@ fn the_first_thousand_events_of_each_template_are_what_they_always_were() {
         checksum(json!({ "template": template, "seed": 1, "rate": 10, "start": "2026-01-01T00:00:00Z" }))
     };
     let found = ["people", "weather", "recentchange"].map(of);
-    assert_eq!(found, [0, 0, 0]);
+    assert_eq!(found, [18_370_489_944_332_741_789, 14_017_970_388_881_525_687, 12_252_217_338_648_612_775]);
 }
 
 #[test]
@@ -36,16 +35,13 @@ fn the_first_thousand_events_of_every_generator_are_what_they_always_were() {
         "u": "country_code", "v": "postcode", "w": "ipv4", "x": "sentence", "y": "last_name",
     });
     let found = checksum(json!({ "fields": fields, "seed": 1, "start": "2026-01-01T00:00:00Z" }));
-    assert_eq!(found, 0);
+    assert_eq!(found, 17_174_564_680_360_499_261);
 }
 
 #[test]
-fn a_template_has_these_events_and_no_others() {
-    let first = |template: &str| {
-        let settings = json!({ "template": template, "seed": 1, "start": "2026-01-01T00:00:00Z" });
-        String::from_utf8(events(settings, 0..1).remove(0)).expect("text")
-    };
-    println!("{}\n{}\n{}", first("people"), first("weather"), first("recentchange"));
-    assert_eq!(first("people"), "");
-    assert!(Timestamp(0) < Timestamp::LAST);
+fn the_first_person_is_who_it_always_was() {
+    let settings = json!({ "template": "people", "seed": 1 });
+    let first = String::from_utf8(events(settings, 0..1).remove(0)).expect("text");
+    let expected = r#"{"name":"Teagan Keeling","gender":"Female","address":"458 Effie Row, Rogahnborough, Oklahoma, 19170-0913","year":1949,"email":"kayli.monahan@example.org","phone_number":"+17965550125","job":"Chief Legal Assistant","company":"Metz and Dietrich Inc","country":"Central African Republic","city":"Generalmouth","date_time":"2025-03-23 06:38:56","credit_card_number":"0958-3321-5241-6011"}"#;
+    assert_eq!(first, expected);
 }

@@ -53,7 +53,8 @@ fn a_row_becomes_an_object_of_the_columns_that_are_not_empty_in_their_order() {
 
 #[test]
 fn columns_of_a_newer_layout_stand_between_those_of_an_older_one() {
-    let values = [("event_log_id", "5"), ("event_user_central_id", "6"), ("user_is_temporary", "true"), ("page_id", "7")];
+    let values =
+        [("event_log_id", "5"), ("event_user_central_id", "6"), ("user_is_temporary", "true"), ("page_id", "7")];
     let has = |columns: usize| {
         let event = event(row(columns, &values).as_bytes()).expect("an event");
         assert_eq!(value_of(&event, "page_id"), 7);
@@ -64,16 +65,19 @@ fn columns_of_a_newer_layout_stand_between_those_of_an_older_one() {
 
 #[test]
 fn every_column_is_read_by_its_type() {
-    let values: Vec<(&str, &str)> = mediawiki_history::COLUMNS.iter().map(|column| {
-        let written = match column.value {
-            HistoryValue::Text => "a text",
-            HistoryValue::List => "a,b",
-            HistoryValue::Whole => "-9223372036854775808",
-            HistoryValue::Truth => "true",
-            HistoryValue::Time => "2026-11-30 23:59:59.999",
-        };
-        (column.name, written)
-    }).collect();
+    let values: Vec<(&str, &str)> = mediawiki_history::COLUMNS
+        .iter()
+        .map(|column| {
+            let written = match column.value {
+                HistoryValue::Text => "a text",
+                HistoryValue::List => "a,b",
+                HistoryValue::Whole => "-9223372036854775808",
+                HistoryValue::Truth => "true",
+                HistoryValue::Time => "2026-11-30 23:59:59.999",
+            };
+            (column.name, written)
+        })
+        .collect();
     let event = event(row(78, &values).as_bytes()).expect("an event");
     for column in mediawiki_history::COLUMNS {
         let expected = match column.value {
@@ -115,7 +119,10 @@ fn a_row_that_is_none_is_refused_with_what_was_expected_and_found() {
         (row(70, &[("page_id", "9223372036854775808")]), "page_id: expected a whole number"),
         (row(70, &[("page_is_deleted", "True")]), "page_is_deleted: expected true or false, found \"True\""),
         (row(70, &[("page_id", "null")]), "page_id: expected a whole number of 64 bits, found \"null\""),
-        (row(70, &[("event_timestamp", "20010115192713")]), "event_timestamp: expected a time as in 2001-01-15 19:27:13.0"),
+        (
+            row(70, &[("event_timestamp", "20010115192713")]),
+            "event_timestamp: expected a time as in 2001-01-15 19:27:13.0",
+        ),
         (row(70, &[("event_timestamp", "2001-13-15 19:27:13.0")]), "event_timestamp: expected a time"),
         (row(70, &[("event_timestamp", "2001-01-15 24:27:13.0")]), "event_timestamp: expected a time"),
         (row(70, &[("event_timestamp", "2001-01-15 19:27:13.")]), "event_timestamp: expected a time"),
@@ -134,12 +141,15 @@ fn a_row_that_is_none_is_refused_with_what_was_expected_and_found() {
 
 #[test]
 fn a_row_of_a_layout_is_never_taken_for_one_of_another() {
-    let full: Vec<(&str, &str)> = mediawiki_history::COLUMNS.iter().map(|column| match column.value {
-        HistoryValue::Text | HistoryValue::List => (column.name, "x"),
-        HistoryValue::Whole => (column.name, "1"),
-        HistoryValue::Truth => (column.name, "true"),
-        HistoryValue::Time => (column.name, "2001-01-15 19:27:13.0"),
-    }).collect();
+    let full: Vec<(&str, &str)> = mediawiki_history::COLUMNS
+        .iter()
+        .map(|column| match column.value {
+            HistoryValue::Text | HistoryValue::List => (column.name, "x"),
+            HistoryValue::Whole => (column.name, "1"),
+            HistoryValue::Truth => (column.name, "true"),
+            HistoryValue::Time => (column.name, "2001-01-15 19:27:13.0"),
+        })
+        .collect();
     let row = row(78, &full);
     let columns: Vec<&str> = row.split('\t').collect();
     for kept in [70, 74, 76] {

@@ -81,17 +81,17 @@ async fn keeps_the_source_contract() {
 #[tokio::test]
 async fn it_goes_on_behind_every_chunk_with_the_row_that_follows() {
     let folder = tempfile::tempdir().expect("a folder");
-    let all: Vec<String> = expected(&snapshot(folder.path())).into_iter().map(|e| String::from_utf8(e).expect("text")).collect();
+    let all: Vec<String> =
+        expected(&snapshot(folder.path())).into_iter().map(|e| String::from_utf8(e).expect("text")).collect();
     let settings = settings(&[folder.path()]);
     let chunks = read(&settings, None).await.expect("read");
     assert_eq!(events(&chunks), all);
-    assert!(chunks.len() > 6 && chunks.iter().all(|chunk| chunk.events.payload().len() <= 256 << 10), "{}", chunks.len());
-    let mut before = 0;
-    for chunk in &chunks {
-        before += chunk.events.len();
-        let rest = read(&settings, chunk.cursor.clone()).await.expect("read on");
-        assert_eq!(events(&rest), all[before..], "behind {before} events");
-    }
+    assert!(
+        chunks.len() > 6 && chunks.iter().all(|chunk| chunk.events.payload().len() <= 256 << 10),
+        "{}",
+        chunks.len()
+    );
+    goes_on_behind_each(&settings, &chunks).await;
 }
 
 #[tokio::test]
@@ -104,15 +104,7 @@ async fn a_dump_that_breaks_off_gives_what_is_whole_and_stops_with_its_place() {
     // Within the first stream, behind it, within the second.
     for cut in [whole.len() / 4, bzip2(&[first]).len() + 3, whole.len() - 5] {
         fs::write(&file, &whole[..cut]).expect("a file");
-        let mut opened = open(&settings(&[&file]), None).await.expect("opens");
-        let mut taken = 0;
-        let error = loop {
-            match opened.reader.next().await {
-                Ok(Some(chunk)) => taken += chunk.events.len(),
-                Ok(None) => panic!("a part of a file has no end"),
-                Err(error) => break error,
-            }
-        };
+        let (taken, error) = taken_before_damage(&settings(&[&file])).await;
         assert!(error.to_string().contains(&format!("a.tsv.bz2 behind line {taken}; ")), "{error}");
     }
 }
@@ -121,16 +113,21 @@ async fn a_dump_that_breaks_off_gives_what_is_whole_and_stops_with_its_place() {
 async fn a_row_that_is_none_is_refused_with_file_line_and_reason_and_the_others_are_taken() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("a.tsv");
-    let good = row(78, "enwiki", 1);
-    let mut text = format!("{good}\r\n\nenwiki\tcut off\n{}\n{good}\n", good.replacen("\ttrue\t", "\tyes\t", 1)).into_bytes();
+    let good = row(78, "enwiki", 2);
+    let mut text =
+        format!("{good}\r\n\nenwiki\tcut off\n{}\n{good}\n", good.replacen("\ttrue\t", "\tyes\t", 1)).into_bytes();
     text.extend_from_slice(b"[{\"no\": 1}]\n\xff\xfe\n");
     text.extend_from_slice(good.as_bytes());
     fs::write(&file, &text).expect("a file");
     let chunks = read(&settings(&[&file]), None).await.expect("read");
     assert_eq!(events(&chunks).len(), 3);
     let rejects: Vec<_> = chunks.iter().flat_map(|chunk| &chunk.rejects).collect();
-    let told: Vec<_> = rejects.iter().map(|r| (r.position.rsplit('/').next().unwrap_or_default(), &*r.reason)).collect();
-    assert_eq!(told[0], ("a.tsv line 3", "a row of a MediaWiki history dump has 70, 74, 76 or 78 columns, this one has 2"));
+    let told: Vec<_> =
+        rejects.iter().map(|r| (r.position.rsplit('/').next().unwrap_or_default(), &*r.reason)).collect();
+    assert_eq!(
+        told[0],
+        ("a.tsv line 3", "a row of a MediaWiki history dump has 70, 74, 76 or 78 columns, this one has 2")
+    );
     assert!(told[1].0 == "a.tsv line 4" && told[1].1.contains("expected true or false, found \"yes\""), "{told:?}");
     assert!(told[2].0 == "a.tsv line 6" && told[3].0 == "a.tsv line 7" && told.len() == 4, "{told:?}");
     assert_eq!(rejects[0].payload, "enwiki\tcut off");
@@ -212,10 +209,16 @@ fn the_example_names_columns_that_there_are() {
         }
     }
     // And the answer in the comments names what the views show.
-    let answer: String = text.lines().filter_map(|line| line.strip_prefix("#   ")).skip_while(|line| !line.starts_with("WITH"))
-        .take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    let answer: String = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#   "))
+        .skip_while(|line| !line.starts_with("WITH"))
+        .take_while(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n");
     let shown = ["wiki_db", "month", "new_pages", "wiki", "hour", "domain"];
-    let own = ["new_pages_before", "new_pages_live", "names", "months", "date_trunc", "coalesce", "sum", "max", "n", "m"];
+    let own =
+        ["new_pages_before", "new_pages_live", "names", "months", "date_trunc", "coalesce", "sum", "max", "n", "m"];
     let outside: String = answer.split('\'').step_by(2).collect::<Vec<_>>().join(" ");
     assert!(answer.contains("new_pages_before") && answer.contains("new_pages_live"), "{answer}");
     for word in words(&outside).iter().filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase())) {
