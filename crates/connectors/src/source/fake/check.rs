@@ -1,10 +1,8 @@
 //! What of a template cannot be, each told in one line that names the key: the limits of fields, depth, choices and lengths.
 
-use lakehead_model::Timestamp;
-
 use super::{
-    fields::Fields,
-    values::{Scalar, TimesBetween, Values},
+    parameters::{Scalar, Wrong, beginning},
+    values::{Fields, Values},
     walk::STEPS_MAX,
 };
 
@@ -34,9 +32,6 @@ const DECIMALS_MAX: u8 = 9;
 
 /// The steepest law of Zipf: with 20 one event in a million is not of the first rank.
 const EXPONENT_MAX: f64 = 20.0;
-
-/// What is wrong, and under which key of the generator.
-type Wrong = (&'static str, String);
 
 /// Checks the fields of an event.
 pub(super) fn check(fields: &Fields) -> Result<(), String> {
@@ -164,29 +159,6 @@ fn itself(values: &Values) -> Result<(), Wrong> {
     }
 }
 
-impl TimesBetween {
-    /// The first time, and the one behind the last.
-    pub(super) fn range(&self) -> Result<(Timestamp, Timestamp), Wrong> {
-        let from = read_time(&self.from).map_err(|what| ("date_time.from", what))?;
-        let to = read_time(&self.to).map_err(|what| ("date_time.to", what))?;
-        match from < to {
-            true => Ok((from, to)),
-            false => Err(("date_time", format!("expected `from` before `to`, found {from} and {to}"))),
-        }
-    }
-}
-
-/// A time that an event may have.
-pub(super) fn read_time(text: &str) -> Result<Timestamp, String> {
-    let read = text.parse::<Timestamp>().ok().and_then(Timestamp::in_range);
-    read.ok_or_else(|| {
-        format!(
-            "expected a time of the years 1678 to 2261, as in \"2026-01-01T00:00:00Z\", found {:?}",
-            beginning(text)
-        )
-    })
-}
-
 /// Whether a value is no object, no array and not null, so that a text can have it within.
 fn is_plain(values: &Values) -> bool {
     match values {
@@ -273,8 +245,4 @@ fn check_length([from, to]: [u32; 2]) -> Result<(), String> {
             "expected the lesser number first and at most {LENGTH_MAX}, as in [1, 5], found [{from}, {to}]"
         )),
     }
-}
-
-fn beginning(text: &str) -> String {
-    text.chars().take(40).collect()
 }

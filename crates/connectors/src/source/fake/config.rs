@@ -1,14 +1,14 @@
 //! What a user may set, and its limits.
 
-use lakehead_model::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    check::{check, check_name, read_time},
-    fields::Fields,
+    check::{check, check_name},
     generator::Generator,
+    parameters::read_time,
     template::BuiltinTemplate,
+    values::Fields,
 };
 
 /// Most events a second: some 20 MB, and more than one core writes into the log beside them. A test of throughput is the
@@ -34,7 +34,7 @@ pub(crate) struct Config {
     pub(super) count: Option<u64>,
     /// What the values are made from: another seed gives other values. Default: 0.
     #[serde(default)]
-    pub(super) seed: u64,
+    seed: u64,
     /// The time of the first event, as in `"2026-01-01T00:00:00Z"`; those of the others follow by `rate`, and every event is
     /// known in advance. Default: each event has the time at which it is made.
     #[serde(default)]
@@ -57,20 +57,21 @@ fn rate_default() -> f64 {
 }
 
 impl Config {
+    /// What makes the events. Of settings that were not checked it makes some, too.
+    pub(super) fn generator(&self) -> Generator {
+        let start = self.start.as_deref().and_then(|start| read_time(start).ok()).map(|start| (start, self.rate));
+        Generator::new(self.seed, self.event_time(), &self.all_fields(), start)
+    }
+
     /// The key of an event's time; empty where there is none.
-    pub(super) fn event_time(&self) -> &str {
+    fn event_time(&self) -> &str {
         let usual = if self.template.is_some() { "" } else { EVENT_TIME };
         self.event_time.as_deref().unwrap_or(usual)
     }
 
     /// Those of the template and the user's own.
-    pub(super) fn all_fields(&self) -> Fields {
+    fn all_fields(&self) -> Fields {
         self.template.map(BuiltinTemplate::fields).unwrap_or_default().with(&self.fields)
-    }
-
-    /// The time of the first event, where it is set.
-    pub(super) fn start(&self) -> Result<Option<Timestamp>, String> {
-        self.start.as_deref().map(read_time).transpose()
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
@@ -80,7 +81,7 @@ impl Config {
                 self.rate
             ));
         }
-        self.start().map_err(|what| format!("start: {what}"))?;
+        self.start.as_deref().map(read_time).transpose().map_err(|what| format!("start: {what}"))?;
         let (event_time, fields) = (self.event_time(), self.all_fields());
         if fields.0.is_empty() {
             return Err(
@@ -95,7 +96,7 @@ impl Config {
         }
         check_name(event_time)?;
         check(&fields)?;
-        let bytes = Generator::new(self).bytes_max();
+        let bytes = self.generator().bytes_max();
         if bytes > EVENT_BYTES_MAX {
             return Err(format!(
                 "fields: expected events of at most {EVENT_BYTES_MAX} bytes, found that one may have {bytes}; \

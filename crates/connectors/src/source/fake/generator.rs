@@ -3,7 +3,7 @@
 use lakehead_model::Timestamp;
 
 use super::{
-    config::Config,
+    values::Fields,
     written::{Member, Moment, key, put},
 };
 
@@ -13,19 +13,16 @@ pub(super) struct Generator {
     time: Option<Vec<u8>>,
     seed: u64,
     fields: Vec<Member>,
-    /// The time of the first event and the events of a second after it, where an event's time is not that of its making.
     start: Option<(Timestamp, f64)>,
 }
 
 impl Generator {
-    /// Of settings that are within their limits.
-    pub(super) fn new(config: &Config) -> Self {
-        let event_time = config.event_time();
+    /// Of fields that are within the limits; `event_time` is the key of an event's time, `start` the time of the first one and
+    /// the events of a second, where an event's time is not that of its making.
+    pub(super) fn new(seed: u64, event_time: &str, fields: &Fields, start: Option<(Timestamp, f64)>) -> Self {
         let time = (!event_time.is_empty()).then(|| [key(event_time), vec![b'"']].concat());
-        let fields = config.all_fields();
-        let member = |(name, values): &(String, _)| Member::new(name, values, config.seed);
-        let start = config.start().ok().flatten().map(|start| (start, config.rate));
-        Self { time, seed: config.seed, fields: fields.0.iter().map(member).collect(), start }
+        let member = |(name, values): &(String, _)| Member::new(name, values, seed);
+        Self { time, seed, fields: fields.0.iter().map(member).collect(), start }
     }
 
     /// Writes the event of number `n`, made at `now`.

@@ -2,17 +2,17 @@
 //!
 //! ---
 //!
-//! In this folder, from what a user writes to what comes out: `config` (settings), `template` (the built-in ones), `fields` and
-//! `values` (the language of templates), `check` (its limits); `generator` (the n-th event), `written` (one value), `invented`
+//! In this folder, from what a user writes to what comes out: `config` (settings), `template` (the built-in ones), `values`
+//! and `parameters` (the language of templates), `check` (its limits); `generator` (the n-th event), `written` (one value), `invented`
 //! (names and the like), `walk` and `weights` (how some are drawn), `draws` (randomness as a pure function); `rate` (when an
 //! event is due). Here is what becomes of the numbers: to which stream each goes, and where a stream continues.
 
 mod check;
 mod config;
 mod draws;
-mod fields;
 mod generator;
 mod invented;
+mod parameters;
 mod rate;
 mod template;
 #[cfg(test)]
@@ -60,7 +60,7 @@ impl SourceKind for Fake {
         let next = resume.streams.iter().map(held).collect::<Result<Vec<_>, _>>()?;
         Ok(Opened::reader(Maker {
             count: config.count.unwrap_or(u64::MAX),
-            generator: Generator::new(&config),
+            generator: config.generator(),
             numbers: Numbers::new(next),
             clock: resume.clock,
             ready: VecDeque::new(),

@@ -1,10 +1,15 @@
-//! What the values of a field may be: the language of templates, as a user writes it.
+//! What the values of a field may be: the language of templates, as a user writes it. What a generator is told stands in
+//! `parameters`; here is what generators are made of others.
 
-use lakehead_model::Span;
-use schemars::JsonSchema;
-use serde::Deserialize;
+use std::{borrow::Cow, fmt};
 
-use super::fields::Fields;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+
+use super::parameters::{NormalNumbers, Scalar, TimeOfEvent, TimesBetween, WalkNumbers, ZipfRanks};
 
 /// What the values of a field are: a table with one of these keys, or one of these words where nothing is to be said.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -92,139 +97,6 @@ pub(super) enum Values {
     Sentence,
 }
 
-/// A value that can be chosen.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(super) enum Scalar {
-    /// True or false.
-    Bool(bool),
-    /// A whole number.
-    Int(i64),
-    /// A number.
-    Float(f64),
-    /// A text.
-    Text(String),
-}
-
-impl Scalar {
-    /// As JSON.
-    pub(super) fn json(&self) -> String {
-        let json = match self {
-            Self::Bool(value) => serde_json::to_string(value),
-            Self::Int(value) => serde_json::to_string(value),
-            Self::Float(value) => serde_json::to_string(value),
-            Self::Text(value) => serde_json::to_string(value),
-        };
-        json.expect("a scalar is always JSON")
-    }
-}
-
-/// Numbers around a mean: the sum of twelve equal draws, which looks normal and lies at most six deviations away.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NormalNumbers {
-    /// Their mean.
-    pub(super) mean: f64,
-    /// Their standard deviation.
-    pub(super) deviation: f64,
-    /// Digits behind the point, 0 to 9; with 0 they are whole numbers.
-    #[serde(default = "decimals_default")]
-    pub(super) decimals: u8,
-}
-
-/// Ranks by Zipf's law: the k-th in proportion to 1 / k^exponent.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ZipfRanks {
-    /// How many ranks there are; the values are their numbers, from 1.
-    #[serde(default)]
-    pub(super) count: Option<u32>,
-    /// In place of `count`: the values, the most frequent first.
-    #[serde(default)]
-    pub(super) choice: Option<Vec<Scalar>>,
-    /// How steep it is, 0 to 20.
-    #[serde(default = "exponent_default")]
-    pub(super) exponent: f64,
-}
-
-/// A bounded random walk.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WalkNumbers {
-    /// The least value.
-    pub(super) min: f64,
-    /// The greatest.
-    pub(super) max: f64,
-    /// How far it goes from one event to the next, about.
-    pub(super) step: f64,
-    /// Digits behind the point, 0 to 9; with 0 they are whole numbers.
-    #[serde(default = "decimals_default")]
-    pub(super) decimals: u8,
-}
-
-fn decimals_default() -> u8 {
-    2
-}
-
-fn exponent_default() -> f64 {
-    1.0
-}
-
-/// Times from `from` up to `to`, which is not among them.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TimesBetween {
-    /// The first, RFC 3339.
-    #[serde(default = "from_default")]
-    pub(super) from: String,
-    /// Where they end, RFC 3339.
-    #[serde(default = "to_default")]
-    pub(super) to: String,
-    /// How they are written.
-    #[serde(default)]
-    pub(super) format: TimeText,
-}
-
-fn from_default() -> String {
-    "2020-01-01T00:00:00Z".to_owned()
-}
-
-fn to_default() -> String {
-    "2026-01-01T00:00:00Z".to_owned()
-}
-
-/// The event's own time.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TimeOfEvent {
-    /// How it is written.
-    #[serde(default)]
-    pub(super) format: TimeText,
-    /// Rounded down to a multiple of this since 1970.
-    #[serde(default)]
-    pub(super) floor: Option<Span>,
-    /// And so much later.
-    #[serde(default)]
-    pub(super) plus: Option<Span>,
-}
-
-/// How a time is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum TimeText {
-    /// `"2026-11-30T12:00:00.5Z"`
-    #[default]
-    Rfc3339,
-    /// `"2026-11-30 12:00:00"`
-    DateTime,
-    /// `"2026-11-30"`
-    Date,
-    /// `1796040000`
-    UnixSeconds,
-    /// `1796040000500`
-    UnixMs,
-}
-
 /// An array.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -243,4 +115,62 @@ pub(super) struct SharedDraw {
     pub(super) draw: String,
     /// What is made of it.
     pub(super) of: Box<Values>,
+}
+
+/// The fields of an object, each with what its values are, in the order of the file that they come from. Settings of a pipeline
+/// arrive sorted by name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fields(pub(super) Vec<(String, Values)>);
+
+impl Fields {
+    /// Whether a field has this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(field, _)| field == name)
+    }
+
+    /// These, where those of `other` go before: each in the place of the one of its name, or behind all.
+    pub(super) fn with(mut self, other: &Self) -> Self {
+        for (name, values) in &other.0 {
+            match self.0.iter_mut().find(|(field, _)| field == name) {
+                Some((_, replaced)) => *replaced = values.clone(),
+                None => self.0.push((name.clone(), values.clone())),
+            }
+        }
+        self
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table of fields, as in { face = { int = [1, 6] } }")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(Fields(fields))
+    }
+}
+
+impl JsonSchema for Fields {
+    fn schema_name() -> Cow<'static, str> {
+        "Fields".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let values = generator.subschema_for::<Values>();
+        schemars::json_schema!({ "type": "object", "additionalProperties": values })
+    }
 }

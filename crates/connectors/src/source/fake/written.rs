@@ -11,7 +11,8 @@ use lakehead_model::{Span, Timestamp};
 use super::{
     draws::{Draws, GOLDEN, below, hash, mix, unit},
     invented::{INVENTED_BYTES_MAX, Invent, invent, words},
-    values::{Scalar, TimeText, Values},
+    parameters::{Scalar, TimeText},
+    values::Values,
     walk::RandomWalk,
     weights::WeightTable,
 };

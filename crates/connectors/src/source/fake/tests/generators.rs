@@ -202,7 +202,7 @@ fn numbers_of_cards_and_identifiers_are_well_formed() {
                 _ => *digit,
             })
             .sum();
-        assert!(digits.len() == 16 && digits[0] == 0 && sum % 10 == 0, "{card}");
+        assert!(digits.len() == 16 && digits[0] == 0 && sum.is_multiple_of(10), "{card}");
     }
     for uuid in values(&json!("uuid"), 200) {
         let uuid = uuid.as_str().expect("text");

@@ -23,7 +23,7 @@ fn row(columns: usize, wiki: &str, n: u64) -> String {
         "event_user_id" | "page_id" | "revision_id" => n.to_string(),
         "page_title" => format!("Page_{n}"),
         "page_namespace" => "0".to_owned(),
-        "event_user_is_anonymous" | "page_is_deleted" => (n % 2 == 0).to_string(),
+        "event_user_is_anonymous" | "page_is_deleted" => n.is_multiple_of(2).to_string(),
         "revision_tags" => "mobile edit,a\\, b".to_owned(),
         _ => String::new(),
     };
