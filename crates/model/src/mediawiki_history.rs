@@ -6,7 +6,7 @@
 //!
 //! | columns | snapshots | new in it |
 //! |---|---|---|
-//! | 70 | 2019-12 to 2024-10 | |
+//! | 70 | 2020-01 to 2024-10 | |
 //! | 74 | from 2024-11 | `event_user_` and `user_`: `is_temporary`, `is_permanent` |
 //! | 76 | from 2025-10 | `event_user_central_id`, `user_central_id` |
 //! | 78 | from 2026-05 | `event_log_id`, `event_user_is_cross_wiki` |
