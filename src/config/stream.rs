@@ -24,7 +24,7 @@ const EVERY_STREAM_HAS: [&str; 4] = ["event_offset", "event_time", "received_tim
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StreamKeys {
-    /// A built-in schema: "json", or "mediawiki/recentchange". Default: "json", which has no columns of its own.
+    /// A built-in schema: "json", "mediawiki/history" or "mediawiki/recentchange". Default: "json", which has no columns of its own.
     #[serde(rename = "schema")]
     _schema: Option<String>,
     /// Columns of the stream's own: name = path, or name = { path, type, equals }, in this order.

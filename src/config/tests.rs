@@ -246,7 +246,7 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
         ),
         (
             &[STREAM, "schema = \"jsn\"\n"],
-            "p.toml:2: stream.s.schema: no built-in schema \"jsn\"; did you mean `json`? valid: json, mediawiki/recentchange",
+            "p.toml:2: stream.s.schema: no built-in schema \"jsn\"; did you mean `json`? valid: json, mediawiki/history, mediawiki/recentchange",
         ),
         (
             &[STREAM, "columns = { a = { path = \"a\", type = \"int\" } }\n"],

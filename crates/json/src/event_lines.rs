@@ -3,6 +3,8 @@
 //! The one check of lines that are read from files: the source `file` makes its chunks by it, and so does a running process
 //! with the lines that an import hands to it. It does not read; bytes in, events and refusals out.
 
+use std::fmt;
+
 use bytes::Bytes;
 use lakehead_model::{EventBatch, Refusals, Reject};
 
@@ -44,6 +46,38 @@ impl EventLines<'_> {
     /// Takes the lines apart. Lines of white space are no events and not refused.
     #[must_use]
     pub fn check(&self, times: &EventTimes) -> CheckedLines {
+        self.each(times, <[u8]>::trim_ascii, |line, events| {
+            check_event(line)?;
+            let line = on_one_line(line);
+            events.push(&line, times.of(&line));
+            Ok::<(), Refusal>(())
+        })
+    }
+
+    /// Takes apart lines in another format than JSON: `event` writes the event that a line stands for, as one line of JSON, or
+    /// says why the line stands for none. Empty lines are no events and not refused.
+    #[must_use]
+    pub fn check_as<E: fmt::Display>(
+        &self,
+        times: &EventTimes,
+        mut event: impl FnMut(&[u8], &mut Vec<u8>) -> Result<(), E>,
+    ) -> CheckedLines {
+        let mut made = Vec::new();
+        self.each(times, without_return, |line, events| {
+            made.clear();
+            event(line, &mut made)?;
+            events.push(&made, times.of(&made));
+            Ok::<(), E>(())
+        })
+    }
+
+    /// Hands each line that holds anything, trimmed, to `take`, and keeps what it says of those that it does not take.
+    fn each<E: fmt::Display>(
+        &self,
+        times: &EventTimes,
+        trimmed: fn(&[u8]) -> &[u8],
+        mut take: impl FnMut(&[u8], &mut EventBatch) -> Result<(), E>,
+    ) -> CheckedLines {
         let mut refusals = Refusals::default();
         let mut events = EventBatch::default();
         if let Some(bytes) = self.cut {
@@ -53,13 +87,19 @@ impl EventLines<'_> {
             // Events of a hundred bytes are short ones; where they are longer, this is room for a while.
             events = EventBatch::with_capacity(self.text.len() / 128, self.text.len());
             events.set_time_rule(times.rule());
-            self.each(|number, line| match check_event(line) {
-                Ok(()) => {
-                    let line = on_one_line(line);
-                    events.push(&line, times.of(&line));
+            let mut start = 0;
+            for (index, end) in memchr::memchr_iter(b'\n', self.text).chain([self.text.len()]).enumerate() {
+                let line = trimmed(&self.text[start..end]);
+                start = end + 1;
+                if line.is_empty() {
+                    continue;
                 }
-                Err(refusal) => refusals.add(number, || self.reject(number, &refusal, self.text.slice_ref(line))),
-            });
+                if let Err(refusal) = take(line, &mut events) {
+                    // The number comes from outside, too.
+                    let number = self.first_line.saturating_add(index as u64);
+                    refusals.add(number, || self.reject(number, &refusal, self.text.slice_ref(line)));
+                }
+            }
         }
         let refused = refusals.count;
         let mut rejects: Vec<Reject> = refusals.kept.drain(..).map(|(_, reject)| reject).collect();
@@ -67,26 +107,18 @@ impl EventLines<'_> {
         CheckedLines { events, refused_more: refused - rejects.len() as u64, rejects }
     }
 
-    /// Calls `take` with each line that holds anything, and its number.
-    fn each(&self, mut take: impl FnMut(u64, &[u8])) {
-        let mut start = 0;
-        for (index, end) in memchr::memchr_iter(b'\n', self.text).chain([self.text.len()]).enumerate() {
-            let line = self.text[start..end].trim_ascii();
-            start = end + 1;
-            if !line.is_empty() {
-                // The number comes from outside, too.
-                take(self.first_line.saturating_add(index as u64), line);
-            }
-        }
-    }
-
-    fn reject(&self, number: u64, refusal: &Refusal, payload: Bytes) -> Reject {
+    fn reject(&self, number: u64, refusal: &impl fmt::Display, payload: Bytes) -> Reject {
         Reject { reason: refusal.to_string(), position: self.position(number), payload }
     }
 
     fn position(&self, number: u64) -> String {
         format!("{} line {number}", self.from)
     }
+}
+
+/// Without the carriage return at its end, where there is one: a row may end in blanks that are its own.
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]
@@ -109,6 +141,24 @@ mod tests {
         assert_eq!(lines.events.event_times(), [Some(Timestamp::from_seconds(7)), None, None]);
         assert_eq!(lines.refused(), 1);
         assert_eq!((&*lines.rejects[0].position, &lines.rejects[0].payload[..]), ("a.jsonl line 43", &b"{\"n\":"[..]));
+    }
+
+    #[test]
+    fn a_line_of_another_format_is_made_an_event_or_refused_with_its_number() {
+        let text = Bytes::from_static(b"1\t\r\n\nno\n \t \n7");
+        let times = EventTimes::new(&StreamSchema::builtin("json").expect("built in"));
+        let lines = EventLines { text: &text, from: "a.tsv", first_line: 1, cut: None };
+        let checked = lines.check_as(&times, |line, into| match line {
+            b"no" => Err("it is none"),
+            line => {
+                into.extend_from_slice(format!("{{\"bytes\":{}}}", line.len()).as_bytes());
+                Ok(())
+            }
+        });
+        let events: Vec<_> = checked.events.events().map(|event| String::from_utf8_lossy(event).into_owned()).collect();
+        assert_eq!(events, ["{\"bytes\":2}", "{\"bytes\":3}", "{\"bytes\":1}"], "blanks are the format's own");
+        let rejects: Vec<_> = checked.rejects.iter().map(|reject| (&*reject.reason, &*reject.position)).collect();
+        assert_eq!(rejects, [("it is none", "a.tsv line 3")]);
     }
 
     #[test]

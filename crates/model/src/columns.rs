@@ -4,6 +4,8 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
+use crate::mediawiki_history::{self, HistoryColumn, HistoryValue};
+
 /// The type of a declared column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -133,11 +135,12 @@ pub struct StreamSchema {
 }
 
 impl StreamSchema {
-    /// Built-in schemas by name: `mediawiki/recentchange`; and `json`, which has no typed columns and takes `dt`,
-    /// `timestamp` or `time` (RFC 3339) as the event time.
+    /// Built-in schemas by name: `mediawiki/recentchange`; `mediawiki/history`, for rows of MediaWiki history dumps; and `json`,
+    /// which has no typed columns and takes `dt`, `timestamp` or `time` (RFC 3339) as the event time.
     #[must_use]
     pub fn builtin(name: &str) -> Option<Self> {
         match name {
+            "mediawiki/history" => Some(history()),
             "mediawiki/recentchange" => Some(recentchange()),
             "json" => Some(json()),
             "rejects" => Some(rejects()),
@@ -146,7 +149,7 @@ impl StreamSchema {
     }
 
     /// The names that [`builtin`](Self::builtin) knows and a user may write, for messages.
-    pub const BUILTIN: &'static [&'static str] = &["json", "mediawiki/recentchange"];
+    pub const BUILTIN: &'static [&'static str] = &["json", "mediawiki/history", "mediawiki/recentchange"];
 
     /// By which rule its event times are read: part of what is kept, so it stays the same from release to release as long
     /// as the reading does.
@@ -212,6 +215,24 @@ fn recentchange() -> StreamSchema {
     }
 }
 
+/// MediaWiki history dumps, as the source `file` makes events of their rows: the columns of the newest layout. A list is JSON.
+fn history() -> StreamSchema {
+    let typed = |of: &HistoryColumn| {
+        let column_type = match of.value {
+            HistoryValue::Text => ColumnType::Text,
+            HistoryValue::List => ColumnType::Json,
+            HistoryValue::Whole => ColumnType::Int64,
+            HistoryValue::Truth => ColumnType::Bool,
+            HistoryValue::Time => ColumnType::Timestamp,
+        };
+        column(of.name, of.name, column_type)
+    };
+    StreamSchema {
+        event_time: vec![time("event_timestamp", TimeFormat::Rfc3339)],
+        columns: mediawiki_history::COLUMNS.iter().map(typed).collect(),
+    }
+}
+
 fn json() -> StreamSchema {
     StreamSchema {
         event_time: ["dt", "timestamp", "time"].map(|path| time(path, TimeFormat::Rfc3339)).to_vec(),
@@ -269,6 +290,18 @@ mod tests {
         let schema = recentchange();
         let without = StreamSchema { columns: Vec::new(), ..schema.clone() };
         assert_eq!(schema.time_rule(), without.time_rule());
+    }
+
+    #[test]
+    fn every_schema_that_a_user_may_name_is_there_and_its_columns_have_names_of_their_own() {
+        for name in StreamSchema::BUILTIN {
+            let schema = StreamSchema::builtin(name).expect("built in");
+            let mut names: Vec<_> = schema.columns.iter().map(|column| &column.name).collect();
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), schema.columns.len(), "{name}");
+        }
+        assert_eq!(StreamSchema::builtin("mediawiki/history").expect("built in").columns.len(), 78);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod columns;
 mod cursor;
 pub mod hint;
 mod kind;
+pub mod mediawiki_history;
 mod name;
 mod offset;
 mod position;

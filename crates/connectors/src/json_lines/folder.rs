@@ -1,21 +1,27 @@
-//! The files of a folder that hold JSON lines, by their names.
+//! The files of a folder that hold JSON lines, or lines of another kind, by their names.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-/// Endings of the files that are taken from a folder; each may be followed by one of [`COMPRESSED`].
-const ENDINGS: [&str; 3] = ["json", "jsonl", "ndjson"];
+/// Endings of files of JSON lines.
+pub(crate) const JSON_ENDINGS: &[&str] = &["json", "jsonl", "ndjson"];
+
+/// What may stand behind the ending of a file that is taken from a folder.
 const COMPRESSED: [&str; 3] = ["gz", "zst", "bz2"];
 
-/// The files that `path` stands for: itself, or, of a folder, those in it and below it that end as JSON lines do, sorted
+/// The files that `path` stands for: itself, or, of a folder, those in it and below it that have one of these endings, sorted
 /// by path; and what else is in it. Folders of which `is_other` says so are among the latter and not looked into; links to
 /// folders are not followed.
 ///
 /// # Errors
 /// When it cannot be listed.
-pub fn files(path: &Path, is_other: &dyn Fn(&Path, &fs::Metadata) -> bool) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+pub fn files(
+    path: &Path,
+    endings: &[&str],
+    is_other: &dyn Fn(&Path, &fs::Metadata) -> bool,
+) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     if !fs::metadata(path)?.is_dir() {
         return Ok((vec![path.to_owned()], Vec::new()));
     }
@@ -31,7 +37,7 @@ pub fn files(path: &Path, is_other: &dyn Fn(&Path, &fs::Metadata) -> bool) -> io
                 } else {
                     folders.push(path);
                 }
-            } else if holds_lines(&path) && (kind.is_file() || path.is_file()) {
+            } else if holds_lines(&path, endings) && (kind.is_file() || path.is_file()) {
                 taken.push(path);
             } else {
                 left_out.push(path);
@@ -43,14 +49,14 @@ pub fn files(path: &Path, is_other: &dyn Fn(&Path, &fs::Metadata) -> bool) -> io
     Ok((taken, left_out))
 }
 
-/// Whether the name of `path` says that it holds JSON lines.
-fn holds_lines(path: &Path) -> bool {
+/// Whether the name of `path` says that it holds lines of this kind.
+fn holds_lines(path: &Path, endings: &[&str]) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let plain = match name.rsplit_once('.') {
         Some((plain, ending)) if COMPRESSED.contains(&ending) => plain,
         _ => &name,
     };
-    plain.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending))
+    plain.rsplit_once('.').is_some_and(|(_, ending)| endings.contains(&ending))
 }
 
 #[cfg(test)]
@@ -68,8 +74,10 @@ mod tests {
             let name = |path: PathBuf| path.strip_prefix(folder.path()).expect("below it").display().to_string();
             paths.into_iter().map(name).collect()
         };
-        let (taken, left_out) = files(folder.path(), &|_, _| false).expect("listed");
+        let (taken, left_out) = files(folder.path(), JSON_ENDINGS, &|_, _| false).expect("listed");
         assert_eq!(names(taken), ["a.ndjson", "b/1.jsonl.zst", "c.json.GZ"]);
         assert_eq!(names(left_out), ["b/2.txt", "notes", "x.gz"]);
+        let (taken, _) = files(folder.path(), &["txt"], &|_, _| false).expect("listed");
+        assert_eq!(names(taken), ["b/2.txt"]);
     }
 }

@@ -74,13 +74,30 @@ impl Lines {
     /// # Errors
     /// When it cannot be read, or ends before `from`.
     pub fn open(path: &Path, from: LinePosition, run_bytes: usize, read: Arc<AtomicU64>) -> io::Result<Self> {
+        Self::open_as(path, from, run_bytes, read, true)
+    }
+
+    /// As [`open`](Self::open), of a file whose lines are no JSON: it is not taken for an array, whatever it begins with.
+    ///
+    /// # Errors
+    /// When it cannot be read, or ends before `from`.
+    pub fn open_rows(path: &Path, from: LinePosition, run_bytes: usize, read: Arc<AtomicU64>) -> io::Result<Self> {
+        Self::open_as(path, from, run_bytes, read, false)
+    }
+
+    fn open_as(
+        path: &Path,
+        from: LinePosition,
+        run_bytes: usize,
+        read: Arc<AtomicU64>,
+        may_be_array: bool,
+    ) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let mut head = Vec::new();
         Read::by_ref(&mut file).take(4).read_to_end(&mut head)?;
         let compressed = Compression::of(&head) != Compression::Plain;
         file.seek(SeekFrom::Start(0))?;
-        let (text, is_array) = sniffed(decompressed(BufReader::with_capacity(READ_BYTES, file))?)?;
-        drop(text);
+        let is_array = may_be_array && sniffed(decompressed(BufReader::with_capacity(READ_BYTES, file))?)?.1;
         let seeks = !compressed && !is_array;
         let mut file = File::open(path)?;
         let skipped = if seeks { from.bytes } else { 0 };

@@ -19,6 +19,7 @@ mod text;
 pub use compression::Compression;
 pub use counted::Counted;
 pub use file_id::FileId;
+pub(crate) use folder::JSON_ENDINGS;
 pub use folder::files;
 pub use lines::{LinePosition, Lines, Run};
 pub use text::LINE_BYTES_MAX;

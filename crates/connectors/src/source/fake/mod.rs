@@ -2,14 +2,25 @@
 //!
 //! ---
 //!
-//! In this folder: `config` (what a user may set, and its limits), `generator` (the n-th event, a pure function), `rate`
-//! (when an event is due). Here is what becomes of the numbers: to which stream each goes, and where a stream continues.
+//! In this folder, from what a user writes to what comes out: `config` (settings), `template` (the built-in ones), `values`
+//! and `parameters` (the language of templates), `check` (its limits); `generator` (the n-th event), `written` (one value), `invented`
+//! (names and the like), `walk` and `weights` (how some are drawn), `draws` (randomness as a pure function); `rate` (when an
+//! event is due). Here is what becomes of the numbers: to which stream each goes, and where a stream continues.
 
+mod check;
 mod config;
+mod draws;
 mod generator;
+mod invented;
+mod parameters;
 mod rate;
+mod template;
 #[cfg(test)]
 mod tests;
+mod values;
+mod walk;
+mod weights;
+mod written;
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -35,7 +46,7 @@ impl ConnectorKind for Fake {
 kind = "fake"
 stream = "throws"
 rate = 20
-fields = { player = { choice = ["ada", "bob", "cleo"] }, face = { int = [1, 6] } }
+fields = { player = { choice = ["ada", "bob", "cleo"] }, face = { int = [1, 6] }, city = "city" }
 "#;
     type Config = Config;
 
@@ -49,7 +60,7 @@ impl SourceKind for Fake {
         let next = resume.streams.iter().map(held).collect::<Result<Vec<_>, _>>()?;
         Ok(Opened::reader(Maker {
             count: config.count.unwrap_or(u64::MAX),
-            generator: Generator::new(&config),
+            generator: config.generator(),
             numbers: Numbers::new(next),
             clock: resume.clock,
             ready: VecDeque::new(),

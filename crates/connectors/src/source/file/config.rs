@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::format::FileFormat;
+
 /// The most entries of `paths`. Thousands of files are a folder or a pattern.
 const PATHS_MAX: usize = 1_000;
 
@@ -10,10 +12,13 @@ const PATHS_MAX: usize = 1_000;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Files, folders and patterns, as in `["dump/*.jsonl.gz", "more"]`: JSON lines, plain or compressed with gzip, Zstandard or
-    /// bzip2. They are read once, in the order of the files' paths. At most 1,000 entries, which stand for at most 1,000,000
+    /// Files, folders and patterns, as in `["dump/*.jsonl.gz", "more"]`: lines, plain or compressed with gzip, Zstandard or bzip2. They are read once, in the order of the files' paths. At most 1,000 entries, which stand for at most 1,000,000
     /// files.
     pub(super) paths: Vec<String>,
+    /// What they hold: `json`, or `mediawiki-history` for the rows of MediaWiki history dumps (`.tsv.bz2`), each of which becomes
+    /// an event of the schema `mediawiki/history`. Default: `json`.
+    #[serde(default)]
+    pub(super) format: FileFormat,
 }
 
 impl Config {

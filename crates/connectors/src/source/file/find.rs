@@ -8,6 +8,7 @@ use std::{
 
 use lakehead_connector_api::Error;
 
+use super::format::FileFormat;
 use crate::json_lines::{self, FileId};
 
 /// The most files of one source. Each is some 200 bytes of memory and a look into it when the source opens.
@@ -54,9 +55,17 @@ impl Found {
     /// # Errors
     /// `Invalid` where one cannot be read, or there are too many.
     pub fn at(paths: &[PathBuf], apart: &dyn Apart) -> Result<Self, Error> {
+        Self::of(FileFormat::Json, paths, apart)
+    }
+
+    /// As [`at`](Self::at), of folders what ends as files of `format` do.
+    ///
+    /// # Errors
+    /// `Invalid` where one cannot be read, or there are too many.
+    pub fn of(format: FileFormat, paths: &[PathBuf], apart: &dyn Apart) -> Result<Self, Error> {
         let mut found = Self::default();
         for path in paths {
-            found.look(path, apart)?;
+            found.look(format, path, apart)?;
         }
         found.files.sort_by(|a, b| a.path.cmp(&b.path));
         // By links a file may be found under several names; its own is what counts.
@@ -64,15 +73,16 @@ impl Found {
         Ok(found)
     }
 
-    fn look(&mut self, path: &Path, apart: &dyn Apart) -> Result<(), Error> {
-        let (taken, left_out) = json_lines::files(path, &|path, metadata| apart.folder(path, metadata).is_some())
+    fn look(&mut self, format: FileFormat, path: &Path, apart: &dyn Apart) -> Result<(), Error> {
+        let is_apart = |path: &Path, metadata: &Metadata| apart.folder(path, metadata).is_some();
+        let (taken, left_out) = json_lines::files(path, format.endings(), &is_apart)
             .map_err(|error| unreadable("looking for files in", path, &error))?;
         for path in left_out {
             let why = match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => {
                     apart.folder(&path, &metadata).unwrap_or("it is a link to a folder")
                 }
-                _ => "its name does not end as JSON lines do",
+                _ => format.other_name(),
             };
             self.left_out.push((path, why));
         }

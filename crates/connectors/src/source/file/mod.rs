@@ -5,13 +5,16 @@
 //! ```text
 //! find: paths → files ─▶ reading (a thread): file → decompressed → runs of whole lines ─▶ reader: checked → chunks
 //! ```
-//! In this folder: `config` (what a user may set), `find` (the files that paths stand for), `cursor` (the position as it is
-//! written), `reading` (the thread that reads), `reader` (lines into chunks). `lakehead import` is made of the same parts: it
+//! In this folder: `config` (what a user may set), `format` (what files hold) and `history` (rows of MediaWiki history dumps),
+//! `find` (the files that paths stand for), `cursor` (the position as it is written), `reading` (the thread that reads), `reader`
+//! (lines into chunks). `lakehead import` is made of the same parts: it
 //! finds the files itself, since it knows the data directory, and reads standard input, too.
 
 mod config;
 mod cursor;
 mod find;
+mod format;
+mod history;
 mod reader;
 mod reading;
 #[cfg(test)]
@@ -28,15 +31,13 @@ use self::{
 pub use self::{
     cursor::FileCursor,
     find::{Apart, Found},
+    format::FileFormat,
     reader::FileReader,
     reading::{Input, ReadLines, Reading},
 };
 
 /// The source kind `file`.
 pub(crate) struct JsonFiles;
-
-/// Bytes of lines in one chunk.
-const CHUNK_BYTES: usize = 256 << 10;
 
 /// How many of the files and folders that are left out are named in the log.
 const LEFT_OUT_TOLD_MAX: usize = 10;
@@ -63,13 +64,14 @@ impl SourceKind for JsonFiles {
             Some(cursor) => FileCursor::read(&cursor.position)?,
             None => FileCursor::default(),
         };
+        let format = config.format;
         let found = move || found(&config, cursor);
         let input = tokio::task::spawn_blocking(found).await.map_err(|error| Error::Internal(error.to_string()))??;
         let reading = match input {
-            Some(input) => Some(Reading::start(input, cursor, CHUNK_BYTES, Arc::default())?),
+            Some(input) => Some(Reading::start_as(format, input, cursor, format.run_bytes(), Arc::default())?),
             None => None,
         };
-        Ok(Opened::reader(FileReader::new(reading, stream.event_time)))
+        Ok(Opened::reader(FileReader::of(format, reading, stream.event_time)))
     }
 }
 
@@ -80,7 +82,7 @@ fn found(config: &Config, cursor: FileCursor) -> Result<Option<Input>, Error> {
         // Files that were read may be taken away afterwards, all of them.
         paths.retain(|path| path.exists());
     }
-    let found = Found::at(&paths, &DataDirectories)?;
+    let found = Found::of(config.format, &paths, &DataDirectories)?;
     for (path, why) in found.left_out.iter().take(LEFT_OUT_TOLD_MAX) {
         tracing::warn!(path = %path.display(), why, "left out");
     }
@@ -91,8 +93,9 @@ fn found(config: &Config, cursor: FileCursor) -> Result<Option<Input>, Error> {
         return match cursor.done {
             true => Ok(None),
             false => Err(Error::Invalid(format!(
-                "paths: nothing is there: {}; a folder's files end in .json, .jsonl or .ndjson, also with .gz, .zst or .bz2",
-                config.paths.join(", ")
+                "paths: nothing is there: {}; a folder's files end in {}, also with .gz, .zst or .bz2",
+                config.paths.join(", "),
+                config.format.endings().iter().map(|ending| format!(".{ending}")).collect::<Vec<_>>().join(", ")
             ))),
         };
     }

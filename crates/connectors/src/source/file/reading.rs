@@ -9,7 +9,7 @@ use std::{
 use lakehead_connector_api::Error;
 use tokio::sync::mpsc;
 
-use super::cursor::FileCursor;
+use super::{cursor::FileCursor, format::FileFormat};
 use crate::json_lines::{Counted, FileId, LinePosition, Lines, Run};
 
 /// Runs that are read and not yet taken; this bounds the memory, and a run is read while another is checked.
@@ -52,15 +52,30 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Reads `input` from `cursor` on, in runs of about `run_bytes`. `read` counts the bytes of the files as they lie.
+    /// Reads `input`, JSON lines, from `cursor` on, in runs of about `run_bytes`. `read` counts the bytes of the files as they
+    /// lie.
     ///
     /// # Errors
     /// `Unavailable` where no thread can be started.
     pub fn start(input: Input, cursor: FileCursor, run_bytes: usize, read: Arc<AtomicU64>) -> Result<Self, Error> {
+        Self::start_as(FileFormat::Json, input, cursor, run_bytes, read)
+    }
+
+    /// As [`start`](Self::start), of lines of any format.
+    ///
+    /// # Errors
+    /// `Unavailable` where no thread can be started.
+    pub fn start_as(
+        format: FileFormat,
+        input: Input,
+        cursor: FileCursor,
+        run_bytes: usize,
+        read: Arc<AtomicU64>,
+    ) -> Result<Self, Error> {
         let (sender, runs) = mpsc::channel(RUNS_READ_MAX);
         let work = move || {
             let outcome = match input {
-                Input::Files(files) => read_files(&files, cursor, run_bytes, &read, &sender),
+                Input::Files(files) => read_files(&files, format, cursor, run_bytes, &read, &sender),
                 Input::StandardInput => read_standard_input(cursor, run_bytes, &read, &sender),
             };
             if let Err(error) = outcome {
@@ -94,6 +109,7 @@ fn behind(cursor: &FileCursor) -> usize {
 
 fn read_files(
     files: &[FileId],
+    format: FileFormat,
     mut cursor: FileCursor,
     run_bytes: usize,
     read: &Arc<AtomicU64>,
@@ -107,7 +123,8 @@ fn read_files(
             return Err(Error::Invalid(what));
         }
         let from: Arc<str> = file.path.display().to_string().into();
-        let mut lines = Lines::open(&file.path, cursor.at, run_bytes, Arc::clone(read))
+        let mut lines = format
+            .open(&file.path, cursor.at, run_bytes, Arc::clone(read))
             .map_err(|error| failed(&file.path, cursor.at.lines, &error))?;
         cursor.file = file.chained(0);
         loop {

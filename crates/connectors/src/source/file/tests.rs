@@ -1,5 +1,7 @@
 //! What a source of files promises, over real files: each line once, whatever ends it, and nothing read that has changed.
 
+mod dumps;
+
 use std::{fs, path::Path, sync::Arc};
 
 use lakehead_connector_api::{Chunk, Error, Resume, SourceSpec, StreamResume};
@@ -57,6 +59,29 @@ fn gzip(text: &str) -> Vec<u8> {
     encoder.finish().expect("in memory")
 }
 
+/// Opened again behind each chunk, it brings what is left.
+async fn goes_on_behind_each(settings: &Value, chunks: &[Chunk]) {
+    let (all, mut before) = (events(chunks), 0);
+    for chunk in chunks {
+        before += chunk.events.len();
+        let rest = read(settings, chunk.cursor.clone()).await.expect("read on");
+        assert_eq!(events(&rest), all[before..], "behind {before} events");
+    }
+}
+
+/// How many events come before it fails, and why it does.
+async fn taken_before_damage(settings: &Value) -> (usize, Error) {
+    let mut opened = open(settings, None).await.expect("opens");
+    let mut taken = 0;
+    loop {
+        match opened.reader.next().await {
+            Ok(Some(chunk)) => taken += chunk.events.len(),
+            Ok(None) => panic!("what is damaged has no end"),
+            Err(error) => return (taken, error),
+        }
+    }
+}
+
 async fn refused(settings: &Value, cursor: Option<Cursor>) -> String {
     match open(settings, cursor).await {
         Err(error @ Error::Invalid(_)) => error.to_string(),
@@ -87,14 +112,9 @@ async fn it_goes_on_behind_every_chunk_and_ends() {
     let all = events(&chunks);
     assert_eq!(all.len(), 18_002);
     assert_eq!((&*all[17_999], &*all[18_001]), (numbered(17_999, 18_000).trim_end(), "{\"n\":18001}"));
-    assert!(chunks.len() > 6 && chunks.iter().all(|chunk| chunk.events.payload().len() <= CHUNK_BYTES + 1_000));
+    assert!(chunks.len() > 6 && chunks.iter().all(|chunk| chunk.events.payload().len() <= (256 << 10) + 1_000));
     assert!(chunks[0].events.event_times().iter().all(Option::is_some), "by the stream's rule");
-    let mut before = 0;
-    for chunk in &chunks {
-        before += chunk.events.len();
-        let rest = read(&settings, chunk.cursor.clone()).await.expect("read on");
-        assert_eq!(events(&rest), all[before..], "behind {before} events");
-    }
+    goes_on_behind_each(&settings, &chunks).await;
 }
 
 #[tokio::test]
@@ -157,15 +177,7 @@ async fn what_is_no_event_is_refused_with_its_line_and_damage_stops_it_behind_wh
 
     let whole = gzip(&numbered(0, 20_000));
     fs::write(&file, &whole[..whole.len() / 2]).expect("a file");
-    let mut opened = open(&settings(&[&file]), None).await.expect("opens");
-    let mut taken = 0;
-    let error = loop {
-        match opened.reader.next().await {
-            Ok(Some(chunk)) => taken += chunk.events.len(),
-            Ok(None) => panic!("half a file has no end"),
-            Err(error) => break error,
-        }
-    };
+    let (taken, error) = taken_before_damage(&settings(&[&file])).await;
     assert!(taken > 1_000 && matches!(error, Error::Invalid(_)), "{taken} {error:?}");
     assert!(error.to_string().contains(&format!("a.jsonl behind line {taken}; ")), "{error}");
 }

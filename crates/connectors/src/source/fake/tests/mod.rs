@@ -1,5 +1,12 @@
 //! The suite of sources, the values, the limits, the pace.
 
+mod changes;
+mod examples;
+mod generators;
+mod golden;
+mod limits;
+mod templates;
+
 use std::collections::BTreeMap;
 
 use lakehead_connector_api::SourceSpec;
@@ -19,7 +26,7 @@ fn settings(count: u64) -> serde_json::Value {
 fn generator(settings: serde_json::Value) -> Generator {
     let config: Config = serde_json::from_value(settings).expect("settings");
     config.check().expect("settings that can work");
-    Generator::new(&config)
+    config.generator()
 }
 
 fn events(settings: serde_json::Value, numbers: impl Iterator<Item = u64>) -> Vec<Vec<u8>> {
