@@ -6,6 +6,7 @@
 //! The binary installs rustls' crypto provider before it opens a source or a sink: the HTTP client cannot be made without one,
 //! not even for plain HTTP.
 
+mod folder;
 mod heavy;
 mod http_error;
 pub mod json_lines;

@@ -45,12 +45,20 @@ pub fn files(path: &Path, is_other: &dyn Fn(&Path, &fs::Metadata) -> bool) -> io
 
 /// Whether the name of `path` says that it holds JSON lines.
 fn holds_lines(path: &Path) -> bool {
+    json_ending(path).is_some()
+}
+
+/// The ending by which the name of `path` says that it holds JSON: `json`, `jsonl` or `ndjson`, also before the ending of a
+/// compressed file.
+#[must_use]
+pub fn json_ending(path: &Path) -> Option<&'static str> {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let plain = match name.rsplit_once('.') {
         Some((plain, ending)) if COMPRESSED.contains(&ending) => plain,
         _ => &name,
     };
-    plain.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending))
+    let (_, ending) = plain.rsplit_once('.')?;
+    ENDINGS.into_iter().find(|known| *known == ending)
 }
 
 #[cfg(test)]
@@ -68,6 +76,9 @@ mod tests {
             let name = |path: PathBuf| path.strip_prefix(folder.path()).expect("below it").display().to_string();
             paths.into_iter().map(name).collect()
         };
+        for (name, ending) in [("a.NDJSON.bz2", Some("ndjson")), ("json", None), ("a.json.tmp", None), ("a.gz.json", Some("json"))] {
+            assert_eq!(json_ending(Path::new(name)), ending, "{name}");
+        }
         let (taken, left_out) = files(folder.path(), &|_, _| false).expect("listed");
         assert_eq!(names(taken), ["a.ndjson", "b/1.jsonl.zst", "c.json.GZ"]);
         assert_eq!(names(left_out), ["b/2.txt", "notes", "x.gz"]);
