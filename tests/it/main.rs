@@ -33,6 +33,7 @@ mod recording;
 mod reload;
 mod segments;
 mod sinks;
+mod spool;
 mod stopped;
 mod upkeep;
 mod verify;

@@ -87,7 +87,9 @@ mod tests {
 
     #[test]
     fn an_array_is_known_by_its_first_byte() {
-        for (file, is_array) in [("[1]", true), (" \n\t [", true), ("\u{feff}[", true), ("{}", false), (" ", false), ("", false)] {
+        for (file, is_array) in
+            [("[1]", true), (" \n\t [", true), ("\u{feff}[", true), ("{}", false), (" ", false), ("", false)]
+        {
             assert_eq!(begins_an_array(Cursor::new(file.as_bytes().to_vec())).expect("readable"), is_array, "{file:?}");
         }
     }

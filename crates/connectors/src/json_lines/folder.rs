@@ -76,7 +76,9 @@ mod tests {
             let name = |path: PathBuf| path.strip_prefix(folder.path()).expect("below it").display().to_string();
             paths.into_iter().map(name).collect()
         };
-        for (name, ending) in [("a.NDJSON.bz2", Some("ndjson")), ("json", None), ("a.json.tmp", None), ("a.gz.json", Some("json"))] {
+        for (name, ending) in
+            [("a.NDJSON.bz2", Some("ndjson")), ("json", None), ("a.json.tmp", None), ("a.gz.json", Some("json"))]
+        {
             assert_eq!(json_ending(Path::new(name)), ending, "{name}");
         }
         let (taken, left_out) = files(folder.path(), &|_, _| false).expect("listed");

@@ -3,11 +3,7 @@
 //! Of files that are done and out of the way it knows nothing: that their names are gone from the folder says it. So it stays
 //! small however many files were taken.
 
-use std::{
-    fs::Metadata,
-    os::unix::fs::MetadataExt,
-    sync::Arc,
-};
+use std::{fs::Metadata, os::unix::fs::MetadataExt, sync::Arc};
 
 use lakehead_connector_api::Error;
 use serde::{Deserialize, Serialize};
@@ -134,7 +130,9 @@ mod tests {
         );
         assert_eq!(SpoolCursor::read(&text).expect("as written"), cursor);
         assert_eq!(&*SpoolCursor::default().text(), "{}");
-        for wrong in ["", "17", "{\"files\":3}", "{\"taken\":[{}]}", &text.replace("sub/", "../"), &text.replace("sub/", "/")] {
+        for wrong in
+            ["", "17", "{\"files\":3}", "{\"taken\":[{}]}", &text.replace("sub/", "../"), &text.replace("sub/", "/")]
+        {
             assert!(matches!(SpoolCursor::read(wrong), Err(Error::Corrupt(_))), "{wrong}");
         }
     }

@@ -78,9 +78,8 @@ impl Ledger {
     /// which something else was found out since.
     pub(super) fn due(&self, files: Vec<TakenFile>) -> Vec<TakenFile> {
         let entries = self.lock();
-        let is_due = |file: &TakenFile| {
-            entries.get(&file.name).is_some_and(|entry| !entry.has_changed && entry.file == *file)
-        };
+        let is_due =
+            |file: &TakenFile| entries.get(&file.name).is_some_and(|entry| !entry.has_changed && entry.file == *file);
         files.into_iter().filter(is_due).collect()
     }
 
@@ -117,7 +116,10 @@ impl Ledger {
 mod tests {
     use std::path::Path;
 
-    use super::{super::cursor::{FileState, SpoolCursor}, *};
+    use super::{
+        super::cursor::{FileState, SpoolCursor},
+        *,
+    };
 
     fn file(name: &str) -> TakenFile {
         let state = FileState { size: u64::MAX, modified_ns: i64::MIN, inode: u64::MAX };

@@ -11,7 +11,11 @@ use std::{
 use lakehead_connector_api::Error;
 use lakehead_model::Timestamp;
 
-use super::{config::Order, cursor::FileState, names::{SpoolName, Wanted}};
+use super::{
+    config::Order,
+    cursor::FileState,
+    names::{SpoolName, Wanted},
+};
 use crate::folder::{failed, is_data_directory};
 
 /// Files of one look: of more the first are taken, and then the folder is looked at again. Some 2 MB of usual names.
@@ -22,6 +26,9 @@ const FOLDERS_MAX: usize = 10_000;
 
 /// The longest path below the folder, as the cursor has it.
 const PATH_BYTES_MAX: usize = 1_024;
+
+/// The longest name: with a suffix of 32 bytes and a number of 20 digits it still has at most 255, which file systems take.
+const NAME_BYTES_MAX: usize = 200;
 
 /// How many of those that are left out a look names.
 const LEFT_OUT_MAX: usize = 10;
@@ -90,7 +97,10 @@ impl SpoolFolder {
                 outcome => outcome.map_err(|error| failed("be listed", &path, &error))?,
             }
             if look.folders.len() + folders.len() > FOLDERS_MAX {
-                let what = format!("{} has more than {FOLDERS_MAX} folders below it: set path to one of them", self.root.display());
+                let what = format!(
+                    "{} has more than {FOLDERS_MAX} folders below it: set path to one of them",
+                    self.root.display()
+                );
                 return Err(Error::Invalid(what));
             }
         }
@@ -119,6 +129,7 @@ impl SpoolFolder {
             let why = match kind {
                 kind if kind.is_symlink() => Some("it is a link"),
                 kind if !kind.is_file() => Some("it is no file"),
+                _ if name.len() > NAME_BYTES_MAX => Some("its name is longer than 200 bytes"),
                 _ => (SpoolName::of(&path).len() > PATH_BYTES_MAX).then_some("its path is longer than 1,024 bytes"),
             };
             if let Some(why) = why {
@@ -215,7 +226,10 @@ mod tests {
         let link = (PathBuf::from("link.json"), "it is a link");
         assert_eq!(flat.left_out, [link.clone()], "and a folder that is called so is no file");
         let deep = folder(root.path(), json!({ "subfolders": true })).look(10).expect("listed");
-        assert_eq!((names(&deep), deep.left_out), (vec!["folder.json/a.json".into(), "sub/deep/a.json".into()], vec![link]));
+        assert_eq!(
+            (names(&deep), deep.left_out),
+            (vec!["folder.json/a.json".into(), "sub/deep/a.json".into()], vec![link])
+        );
     }
 
     #[test]

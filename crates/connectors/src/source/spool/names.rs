@@ -136,10 +136,15 @@ mod tests {
 
     #[test]
     fn a_name_of_any_bytes_comes_back_from_the_cursor() {
-        for bytes in [&b"a.json"[..], b"sub/a b.json", b"50%.json", b"q\"\\.json", b"\xff\n\x01.json", "f\u{fc}.json".as_bytes()] {
+        for bytes in
+            [&b"a.json"[..], b"sub/a b.json", b"50%.json", b"q\"\\.json", b"\xff\n\x01.json", "f\u{fc}.json".as_bytes()]
+        {
             let path = Path::new(OsStr::from_bytes(bytes));
             let name = SpoolName::of(path);
-            assert!(name.0.is_ascii() && serde_json::to_string(&name).expect("text").len() == name.len() + 2, "{name:?}");
+            assert!(
+                name.0.is_ascii() && serde_json::to_string(&name).expect("text").len() == name.len() + 2,
+                "{name:?}"
+            );
             assert_eq!(name.path().as_deref(), Some(path));
         }
         for text in ["", "/etc/passwd", "../a", "a/../../b", "a%", "a%x1", "%2e%2e/a", "a%f"] {

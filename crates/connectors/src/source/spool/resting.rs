@@ -104,7 +104,9 @@ mod tests {
         let metadata = fs::metadata(&path).expect("a file");
         let changed = Timestamp::from_seconds(metadata.ctime());
         let now = Instant::now();
-        for (clock, rests) in [(changed.plus(Duration::from_secs(66)), true), (changed.plus(Duration::from_secs(60)), false)] {
+        for (clock, rests) in
+            [(changed.plus(Duration::from_secs(66)), true), (changed.plus(Duration::from_secs(60)), false)]
+        {
             let mut resting = Resting::new(Duration::from_secs(5), Arc::new(ManualClock::new(clock)));
             assert_eq!(resting.rests(Path::new("a"), &metadata, now), rests);
         }
