@@ -94,6 +94,9 @@ impl SpoolFolder {
             match self.list(&below, &mut look, &mut first, &mut folders) {
                 // One below the folder may be taken away at any time.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && below != Path::new("") => {}
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && below != Path::new("") => {
+                    look.leave_out(below, "it is a folder that may not be listed");
+                }
                 outcome => outcome.map_err(|error| failed("be listed", &path, &error))?,
             }
             if look.folders.len() + folders.len() > FOLDERS_MAX {
@@ -118,7 +121,7 @@ impl SpoolFolder {
             let path = below.join(&name);
             if kind.is_dir() {
                 let is_watched = self.subfolders && !self.wanted.ignores(&name) && !self.is_apart(&entry.path());
-                if is_watched {
+                if is_watched && folders.len() <= FOLDERS_MAX {
                     folders.push(path);
                 }
                 continue;
@@ -133,9 +136,7 @@ impl SpoolFolder {
                 _ => (SpoolName::of(&path).len() > PATH_BYTES_MAX).then_some("its path is longer than 1,024 bytes"),
             };
             if let Some(why) = why {
-                if look.left_out.len() < LEFT_OUT_MAX {
-                    look.left_out.push((path, why));
-                }
+                look.leave_out(path, why);
                 continue;
             }
             let key = match self.order {
@@ -158,6 +159,12 @@ impl SpoolFolder {
 }
 
 impl Look {
+    fn leave_out(&mut self, path: PathBuf, why: &'static str) {
+        if self.left_out.len() < LEFT_OUT_MAX {
+            self.left_out.push((path, why));
+        }
+    }
+
     /// Whether the folders are as they were: no name has come or gone. Folders that were changed shortly before `now` are not
     /// trusted, since another change may have left them the same time.
     pub(super) fn is_up_to_date(&self, now: Timestamp) -> bool {

@@ -28,18 +28,18 @@ const PIECE_BYTES: usize = 64 << 10;
 
 /// What stands under a name.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum AtPath {
     File(Metadata),
     /// Nothing, or no file.
     NoFile,
 }
 
 /// Looks at what stands at `path`, without following a link.
-pub(super) fn found(path: &Path) -> io::Result<Found> {
+pub(super) fn found(path: &Path) -> io::Result<AtPath> {
     match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(Found::File(metadata)),
-        Ok(_) => Ok(Found::NoFile),
-        Err(error) if is_gone(&error) => Ok(Found::NoFile),
+        Ok(metadata) if metadata.is_file() => Ok(AtPath::File(metadata)),
+        Ok(_) => Ok(AtPath::NoFile),
+        Err(error) if is_gone(&error) => Ok(AtPath::NoFile),
         Err(error) => Err(error),
     }
 }
@@ -88,7 +88,7 @@ enum FileBody {
 }
 
 /// What is read next of a file.
-pub(super) enum Piece {
+pub(super) enum FilePiece {
     Document(DocumentText),
     Run(Run),
     End,
@@ -150,13 +150,13 @@ impl OpenFile {
     ///
     /// # Errors
     /// As [`begin`](Self::begin).
-    pub(super) fn next(&mut self) -> io::Result<Piece> {
+    pub(super) fn next(&mut self) -> io::Result<FilePiece> {
         match &mut self.body {
             FileBody::Document(file) => match file.take() {
-                Some(file) => DocumentText::read(file).map(Piece::Document),
-                None => Ok(Piece::End),
+                Some(file) => DocumentText::read(file).map(FilePiece::Document),
+                None => Ok(FilePiece::End),
             },
-            FileBody::Lines { lines, .. } => Ok(lines.next()?.map_or(Piece::End, Piece::Run)),
+            FileBody::Lines { lines, .. } => Ok(lines.next()?.map_or(FilePiece::End, FilePiece::Run)),
         }
     }
 
@@ -242,7 +242,7 @@ mod tests {
             ("none", false),
             ("file/x", false),
         ] {
-            assert_eq!(matches!(found(&at(name)).expect("seen"), Found::File(_)), is_file, "{name}");
+            assert_eq!(matches!(found(&at(name)).expect("seen"), AtPath::File(_)), is_file, "{name}");
             assert_eq!(open(&at(name)).expect("opened").is_some(), is_file, "{name}");
         }
     }

@@ -19,7 +19,7 @@ use super::{
     cursor::{FileState, TakenFile},
     ledger::Settled,
     names::SpoolName,
-    open_file::{Found, found, path_of},
+    open_file::{AtPath, found, path_of},
 };
 use crate::folder::{failed, sync};
 
@@ -99,8 +99,8 @@ impl PutAway {
     fn settle_one(&self, file: &TakenFile, touched: &mut BTreeSet<PathBuf>) -> Result<Settled, Error> {
         let path = path_of(&self.root, &file.name);
         let state = |path: &Path| match found(path) {
-            Ok(Found::File(there)) => Ok(Some(FileState::of(&there))),
-            Ok(Found::NoFile) => Ok(None),
+            Ok(AtPath::File(there)) => Ok(Some(FileState::of(&there))),
+            Ok(AtPath::NoFile) => Ok(None),
             Err(error) => Err(failed("be looked at", path, &error)),
         };
         let target = if file.is_refused { Some(appended(&path, REFUSED)) } else { self.done_path(&path) };

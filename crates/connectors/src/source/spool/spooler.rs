@@ -26,7 +26,7 @@ use super::{
     ledger::Ledger,
     listing::{LOOK_FILES_MAX, Look, SpoolFolder},
     names::SpoolName,
-    open_file::{Found, Manner, OpenFile, Piece, found, open, path_of},
+    open_file::{AtPath, FilePiece, Manner, OpenFile, found, open, path_of},
     put_away::PutAway,
     resting::Resting,
 };
@@ -60,7 +60,7 @@ pub(super) struct SpoolState {
     current: Option<OpenFile>,
     look: Look,
     looked_at: Option<Instant>,
-    /// Files wait that did not rest: no name has to come or go for them.
+    /// Files wait that did not rest, or were not out of the way: no name has to come or go for them.
     has_restless: bool,
     /// A file was taken since the last look.
     has_taken: bool,
@@ -111,7 +111,7 @@ impl Spooler {
                 Stop::Full
             }
         };
-        Ok(self.chunk(gathering, stop))
+        Ok(self.chunk(gathering, stop, now))
     }
 
     fn fill(&mut self, gathering: &mut Gathering, now: Instant) -> Result<Stop, Error> {
@@ -126,7 +126,7 @@ impl Spooler {
         Ok(Stop::Full)
     }
 
-    fn chunk(&mut self, gathering: Gathering, stop: Stop) -> Option<Chunk> {
+    fn chunk(&mut self, gathering: Gathering, stop: Stop, now: Instant) -> Option<Chunk> {
         let state = &mut self.state;
         let activity = match stop {
             Stop::Idle => Some(Activity::Live),
@@ -137,8 +137,8 @@ impl Spooler {
         if activity.is_some() {
             state.activity.clone_from(&activity);
         }
-        // Once nothing comes, what is out of the way leaves the cursor, too.
-        let shrinks = stop == Stop::Idle && self.ledger.len() < state.in_cursor;
+        // Once a look finds nothing, what is out of the way leaves the cursor, too; else the next chunk sees to that.
+        let shrinks = stop == Stop::Idle && state.looked_at == Some(now) && self.ledger.len() < state.in_cursor;
         let has_moved = !gathering.is_empty() || shrinks;
         let cursor = has_moved.then(|| {
             let reading = state.current.as_ref().and_then(OpenFile::half_read).or_else(|| state.half.clone());
@@ -170,6 +170,8 @@ impl Spooler {
                 let Some(below) = self.next_waiting(now)? else { return Ok(Some(Stop::Idle)) };
                 let name = SpoolName::of(&below);
                 if self.ledger.has(&name) {
+                    // What stands there may be another file by now.
+                    self.state.has_restless = true;
                     continue;
                 }
                 if !self.ledger.has_room(&name) {
@@ -214,7 +216,7 @@ impl Spooler {
     /// Begins the file `below` the folder, if it is there, rests, and may be taken.
     fn begin(&mut self, name: SpoolName, below: &Path, gathering: &mut Gathering, now: Instant) -> Result<(), Error> {
         let path = self.folder.root.join(below);
-        let Found::File(there) = found(&path).map_err(|error| unreadable(&path, &error))? else { return Ok(()) };
+        let AtPath::File(there) = found(&path).map_err(|error| unreadable(&path, &error))? else { return Ok(()) };
         if !self.resting.rests(below, &there, now) {
             self.state.has_restless = true;
             return Ok(());
@@ -300,16 +302,16 @@ impl Spooler {
             return Ok(());
         }
         match piece {
-            Piece::Document(document) => {
+            FilePiece::Document(document) => {
                 let is_refused = gathering.document(document, &file.from);
                 self.taken(TakenFile { name: file.name, state: file.state, is_refused }, gathering);
             }
-            Piece::Run(run) => {
+            FilePiece::Run(run) => {
                 file.has_refusals |= gathering.lines(&run, &file.from);
                 file.handed = run.end;
                 self.state.current = Some(file);
             }
-            Piece::End => {
+            FilePiece::End => {
                 let is_refused = self.keeps_refusals && file.has_refusals;
                 self.taken(TakenFile { name: file.name, state: file.state, is_refused }, gathering);
             }
