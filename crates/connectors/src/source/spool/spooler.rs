@@ -229,7 +229,8 @@ impl Spooler {
                  another name, or set name_again = \"number\"",
                 done.display()
             );
-            return Ok(self.refuse(name, state, &from, what, gathering));
+            self.refuse(name, state, &from, what, gathering);
+            return Ok(());
         }
         let file = match open(&path) {
             Ok(Some(file)) => file,
@@ -238,7 +239,8 @@ impl Spooler {
                 let what = format!(
                     "it may not be read ({error}): it is set aside; let the user that Lakehead runs as read it"
                 );
-                return Ok(self.refuse(name, state, &from, what, gathering));
+                self.refuse(name, state, &from, what, gathering);
+                return Ok(());
             }
             Err(error) => return Err(unreadable(&path, &error)),
         };

@@ -61,15 +61,14 @@ fn a_file_is_a_document_an_array_or_lines() {
         ("array", "a.json", "\u{feff} [ ]", vec![]),
         ("lines", "a.json", "{\"a\": 1}\r\n\n{\"a\": 2}", vec!["{\"a\": 1}", "{\"a\": 2}"]),
     ] {
-        let compress: [(&str, fn(&str) -> Vec<u8>); 3] = [
-            ("", |text| text.as_bytes().to_vec()),
-            (".gz", gzip),
-            (".zst", |text| zstd::encode_all(text.as_bytes(), 1).expect("in memory")),
-        ];
-        for (ending, compressed) in compress {
+        for (ending, bytes) in [
+            ("", text.as_bytes().to_vec()),
+            (".gz", gzip(text)),
+            (".zst", zstd::encode_all(text.as_bytes(), 1).expect("in memory")),
+        ] {
             let mut world = SpoolWorld::new(json!({ "content": content }));
             let name = format!("{name}{ending}");
-            world.put(&name, compressed(text));
+            world.put(&name, bytes);
             world.run();
             assert_eq!(
                 (&world.events, world.reasons()),

@@ -212,7 +212,7 @@ fn what_may_not_be_read_is_told_and_set_aside() {
     use std::os::unix::fs::PermissionsExt;
     let mut world = SpoolWorld::new(json!({}));
     world.put("a.json", "1");
-    fs::set_permissions(world.at("a.json"), fs::Permissions::from_mode(0)).expect("set");
+    fs::set_permissions(world.at("a.json"), fs::Permissions::from_mode(0o000)).expect("set");
     with_a_good_file(&mut world);
     // A superuser reads it all the same.
     let is_readable = fs::File::open(world.at("a.json.COMPLETED")).is_ok();

@@ -51,3 +51,23 @@ fn a_full_ledger_waits_and_says_nothing() {
     assert_eq!(world.events.len(), ENTRIES_MAX + 10);
     assert!(fs::read_dir(world.inbox()).expect("a folder").count() == ENTRIES_MAX + 10);
 }
+
+#[test]
+fn what_is_out_of_the_way_leaves_the_cursor_with_the_next_file_or_once_it_is_quiet() {
+    let mut world = SpoolWorld::new(json!({}));
+    let mut spool = world.open();
+    for n in 0..3 {
+        world.put(&format!("{n}.json"), "1");
+        world.pass(1);
+        let chunk = world.next(&mut spool).expect("an event");
+        world.commit(chunk);
+        assert_eq!(world.committed().taken.len(), 1, "only the last");
+        world.acknowledge(&spool);
+        assert!(world.next(&mut spool).is_none_or(|chunk| chunk.cursor.is_none()), "no block for that alone");
+    }
+    world.pass(1);
+    let quiet = world.next(&mut spool).expect("a cursor");
+    assert!(quiet.events.is_empty() && quiet.cursor.is_some_and(|cursor| &*cursor.position == "{}"));
+    world.pass(1);
+    assert!(world.next(&mut spool).is_none());
+}
