@@ -60,6 +60,8 @@ pub(super) struct SpoolState {
     current: Option<OpenFile>,
     look: Look,
     looked_at: Option<Instant>,
+    /// It looked since it was asked for a chunk.
+    has_looked: bool,
     /// Files wait that did not rest, or were not out of the way: no name has to come or go for them.
     has_restless: bool,
     /// A file was taken since the last look.
@@ -96,6 +98,7 @@ impl Spooler {
         if let Some(error) = self.state.failed.take() {
             return Err(error);
         }
+        self.state.has_looked = false;
         let mut gathering = Gathering::new(Arc::clone(&self.times));
         for name in self.ledger.take_changed() {
             let path = path_of(&self.folder.root, &name).display().to_string();
@@ -111,7 +114,7 @@ impl Spooler {
                 Stop::Full
             }
         };
-        Ok(self.chunk(gathering, stop, now))
+        Ok(self.chunk(gathering, stop))
     }
 
     fn fill(&mut self, gathering: &mut Gathering, now: Instant) -> Result<Stop, Error> {
@@ -126,7 +129,7 @@ impl Spooler {
         Ok(Stop::Full)
     }
 
-    fn chunk(&mut self, gathering: Gathering, stop: Stop, now: Instant) -> Option<Chunk> {
+    fn chunk(&mut self, gathering: Gathering, stop: Stop) -> Option<Chunk> {
         let state = &mut self.state;
         let activity = match stop {
             Stop::Idle => Some(Activity::Live),
@@ -138,7 +141,7 @@ impl Spooler {
             state.activity.clone_from(&activity);
         }
         // Once a look finds nothing, what is out of the way leaves the cursor, too; else the next chunk sees to that.
-        let shrinks = stop == Stop::Idle && state.looked_at == Some(now) && self.ledger.len() < state.in_cursor;
+        let shrinks = stop == Stop::Idle && state.has_looked && self.ledger.len() < state.in_cursor;
         let has_moved = !gathering.is_empty() || shrinks;
         let cursor = has_moved.then(|| {
             let reading = state.current.as_ref().and_then(OpenFile::half_read).or_else(|| state.half.clone());
@@ -197,7 +200,7 @@ impl Spooler {
         if !goes_on && state.looked_at.is_some_and(|looked| now.duration_since(looked) < self.poll) {
             return Ok(None);
         }
-        state.looked_at = Some(now);
+        (state.looked_at, state.has_looked) = (Some(now), true);
         if !state.look.is_cut && !state.has_restless && state.look.is_up_to_date(self.clock.now()) {
             return Ok(None);
         }
