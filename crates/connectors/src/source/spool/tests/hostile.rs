@@ -2,6 +2,7 @@
 
 use std::{ffi::OsStr, fs, io::Write, os::unix::ffi::OsStrExt, path::Path, process::Command};
 
+use lakehead_connector_api::Error;
 use serde_json::json;
 
 use super::world::{SpoolWorld, gzip, is_there, numbered};
@@ -217,6 +218,32 @@ fn what_may_not_be_read_is_told_and_set_aside() {
     // A superuser reads it all the same.
     let is_readable = fs::File::open(world.at("a.json.COMPLETED")).is_ok();
     assert!(is_readable || (world.reasons()[0].contains("may not be read") && is_there(&world.at("a.json.REFUSED"))));
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_stops_the_source_and_what_it_read_is_not_read_again() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut world = SpoolWorld::new(json!({}));
+    world.put("a.json", "1");
+    let set =
+        |world: &SpoolWorld, mode| fs::set_permissions(world.inbox(), fs::Permissions::from_mode(mode)).expect("set");
+    set(&world, 0o555);
+    if fs::write(world.at("b.json"), "2").is_ok() {
+        // A superuser may write all the same.
+        return set(&world, 0o755);
+    }
+    let mut spool = world.open();
+    let chunk = world.next(&mut spool).expect("an event");
+    world.commit(chunk);
+    drop(spool);
+    let stopped = world.try_open().err().expect("it cannot put a file away");
+    assert!(
+        matches!(&stopped, Error::Invalid(what) if what.contains("a.json") && what.contains("write in both folders")),
+        "{stopped}"
+    );
+    set(&world, 0o755);
+    world.run();
+    assert_eq!((&world.events, world.names("in")), (&vec!["1".to_owned()], vec!["a.json.COMPLETED".to_owned()]));
 }
 
 #[test]
