@@ -35,6 +35,7 @@ mod reload;
 mod segments;
 mod sinks;
 mod sse;
+mod spool;
 mod stopped;
 mod upkeep;
 mod verify;

@@ -7,6 +7,7 @@
 //! not even for plain HTTP.
 
 mod event_key;
+mod folder;
 mod heavy;
 mod http_error;
 mod http_headers;

@@ -38,12 +38,10 @@ impl FileId {
     /// When it cannot be read.
     pub fn of(path: &Path) -> io::Result<Self> {
         let path = fs::canonicalize(path)?;
-        let file = File::open(&path)?;
+        let mut file = File::open(&path)?;
         let metadata = file.metadata()?;
         let changed_ns = metadata.ctime().saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec());
-        let mut head = Vec::new();
-        file.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
-        Ok(Self { path, size: metadata.len(), head: checksum_of(&head), changed_ns })
+        Ok(Self { path, size: metadata.len(), head: head_checksum(&mut file)?, changed_ns })
     }
 
     /// The checksum (CRC-64/NVME) of all that is in the file.
@@ -68,4 +66,14 @@ impl FileId {
         let text = format!("{before} {} {} {}", self.size, self.head, self.path.display());
         checksum_of(text.as_bytes())
     }
+}
+
+/// The checksum (CRC-64/NVME) of the first 64 KiB of `file`, which stands at its beginning.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn head_checksum(file: &mut impl Read) -> io::Result<u64> {
+    let mut head = Vec::new();
+    file.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+    Ok(checksum_of(&head))
 }

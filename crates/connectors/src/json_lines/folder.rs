@@ -51,12 +51,24 @@ pub fn files(
 
 /// Whether the name of `path` says that it holds lines of this kind.
 fn holds_lines(path: &Path, endings: &[&str]) -> bool {
+    ending(path, endings).is_some()
+}
+
+/// The ending by which the name of `path` says that it holds JSON: `json`, `jsonl` or `ndjson`, also before the ending of a
+/// compressed file.
+#[must_use]
+pub fn json_ending(path: &Path) -> Option<&'static str> {
+    ending(path, JSON_ENDINGS)
+}
+
+fn ending<'e>(path: &Path, endings: &[&'e str]) -> Option<&'e str> {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let plain = match name.rsplit_once('.') {
         Some((plain, ending)) if COMPRESSED.contains(&ending) => plain,
         _ => &name,
     };
-    plain.rsplit_once('.').is_some_and(|(_, ending)| endings.contains(&ending))
+    let (_, ending) = plain.rsplit_once('.')?;
+    endings.iter().find(|known| **known == ending).copied()
 }
 
 #[cfg(test)]
@@ -74,6 +86,11 @@ mod tests {
             let name = |path: PathBuf| path.strip_prefix(folder.path()).expect("below it").display().to_string();
             paths.into_iter().map(name).collect()
         };
+        for (name, ending) in
+            [("a.NDJSON.bz2", Some("ndjson")), ("json", None), ("a.json.tmp", None), ("a.gz.json", Some("json"))]
+        {
+            assert_eq!(json_ending(Path::new(name)), ending, "{name}");
+        }
         let (taken, left_out) = files(folder.path(), JSON_ENDINGS, &|_, _| false).expect("listed");
         assert_eq!(names(taken), ["a.ndjson", "b/1.jsonl.zst", "c.json.GZ"]);
         assert_eq!(names(left_out), ["b/2.txt", "notes", "x.gz"]);

@@ -4,10 +4,7 @@ use std::{
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom},
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use bytes::Bytes;
@@ -19,6 +16,7 @@ use super::{
     checksum::{checksum_of, running_checksum},
     compression::{Compression, decompressed},
     counted::Counted,
+    limited::Limited,
     text::{LINE_BYTES_MAX, MARK, READ_BYTES, sniffed, without_mark},
 };
 
@@ -52,6 +50,15 @@ pub struct Run {
     pub end: LinePosition,
 }
 
+/// What a file is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinesForm {
+    /// Each line by itself, whatever is in it.
+    Lines,
+    /// One JSON array; each element becomes a line, without the white space outside of its texts.
+    Array,
+}
+
 /// Reads lines.
 pub struct Lines {
     input: Box<dyn Read + Send>,
@@ -67,14 +74,16 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Opens the file at `path` at `from`. `read` counts the bytes read of the file itself, as they lie.
-    ///
-    /// A plain file is read from there; of a compressed one what comes before is decompressed once more.
+    /// Opens the file at `path` at `from`; what it holds says whether it is lines or an array. `read` counts the bytes read of
+    /// the file itself, as they lie.
     ///
     /// # Errors
     /// When it cannot be read, or ends before `from`.
     pub fn open(path: &Path, from: LinePosition, run_bytes: usize, read: Arc<AtomicU64>) -> io::Result<Self> {
-        Self::open_as(path, from, run_bytes, read, true)
+        let (text, is_array) = sniffed(decompressed(BufReader::with_capacity(READ_BYTES, File::open(path)?))?)?;
+        drop(text);
+        let form = if is_array { LinesForm::Array } else { LinesForm::Lines };
+        Self::of(Counted::new(File::open(path)?, read), form, from, run_bytes)
     }
 
     /// As [`open`](Self::open), of a file whose lines are no JSON: it is not taken for an array, whatever it begins with.
@@ -82,37 +91,44 @@ impl Lines {
     /// # Errors
     /// When it cannot be read, or ends before `from`.
     pub fn open_rows(path: &Path, from: LinePosition, run_bytes: usize, read: Arc<AtomicU64>) -> io::Result<Self> {
-        Self::open_as(path, from, run_bytes, read, false)
+        Self::of(Counted::new(File::open(path)?, read), LinesForm::Lines, from, run_bytes)
     }
 
-    fn open_as(
-        path: &Path,
+    /// Reads `file`, which holds what `form` says, from `from` on.
+    ///
+    /// A plain file is read from there; of one that is compressed, or an array, what comes before is read once more.
+    ///
+    /// # Errors
+    /// When it cannot be read, or ends before `from`.
+    pub fn of(
+        mut file: impl Read + Seek + Send + 'static,
+        form: LinesForm,
         from: LinePosition,
         run_bytes: usize,
-        read: Arc<AtomicU64>,
-        may_be_array: bool,
     ) -> io::Result<Self> {
-        let mut file = File::open(path)?;
         let mut head = Vec::new();
         Read::by_ref(&mut file).take(4).read_to_end(&mut head)?;
         let compressed = Compression::of(&head) != Compression::Plain;
-        file.seek(SeekFrom::Start(0))?;
-        let is_array = may_be_array && sniffed(decompressed(BufReader::with_capacity(READ_BYTES, file))?)?.1;
-        let seeks = !compressed && !is_array;
-        let mut file = File::open(path)?;
-        let skipped = if seeks { from.bytes } else { 0 };
-        file.seek(SeekFrom::Start(skipped))?;
-        read.fetch_add(skipped, Ordering::Relaxed);
-        let counted = BufReader::with_capacity(READ_BYTES, Counted::new(file, read));
+        let seeks = !compressed && form == LinesForm::Lines;
+        file.seek(SeekFrom::Start(if seeks { from.bytes } else { 0 }))?;
+        let file = BufReader::with_capacity(READ_BYTES, file);
         // A plain file is not sniffed again: what stands at a position in it may look like anything.
-        let mut input: Box<dyn Read + Send> = if compressed { decompressed(counted)? } else { Box::new(counted) };
-        if is_array {
+        let mut input: Box<dyn Read + Send> = if compressed { decompressed(file)? } else { Box::new(file) };
+        if form == LinesForm::Array {
             input = Box::new(Elements::new(without_mark(input)?));
         }
         if !seeks {
             skip(&mut input, from.bytes)?;
         }
         Ok(Self { position: from, ..Self::over(input, run_bytes) })
+    }
+
+    /// Fails with [`TextTooLong`](super::TextTooLong) where there are more than `bytes_max` bytes of lines in all, those before
+    /// the position included.
+    #[must_use]
+    pub fn limited(mut self, bytes_max: u64) -> Self {
+        self.input = Box::new(Limited::new(self.input, bytes_max, self.position.bytes));
+        self
     }
 
     /// Reads `input` from its beginning.

@@ -3,6 +3,7 @@
 mod eventstreams;
 mod fake;
 pub mod file;
+mod spool;
 mod sse;
 
 use lakehead_connector_api::SourceSpec;
@@ -13,4 +14,5 @@ pub const SOURCES: &[SourceSpec] = &[
     SourceSpec::of::<fake::Fake>(),
     SourceSpec::of::<file::JsonFiles>(),
     SourceSpec::of::<sse::Sse>(),
+    SourceSpec::of::<spool::SpoolDirectory>(),
 ];

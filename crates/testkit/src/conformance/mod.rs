@@ -8,4 +8,4 @@ mod sink;
 mod source;
 
 pub use self::sink::{Behaviour, POISON, Target, sink};
-pub use self::source::{source, source_of_streams, source_that_ends};
+pub use self::source::{source, source_of_an_upstream_used_up, source_of_streams, source_that_ends};

@@ -46,6 +46,20 @@ pub async fn source_that_ends<K: SourceKind, F: Future<Output = serde_json::Valu
     source_of_streams::<K, F>(settings, now, &[("tested", expected.to_vec())], true).await;
 }
 
+/// As [`source`], for an upstream that is used up by being read, as files are that are renamed: `restore` makes it as it was at its
+/// beginning, each time that the suite begins anew.
+///
+/// # Panics
+/// Where the source does not keep a promise.
+pub async fn source_of_an_upstream_used_up<K: SourceKind, F: Future<Output = serde_json::Value>>(
+    settings: impl Fn() -> F,
+    restore: impl Fn(),
+    now: Timestamp,
+    expected: &[Vec<u8>],
+) {
+    suite::<K, F>(settings, restore, now, &[("tested", expected.to_vec())], false).await;
+}
+
 /// As [`source`], for one that feeds several streams: `expected` has for each its name and what it gets. `ends` says whether
 /// the source ends after the last event.
 ///
@@ -57,11 +71,22 @@ pub async fn source_of_streams<K: SourceKind, F: Future<Output = serde_json::Val
     expected: &[(&str, Vec<Vec<u8>>)],
     ends: bool,
 ) {
+    suite::<K, F>(settings, || {}, now, expected, ends).await;
+}
+
+async fn suite<K: SourceKind, F: Future<Output = serde_json::Value>>(
+    settings: impl Fn() -> F,
+    restore: impl Fn(),
+    now: Timestamp,
+    expected: &[(&str, Vec<Vec<u8>>)],
+    ends: bool,
+) {
     let spec = SourceSpec::of::<K>();
     registration::is_complete(&spec.kind, "source", &["kind", "stream", "streams"]);
     let every: usize = expected.iter().map(|(_, events)| events.len()).sum();
     for acknowledged in [Acknowledged::AtOnce, Acknowledged::Behind, Acknowledged::Never] {
         for stops in [vec![every], vec![1, every], vec![every / 3, every / 2, every]] {
+            restore();
             let mut world = World::new(now, expected, acknowledged);
             for stop in stops {
                 // Opened again each time, from what was committed; acknowledged or not, that does not come again.
@@ -72,9 +97,11 @@ pub async fn source_of_streams<K: SourceKind, F: Future<Output = serde_json::Val
             world.stays_ended(&spec, settings().await, ends).await;
         }
     }
+    restore();
     let mut world = World::new(now, expected, Acknowledged::AtOnce);
     world.stopped_at_any_moment(&spec, &settings, every).await;
     world.check("stopped at any moment");
+    restore();
     let mut world = World::new(now, expected, Acknowledged::AtOnce);
     world.killed_before_a_commit(&spec, &settings, every).await;
     world.check("killed before a commit");

@@ -14,9 +14,10 @@ use lakehead_connector_api::{Answer, Batch, Error, Row};
 
 use super::{
     config::FileCompression,
-    folder::{Folder, failed, sync},
+    folder::Folder,
     template::{Naming, Template},
 };
+use crate::folder::{failed, sync};
 
 /// The most files that wait for a commit; more are given their names before it.
 const WAITING_MAX: usize = 4_096;

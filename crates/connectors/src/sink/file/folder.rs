@@ -1,4 +1,4 @@
-//! The folder that a sink writes into: its lock, the folders below it by time, and what a failed call to it means.
+//! The folder that a sink writes into: its lock, and the folders below it by time.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -10,6 +10,7 @@ use lakehead_connector_api::Error;
 use lakehead_model::Timestamp;
 
 use super::config::Folders;
+use crate::folder::{failed, sync};
 
 /// Where rows without an event time go.
 const NO_TIME: &str = "no_time";
@@ -103,28 +104,6 @@ impl Folder {
     }
 }
 
-/// Makes the names in `folder` durable.
-pub(super) fn sync(folder: &Path) -> Result<(), Error> {
-    File::open(folder).and_then(|file| file.sync_all()).map_err(|error| failed("be synced", folder, &error))
-}
-
-/// What it means that something could not be done to `path`.
-pub(super) fn failed(done: &str, path: &Path, error: &io::Error) -> Error {
-    let what = format!("{} cannot {done}: {error}", path.display());
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => Error::Invalid(format!(
-            "{what}; let the user that Lakehead runs as write there, or set path to another folder"
-        )),
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            Error::Invalid(format!("{what}; set path to a folder"))
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Error::unavailable(format!("{what}; it goes on by itself once there is room"))
-        }
-        _ => Error::unavailable(what),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,18 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_has_to_mend_is_told_from_what_passes() {
-        let path = Path::new("/out");
-        for (kind, wanted) in
-            [(io::ErrorKind::PermissionDenied, "set path"), (io::ErrorKind::NotADirectory, "set path to a folder")]
-        {
-            let error = failed("be made", path, &kind.into());
-            assert!(matches!(&error, Error::Invalid(what) if what.contains(wanted)), "{error}");
-        }
-        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::NotFound, io::ErrorKind::ReadOnlyFilesystem] {
-            let error = failed("be written", path, &kind.into());
-            assert!(matches!(&error, Error::Unavailable { what, .. } if what.contains("/out")), "{error}");
-        }
+    fn a_path_that_is_no_folder_is_a_setting_to_mend() {
         let root = tempfile::tempdir().expect("a folder");
         fs::write(root.path().join("file"), "").expect("a file");
         let Err(error) = Folder::open(&root.path().join("file"), "s", Folders::None) else { panic!("it is no folder") };

@@ -20,9 +20,10 @@ use super::{
     compressed,
     config::{FileCompression, Rotation},
     covered::Covered,
-    folder::{Folder, failed, sync},
+    folder::Folder,
     place::{FileRun, RowPlace, Unfinished},
 };
+use crate::folder::{failed, sync};
 
 /// Lines are compressed and written in pieces of this size, and at each commit: enough for a good ratio, and little to hold.
 const PIECE_BYTES: usize = 1 << 20;

@@ -9,13 +9,13 @@ use std::{
 use lakehead_connector_api::Error;
 
 use super::format::FileFormat;
-use crate::json_lines::{self, FileId};
+use crate::{
+    folder::{is_data_directory, is_in_data_directory},
+    json_lines::{self, FileId},
+};
 
 /// The most files of one source. Each is some 200 bytes of memory and a look into it when the source opens.
 const FILES_MAX: usize = 1_000_000;
-
-/// The file that makes a folder a data directory of Lakehead.
-const DATA_DIRECTORY_MARK: &str = "lakehead.json";
 
 /// Files and folders that are not read, whatever they are called; each answer is the reason.
 pub trait Apart {
@@ -30,13 +30,11 @@ pub(super) struct DataDirectories;
 
 impl Apart for DataDirectories {
     fn folder(&self, path: &Path, _: &Metadata) -> Option<&'static str> {
-        path.join(DATA_DIRECTORY_MARK).is_file().then_some("it is a data directory of Lakehead")
+        is_data_directory(path).then_some("it is a data directory of Lakehead")
     }
 
     fn file(&self, path: &Path) -> Option<&'static str> {
-        let whole = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let is_in_one = whole.ancestors().skip(1).any(|folder| folder.join(DATA_DIRECTORY_MARK).is_file());
-        is_in_one.then_some("it belongs to a data directory of Lakehead")
+        is_in_data_directory(path).then_some("it belongs to a data directory of Lakehead")
     }
 }
 
