@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 
 use lakehead_connector_api::Error;
-use lakehead_model::{TimeRule, Timestamp};
+use lakehead_model::{Name, TimeRule, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::event_key::Key;
@@ -32,6 +32,27 @@ pub(super) const PARTITIONS_MAX: usize = 128;
 /// 60. With the greatest numbers beside them the cursor is within its 64 KiB.
 pub(super) const TOPICS_BYTES_MAX: usize = 14 << 10;
 
+/// What a source was asked to read, and to feed. Where another cursor of it says something else, or is not there, the topics
+/// have to be learned again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Asked {
+    /// The upstream streams as the path has them.
+    pub(super) path: String,
+    /// Which streams it feeds, hashed; none for one alone.
+    pub(super) fed: Option<u64>,
+}
+
+impl Asked {
+    pub(super) fn new<'n>(path: &str, streams: impl Iterator<Item = &'n Name>) -> Self {
+        let mut names: Vec<&str> = streams.map(Name::as_str).collect();
+        names.sort_unstable();
+        let hash = Key::hash(names.iter().flat_map(|name| [name.as_bytes(), b","])).0;
+        #[allow(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+        let fed = (names.len() > 1).then_some(hash as u64);
+        Self { path: path.to_owned(), fed }
+    }
+}
+
 /// From when on each upstream stream is read.
 pub(super) type Begun = BTreeMap<String, Timestamp>;
 
@@ -40,11 +61,14 @@ pub(super) type Begun = BTreeMap<String, Timestamp>;
 pub(super) struct SavedCursor {
     version: u32,
     /// The streams in the path when it was written. With other ones the topics have to be learned again.
-    pub(super) streams: String,
+    streams: String,
     pub(super) partitions: Vec<Entry>,
     /// By which rule its event times were read; none for `timestamp`, else `meta.dt`, as Wikimedia's streams have them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) time_rule: Option<TimeRule>,
+    /// As [`Asked::fed`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fed: Option<u64>,
     /// Where the source feeds several streams: from when on each upstream stream in the path is read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) begun: Begun,
@@ -146,8 +170,14 @@ mod key_text {
 }
 
 impl SavedCursor {
-    pub(super) fn new(streams: String, partitions: Vec<Entry>, time_rule: Option<TimeRule>) -> Self {
-        Self { version: VERSION, streams, partitions, time_rule, begun: Begun::new(), left: Vec::new() }
+    pub(super) fn new(asked: Asked, partitions: Vec<Entry>, time_rule: Option<TimeRule>) -> Self {
+        let Asked { path: streams, fed } = asked;
+        Self { version: VERSION, streams, partitions, time_rule, fed, begun: Begun::new(), left: Vec::new() }
+    }
+
+    /// What its source was asked.
+    pub(super) fn asked(&self) -> Asked {
+        Asked { path: self.streams.clone(), fed: self.fed }
     }
 
     /// The same, of one of several streams of a source.
@@ -189,7 +219,11 @@ mod tests {
             Entry { topic: "codfw.t".into(), anchor: Some(anchor), through: Some(6_520_000_001), ..idle.clone() };
         let begun = BTreeMap::from([("t".to_owned(), Timestamp(3)), ("u".to_owned(), Timestamp(4))]);
         let left = vec![Entry { moves: 2, ..idle.clone() }];
-        let written = SavedCursor { begun, left, ..SavedCursor::new("t,u".into(), vec![idle, busy], None) };
+        let written = SavedCursor {
+            begun,
+            left,
+            ..SavedCursor::new(Asked { path: "t,u".into(), fed: Some(7) }, vec![idle, busy], None)
+        };
         assert_eq!(SavedCursor::read(&written.text()).expect("a cursor"), written);
     }
 
@@ -216,7 +250,11 @@ mod tests {
         let (one, rest) = (vec![entry.clone(); PARTITIONS_MAX / 2], vec![entry; PARTITIONS_MAX / 2]);
         let name = |n: u64| (format!("{n:031}"), Timestamp(i64::MAX));
         let begun = (0..64).map(name).collect();
-        let saved = SavedCursor::new("s".repeat(2_000), one, StreamSchema::default().time_rule().into());
+        let saved = SavedCursor::new(
+            Asked { path: "s".repeat(2_000), fed: Some(u64::MAX) },
+            one,
+            StreamSchema::default().time_rule().into(),
+        );
         let text = SavedCursor { begun, left: rest, ..saved }.text();
         assert!(text.len() <= 64 << 10, "{}", text.len());
     }

@@ -12,7 +12,7 @@ use lakehead_json::{Paths, Raw};
 use lakehead_model::{Clock, Reject, Timestamp};
 
 use super::{
-    cursor::{Begun, Entry, PARTITIONS_MAX, SavedCursor, TOPICS_BYTES_MAX},
+    cursor::{Asked, Begun, Entry, PARTITIONS_MAX, SavedCursor, TOPICS_BYTES_MAX},
     event::{FactReader, Facts, scope_of},
     memory::EventMemory,
     outlet::{Outlet, ReadTimes},
@@ -49,7 +49,7 @@ pub(super) struct Reads<'c> {
 
 /// Everything known about the upstream and about what was taken.
 pub(super) struct Intake {
-    path: String,
+    asked: Asked,
     event_bytes_max: usize,
     clock: Arc<dyn Clock>,
     reader: FactReader,
@@ -81,6 +81,7 @@ pub(super) struct Intake {
 impl Intake {
     pub(super) fn new(reads: Reads<'_>, streams: Vec<StreamResume>, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let Reads { path, names, routes, event_bytes_max, since } = reads;
+        let asked = Asked::new(path, streams.iter().map(|resume| &resume.stream));
         let (mut saved, mut reached, mut times, mut tails) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for StreamResume { cursor, event_time, tail, .. } in streams {
             let read = ReadTimes::new(event_time);
@@ -96,24 +97,24 @@ impl Intake {
             times.push(read);
             tails.push(tail);
         }
-        let standing = Standing::new(path, &routes, &saved);
-        let beginnings = Beginnings::new(&names, &saved, since);
+        let standing = Standing::new(&asked, &routes, &saved);
+        let beginnings = Beginnings::new(&names, &asked, &saved, since);
         let is_begun = saved.iter().any(Option::is_some);
         let mut outlets: Vec<Outlet> = Vec::new();
         for (((saved, reached), times), left) in saved.into_iter().zip(reached).zip(times).zip(standing.left) {
             // A stream that is new beside others is one whose topics are not known yet.
-            let path = match saved {
-                Some(saved) => saved.streams,
-                None if is_begun && standing.learning => String::new(),
-                None => path.to_owned(),
+            let said = match saved {
+                Some(saved) => saved.asked(),
+                None if is_begun && standing.learning => Asked::default(),
+                None => asked.clone(),
             };
-            outlets.push(Outlet::new(path, reached, left, times));
+            outlets.push(Outlet::new(said, reached, left, times));
         }
         standing.returned.into_iter().for_each(|(to, lead)| outlets[to].note_returned(lead));
         let moved = outlets.iter_mut().zip(standing.moved).filter(|(_, moved)| *moved);
         moved.for_each(|(outlet, _)| outlet.note_moved());
         Ok(Self {
-            path: path.to_owned(),
+            asked,
             event_bytes_max,
             clock,
             reader: FactReader::new(),
@@ -178,7 +179,7 @@ impl Intake {
         if self.learning && frame.id.is_none() {
             // It has no ids. What it has is known by the events themselves.
             self.learning = false;
-            self.outlets.iter_mut().for_each(|outlet| outlet.learned(&self.path, |_| true));
+            self.outlets.iter_mut().for_each(|outlet| outlet.learned(&self.asked, |_| true));
         }
         if !self.ids_read
             && let Some(id) = frame.id
@@ -356,7 +357,7 @@ impl Intake {
              all and no control characters; split the streams of url over several sources"
         );
         let position = format!("{}/{partition}/{offset}", shown(topic.as_bytes()));
-        tracing::warn!("{}: {position}: {reason}", self.path);
+        tracing::warn!("{}: {position}: {reason}", self.asked.path);
         let to = self.partitions.stream_of(topic);
         self.outlets[to].reject(Reject { reason, position, payload: kept(payload) }, true);
     }
@@ -367,7 +368,7 @@ impl Intake {
             let reason = "kept, in the first stream of the source: neither url nor routes names the stream of this topic; say in \
                           routes where it goes"
                 .to_owned();
-            tracing::warn!("{}: {position}: {reason}", self.path);
+            tracing::warn!("{}: {position}: {reason}", self.asked.path);
             self.outlets[0].reject(Reject { reason, position, payload: kept(payload) }, true);
         }
     }
@@ -399,7 +400,7 @@ impl Intake {
         if was_learning {
             self.partitions.retain(&named);
             let is_named = |entry: &Entry| named.iter().any(|named| entry.is_of(&named.topic, named.partition));
-            self.outlets.iter_mut().for_each(|outlet| outlet.learned(&self.path, is_named));
+            self.outlets.iter_mut().for_each(|outlet| outlet.learned(&self.asked, is_named));
         }
         match self.partitions.add_all(named) {
             Ok(None) => true,

@@ -5,7 +5,7 @@ use lakehead_json::EventTimes;
 use lakehead_model::{Cursor, EventBatch, EventTimeRule, Reject, StreamSchema, TimeRule, Timestamp};
 
 use super::{
-    cursor::{Begun, Entry, SavedCursor},
+    cursor::{Asked, Begun, Entry, SavedCursor},
     partition::Missing,
     renumbering::FoundRenumbering,
 };
@@ -25,8 +25,8 @@ pub(super) struct Outlet {
     refused_unplaced: bool,
     /// The event time up to which everything is here; it never runs back.
     reached: Option<Timestamp>,
-    /// What the cursor says of the path. It is the old one until the topics of the new one are known.
-    path: String,
+    /// What the cursor says that the source is asked. It is the old one until the topics of the new one are known.
+    asked: Asked,
     /// What the stream has of partitions whose events go elsewhere now.
     left: Vec<Entry>,
     times: ReadTimes,
@@ -54,10 +54,10 @@ impl ReadTimes {
 }
 
 impl Outlet {
-    /// Of a stream whose cursor says this of the path, of the event time, and of partitions that go elsewhere now.
-    pub(super) fn new(path: String, reached: Option<Timestamp>, left: Vec<Entry>, times: ReadTimes) -> Self {
+    /// Of a stream whose cursor says this of what is asked, of the event time, and of partitions that go elsewhere now.
+    pub(super) fn new(asked: Asked, reached: Option<Timestamp>, left: Vec<Entry>, times: ReadTimes) -> Self {
         let (chunk, moved, refused_unplaced) = (Chunk::default(), false, false);
-        Self { chunk, moved, refused_unplaced, reached, path, left, times }
+        Self { chunk, moved, refused_unplaced, reached, asked, left, times }
     }
 
     /// Whether it should be handed over before more is taken.
@@ -131,9 +131,9 @@ impl Outlet {
         self.chunk.discontinuities.push(Discontinuity::Renumbered(lead));
     }
 
-    /// The topics of the path are known: the cursor is of that path from now on, and of these topics alone.
-    pub(super) fn learned(&mut self, path: &str, is_named: impl Fn(&Entry) -> bool) {
-        path.clone_into(&mut self.path);
+    /// The topics of what is asked are known: the cursor is of that from now on, and of these topics alone.
+    pub(super) fn learned(&mut self, asked: &Asked, is_named: impl Fn(&Entry) -> bool) {
+        asked.clone_into(&mut self.asked);
         self.left.retain(is_named);
         self.moved = true;
     }
@@ -167,7 +167,7 @@ impl Outlet {
         chunk.to = to;
         chunk.events.set_time_rule(self.times.rule);
         chunk.cursor = partitions.map(|partitions| {
-            let saved = SavedCursor::new(self.path.clone(), partitions, self.times.saved());
+            let saved = SavedCursor::new(self.asked.clone(), partitions, self.times.saved());
             let saved = saved.with(begun.clone(), self.left.clone());
             Cursor { position: saved.text().into(), progress: self.reached }
         });

@@ -11,7 +11,7 @@ use lakehead_connector_api::Renumbering;
 use lakehead_model::Timestamp;
 
 use super::{
-    cursor::{Begun, Entry, SavedCursor},
+    cursor::{Asked, Begun, Entry, SavedCursor},
     partition::Partition,
     routes::{Routes, is_of, is_same},
 };
@@ -30,11 +30,10 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// Of a source that reads the upstream streams `path`, and whose streams have these cursors. The event times in a cursor
-    /// of another rule than `rules` has for the stream are forgotten.
-    pub(super) fn new(path: &str, routes: &Routes, saved: &[Option<SavedCursor>]) -> Self {
+    /// Of a source that is `asked` this, and whose streams have these cursors.
+    pub(super) fn new(asked: &Asked, routes: &Routes, saved: &[Option<SavedCursor>]) -> Self {
         let lacks = |(stream, saved): (usize, &Option<SavedCursor>)| match saved {
-            Some(saved) => saved.streams != path,
+            Some(saved) => saved.asked() != *asked,
             None => routes.reaches(stream),
         };
         let learning = saved.iter().any(Option::is_some) && saved.iter().enumerate().any(lacks);
@@ -107,10 +106,14 @@ pub(super) struct Beginnings {
 }
 
 impl Beginnings {
-    /// For these upstream streams; those that no cursor names begin at `since`.
-    pub(super) fn new(path: &[String], saved: &[Option<SavedCursor>], since: Timestamp) -> Self {
+    /// For these upstream streams. One that no cursor names begins at `since`; and so does one that went into a stream which
+    /// is fed no more.
+    pub(super) fn new(path: &[String], asked: &Asked, saved: &[Option<SavedCursor>], since: Timestamp) -> Self {
         let begun = |name: &String| {
-            let kept = saved.iter().flatten().flat_map(|saved| &saved.begun);
+            let is_of = |entry: &Entry| is_of(&entry.topic, name);
+            let is_held = saved.iter().flatten().any(|saved| saved.partitions.iter().any(is_of));
+            let kept = saved.iter().flatten().filter(|saved| is_held || saved.asked().fed == asked.fed);
+            let kept = kept.flat_map(|saved| &saved.begun);
             kept.filter(|(known, _)| is_same(known, name)).map(|(_, time)| *time).min().unwrap_or(since)
         };
         Self { named: path.iter().map(|name| (name.clone(), begun(name))).collect(), otherwise: since }
@@ -134,7 +137,14 @@ mod tests {
 
     use super::*;
 
-    const PATH: &str = "x,y";
+    fn asked(path: &str, fed: u64) -> Asked {
+        Asked { path: path.to_owned(), fed: Some(fed) }
+    }
+
+    /// What the source of these tests is asked.
+    fn both() -> Asked {
+        asked("x,y", 7)
+    }
 
     fn routes(table: &[(&str, &str)]) -> Routes {
         let table = table.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
@@ -147,7 +157,7 @@ mod tests {
     }
 
     fn saved(partitions: &[Entry], left: &[Entry]) -> Option<SavedCursor> {
-        Some(SavedCursor::new(PATH.to_owned(), partitions.to_vec(), None).with(Begun::new(), left.to_vec()))
+        Some(SavedCursor::new(both(), partitions.to_vec(), None).with(Begun::new(), left.to_vec()))
     }
 
     /// Each partition with its stream, its place and how often it moved.
@@ -161,15 +171,15 @@ mod tests {
     fn each_stream_goes_on_where_its_own_cursor_says() {
         let routes = routes(&[("x", "a"), ("y", "b")]);
         let saved = [saved(&[entry("q.x", 5, 0)], &[]), saved(&[entry("q.y", 9, 0)], &[])];
-        let standing = Standing::new(PATH, &routes, &saved);
+        let standing = Standing::new(&both(), &routes, &saved);
         assert_eq!(placed(&standing), [("q.x", 0, 5, 0), ("q.y", 1, 9, 0)]);
         assert!(!standing.learning && standing.moved == [false; 2] && standing.left == [vec![], vec![]]);
     }
 
     #[test]
     fn a_partition_that_goes_over_keeps_its_place_and_is_left_in_the_other_cursor() {
-        let both = [saved(&[entry("q.x", 5, 0), entry("q.y", 9, 0)], &[]), saved(&[], &[])];
-        let standing = Standing::new(PATH, &routes(&[("x", "a"), ("y", "b")]), &both);
+        let held = [saved(&[entry("q.x", 5, 0), entry("q.y", 9, 0)], &[]), saved(&[], &[])];
+        let standing = Standing::new(&both(), &routes(&[("x", "a"), ("y", "b")]), &held);
         assert_eq!(placed(&standing), [("q.x", 0, 5, 0), ("q.y", 1, 9, 1)]);
         assert_eq!(standing.left, [vec![entry("q.y", 9, 0)], vec![]]);
         assert_eq!((standing.moved.as_slice(), standing.returned.len()), ([true, true].as_slice(), 0));
@@ -181,13 +191,13 @@ mod tests {
         let (old, new) = (saved(&[entry("q.x", 5, 0), entry("q.y", 9, 0)], &[]), saved(&[entry("q.y", 12, 1)], &[]));
         let left = saved(&[entry("q.x", 7, 0)], &[entry("q.y", 9, 0)]);
         for a in [&old, &left] {
-            let standing = Standing::new(PATH, &routes, &[a.clone(), new.clone()]);
+            let standing = Standing::new(&both(), &routes, &[a.clone(), new.clone()]);
             let placed = placed(&standing);
             assert_eq!(placed[1], ("q.y", 1, 12, 1));
             assert_eq!(standing.left[0], [entry("q.y", 9, 0)], "it knows where its own log ends");
         }
         // The other way: it has been left, and not come over.
-        let standing = Standing::new(PATH, &routes, &[left, saved(&[], &[])]);
+        let standing = Standing::new(&both(), &routes, &[left, saved(&[], &[])]);
         assert_eq!(placed(&standing)[1], ("q.y", 1, 9, 1));
     }
 
@@ -195,7 +205,7 @@ mod tests {
     fn a_partition_that_comes_back_goes_on_at_its_newest_place_and_the_ledger_leads_over() {
         let routes = routes(&[("x", "a"), ("y", "a")]);
         let saved = [saved(&[entry("q.x", 5, 0)], &[entry("q.y", 9, 0)]), saved(&[entry("q.y", 30, 1)], &[])];
-        let standing = Standing::new(PATH, &routes, &saved);
+        let standing = Standing::new(&both(), &routes, &saved);
         assert_eq!(placed(&standing), [("q.x", 0, 5, 0), ("q.y", 0, 30, 2)]);
         let (to, lead) = &standing.returned[0];
         assert_eq!((*to, lead.partition.as_str(), lead.from, lead.to), (0, "q.y/0", 10, 31));
@@ -206,27 +216,32 @@ mod tests {
     fn topics_are_learned_where_a_stream_has_no_cursor_of_this_path() {
         let routes = routes(&[("x", "a"), ("y", "b")]);
         let one = saved(&[entry("q.x", 5, 0)], &[]);
-        let other = Some(SavedCursor::new("x".to_owned(), vec![entry("q.x", 5, 0)], None));
+        let other = Some(SavedCursor::new(asked("x", 7), vec![entry("q.x", 5, 0)], None));
+        let fewer = Some(SavedCursor::new(asked("x,y", 6), vec![entry("q.x", 5, 0)], None));
         for (saved, learning) in [
             ([None, None], false),
             ([one.clone(), None], true),
             ([None, one.clone()], true),
             ([one.clone(), other.clone()], true),
+            ([one.clone(), fewer.clone()], true),
             ([one.clone(), one.clone()], false),
         ] {
-            assert_eq!(Standing::new(PATH, &routes, &saved).learning, learning, "{saved:?}");
+            assert_eq!(Standing::new(&both(), &routes, &saved).learning, learning, "{saved:?}");
         }
         let all_in_one = self::routes(&[("x", "a"), ("y", "a")]);
-        assert!(!Standing::new(PATH, &all_in_one, &[one, None]).learning, "nothing goes to the other");
+        assert!(!Standing::new(&both(), &all_in_one, &[one, None]).learning, "nothing goes to the other");
     }
 
     #[test]
     fn what_is_in_no_cursor_begins_when_its_stream_was_begun() {
         let begun = BTreeMap::from([("mediawiki.x".to_owned(), Timestamp(5))]);
-        let saved = [Some(SavedCursor::new(PATH.to_owned(), vec![], None).with(begun, vec![])), None];
-        let beginnings = Beginnings::new(&["x".to_owned(), "y".to_owned()], &saved, Timestamp(70));
+        let saved = [Some(SavedCursor::new(both(), vec![], None).with(begun, vec![])), None];
+        let beginnings = Beginnings::new(&["x".to_owned(), "y".to_owned()], &both(), &saved, Timestamp(70));
         assert_eq!(beginnings.of_topic("q.mediawiki.x"), Timestamp(5));
         assert_eq!(beginnings.of_topic("q.y"), Timestamp(70));
         assert_eq!(beginnings.of_topic("q.z"), Timestamp(70));
+        // With other streams to feed, it may have gone into one that is not among them.
+        let beginnings = Beginnings::new(&["x".to_owned()], &asked("x", 8), &saved, Timestamp(70));
+        assert_eq!(beginnings.of_topic("q.x"), Timestamp(70));
     }
 }

@@ -197,6 +197,39 @@ fn an_upstream_stream_that_is_added_begins_with_since_and_one_that_is_taken_away
 }
 
 #[test]
+fn a_stream_is_given_up_without_loss_once_its_topics_have_gone_over() {
+    run(async {
+        let mut world = World::of(kafka(), "t,u", &["t", "u"]).await;
+        let wanted = numbers(&world);
+        world.run(&wanted, &[]).await;
+        world.reroute(&["t", "u"], &json!({ "t": "u" }));
+        let wanted = more(&world, 2);
+        world.run(&wanted, &[]).await;
+        world.reroute(&["u"], &json!({ "t": "u" }));
+        let wanted = more(&world, 2);
+        world.run(&wanted, &[1]).await;
+        world.check(&wanted);
+        assert_eq!(world.topics_in("u").len(), 4);
+    });
+}
+
+#[test]
+fn the_topics_of_a_stream_that_is_taken_away_at_once_begin_anew_and_are_not_forgotten() {
+    run(async {
+        let mut world = World::of(kafka(), "t,u", &["t", "u"]).await;
+        let wanted = numbers(&world);
+        world.run(&wanted, &[]).await;
+        let gone = world.logs.remove("t").expect("its log");
+        world.reroute(&["u"], &json!({ "t": "u" }));
+        let wanted = more(&world, 2);
+        world.run(&wanted, &[1]).await;
+        // With `since` all of them come: once more for those that are in the log of the stream that is gone.
+        world.check(&wanted);
+        assert!(gone.log.len() == 66 && world.topics_in("u").len() == 4);
+    });
+}
+
+#[test]
 fn a_stream_that_has_no_cursor_yet_begins_where_the_source_began_and_not_now() {
     run(async {
         // Without `since`: from now on. What comes after the first connection has to come into both.
