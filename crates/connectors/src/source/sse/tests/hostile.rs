@@ -49,11 +49,16 @@ fn what_was_refused_with_an_id_is_refused_once() {
 fn an_event_past_the_limit_is_refused_once_and_its_id_counts() {
     run(async {
         let large = "x".repeat(10 << 20);
-        let text =
-            format!("id: 1\ndata: 1\n\nid: 2\ndata: \"{large}\"\n\nid: 3\ndata: \"{}\"\n\n", &large[..(64 << 10) - 40]);
+        let text = format!(
+            "id: 1\ndata: 1\n\nid: 2\ndata: \"{large}\"\n\nid: 3\ndata: \"{}\"\n\nid: 4\ndata: \"{}\"\n\n",
+            &large[..(64 << 10) - 1],
+            &large[..(64 << 10) - 2]
+        );
         let settings = json!({ "event_bytes_max": "64 KiB" });
         let mut world = taken(text, &settings, 2).await;
         assert_eq!(world.log.len(), 2);
+        let last = world.rejects.pop().expect("the third");
+        assert!(last.position == "id \"3\"" && last.reason.contains("found 65537"), "{}", last.reason);
         assert_eq!(world.rejects.len(), 1);
         let reject = world.rejects.remove(0);
         assert!(reject.reason.contains("at most 65536 bytes (event_bytes_max), found 10485"), "{}", reject.reason);

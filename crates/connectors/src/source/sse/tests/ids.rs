@@ -93,9 +93,10 @@ fn a_server_that_counts_from_1_again_loses_nothing() {
 #[test]
 fn a_position_that_moves_without_events_is_handed_over_with_what_comes_next_or_at_the_end() {
     run(async {
-        let pings: String = (0..500).map(|n| format!("event: ping\nid: {n}\ndata: {n}\n\n")).collect();
+        // Each by itself, so that they come in many reads.
+        let pings: Vec<Act> = (0..500).map(|n| Act::send(format!("event: ping\nid: {n}\ndata: {n}\n\n"))).collect();
         let upstream = Upstream::start(move |n, _| match n {
-            0 => vec![Act::stream(), Act::send(pings.clone())],
+            0 => [vec![Act::stream()], pings.clone()].concat(),
             _ => vec![Act::send("HTTP/1.1 204 No Content\r\n\r\n")],
         })
         .await;
@@ -106,7 +107,8 @@ fn a_position_that_moves_without_events_is_handed_over_with_what_comes_next_or_a
             chunks += usize::from(chunk.cursor.is_some());
             world.commit(chunk);
         }
-        assert_eq!((world.log.len(), chunks), (0, 1), "500 pings are one write");
+        // The first says that it is connected, and where it stands by then.
+        assert!(world.log.is_empty() && chunks <= 2, "500 pings are {chunks} writes");
         assert_eq!(world.cursor.map(|cursor| cursor.position.contains("\"id\":\"499\"")), Some(true));
         assert!(source.next().await.expect("no error").is_none(), "it stays ended");
         assert_eq!(upstream.requests().len(), 2, "and asks nobody");
