@@ -8,6 +8,7 @@
 
 mod heavy;
 mod http_error;
+mod http_headers;
 pub mod json_lines;
 mod sink;
 mod source;

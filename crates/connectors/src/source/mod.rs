@@ -3,6 +3,7 @@
 mod eventstreams;
 mod fake;
 pub mod file;
+mod poll;
 
 use lakehead_connector_api::SourceSpec;
 
@@ -11,4 +12,5 @@ pub const SOURCES: &[SourceSpec] = &[
     SourceSpec::of::<eventstreams::EventStreams>(),
     SourceSpec::of::<fake::Fake>(),
     SourceSpec::of::<file::JsonFiles>(),
+    SourceSpec::of::<poll::Poll>(),
 ];

@@ -1,19 +1,18 @@
 //! What a user may set.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use lakehead_connector_api::wrappers::CutLimits;
 use lakehead_model::{ByteSize, Span};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use crate::http_headers::{Secret, header_map};
+
 /// Headers that the request itself has, and that a setting would only break.
 const OWN_HEADERS: &[&str] = &["connection", "content-length", "host", "transfer-encoding"];
-
-/// The most headers that may be set: servers refuse requests whose heads have more than some 8 KiB.
-const HEADERS_MAX: usize = 32;
 
 /// Settings of an `http` sink.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -82,16 +81,6 @@ pub(super) enum BodyFormat {
     Row,
 }
 
-/// A value that is sent and never shown.
-#[derive(Clone, Deserialize)]
-pub(super) struct Secret(String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
-}
-
 impl BodyFormat {
     pub(super) fn content_type(self) -> &'static str {
         match self {
@@ -138,24 +127,7 @@ impl Config {
     /// # Errors
     /// Which one cannot be, without its value.
     pub(super) fn header_map(&self) -> Result<HeaderMap, String> {
-        if self.headers.len() > HEADERS_MAX {
-            return Err(format!("headers: expected at most {HEADERS_MAX}, found {}", self.headers.len()));
-        }
-        let mut map = HeaderMap::new();
-        for (name, Secret(value)) in &self.headers {
-            let header: HeaderName = name.parse().map_err(|_| format!("headers: {name:?} is no name of a header"))?;
-            if OWN_HEADERS.contains(&header.as_str()) || header.as_str().eq_ignore_ascii_case(&self.key_header) {
-                return Err(format!("headers: {name} is made for each request and cannot be set"));
-            }
-            let mut value: HeaderValue = value.parse().map_err(|_| {
-                format!("headers: the value of {name} has characters that a header cannot have, such as a line's end")
-            })?;
-            value.set_sensitive(true);
-            if map.insert(header, value).is_some() {
-                return Err(format!("headers: {name} is there twice, in other letters"));
-            }
-        }
-        Ok(map)
+        header_map(&self.headers, |header| OWN_HEADERS.contains(&header) || header.eq_ignore_ascii_case(&self.key_header))
     }
 
     pub(super) fn key_name(&self) -> Result<HeaderName, String> {
