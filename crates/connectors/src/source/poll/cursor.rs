@@ -134,7 +134,8 @@ mod tests {
         assert_eq!(of(None, Some(date)), Some(("if-modified-since", date.into())));
         assert_eq!(of(Some("without quotes"), None), None);
         assert_eq!(of(Some("\"\u{7}\""), None), None);
-        assert_eq!(of(Some(&format!("\"{}\"", "x".repeat(80))), None), None);
+        let long = format!("\"{}\"", "x".repeat(80));
+        assert_eq!(of(Some(&long), None), None);
         assert_eq!(of(None, Some("\"")).map(|(name, _)| name), Some("if-modified-since"));
         assert_eq!(of(None, None), None);
     }

@@ -45,9 +45,9 @@ impl Gathering {
         self.chunk.rejects.push(reject);
     }
 
-    /// One was refused for the reason of the entry before it.
-    pub(super) fn refused_again(&mut self) {
-        self.chunk.refused_more += 1;
+    /// So many more were refused, for which an entry before stands.
+    pub(super) fn refused_more(&mut self, count: u64) {
+        self.chunk.refused_more += count;
     }
 
     /// So many came again.

@@ -240,7 +240,7 @@ impl Poller {
         let stamp = self.answers.stamp(&target.request.parameters, asked);
         let held = self.targets.taken(place, whole).min(events.len());
         self.gathering.duplicates(held);
-        let mut refusals = Refusals::default();
+        let (mut refusals, mut kept) = (Refusals::default(), 0);
         for (number, event) in events.iter().enumerate().skip(held) {
             if self.gathering.is_full() {
                 self.targets.take(place, whole, Some(number));
@@ -252,13 +252,14 @@ impl Poller {
                 Err(what) => refusals.add(number as u64, || self.reject(place, asked, Some(number), &what, event.clone())),
             }
             for (_, reject) in refusals.kept.drain(..) {
+                kept += 1;
                 self.gathering.reject(reject);
             }
         }
         let label = &self.targets.get(place).request.label;
         if let Some(rest) = refusals.rest(|number| format!("{label}, asked {asked}, event {number}")) {
-            // The entry itself is one of those that are counted.
-            (2..refusals.count - 1_000).for_each(|_| self.gathering.refused_again());
+            // The entry stands for all that were only counted, and is one of them itself.
+            self.gathering.refused_more(refusals.count.saturating_sub(kept + 1));
             self.gathering.reject(rest);
         }
         self.targets.take(place, whole, None);
@@ -280,17 +281,23 @@ impl Poller {
             let reject = self.reject(place, asked, None, what, payload);
             self.gathering.reject(reject);
         } else {
-            self.gathering.refused_again();
+            self.gathering.refused_more(1);
         }
     }
 
     fn reject(&self, place: usize, asked: Timestamp, number: Option<usize>, what: &str, payload: Bytes) -> Reject {
         let label = &self.targets.get(place).request.label;
         let event = number.map(|number| format!(", event {number}")).unwrap_or_default();
+        let mut reason = format!("{label} {what}");
+        if payload.len() > Reject::PAYLOAD_BYTES_MAX {
+            reason.push_str(&format!("; of {} bytes the first are kept", payload.len()));
+        }
+        // A copy, so that a reject that waits for the disk does not hold on to the whole answer.
+        let kept = Bytes::copy_from_slice(&payload[..payload.len().min(Reject::PAYLOAD_BYTES_MAX)]);
         Reject {
-            reason: self.hidden.text(&format!("{label} {what}")),
+            reason: self.hidden.text(&reason),
             position: format!("{label}, asked {asked}{event}"),
-            payload: self.hidden.bytes(payload),
+            payload: self.hidden.bytes(kept),
         }
     }
 
@@ -308,5 +315,12 @@ impl Poller {
             None if failures == 1 => tracing::warn!("{what}; other requests go on"),
             None => tracing::debug!(failures, "{what}"),
         }
+    }
+}
+
+#[cfg(test)]
+impl Poller {
+    fn is_waiting_for_its_turn(&mut self) -> bool {
+        matches!(self.targets.next(self.clock.now(), Instant::now()), NextPoll::Spacing(_) | NextPoll::Ask(_))
     }
 }

@@ -90,11 +90,13 @@ impl Targets {
         let target = |request: PollRequest| {
             let entry = entries.iter().find(|entry| entry.0 == request.id);
             let asked = entry.map(|entry| believed(entry.1, opened));
+            // One whose time was noted by a clock that was ahead is asked as if it were the first time, and then its time is right.
+            let is_first = asked.is_none_or(|asked| entry.is_some_and(|entry| entry.1 != asked));
             PollTarget {
                 asked,
                 base: asked.unwrap_or(opened),
-                is_first: asked.is_none(),
-                due: schedule.due(asked, opened),
+                is_first,
+                due: schedule.due(asked.filter(|_| !is_first), opened),
                 print: entry.and_then(|entry| entry.2),
                 validator: entry.and_then(|entry| entry.3.clone()),
                 failures: 0,
@@ -192,7 +194,14 @@ impl Targets {
             (target.failures > 0).then_some(own)
         };
         let waits: Option<Vec<Duration>> = self.all.iter().map(wait).collect();
-        waits?.into_iter().min()
+        Some(waits?.into_iter().min()?.max(until(self.paused_until, at)))
+    }
+
+    /// Forgets every pause, as if its time had passed.
+    #[cfg(test)]
+    pub(super) fn hurry(&mut self) {
+        self.paused_until = None;
+        self.all.iter_mut().for_each(|target| target.not_before = None);
     }
 
     /// How many of this answer's events came before; they are not to come again.
@@ -230,4 +239,124 @@ fn until(then: Option<Instant>, at: Instant) -> Duration {
 /// The pause after so many failures in a row.
 fn pause(failures: u32) -> Duration {
     PAUSE_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(PAUSE_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use lakehead_model::Span;
+
+    use super::*;
+    use crate::source::poll::config::Config;
+
+    const NOW: Timestamp = Timestamp(1_796_040_000_000_000);
+
+    fn targets(cities: usize, cursor: PollCursor) -> Targets {
+        let cities: Vec<usize> = (0..cities).collect();
+        let settings = serde_json::json!({ "url": "http://h/{n}", "each": { "n": cities } });
+        let config: Config = serde_json::from_value(settings).expect("settings");
+        let schedule = Schedule::new(Some(Span::seconds(600)), None, None).expect("a schedule");
+        Targets::new(config.requests().expect("requests"), schedule, 60, cursor, NOW)
+    }
+
+    fn failure(reach: Reach, retry_after: Option<u64>) -> RequestFailure {
+        RequestFailure { what: String::new(), retry_after: retry_after.map(Duration::from_secs), reach }
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn each_is_asked_in_its_turn_and_again_after_the_interval() {
+        let (mut targets, at) = (targets(2, PollCursor::default()), Instant::now());
+        assert_eq!(targets.next(NOW, at), NextPoll::Ask(0));
+        targets.ask(0, at);
+        targets.answered(0, NOW);
+        assert_eq!(targets.next(NOW, at), NextPoll::Spacing(seconds(1)), "sixty a minute");
+        assert_eq!(targets.next(NOW, at + seconds(1)), NextPoll::Ask(1));
+        targets.ask(1, at + seconds(1));
+        targets.answered(1, NOW.plus(seconds(1)));
+        assert_eq!(targets.next(NOW.plus(seconds(2)), at + seconds(2)), NextPoll::Idle(CLOCK_EVERY));
+        assert_eq!(targets.next(NOW.plus(seconds(595)), at + seconds(595)), NextPoll::Idle(seconds(5)));
+        // The machine slept for three days: each is asked once.
+        let (now, at) = (NOW.plus(seconds(259_200)), at + seconds(600));
+        assert_eq!(targets.next(now, at), NextPoll::Ask(0));
+        targets.ask(0, at);
+        targets.answered(0, now);
+        assert_eq!(targets.next(now, at + seconds(1)), NextPoll::Ask(1));
+        targets.ask(1, at + seconds(1));
+        targets.answered(1, now);
+        assert_eq!(targets.next(now, at + seconds(2)), NextPoll::Idle(CLOCK_EVERY));
+    }
+
+    #[test]
+    fn a_restart_asks_what_is_due_and_nothing_else() {
+        let (mut before, at) = (targets(2, PollCursor::default()), Instant::now());
+        before.answered(0, NOW);
+        let mut after = targets(2, before.cursor());
+        assert_eq!(after.next(NOW, at), NextPoll::Ask(1), "the first is not due");
+        let mut later = targets(2, before.cursor());
+        assert_eq!(later.next(NOW.plus(seconds(600)), at), NextPoll::Ask(0));
+        assert_eq!(targets(1, before.cursor()).next(NOW, at), NextPoll::Idle(CLOCK_EVERY), "one that is gone is forgotten");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_nothing_up_for_longer_than_the_interval() {
+        let (mut targets, at) = (targets(1, PollCursor::default()), Instant::now());
+        targets.answered(0, NOW);
+        let back = NOW.minus(seconds(86_400 * 365));
+        assert_eq!(targets.next(back, at), NextPoll::Idle(CLOCK_EVERY));
+        assert_eq!(targets.next(back.plus(seconds(600)), at), NextPoll::Ask(0));
+        let never_asked = self::targets(1, PollCursor::default()).next(back, at);
+        assert_eq!(never_asked, NextPoll::Ask(0));
+    }
+
+    #[test]
+    fn one_that_fails_waits_ever_longer_and_holds_up_no_other() {
+        let (mut targets, mut at) = (targets(2, PollCursor::default()), Instant::now());
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            targets.ask(0, at);
+            targets.failed(0, &failure(Reach::Request, None), NOW, at);
+            let wait = targets.all[0].not_before.expect("a pause") - at;
+            waits.push(wait.as_secs());
+            assert_eq!(targets.next(NOW, at + seconds(1)), NextPoll::Ask(1), "the other has its turn");
+            assert_eq!(targets.all_failing(NOW, at), None);
+            at += wait;
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
+        targets.failed(0, &failure(Reach::Request, Some(3_000)), NOW, at);
+        assert_eq!(targets.all[0].not_before, Some(at + seconds(3_000)), "as the server asked");
+        assert!(targets.answered(0, NOW), "it had failed before");
+        assert!(!targets.answered(0, NOW));
+    }
+
+    #[test]
+    fn a_key_that_is_wrong_is_not_tried_sooner_than_the_schedule_says() {
+        let (mut targets, at) = (targets(1, PollCursor::default()), Instant::now());
+        targets.ask(0, at);
+        targets.failed(0, &failure(Reach::Person, None), NOW, at);
+        assert_eq!(targets.all_failing(NOW, at), Some(seconds(600)));
+        assert!(targets.cursor().requests.is_empty(), "after a restart it is asked at once");
+    }
+
+    #[test]
+    fn too_many_requests_hold_up_all_and_the_one_that_met_it_comes_last() {
+        let (mut targets, at) = (targets(2, PollCursor::default()), Instant::now());
+        targets.ask(0, at);
+        targets.failed(0, &failure(Reach::Everyone, Some(7)), NOW, at);
+        assert_eq!(targets.next(NOW, at + seconds(1)), NextPoll::Spacing(seconds(6)));
+        assert_eq!(targets.next(NOW, at + seconds(7)), NextPoll::Ask(1), "not the first again");
+        targets.ask(1, at + seconds(7));
+        targets.failed(1, &failure(Reach::Everyone, None), NOW, at + seconds(7));
+        assert_eq!(targets.all_failing(NOW, at + seconds(7)), Some(seconds(2)), "the second in a row");
+    }
+
+    #[test]
+    fn the_same_refusal_is_told_once() {
+        let mut targets = targets(1, PollCursor::default());
+        assert!(targets.refused(0, NOW, "404") && !targets.refused(0, NOW, "404") && targets.refused(0, NOW, "400"));
+        targets.answered(0, NOW);
+        assert!(targets.refused(0, NOW, "400"), "it was answered in between");
+    }
 }
