@@ -127,7 +127,9 @@ impl Config {
     /// # Errors
     /// Which one cannot be, without its value.
     pub(super) fn header_map(&self) -> Result<HeaderMap, String> {
-        header_map(&self.headers, |header| OWN_HEADERS.contains(&header) || header.eq_ignore_ascii_case(&self.key_header))
+        header_map(&self.headers, |header| {
+            OWN_HEADERS.contains(&header) || header.eq_ignore_ascii_case(&self.key_header)
+        })
     }
 
     pub(super) fn key_name(&self) -> Result<HeaderName, String> {

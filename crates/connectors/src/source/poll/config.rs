@@ -19,7 +19,14 @@ use crate::http_headers::{Secret, header_map};
 
 /// Headers that the request itself has, and that a setting would only break.
 const OWN_HEADERS: &[&str] = &[
-    "accept-encoding", "connection", "content-length", "host", "if-modified-since", "if-none-match", "range", "transfer-encoding",
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "host",
+    "if-modified-since",
+    "if-none-match",
+    "range",
+    "transfer-encoding",
 ];
 
 /// Longest value of a parameter and of a secret, and most parameters.
@@ -143,7 +150,9 @@ impl AnswerPath {
     fn check(&self) -> Result<(), String> {
         let keys = self.keys();
         if keys.len() > KEYS_MAX || keys.iter().any(|key| key.is_empty() || key.len() > KEY_BYTES_MAX) {
-            return Err(format!("expected a path of at most {KEYS_MAX} keys of 1 to {KEY_BYTES_MAX} bytes, as in \"data.items\""));
+            return Err(format!(
+                "expected a path of at most {KEYS_MAX} keys of 1 to {KEY_BYTES_MAX} bytes, as in \"data.items\""
+            ));
         }
         Ok(())
     }
@@ -185,7 +194,10 @@ impl Config {
         }
         if let Some(ChangeTest::Paths(paths)) = &self.changed {
             if !(1..=PATHS_MAX).contains(&paths.len()) {
-                return Err(format!("changed: expected 1 to {PATHS_MAX} paths, found {}; true for all of an answer", paths.len()));
+                return Err(format!(
+                    "changed: expected 1 to {PATHS_MAX} paths, found {}; true for all of an answer",
+                    paths.len()
+                ));
             }
             for path in paths {
                 path.check().map_err(|what| format!("changed: {what}"))?;
@@ -233,7 +245,10 @@ impl Config {
         for parameters in combinations {
             let request = self.request(&template, parameters)?;
             if segments != request.url.path_segments().map(Iterator::count) {
-                return Err(format!("each: {} would be another path; a value must not be \".\" or \"..\"", request.label));
+                return Err(format!(
+                    "each: {} would be another path; a value must not be \".\" or \"..\"",
+                    request.label
+                ));
             }
             requests.push(request);
         }
@@ -262,7 +277,9 @@ impl Config {
 
     /// Every place has a value, and every value a place.
     fn check_names(&self, template: &UrlTemplate) -> Result<(), String> {
-        if let Some(name) = template.places().find(|name| !self.each.contains_key(*name) && !self.secrets.contains_key(*name)) {
+        if let Some(name) =
+            template.places().find(|name| !self.each.contains_key(*name) && !self.secrets.contains_key(*name))
+        {
             return Err(format!(
                 "url: {{{name}}} has no value; set each = {{ {name} = [\"…\"] }}, or secrets = {{ {name} = \"${{…}}\" }}"
             ));
@@ -270,9 +287,14 @@ impl Config {
         if let Some(name) = self.each.keys().find(|name| self.secrets.contains_key(*name)) {
             return Err(format!("each and secrets: both have {name}"));
         }
-        for (key, name) in self.each.keys().map(|name| ("each", name)).chain(self.secrets.keys().map(|name| ("secrets", name))) {
+        for (key, name) in
+            self.each.keys().map(|name| ("each", name)).chain(self.secrets.keys().map(|name| ("secrets", name)))
+        {
             if !is_name(name) {
-                return Err(format!("{key}: {:?} is no name: letters, digits and underscores, at most 64", short(name)));
+                return Err(format!(
+                    "{key}: {:?} is no name: letters, digits and underscores, at most 64",
+                    short(name)
+                ));
             }
             if !template.places().any(|place| place == name) {
                 return Err(format!("{key}: {name} is not in the address; put {{{name}}} into url, or leave it out"));
@@ -280,7 +302,10 @@ impl Config {
         }
         for (name, secret) in &self.secrets {
             if !(1..=SECRET_BYTES_MAX).contains(&secret.value().len()) {
-                return Err(format!("secrets: expected 1 to {SECRET_BYTES_MAX} bytes in {name}, found {}", secret.value().len()));
+                return Err(format!(
+                    "secrets: expected 1 to {SECRET_BYTES_MAX} bytes in {name}, found {}",
+                    secret.value().len()
+                ));
             }
         }
         Ok(())

@@ -62,7 +62,8 @@ impl Validator {
         let date = last_modified.map(str::trim).filter(|date| !is_etag(date) && !date.is_empty());
         let text = etag.or(date)?;
         let bytes = serde_json::to_string(text).map_or(usize::MAX, |json| json.len());
-        (text.bytes().all(|b| (b' '..=b'~').contains(&b)) && bytes <= VALIDATOR_BYTES_MAX).then(|| Self(text.to_owned()))
+        (text.bytes().all(|b| (b' '..=b'~').contains(&b)) && bytes <= VALIDATOR_BYTES_MAX)
+            .then(|| Self(text.to_owned()))
     }
 
     /// The header of a conditional request.

@@ -56,7 +56,9 @@ impl AnswerReader {
         };
         let Some(elements) = at[0].and_then(Raw::elements) else {
             let found = found.unwrap_or_default();
-            return Err(format!("answered without an array of events: expected it at {words:?} (events), found {found}"));
+            return Err(format!(
+                "answered without an array of events: expected it at {words:?} (events), found {found}"
+            ));
         };
         let events: Vec<Bytes> = elements.take(EVENTS_MAX + 1).map(|event| body.slice_ref(event.bytes())).collect();
         if events.len() > EVENTS_MAX {

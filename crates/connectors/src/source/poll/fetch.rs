@@ -9,7 +9,10 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use lakehead_model::{ByteSize, Reject, Span};
 use reqwest::{
     Client, Response,
-    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION, RETRY_AFTER, USER_AGENT},
+    header::{
+        ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION,
+        RETRY_AFTER, USER_AGENT,
+    },
     redirect::{Action, Attempt, Policy},
 };
 use tokio::time::timeout;
@@ -194,7 +197,9 @@ fn unpacked(body: FetchedBody, coding: &str, bytes_max: usize) -> Result<Fetched
         "deflate" => ZlibDecoder::new(&packed[..]).take(room).read_to_end(&mut plain),
         _ => {
             let coding: String = coding.chars().take(40).collect();
-            return Err(RequestFailure::new(format!("answered with Content-Encoding {coding:?}, which was not asked for")));
+            return Err(RequestFailure::new(format!(
+                "answered with Content-Encoding {coding:?}, which was not asked for"
+            )));
         }
     };
     if plain.len() > bytes_max {

@@ -91,7 +91,8 @@ mod tests {
     use super::*;
 
     fn at(paths: &[&[&str]], document: &str) -> Fingerprint {
-        let keys: Vec<Vec<String>> = paths.iter().map(|path| path.iter().map(|key| (*key).to_owned()).collect()).collect();
+        let keys: Vec<Vec<String>> =
+            paths.iter().map(|path| path.iter().map(|key| (*key).to_owned()).collect()).collect();
         Fingerprint::at(&Paths::new(&keys), keys.len(), document.as_bytes())
     }
 

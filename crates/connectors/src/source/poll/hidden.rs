@@ -44,6 +44,17 @@ impl Hidden {
         }
     }
 
+    /// The first `bytes_max` of `bytes` at most, without the beginning of one that the cut goes through.
+    pub(super) fn head(&self, bytes: Bytes, bytes_max: usize) -> Bytes {
+        let is_cut = bytes.len() >= bytes_max;
+        let mut head = self.bytes(bytes);
+        head.truncate(bytes_max);
+        let begun = |secret: &Vec<u8>| (1..secret.len()).rev().find(|length| head.ends_with(&secret[..*length]));
+        let begun = self.0.iter().filter_map(begun).max().filter(|_| is_cut).unwrap_or(0);
+        head.truncate(head.len() - begun);
+        head
+    }
+
     fn replaced<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
         let mut replaced = Cow::Borrowed(bytes);
         for secret in &self.0 {
@@ -74,6 +85,10 @@ mod tests {
         let hidden = Hidden::new(["top secret", "Bearer abcd", "abc", "abcdef"].into_iter());
         let said = "top secret, top%20secret, secret; Bearer abcd, abcd, abcdefgh; abc";
         assert_eq!(hidden.text(said), "***, ***, ***; ***, ***, ***gh; abc", "three letters are no secret");
+        let head = |text: &'static str, max| hidden.head(Bytes::from_static(text.as_bytes()), max);
+        assert_eq!(head("12345 top secret", 9), "12345 ***");
+        assert_eq!(head("12345 top sec", 13), "12345 ", "nothing of one that was cut before");
+        assert_eq!((&head("to", 9)[..], &head("12345 abcd", 9)[..]), (&b"to"[..], &b"12345 ***"[..]));
         let plain = Bytes::from_static(b"nothing");
         assert_eq!(hidden.bytes(plain.clone()).as_ptr(), plain.as_ptr(), "not copied");
     }

@@ -136,7 +136,10 @@ mod tests {
     fn of(status: u16, said: &str, retry_after: Option<&str>) -> Meaning {
         let now: Timestamp = "2026-11-30T12:00:00Z".parse().expect("a time");
         let leads_to = Some("http://elsewhere");
-        meaning(&AnswerHead { status, retry_after, leads_to, said: said.as_bytes(), was_conditional: status == 304 }, now)
+        meaning(
+            &AnswerHead { status, retry_after, leads_to, said: said.as_bytes(), was_conditional: status == 304 },
+            now,
+        )
     }
 
     #[test]
@@ -144,7 +147,10 @@ mod tests {
         assert_eq!((of(200, "", None), of(203, "", None)), (Meaning::Answered, Meaning::Answered));
         assert_eq!((of(204, "", None), of(304, "", None)), (Meaning::Nothing, Meaning::NotModified));
         let refused = |what: &str| Meaning::Refused(what.to_owned());
-        assert_eq!(of(404, r#"{"cod":"404","message":"city not found"}"#, None), refused("answered 404: city not found"));
+        assert_eq!(
+            of(404, r#"{"cod":"404","message":"city not found"}"#, None),
+            refused("answered 404: city not found")
+        );
         assert_eq!(of(400, "<html>\nno", None), refused("answered 400: <html> no"));
         for (status, reach, wanted) in [
             (206, Reach::Request, "not asked for"),

@@ -193,11 +193,14 @@ impl Poller {
             Ok(fetched) => fetched,
             Err(failure) => return self.fail(place, failure),
         };
+        // Before any of it is cut, or a part of a key may be left.
+        let is_success = (200..300).contains(&fetched.status);
+        let said = if is_success { Bytes::new() } else { self.hidden.bytes(fetched.body.bytes().clone()) };
         let head = AnswerHead {
             status: fetched.status,
             retry_after: fetched.retry_after.as_deref(),
             leads_to: fetched.leads_to.as_deref(),
-            said: fetched.body.bytes(),
+            said: &said,
             was_conditional: fetched.was_conditional,
         };
         match meaning(&head, self.clock.now()) {
@@ -249,7 +252,9 @@ impl Poller {
             self.gathering.begin(Instant::now());
             match self.answers.event(event, stamp.as_deref()) {
                 Ok(event) => self.gathering.event(&event),
-                Err(what) => refusals.add(number as u64, || self.reject(place, asked, Some(number), &what, event.clone())),
+                Err(what) => {
+                    refusals.add(number as u64, || self.reject(place, asked, Some(number), &what, event.clone()))
+                }
             }
             for (_, reject) in refusals.kept.drain(..) {
                 kept += 1;
@@ -292,12 +297,12 @@ impl Poller {
         if payload.len() > Reject::PAYLOAD_BYTES_MAX {
             reason.push_str(&format!("; of {} bytes the first are kept", payload.len()));
         }
-        // A copy, so that a reject that waits for the disk does not hold on to the whole answer.
-        let kept = Bytes::copy_from_slice(&payload[..payload.len().min(Reject::PAYLOAD_BYTES_MAX)]);
+        let head = self.hidden.head(payload, Reject::PAYLOAD_BYTES_MAX);
         Reject {
             reason: self.hidden.text(&reason),
             position: format!("{label}, asked {asked}{event}"),
-            payload: self.hidden.bytes(kept),
+            // A copy, so that a reject that waits for the disk does not hold on to the whole answer.
+            payload: Bytes::copy_from_slice(&head),
         }
     }
 

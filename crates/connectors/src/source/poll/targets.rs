@@ -297,7 +297,11 @@ mod tests {
         assert_eq!(after.next(NOW, at), NextPoll::Ask(1), "the first is not due");
         let mut later = targets(2, before.cursor());
         assert_eq!(later.next(NOW.plus(seconds(600)), at), NextPoll::Ask(0));
-        assert_eq!(targets(1, before.cursor()).next(NOW, at), NextPoll::Idle(CLOCK_EVERY), "one that is gone is forgotten");
+        assert_eq!(
+            targets(1, before.cursor()).next(NOW, at),
+            NextPoll::Idle(CLOCK_EVERY),
+            "one that is gone is forgotten"
+        );
     }
 
     #[test]

@@ -40,9 +40,11 @@ impl UrlTemplate {
             let (before, after) = rest.split_at(at);
             let place = after.strip_prefix('{').and_then(|after| after.split_once('}'));
             let Some((name, behind)) = place.filter(|(name, _)| is_name(name)) else {
-                return Err("url: expected braces in pairs with a name between them, as in {city}; a brace of the address \
+                return Err(
+                    "url: expected braces in pairs with a name between them, as in {city}; a brace of the address \
                             itself is written %7B or %7D"
-                    .to_owned());
+                        .to_owned(),
+                );
             };
             pieces.push(TemplatePiece::Text(before.to_owned()));
             pieces.push(TemplatePiece::Place(name.to_owned()));
@@ -163,7 +165,8 @@ mod tests {
 
     #[test]
     fn what_looks_like_a_key_is_part_of_no_identity() {
-        let template = UrlTemplate::parse("https://h/a?q={city}&units=metric&appid=0123456789abcdef").expect("an address");
+        let template =
+            UrlTemplate::parse("https://h/a?q={city}&units=metric&appid=0123456789abcdef").expect("an address");
         assert_eq!(template.identity(), "https://h/a?q={city}&units=metric&appid=…");
         assert_eq!(template.likely_keys(), ["0123456789abcdef"]);
     }

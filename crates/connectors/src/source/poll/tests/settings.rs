@@ -54,7 +54,10 @@ fn settings_that_cannot_work_are_refused_by_their_key() {
         (json!({ "each": { "city": [1.5] } }), "a value of a parameter is a text or a whole number"),
         (json!({ "each": { "city": many } }), "each: expected at most 400 requests, found 401: the cursor"),
         (json!({ "url": "https://h/{city}/{n}?{key}", "each": { "city": twenty, "n": twenty } }), "found 441"),
-        (json!({ "url": format!("https://h/{nine_places}?{{key}}"), "each": nine }), "each: expected at most 8 names, found 9"),
+        (
+            json!({ "url": format!("https://h/{nine_places}?{{key}}"), "each": nine }),
+            "each: expected at most 8 names, found 9",
+        ),
         (json!({ "url": "https://h/{city}/a?{key}", "each": { "city": [".."] } }), "must not be \".\" or \"..\""),
         (json!({ "each": { "city": ["a"], "key": ["b"] } }), "each and secrets: both have key"),
         (json!({ "secrets": { "key": "" } }), "secrets: expected 1 to 4096 bytes in key, found 0"),
@@ -71,7 +74,10 @@ fn settings_that_cannot_work_are_refused_by_their_key() {
         (json!({ "changed": [] }), "changed: expected 1 to 64 paths, found 0"),
         (json!({ "changed": "dt" }), "`changed`: expected true, false, or paths"),
         (json!({ "request_key": "" }), "request_key: expected 1 to 256 bytes"),
-        (json!({ "url": "https://h/{asked}?{key}", "each": { "asked": ["a"] }, "request_key": "r" }), "the name asked has the time"),
+        (
+            json!({ "url": "https://h/{asked}?{key}", "each": { "asked": ["a"] }, "request_key": "r" }),
+            "the name asked has the time",
+        ),
         (json!({ "requests_per_minute": 0 }), "requests_per_minute: expected 1 to 60000, found 0"),
         (json!({ "timeout": "1h" }), "timeout: expected 100ms to 10m"),
         (json!({ "body_bytes_max": "1 GiB" }), "body_bytes_max: expected 1 KiB to 64 MiB"),

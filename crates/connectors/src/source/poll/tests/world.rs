@@ -46,7 +46,9 @@ pub(super) fn ok(body: impl AsRef<[u8]>) -> Vec<Act> {
 }
 
 /// A server that answers each request by its query.
-pub(super) async fn api(script: impl Fn(usize, &BTreeMap<String, String>) -> Vec<Act> + Send + Sync + 'static) -> Upstream {
+pub(super) async fn api(
+    script: impl Fn(usize, &BTreeMap<String, String>) -> Vec<Act> + Send + Sync + 'static,
+) -> Upstream {
     Upstream::start(move |n, head| script(n, &query(head))).await
 }
 
@@ -92,7 +94,8 @@ impl Shore {
         let settings = self.settings.lock().expect("no panic under the lock").clone();
         let config: Config = serde_json::from_value(settings).expect("valid settings");
         config.check().expect("settings that can work");
-        let cursor = self.cursor.as_ref().map(|cursor| PollCursor::read(&cursor.position).expect("a cursor of its own"));
+        let cursor =
+            self.cursor.as_ref().map(|cursor| PollCursor::read(&cursor.position).expect("a cursor of its own"));
         Poller::new(&config, cursor.unwrap_or_default(), self.clock.clone()).expect("it opens")
     }
 
