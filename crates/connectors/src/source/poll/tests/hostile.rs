@@ -223,6 +223,7 @@ async fn a_server_that_recovers_brings_its_event_and_one_that_is_away_is_told_at
     let mut poller = shore.open();
     let error = super::world::next(&mut poller).await.expect_err("nobody is there");
     assert!(error.to_string().starts_with(&url) && error.to_string().contains("cannot be reached"), "{error}");
+    assert!(error.to_string().contains("(city=\"a\")"), "the first is enough to know it: {error}");
 }
 
 #[tokio::test]
