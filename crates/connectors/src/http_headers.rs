@@ -16,6 +16,13 @@ const HEADERS_MAX: usize = 32;
 #[derive(Clone, Deserialize)]
 pub(crate) struct Secret(String);
 
+impl Secret {
+    /// The value itself, for the request alone.
+    pub(crate) fn value(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")

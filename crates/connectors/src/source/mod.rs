@@ -3,6 +3,7 @@
 mod eventstreams;
 mod fake;
 pub mod file;
+mod poll;
 mod spool;
 mod sse;
 
@@ -13,6 +14,7 @@ pub const SOURCES: &[SourceSpec] = &[
     SourceSpec::of::<eventstreams::EventStreams>(),
     SourceSpec::of::<fake::Fake>(),
     SourceSpec::of::<file::JsonFiles>(),
-    SourceSpec::of::<sse::Sse>(),
+    SourceSpec::of::<poll::Poll>(),
     SourceSpec::of::<spool::SpoolDirectory>(),
+    SourceSpec::of::<sse::Sse>(),
 ];
