@@ -9,6 +9,7 @@
 mod heavy;
 mod http_error;
 pub mod json_lines;
+mod progress;
 mod sink;
 mod source;
 

@@ -3,6 +3,8 @@
 mod eventstreams;
 mod fake;
 pub mod file;
+#[cfg(feature = "kafka")]
+mod kafka;
 
 use lakehead_connector_api::SourceSpec;
 
@@ -11,4 +13,6 @@ pub const SOURCES: &[SourceSpec] = &[
     SourceSpec::of::<eventstreams::EventStreams>(),
     SourceSpec::of::<fake::Fake>(),
     SourceSpec::of::<file::JsonFiles>(),
+    #[cfg(feature = "kafka")]
+    SourceSpec::of::<kafka::KafkaTopics>(),
 ];

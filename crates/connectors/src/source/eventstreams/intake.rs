@@ -20,9 +20,9 @@ use super::{
     memory::EventMemory,
     partition::{Decision, Missing, Why},
     partitions::Partitions,
-    progress::Progress,
     renumbering::{Before, FoundRenumbering},
 };
+use crate::progress::{PartitionTime, Progress};
 
 /// Events handed over at once: what the contract of a source asks for.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -414,7 +414,9 @@ impl Intake {
         let mut chunk = std::mem::take(&mut self.chunk);
         chunk.events.set_time_rule(self.rule);
         if !self.partitions.is_empty() {
-            let progress = self.progress.reached(self.partitions.as_slice(), now);
+            let times = self.partitions.as_slice().iter();
+            let times = times.map(|one| PartitionTime { event_time: one.entry.event_time, heard: one.heard });
+            let progress = self.progress.reached(times, now);
             let by = self.times.is_some().then_some(self.rule);
             let position = SavedCursor::new(self.streams.clone(), self.partitions.entries()).by(by).text();
             chunk.cursor = Some(Cursor { position: position.into(), progress });

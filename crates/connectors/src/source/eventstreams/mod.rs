@@ -5,7 +5,7 @@
 //! In this folder: `config` (what a user may set), `link` (one connection), `intake` (what becomes of each frame),
 //! `partitions` (those that are followed), `partition` (the decisions of exact resume), `renumbering` (offsets that do not
 //! follow one another), `event` (what is read of an event), `memory` and `seen` (what was taken before), `cursor` (the
-//! position as it is written), `progress` (event time, head, idle), `refusal` (answers that are no stream). Here is only the
+//! position as it is written), `refusal` (answers that are no stream). Here is only the
 //! loop that joins them: it connects, reads, hands over, and connects again.
 
 mod config;
@@ -16,7 +16,6 @@ mod link;
 mod memory;
 mod partition;
 mod partitions;
-mod progress;
 mod refusal;
 mod renumbering;
 mod seen;
@@ -36,6 +35,7 @@ use self::{
     intake::{Intake, Step},
     link::{Heard, Link},
 };
+use crate::progress;
 
 /// The source kind `eventstreams`.
 pub(crate) struct EventStreams;

@@ -1,6 +1,7 @@
-//! How far the event time has come, for the watermark of views; and whether the source is at the head.
+//! How far the event time has come, for the watermark of views; and whether the source is at the head. For sources whose upstream
+//! is Kafka, behind a service or directly.
 //!
-//! **At the head** is a source whose last event's Kafka time lies within 10 s of the clock, or whose socket brought
+//! **At the head** is a source whose last event's Kafka time lies within 10 s of the clock, or whose upstream brought
 //! nothing for a whole second: who has older events to send sends them without such pauses. An event that is older than
 //! 10 s and comes without a pause says that the source is catching up.
 //!
@@ -14,21 +15,28 @@ use std::time::{Duration, Instant};
 
 use lakehead_model::Timestamp;
 
-use super::partition::Partition;
-
 /// Kafka time this close to the clock is the head: EventGate's and the edge's delays are well below (0.6 to 6 s between
 /// an edit and its ingestion were measured), clocks differ by less.
 const HEAD_LAG_MAX: Duration = Duration::from_secs(10);
 
 /// A pause this long means that there was nothing to send.
-pub(super) const PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
 /// See above; DESIGN's default.
 const IDLE_AFTER: Duration = Duration::from_secs(30);
 
+/// What a partition says of the time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PartitionTime {
+    /// Its greatest event time.
+    pub(crate) event_time: Option<Timestamp>,
+    /// When it last brought something; `None` while it has not.
+    pub(crate) heard: Option<Instant>,
+}
+
 /// Where the source stands in time.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// Since when it has been at the head.
     head_since: Option<Instant>,
     last_piece: Option<Instant>,
@@ -37,22 +45,22 @@ pub(super) struct Progress {
 
 impl Progress {
     /// From a cursor.
-    pub(super) fn resumed(reached: Option<Timestamp>) -> Self {
+    pub(crate) fn resumed(reached: Option<Timestamp>) -> Self {
         Self { reached, ..Self::default() }
     }
 
-    pub(super) fn is_at_head(&self) -> bool {
+    pub(crate) fn is_at_head(&self) -> bool {
         self.head_since.is_some()
     }
 
     /// The connection was lost: what is missed meanwhile has to be caught up.
-    pub(super) fn disconnected(&mut self) {
+    pub(crate) fn disconnected(&mut self) {
         self.head_since = None;
         self.last_piece = None;
     }
 
     /// A piece came, whose last event has this Kafka time.
-    pub(super) fn heard(&mut self, kafka_time: Option<Timestamp>, clock: Timestamp, now: Instant) {
+    pub(crate) fn heard(&mut self, kafka_time: Option<Timestamp>, clock: Timestamp, now: Instant) {
         let paused = self.last_piece.is_some_and(|last| now.duration_since(last) >= PAUSE);
         self.last_piece = Some(now);
         let lags = kafka_time.is_some_and(|time| clock.since(time) > HEAD_LAG_MAX);
@@ -64,22 +72,23 @@ impl Progress {
     }
 
     /// Nothing came for [`PAUSE`].
-    pub(super) fn paused(&mut self, now: Instant) {
+    pub(crate) fn paused(&mut self, now: Instant) {
         self.head_since.get_or_insert(now);
     }
 
     /// The event time up to which everything is here, as far as can be known.
-    pub(super) fn reached(&mut self, partitions: &[Partition], now: Instant) -> Option<Timestamp> {
-        let least = partitions
-            .iter()
-            .filter(|partition| !self.is_idle(partition, now))
-            .filter_map(|partition| partition.entry.event_time)
-            .min();
+    pub(crate) fn reached(
+        &mut self,
+        partitions: impl IntoIterator<Item = PartitionTime>,
+        now: Instant,
+    ) -> Option<Timestamp> {
+        let busy = partitions.into_iter().filter(|partition| !self.is_idle(partition, now));
+        let least = busy.filter_map(|partition| partition.event_time).min();
         self.reached = self.reached.max(least);
         self.reached
     }
 
-    fn is_idle(&self, partition: &Partition, now: Instant) -> bool {
+    fn is_idle(&self, partition: &PartitionTime, now: Instant) -> bool {
         let Some(head_since) = self.head_since else { return false };
         let quiet_since = partition.heard.map_or(head_since, |heard| heard.max(head_since));
         now.saturating_duration_since(quiet_since) >= IDLE_AFTER
@@ -88,7 +97,7 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::partition::tests::partition, *};
+    use super::*;
 
     fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
@@ -99,25 +108,25 @@ mod tests {
         let start = Instant::now();
         let clock = Timestamp::from_seconds(10_000);
         let mut progress = Progress::default();
-        let mut busy = partition("busy");
-        let mut quiet = partition("quiet");
-        quiet.entry.event_time = Some(Timestamp::from_seconds(9_000));
+        let mut busy = PartitionTime::default();
+        let mut quiet = PartitionTime::default();
+        quiet.event_time = Some(Timestamp::from_seconds(9_000));
         quiet.heard = Some(start);
         for second in 0..60 {
             let now = start + seconds(second);
             let time = clock.plus(seconds(second));
-            busy.entry.event_time = Some(time);
+            busy.event_time = Some(time);
             busy.heard = Some(now);
             progress.heard(Some(time), time, now);
-            let reached = progress.reached(std::slice::from_ref(&quiet), now);
+            let reached = progress.reached([quiet], now);
             assert_eq!(reached, Some(Timestamp::from_seconds(9_000)), "alone it says where it is, idle or not");
         }
         let now = start + seconds(29);
         let mut progress = Progress::default();
         progress.heard(Some(clock), clock, start);
         let both = [busy, quiet];
-        assert_eq!(progress.reached(&both, now), Some(Timestamp::from_seconds(9_000)));
-        assert_eq!(progress.reached(&both, start + seconds(30)), both[0].entry.event_time);
+        assert_eq!(progress.reached(both, now), Some(Timestamp::from_seconds(9_000)));
+        assert_eq!(progress.reached(both, start + seconds(30)), both[0].event_time);
     }
 
     #[test]
@@ -125,23 +134,23 @@ mod tests {
         let start = Instant::now();
         let clock = Timestamp::from_seconds(10_000);
         let mut progress = Progress::default();
-        let mut busy = partition("busy");
-        let mut quiet = partition("quiet");
-        quiet.entry.event_time = Some(Timestamp::from_seconds(1_000));
+        let mut busy = PartitionTime::default();
+        let mut quiet = PartitionTime::default();
+        quiet.event_time = Some(Timestamp::from_seconds(1_000));
         quiet.heard = Some(start);
-        busy.entry.event_time = Some(Timestamp::from_seconds(5_000));
+        busy.event_time = Some(Timestamp::from_seconds(5_000));
         let mut both = [busy, quiet];
         for tenth in 0..1_000 {
             progress.heard(Some(Timestamp::from_seconds(5_000)), clock, start + Duration::from_millis(100 * tenth));
             assert!(!progress.is_at_head());
         }
-        assert_eq!(progress.reached(&both, start + seconds(100)), Some(Timestamp::from_seconds(1_000)));
+        assert_eq!(progress.reached(both, start + seconds(100)), Some(Timestamp::from_seconds(1_000)));
         // A pause: it has arrived. Half a minute later the quiet one is idle, and the time goes on.
         progress.paused(start + seconds(101));
-        assert_eq!(progress.reached(&both, start + seconds(130)), Some(Timestamp::from_seconds(1_000)));
+        assert_eq!(progress.reached(both, start + seconds(130)), Some(Timestamp::from_seconds(1_000)));
         both[0].heard = Some(start + seconds(131));
-        assert_eq!(progress.reached(&both, start + seconds(131)), Some(Timestamp::from_seconds(5_000)));
+        assert_eq!(progress.reached(both, start + seconds(131)), Some(Timestamp::from_seconds(5_000)));
         progress.disconnected();
-        assert_eq!(progress.reached(&both, start + seconds(132)), Some(Timestamp::from_seconds(5_000)));
+        assert_eq!(progress.reached(both, start + seconds(132)), Some(Timestamp::from_seconds(5_000)));
     }
 }
