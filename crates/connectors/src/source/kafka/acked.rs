@@ -41,6 +41,11 @@ impl Acked {
         self.lock().next.get(place).copied()
     }
 
+    /// Whether no more will be said: what is on disk is all that will be.
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().is_over
+    }
+
     /// No more will be said: whoever waits need not.
     fn end(&self) {
         self.lock().is_over = true;

@@ -49,10 +49,7 @@ pub(super) const CLIENT_KEYS: &[&str] = &[
 pub(super) fn check(client: &BTreeMap<String, String>) -> Result<(), String> {
     for key in client.keys() {
         if !CLIENT_KEYS.contains(&key.as_str()) {
-            return Err(format!(
-                "client: {key:?} may not be set; {}",
-                instead(key, CLIENT_KEYS.iter().copied())
-            ));
+            return Err(format!("client: {key:?} may not be set; {}", instead(key, CLIENT_KEYS.iter().copied())));
         }
     }
     let is = |key: &str, value: &str| client.get(key).is_some_and(|found| found.eq_ignore_ascii_case(value));
@@ -60,7 +57,9 @@ pub(super) fn check(client: &BTreeMap<String, String>) -> Result<(), String> {
     // Without OpenSSL librdkafka has SASL PLAIN alone; the hashes of SCRAM are OpenSSL's.
     let wants_hashes = is("sasl.mechanism", "SCRAM-SHA-256") || is("sasl.mechanism", "SCRAM-SHA-512");
     if (wants_tls || wants_hashes) && !cfg!(feature = "kafka-tls") {
-        return Err("client: this build has no TLS and no SCRAM for Kafka: build with `--features kafka-tls`".to_owned());
+        return Err(
+            "client: this build has no TLS and no SCRAM for Kafka: build with `--features kafka-tls`".to_owned()
+        );
     }
     Ok(())
 }

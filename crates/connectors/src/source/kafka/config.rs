@@ -201,10 +201,7 @@ impl Config {
             }
             _ => {}
         }
-        let bounds = [
-            ("handover", self.handover, 100, 120_000),
-            ("discovery", self.discovery, 100, 3_600_000),
-        ];
+        let bounds = [("handover", self.handover, 100, 120_000), ("discovery", self.discovery, 100, 3_600_000)];
         for (key, span, least, most) in bounds {
             if !(least..=most).contains(&span.0.as_millis()) {
                 return Err(format!("{key}: expected {least}ms to {}s, found {span}", most / 1_000));
@@ -271,7 +268,7 @@ mod tests {
             ("handover", json!("1h"), "handover: expected"),
             ("events_max", json!(0), "events_max"),
             ("memory", json!("1 KiB"), "memory: expected 1 MiB"),
-            ("isolation", json!("dirty"), "isolation"),
+            ("isolation", json!("dirty"), "expected `read_committed`"),
             ("client", json!({ "group.id": "x" }), "client: \"group.id\" may not be set"),
             ("client", json!({ "sasl.kerberos.kinit.cmd": "rm" }), "may not be set"),
             ("client", json!({ "enable.ssl.certificate.verification": "false" }), "may not be set"),

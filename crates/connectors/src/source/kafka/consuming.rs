@@ -11,7 +11,7 @@ use lakehead_connector_api::Error;
 use lakehead_model::Timestamp;
 use rdkafka::{
     ClientConfig, Message, Offset,
-    consumer::{BaseConsumer, CommitMode, Consumer},
+    consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
 };
@@ -123,7 +123,7 @@ fn close(consumer: &BaseConsumer<Session>, session: &Arc<Session>, is_away: bool
     if session.config.group.is_some() {
         session.wait_for_disk();
         if !is_away || session.config.shared {
-            session.commit(consumer, CommitMode::Sync);
+            session.commit_last(consumer);
         }
     }
     session.state().is_closing = true;
@@ -177,10 +177,12 @@ impl<'a> Consuming<'a> {
                 return Err(error);
             }
             self.keep_up()?;
-            match self.session.state().flush(&self.session.between, POLL_WITHIN) {
-                FlushOutcome::Taken if self.session.state().gathered.events >= events_max => {
-                    return Ok(ThreadEnding::Ended);
-                }
+            let (flushed, events) = {
+                let mut state = self.session.state();
+                (state.flush(&self.session.between, POLL_WITHIN), state.gathered.events)
+            };
+            match flushed {
+                FlushOutcome::Taken if events >= events_max => return Ok(ThreadEnding::Ended),
                 FlushOutcome::Taken => {}
                 FlushOutcome::Waiting => continue,
                 FlushOutcome::Closed => return Ok(ThreadEnding::Stopped),
@@ -224,8 +226,7 @@ impl<'a> Consuming<'a> {
         };
         let mut state = self.session.state();
         match state.gathered.take(&record, now) {
-            RecordTaken::Done => Ok(()),
-            RecordTaken::Unknown => Ok(()),
+            RecordTaken::Done | RecordTaken::Unknown => Ok(()),
             RecordTaken::Another => {
                 let place = TopicPartition::new(record.topic, record.partition);
                 let (low, _) = self.session.lookup(self.consumer).range(&place)?;
@@ -246,20 +247,21 @@ impl<'a> Consuming<'a> {
         let every = if *shared { COMMIT_SHARED_EVERY } else { COMMIT_EVERY };
         if group.is_some() && now.duration_since(self.committed_at) >= every {
             self.committed_at = now;
-            self.session.commit(self.consumer, CommitMode::Async);
+            self.session.commit(self.consumer);
         }
         if now.duration_since(self.heard_at) >= PAUSE && self.away_since.is_none() {
             self.session.state().gathered.paused(now);
         }
         let is_away = self.away_since.is_some_and(|since| now.duration_since(since) >= AWAY_AFTER);
         if is_away || now.duration_since(self.discovered_at) >= discovery.0 {
-            let topics = self.session.lookup(self.consumer).topics(&self.session.choice).map_err(|error| match error {
-                Error::Unavailable { what, retry_after } if is_away => {
-                    let said = &self.session.state().said;
-                    Error::Unavailable { what: format!("{what} ({said})"), retry_after }
-                }
-                other => other,
-            })?;
+            let topics =
+                self.session.lookup(self.consumer).topics(&self.session.choice).map_err(|error| match error {
+                    Error::Unavailable { what, retry_after } if is_away => {
+                        let said = &self.session.state().said;
+                        Error::Unavailable { what: format!("{what} ({said})"), retry_after }
+                    }
+                    other => other,
+                })?;
             (self.discovered_at, self.away_since) = (Instant::now(), None);
             if topics != self.topics {
                 self.follow(topics)?;

@@ -125,9 +125,8 @@ mod tests {
         let at = PartitionCursor { next: i64::MAX, last: Some(u64::MAX), event_time: Some(Timestamp(i64::MAX)) };
         // Sixty-five names of the greatest length.
         let name = |n: usize| format!("{n:0>249}");
-        let places: Vec<_> = (0..PARTITIONS_MAX)
-            .map(|n| TopicPartition::new(&name(n % (TOPICS_BYTES_MAX / 249)), i32::MAX))
-            .collect();
+        let places: Vec<_> =
+            (0..PARTITIONS_MAX).map(|n| TopicPartition::new(&name(n % (TOPICS_BYTES_MAX / 249)), i32::MAX)).collect();
         let text = write(u64::MAX, places.iter().map(|place| (place, at)));
         assert!(text.len() <= 64 << 10, "{}", text.len());
     }

@@ -40,7 +40,8 @@ const OVERRUN: &str =
     "given up before all was on disk (handover), and kept: the member that has the partition now reads these as well";
 const UNCLEAR: &str =
     "taken over from a member that has not handed it over: records from here on may be kept there as well";
-const AGAIN: &str = "the partition is not the one that was read before: its topic was created again, or it is another cluster";
+const AGAIN: &str =
+    "the partition is not the one that was read before: its topic was created again, or it is another cluster";
 
 /// How records become events.
 #[derive(Clone, Copy)]
@@ -247,7 +248,9 @@ impl StreamGathered {
             {
                 last.to = to;
             }
-            _ => self.chunk.discontinuities.push(Discontinuity::Skipped(SkippedOffsets { partition, from, to, reason })),
+            _ => {
+                self.chunk.discontinuities.push(Discontinuity::Skipped(SkippedOffsets { partition, from, to, reason }))
+            }
         }
     }
 }

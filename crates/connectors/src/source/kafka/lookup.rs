@@ -46,7 +46,10 @@ impl<C: ConsumerContext> Lookup<'_, C> {
             }
         }
         if found.is_empty() {
-            return Err(Error::unavailable(format!("{}: no topic is there that topics and except choose", self.brokers)));
+            return Err(Error::unavailable(format!(
+                "{}: no topic is there that topics and except choose",
+                self.brokers
+            )));
         }
         Ok(found)
     }

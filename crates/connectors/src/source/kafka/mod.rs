@@ -33,9 +33,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lakehead_connector_api::{
-    Acknowledge, Chunk, ConnectorKind, Error, Identity, Opened, Reader, Resume, SourceKind,
-};
+use lakehead_connector_api::{Acknowledge, Chunk, ConnectorKind, Error, Identity, Opened, Reader, Resume, SourceKind};
 
 use self::{
     acked::{Acked, KafkaAcks},
@@ -85,7 +83,9 @@ impl SourceKind for KafkaTopics {
         let member = known.unwrap_or_else(|| RandomState::new().build_hasher().finish());
         let acked = Arc::new(Acked::default());
         let mut gathered = Gathered::new(formats, clock.clone(), member, &streams);
-        for (stream, (_, partitions)) in cursors.iter().enumerate().filter_map(|(place, one)| Some((place, one.as_ref()?))) {
+        for (stream, (_, partitions)) in
+            cursors.iter().enumerate().filter_map(|(place, one)| Some((place, one.as_ref()?)))
+        {
             for (place, at) in partitions {
                 gathered.follow(place, stream, *at);
                 acked.set(place, at.next);

@@ -176,7 +176,9 @@ pub(super) fn beginning(facts: &PartitionFacts, me: u64) -> Beginning {
         }
         (None, Some(group)) => (group.next, false),
     };
-    if let Some((group, note)) = group.and_then(|group| Some((group, group.note?))).filter(|(_, note)| note.member != me) {
+    if let Some((group, note)) =
+        group.and_then(|group| Some((group, group.note?))).filter(|(_, note)| note.member != me)
+    {
         // It took over behind what is kept here, since that was not committed before it moved.
         let both = own.map(|own| own.min(group.next)).filter(|both| *both > note.from);
         noted.extend(both.map(|both| Noted::Doubled(note.from, both)));
@@ -298,7 +300,9 @@ mod tests {
     fn a_note_reads_back_and_other_text_is_none() {
         let note = MemberNote { member: u64::MAX, from: 7, is_released: true };
         assert_eq!(MemberNote::read(&note.text()), Some(note));
-        for text in ["", "lakehead 2 7 7 held", "lakehead 1 7 7 lost", "lakehead 1 x 7 held", "lakehead 1 7 7 held more"] {
+        for text in
+            ["", "lakehead 2 7 7 held", "lakehead 1 7 7 lost", "lakehead 1 x 7 held", "lakehead 1 7 7 held more"]
+        {
             assert_eq!(MemberNote::read(text), None, "{text:?}");
         }
     }

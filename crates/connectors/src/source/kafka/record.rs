@@ -152,7 +152,8 @@ impl Serialize for HeadersText<'_> {
                 continue;
             }
             let same = self.0[place + 1..].iter().filter(|(other, _)| other == name);
-            let all: Vec<_> = std::iter::once(*value).chain(same.map(|(_, value)| *value)).map(|v| v.map(BytesText)).collect();
+            let all: Vec<_> =
+                std::iter::once(*value).chain(same.map(|(_, value)| *value)).map(|v| v.map(BytesText)).collect();
             match all.as_slice() {
                 [one] => map.serialize_entry(name, one)?,
                 all => map.serialize_entry(name, all)?,
@@ -182,7 +183,16 @@ mod tests {
 
     fn record<'a>(key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Record<'a> {
         let timestamp = Some(Timestamp::from_millis(1_796_040_000_000));
-        Record { topic: "orders", partition: 3, offset: 1200, timestamp, is_append_time: false, key, headers: Vec::new(), value }
+        Record {
+            topic: "orders",
+            partition: 3,
+            offset: 1200,
+            timestamp,
+            is_append_time: false,
+            key,
+            headers: Vec::new(),
+            value,
+        }
     }
 
     fn envelope(record: &Record<'_>) -> String {
@@ -246,7 +256,8 @@ mod tests {
         };
         assert_eq!(value(b"a\"\n", ValueFormat::Text), r#""a\"\n""#);
         // The test vectors of RFC 4648, section 10.
-        for (bytes, text) in [(&b""[..], ""), (b"f", "Zg=="), (b"fo", "Zm8="), (b"foo", "Zm9v"), (b"foob", "Zm9vYg==")] {
+        for (bytes, text) in [(&b""[..], ""), (b"f", "Zg=="), (b"fo", "Zm8="), (b"foo", "Zm9v"), (b"foob", "Zm9vYg==")]
+        {
             assert_eq!(value(bytes, ValueFormat::Base64), format!("\"{text}\""));
         }
     }

@@ -28,7 +28,7 @@ use super::{
     gathered::Gathered,
     handover::{Handover, PutOutcome},
     lookup::{Lookup, list},
-    partition::{Beginning, MemberNote, Noted, PartitionFacts, beginning},
+    partition::{Beginning, FollowedPartition, MemberNote, Noted, PartitionFacts, beginning},
     topics::TopicChoice,
 };
 
@@ -195,9 +195,9 @@ impl Session {
         let PartitionFacts { low, high, young, .. } = *facts;
         if let Some(offset) = self.config.offsets.get(&place.to_string()).copied() {
             return match offset {
-                _ if offset > high => {
-                    Err(Error::Invalid(format!("offsets: {place}: expected at most {high}, where it ends, found {offset}")))
-                }
+                _ if offset > high => Err(Error::Invalid(format!(
+                    "offsets: {place}: expected at most {high}, where it ends, found {offset}"
+                ))),
                 _ if offset < low => Ok((low, vec![Noted::Gone(offset, low)])),
                 _ => Ok((offset, Vec::new())),
             };
@@ -246,18 +246,29 @@ impl Session {
     }
 
     /// Commits to the group what is on disk of the partitions that are read here.
-    pub(super) fn commit(&self, consumer: &BaseConsumer<Self>, mode: CommitMode) {
+    pub(super) fn commit(&self, consumer: &BaseConsumer<Self>) {
         let mut state = self.state();
         let owned = state.owned();
-        self.commit_of(consumer, &mut state, &owned, mode);
+        self.commit_of(consumer, &mut state, &owned, CommitMode::Async, |_, _| false);
     }
 
+    /// The same at the end, once the engine has said all that it will say: what is on disk then is all that this log has.
+    pub(super) fn commit_last(&self, consumer: &BaseConsumer<Self>) {
+        let mut state = self.state();
+        let owned = state.owned();
+        let is_over = self.acked.is_over();
+        self.commit_of(consumer, &mut state, &owned, CommitMode::Sync, |_, _| is_over);
+    }
+
+    /// Commits what is on disk of these. `is_released` says of a partition and an offset whether this log has nothing beyond it,
+    /// and will not.
     fn commit_of(
         &self,
         consumer: &BaseConsumer<Self>,
         state: &mut SessionState,
         places: &[TopicPartition],
         mode: CommitMode,
+        is_released: impl Fn(&FollowedPartition, i64) -> bool,
     ) {
         let mut list = TopicPartitionList::new();
         for place in places {
@@ -269,7 +280,7 @@ impl Session {
             if !is_last && state.committed.get(place).is_some_and(|committed| *committed >= next) {
                 continue;
             }
-            let is_released = is_last && next >= partition.at.next;
+            let is_released = is_released(partition, next);
             let note = MemberNote { member: state.gathered.member, from: partition.from, is_released };
             let mut element = list.add_partition(&place.topic, place.partition);
             if element.set_offset(Offset::Offset(next)).is_err() {
@@ -307,7 +318,8 @@ impl Session {
             state.flush(&self.between, within);
             let handed = state.handed(places);
             self.acked.wait(&handed, within.saturating_sub(begun.elapsed()));
-            self.commit_of(consumer, &mut state, places, CommitMode::Sync);
+            let is_all = |partition: &FollowedPartition, next| next >= partition.at.next;
+            self.commit_of(consumer, &mut state, places, CommitMode::Sync, is_all);
         }
         for place in places {
             let Some(partition) = state.gathered.partitions.get(place) else { continue };
@@ -370,8 +382,10 @@ impl ConsumerContext for Session {
             }
         };
         if let Err(error) = done {
-            // The group waits for an answer in any case.
-            let _ = if is_cooperative { Ok(()) } else { consumer.unassign() };
+            // The group waits for an answer in any case, and a client that has given none cannot be closed.
+            let none = TopicPartitionList::new();
+            let answered = if is_cooperative { consumer.incremental_assign(&none) } else { consumer.unassign() };
+            tracing::debug!(?answered, %error, "partitions were not taken over or given up in order");
             self.state().failed.get_or_insert(error);
         }
     }

@@ -54,8 +54,7 @@ impl TopicChoice {
     }
 
     fn is_chosen(&self, topic: &str) -> bool {
-        let is_taken =
-            || !topic.starts_with("__") && self.patterns.iter().any(|pattern| pattern.matches(topic));
+        let is_taken = || !topic.starts_with("__") && self.patterns.iter().any(|pattern| pattern.matches(topic));
         (self.is_named(topic) || is_taken()) && !self.except.iter().any(|pattern| pattern.matches(topic))
     }
 

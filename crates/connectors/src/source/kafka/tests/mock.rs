@@ -163,7 +163,11 @@ async fn what_cannot_be_read_is_said_and_never_by_a_secret() {
         (json!({ "topics": ["no-such-topic"] }), "no-such-topic", false),
         (json!({ "topics": ["no-such-*"] }), "no topic is there", false),
         (json!({ "offsets": { (format!("{}/0", broker.topic)): 7 } }), "expected at most 0", true),
-        (json!({ "client": { "sasl.mechanism": "PLAIN", "session.timeout.ms": "geheim" } }), "session.timeout.ms", true),
+        (
+            json!({ "client": { "sasl.mechanism": "PLAIN", "session.timeout.ms": "geheim" } }),
+            "session.timeout.ms",
+            true,
+        ),
     ] {
         let mut log = TestLog::default();
         let mut opened = log.open("a", &broker.settings_and(more)).await;

@@ -78,11 +78,25 @@ impl Broker {
         for _ in 0..100 {
             let made = self.admin().create_topics([&new], &AdminOptions::new()).await.expect("an answer");
             if made.into_iter().all(|one| one.is_ok()) {
-                return;
+                return self.known(topic, partitions).await;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         panic!("the topic {topic} cannot be created");
+    }
+
+    /// Waits until the brokers tell of so many partitions.
+    async fn known(&self, topic: &str, partitions: i32) {
+        let producer = self.producer().producer;
+        for _ in 0..100 {
+            let metadata = producer.client().fetch_metadata(Some(topic), WITHIN).expect("an answer");
+            let found = metadata.topics().first().filter(|topic| topic.error().is_none());
+            if found.is_some_and(|topic| topic.partitions().len() == usize::try_from(partitions).expect("few")) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("nobody tells of the topic {topic}");
     }
 
     pub(super) async fn delete(&self) {
@@ -90,10 +104,11 @@ impl Broker {
         assert!(gone.into_iter().all(|one| one.is_ok()));
     }
 
-    pub(super) async fn add_partitions(&self, count: usize) {
-        let more = NewPartitions::new(&self.topic, count);
+    pub(super) async fn add_partitions(&self, count: i32) {
+        let more = NewPartitions::new(&self.topic, usize::try_from(count).expect("few"));
         let made = self.admin().create_partitions([&more], &AdminOptions::new()).await.expect("an answer");
         assert!(made.iter().all(Result::is_ok), "{made:?}");
+        self.known(&self.topic, count).await;
     }
 
     /// Removes what lies before `offset`, as retention does.
@@ -101,6 +116,12 @@ impl Broker {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&self.topic, partition, Offset::Offset(offset)).expect("an offset");
         self.admin().delete_records(&list, &AdminOptions::new()).await.expect("an answer");
+    }
+
+    /// The offset after the last record of partition 0.
+    pub(super) async fn lookup_end(&self) -> i64 {
+        let producer = self.producer();
+        producer.producer.client().fetch_watermarks(&self.topic, 0, WITHIN).expect("an answer").1
     }
 
     pub(super) fn producer(&self) -> Producing {
@@ -155,6 +176,12 @@ impl Producing {
             self.producer.poll(Duration::from_millis(10));
             record = again;
         }
+    }
+
+    /// Sends a record of this time.
+    pub(super) fn send_at(&self, time: Timestamp, value: &[u8]) {
+        let record = BaseRecord::<str, [u8]>::to(&self.topic).partition(0).timestamp(time.millis());
+        assert!(self.producer.send(record.key("k").payload(value)).is_ok());
     }
 
     pub(super) fn send_with_header(&self, name: &str, value: &str) {
