@@ -17,7 +17,7 @@ use lakehead_model::{Clock, Cursor, EventBatch, Reject, StreamSchema, Timestamp}
 use super::{
     config::{RecordFormat, ValueFormat},
     cursor::{self, PartitionCursor, TopicPartition},
-    partition::{FollowedPartition, Noted, RecordPlace},
+    partition::{FollowedPartition, GroupOffset, Noted, RecordPlace},
     record::{Record, RecordEvent},
 };
 use crate::progress::{PartitionTime, Progress};
@@ -113,6 +113,14 @@ impl Gathered {
         let stream = &mut self.streams[partition.stream];
         stream.moved = true;
         stream.chunk.discontinuities.extend(noted.iter().map(|noted| discontinuity(place, *noted, after)));
+    }
+
+    /// Takes note of where this source took a partition over, where the group says it: that was before a restart.
+    pub(super) fn took_over(&mut self, place: &TopicPartition, group: GroupOffset) {
+        let own = group.note.filter(|note| note.member == self.member);
+        if let (Some(note), Some(partition)) = (own, self.partitions.get_mut(place)) {
+            partition.from = partition.from.min(note.from);
+        }
     }
 
     /// Begins again at `low`, in a partition that is another one.

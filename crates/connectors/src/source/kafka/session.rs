@@ -175,8 +175,9 @@ impl Session {
                     self.acked.set(place, next);
                 }
             }
-            if let Some(offset) = facts.group.filter(|_| begins_is_known(&facts)) {
-                state.committed.insert(place.clone(), offset.next);
+            if let Some(group) = facts.group.filter(|group| group.next <= high) {
+                state.committed.insert(place.clone(), group.next);
+                state.gathered.took_over(place, group);
             }
             let from = state.gathered.partitions.get(place).map_or(low, |partition| partition.fetched_from());
             fetched.push((place, from));
@@ -332,11 +333,6 @@ impl Session {
             state.gathered.give_up(place, overrun);
         }
     }
-}
-
-/// Whether the group's offset is of the records that are there now.
-fn begins_is_known(facts: &PartitionFacts) -> bool {
-    facts.group.is_some_and(|group| group.next <= facts.high)
 }
 
 impl SessionState {
