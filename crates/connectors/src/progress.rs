@@ -109,9 +109,7 @@ mod tests {
         let clock = Timestamp::from_seconds(10_000);
         let mut progress = Progress::default();
         let mut busy = PartitionTime::default();
-        let mut quiet = PartitionTime::default();
-        quiet.event_time = Some(Timestamp::from_seconds(9_000));
-        quiet.heard = Some(start);
+        let quiet = PartitionTime { event_time: Some(Timestamp::from_seconds(9_000)), heard: Some(start) };
         for second in 0..60 {
             let now = start + seconds(second);
             let time = clock.plus(seconds(second));
@@ -134,11 +132,8 @@ mod tests {
         let start = Instant::now();
         let clock = Timestamp::from_seconds(10_000);
         let mut progress = Progress::default();
-        let mut busy = PartitionTime::default();
-        let mut quiet = PartitionTime::default();
-        quiet.event_time = Some(Timestamp::from_seconds(1_000));
-        quiet.heard = Some(start);
-        busy.event_time = Some(Timestamp::from_seconds(5_000));
+        let quiet = PartitionTime { event_time: Some(Timestamp::from_seconds(1_000)), heard: Some(start) };
+        let busy = PartitionTime { event_time: Some(Timestamp::from_seconds(5_000)), heard: None };
         let mut both = [busy, quiet];
         for tenth in 0..1_000 {
             progress.heard(Some(Timestamp::from_seconds(5_000)), clock, start + Duration::from_millis(100 * tenth));
