@@ -55,7 +55,7 @@ pub(super) struct PartitionCursor {
 }
 
 /// Partition, next, last, event time.
-type Written = (i32, i64, Option<u64>, Option<Timestamp>);
+type PartitionEntry = (i32, i64, Option<u64>, Option<Timestamp>);
 
 /// A cursor.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ type Written = (i32, i64, Option<u64>, Option<Timestamp>);
 struct KafkaCursor {
     version: u32,
     member: u64,
-    topics: BTreeMap<Arc<str>, Vec<Written>>,
+    topics: BTreeMap<Arc<str>, Vec<PartitionEntry>>,
 }
 
 /// The text of a cursor of these partitions.
@@ -89,7 +89,7 @@ pub(super) fn read(text: &str) -> Result<(u64, Vec<(TopicPartition, PartitionCur
     if cursor.version != VERSION {
         return Err(unreadable(format!("expected version {VERSION}, found {}", cursor.version)));
     }
-    let of_topic = |(topic, partitions): (Arc<str>, Vec<Written>)| {
+    let of_topic = |(topic, partitions): (Arc<str>, Vec<PartitionEntry>)| {
         partitions.into_iter().map(move |(partition, next, last, event_time)| {
             (TopicPartition { topic: topic.clone(), partition }, PartitionCursor { next, last, event_time })
         })
