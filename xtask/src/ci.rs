@@ -16,6 +16,9 @@ use crate::{
     services, setup, siege, test, tidy, torture,
 };
 
+/// The servers that the tests of connectors find running, where they can run here.
+const TESTED_WITH: &[&str] = &["kafka"];
+
 /// Runs the gate.
 pub(crate) fn run() -> Result<()> {
     let begun = Instant::now();
@@ -41,7 +44,7 @@ pub(crate) fn run() -> Result<()> {
         })?;
         step("set-up", || setting_up.join().map_err(|_| anyhow!("it panicked")))
     })?;
-    let mut count = step("tests", || test::counted(&[]))?;
+    let mut count = step("tests", || services::with_running(TESTED_WITH, |addresses| test::counted(&[], addresses)))?;
     // The tests built the binary.
     step("torture", torture::short)?;
     step("torture of the sources", torture::sources::short)?;

@@ -12,21 +12,22 @@ use crate::{command, count::Count, full::cargo_full, setup};
 /// Sets up, runs every test, and ends with a line that counts them.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     setup::all();
-    let count = counted(words)?;
+    let count = counted(words, &[])?;
     println!("\n{count}");
     Ok(())
 }
 
 /// Runs `cargo test`, passing its output on, and counts. `words` go to cargo; without any, the whole workspace is tested,
 /// without examples, which are benchmarks and which the lints have compiled, and without documentation, which has no code
-/// (the structure's rule about left-overs sees to it): building and reading these takes minutes.
-pub(crate) fn counted(words: &[String]) -> Result<Count> {
+/// (the structure's rule about left-overs sees to it): building and reading these takes minutes. `addresses` are variables that
+/// tell tests where servers are; one that misses its server skips itself.
+pub(crate) fn counted(words: &[String], addresses: &[(String, String)]) -> Result<Count> {
     let selected: Vec<&str> = match words {
         [] => vec!["--workspace", "--lib", "--bins", "--tests"],
         words => words.iter().map(String::as_str).collect(),
     };
     let mut command = cargo_full(&[&["test", "--release", "--no-fail-fast"], selected.as_slice()].concat())?;
-    command.stdout(Stdio::piped());
+    command.stdout(Stdio::piped()).envs(addresses.iter().map(|(name, value)| (name, value)));
     let shown = command::shown(&command);
     println!("running `{shown}`");
     let mut child = command.spawn().with_context(|| format!("`{shown}` could not be started"))?;

@@ -47,6 +47,5 @@ impl Heavy {
     }
 }
 
-/// Every heavy connector, one line each, in alphabetical order: `Heavy::sink("kafka", cfg!(feature = "kafka")),`. There is none
-/// yet.
-pub const HEAVY: &[Heavy] = &[];
+/// Every heavy connector, one line each, in alphabetical order: `Heavy::sink("kafka", cfg!(feature = "kafka")),`.
+pub const HEAVY: &[Heavy] = &[Heavy::source("kafka", cfg!(feature = "kafka"))];

@@ -12,6 +12,7 @@ mod heavy;
 mod http_error;
 mod http_headers;
 pub mod json_lines;
+mod progress;
 mod recent_keys;
 mod sink;
 mod source;

@@ -99,6 +99,32 @@ pub(crate) fn smoke_all(count: &mut Count) -> Result<()> {
     with_lock(|| smoke_each(SERVICES, count))
 }
 
+/// Does `work` while the services of these names run, and gives it their addresses. One that cannot run here is left out with its
+/// reason: the tests that want it skip themselves, and are counted.
+pub(crate) fn with_running<T>(names: &[&str], work: impl FnOnce(&[(String, String)]) -> Result<T>) -> Result<T> {
+    let (mut folders, mut addresses) = (Vec::new(), Vec::new());
+    let started = with_lock(|| {
+        for service in SERVICES.iter().filter(|service| names.contains(&service.name())) {
+            let reason = service.lacks().or_else(|| service.download().err().map(|error| format!("{error:#}")));
+            if let Some(reason) = reason {
+                println!("services: {} is not there for the tests: {reason}", service.name());
+                continue;
+            }
+            let folder = folder(*service, Lifetime::WithStarter);
+            stop::stop(&folder).context("ending what an earlier run left")?;
+            let instance = start::start(*service, &folder, Lifetime::WithStarter)?;
+            addresses.extend(service.addresses(&instance).into_iter().map(|(name, value)| (name.to_owned(), value)));
+            folders.push(folder);
+        }
+        Ok(())
+    });
+    let outcome = started.and_then(|()| work(&addresses));
+    let ended = with_lock(|| {
+        folders.iter().try_for_each(|folder| stop::stop(folder).map(drop)).context("ending the servers of the tests")
+    });
+    outcome.and_then(|done| ended.map(|()| done))
+}
+
 /// Starts each and prints the addresses; those that run already only print theirs.
 fn up(services: &[&dyn Service]) -> Result<()> {
     let outcome = services.iter().try_for_each(|service| up_one(*service));

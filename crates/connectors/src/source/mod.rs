@@ -3,6 +3,8 @@
 mod eventstreams;
 mod fake;
 pub mod file;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod poll;
 mod spool;
 mod sse;
@@ -14,6 +16,8 @@ pub const SOURCES: &[SourceSpec] = &[
     SourceSpec::of::<eventstreams::EventStreams>(),
     SourceSpec::of::<fake::Fake>(),
     SourceSpec::of::<file::JsonFiles>(),
+    #[cfg(feature = "kafka")]
+    SourceSpec::of::<kafka::KafkaTopics>(),
     SourceSpec::of::<poll::Poll>(),
     SourceSpec::of::<spool::SpoolDirectory>(),
     SourceSpec::of::<sse::Sse>(),

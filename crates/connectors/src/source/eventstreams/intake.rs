@@ -16,14 +16,13 @@ use super::{
     event::{FactReader, Facts, scope_of},
     memory::EventMemory,
     outlet::{Outlet, ReadTimes},
-    partition::{Decision, Logs, Missing, Why},
+    partition::{Decision, Logs, Missing, Partition, Why},
     partitions::{IDLE_OVERLAP, Partitions},
-    progress::Progress,
     renumbering::{Before, FoundRenumbering},
     routes::Routes,
     standing::{Beginnings, Standing},
 };
-use crate::event_key::Key;
+use crate::{event_key::Key, progress::Progress};
 
 /// What is to be done after a frame.
 #[derive(Debug, PartialEq)]
@@ -474,7 +473,7 @@ impl Intake {
         let handed = if handed.is_empty() && activity.is_some() { vec![0] } else { handed };
         for of in handed {
             let outlet = &mut self.outlets[of];
-            outlet.reach(self.progress.reached(self.partitions.of_stream(of), now));
+            outlet.reach(self.progress.reached(self.partitions.of_stream(of).map(Partition::time), now));
             let partitions = (!self.partitions.is_empty()).then(|| self.partitions.entries(of));
             self.ready.push_back(outlet.take(StreamIndex(of), partitions, &begun));
         }

@@ -5,9 +5,9 @@
 //! In this folder: `config` (what a user may set), `intake` (what becomes of each frame), `routes` (which stream a topic goes
 //! to), `outlet` (what gathers for a stream), `partitions` (those that are followed), `partition` (the decisions of exact
 //! resume), `renumbering` (offsets that do not follow one another), `event` (what is read of an event), `memory` and `seen`
-//! (what was taken before), `cursor` (the position as it is written), `standing` (what the cursors say together), `progress`
-//! (event time, head, idle). One connection is the crate's `sse_link`. Here is only the loop that joins them: it connects,
-//! reads, hands over, and connects again.
+//! (what was taken before), `cursor` (the position as it is written), `standing` (what the cursors say together). One
+//! connection is the crate's `sse_link`, how far the time has come its `progress`. Here is only the loop that joins them: it
+//! connects, reads, hands over, and connects again.
 
 mod config;
 mod cursor;
@@ -17,7 +17,6 @@ mod memory;
 mod outlet;
 mod partition;
 mod partitions;
-mod progress;
 mod renumbering;
 mod routes;
 mod seen;
@@ -39,7 +38,10 @@ use self::{
     intake::{Intake, Reads, Step},
     routes::Routes,
 };
-use crate::sse_link::{Dialed, Heard, Link, client};
+use crate::{
+    progress,
+    sse_link::{Dialed, Heard, Link, client},
+};
 
 /// The source kind `eventstreams`.
 pub(crate) struct EventStreams;

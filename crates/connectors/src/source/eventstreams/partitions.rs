@@ -13,10 +13,10 @@ use lakehead_model::Timestamp;
 use super::{
     cursor::{Entry, PARTITIONS_MAX, TOPICS_BYTES_MAX},
     partition::{Mode, Partition, Why},
-    progress::Progress,
     routes::Routes,
     standing::Beginnings,
 };
+use crate::progress::Progress;
 
 /// A partition that brought nothing yet is asked this far before its beginning: two intervals of the hourly canaries,
 /// so that one comes, and from then on there is an offset to resume from.
@@ -105,7 +105,8 @@ impl Partitions {
     /// to bring.
     pub(super) fn are_past(&self, stream: usize, end: Timestamp, progress: &Progress, now: Instant) -> bool {
         let mut in_log = self.all.iter().filter(|partition| partition.logs().include(stream)).peekable();
-        let is_past = |p: &Partition| p.entry.kafka_time.is_some_and(|time| time > end) || progress.is_idle(p, now);
+        let is_past =
+            |p: &Partition| p.entry.kafka_time.is_some_and(|time| time > end) || progress.is_idle(&p.time(), now);
         in_log.peek().is_some() && in_log.all(is_past)
     }
 

@@ -1,6 +1,7 @@
-//! How far the event time has come, for the watermark of views; and whether the source is at the head.
+//! How far the event time has come, for the watermark of views; and whether the source is at the head. For sources whose upstream
+//! is Kafka, behind a service or directly.
 //!
-//! **At the head** is a source whose last event's Kafka time lies within 10 s of the clock, or whose socket brought
+//! **At the head** is a source whose last event's Kafka time lies within 10 s of the clock, or whose upstream brought
 //! nothing for a whole second: who has older events to send sends them without such pauses. An event that is older than
 //! 10 s and comes without a pause says that the source is catching up.
 //!
@@ -8,46 +9,53 @@
 //! merely waiting its turn in a replay is not. A canary is an event like any other here, which is what canaries are for:
 //! a datacentre whose topic brings only canaries counts by them, and is idle in between.
 //!
-//! **Progress** of a stream is the least over those of its partitions that are not idle of the greatest event time seen. It
-//! never runs back: that is for the stream to see to.
+//! **Progress** is the least over the partitions that are not idle of the greatest event time seen. That it never runs back is for
+//! its caller to see to, who knows what was reached before.
 
 use std::time::{Duration, Instant};
 
 use lakehead_model::Timestamp;
-
-use super::partition::Partition;
 
 /// Kafka time this close to the clock is the head: EventGate's and the edge's delays are well below (0.6 to 6 s between
 /// an edit and its ingestion were measured), clocks differ by less.
 const HEAD_LAG_MAX: Duration = Duration::from_secs(10);
 
 /// A pause this long means that there was nothing to send.
-pub(super) const PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
 /// See above; DESIGN's default.
 const IDLE_AFTER: Duration = Duration::from_secs(30);
 
+/// What a partition says of the time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PartitionTime {
+    /// Its greatest event time.
+    pub(crate) event_time: Option<Timestamp>,
+    /// When it last brought something; `None` while it has not.
+    pub(crate) heard: Option<Instant>,
+}
+
 /// Where the source stands in time.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// Since when it has been at the head.
     head_since: Option<Instant>,
     last_piece: Option<Instant>,
 }
 
 impl Progress {
-    pub(super) fn is_at_head(&self) -> bool {
+    pub(crate) fn is_at_head(&self) -> bool {
         self.head_since.is_some()
     }
 
     /// The connection was lost: what is missed meanwhile has to be caught up.
-    pub(super) fn disconnected(&mut self) {
+    pub(crate) fn disconnected(&mut self) {
         self.head_since = None;
         self.last_piece = None;
     }
 
     /// A piece came, whose last event has this Kafka time.
-    pub(super) fn heard(&mut self, kafka_time: Option<Timestamp>, clock: Timestamp, now: Instant) {
+    pub(crate) fn heard(&mut self, kafka_time: Option<Timestamp>, clock: Timestamp, now: Instant) {
         let paused = self.last_piece.is_some_and(|last| now.duration_since(last) >= PAUSE);
         self.last_piece = Some(now);
         let lags = kafka_time.is_some_and(|time| clock.since(time) > HEAD_LAG_MAX);
@@ -59,17 +67,22 @@ impl Progress {
     }
 
     /// Nothing came for [`PAUSE`].
-    pub(super) fn paused(&mut self, now: Instant) {
+    pub(crate) fn paused(&mut self, now: Instant) {
         self.head_since.get_or_insert(now);
     }
 
     /// The event time up to which everything of these partitions is here, as far as can be known now.
-    pub(super) fn reached<'p>(&self, of: impl Iterator<Item = &'p Partition>, now: Instant) -> Option<Timestamp> {
-        of.filter(|partition| !self.is_idle(partition, now)).filter_map(|partition| partition.entry.event_time).min()
+    pub(crate) fn reached(
+        &self,
+        partitions: impl IntoIterator<Item = PartitionTime>,
+        now: Instant,
+    ) -> Option<Timestamp> {
+        let busy = partitions.into_iter().filter(|partition| !self.is_idle(partition, now));
+        busy.filter_map(|partition| partition.event_time).min()
     }
 
     /// Whether the partition brought nothing for a while, though it could have.
-    pub(super) fn is_idle(&self, partition: &Partition, now: Instant) -> bool {
+    pub(crate) fn is_idle(&self, partition: &PartitionTime, now: Instant) -> bool {
         let Some(head_since) = self.head_since else { return false };
         let quiet_since = partition.heard.map_or(head_since, |heard| heard.max(head_since));
         now.saturating_duration_since(quiet_since) >= IDLE_AFTER
@@ -78,7 +91,7 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::partition::tests::partition, *};
+    use super::*;
 
     fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
@@ -89,25 +102,23 @@ mod tests {
         let start = Instant::now();
         let clock = Timestamp::from_seconds(10_000);
         let mut progress = Progress::default();
-        let mut busy = partition("busy");
-        let mut quiet = partition("quiet");
-        quiet.entry.event_time = Some(Timestamp::from_seconds(9_000));
-        quiet.heard = Some(start);
+        let mut busy = PartitionTime::default();
+        let quiet = PartitionTime { event_time: Some(Timestamp::from_seconds(9_000)), heard: Some(start) };
         for second in 0..60 {
             let now = start + seconds(second);
             let time = clock.plus(seconds(second));
-            busy.entry.event_time = Some(time);
+            busy.event_time = Some(time);
             busy.heard = Some(now);
             progress.heard(Some(time), time, now);
-            let alone = progress.reached(std::iter::once(&quiet), now);
+            let alone = progress.reached([quiet], now);
             assert_eq!(alone.is_some(), second < 30, "alone it says where it is, and nothing once it is idle");
         }
         let now = start + seconds(29);
         let mut progress = Progress::default();
         progress.heard(Some(clock), clock, start);
         let both = [busy, quiet];
-        assert_eq!(progress.reached(both.iter(), now), Some(Timestamp::from_seconds(9_000)));
-        assert_eq!(progress.reached(both.iter(), start + seconds(30)), both[0].entry.event_time);
+        assert_eq!(progress.reached(both, now), Some(Timestamp::from_seconds(9_000)));
+        assert_eq!(progress.reached(both, start + seconds(30)), both[0].event_time);
     }
 
     #[test]
@@ -115,23 +126,20 @@ mod tests {
         let start = Instant::now();
         let clock = Timestamp::from_seconds(10_000);
         let mut progress = Progress::default();
-        let mut busy = partition("busy");
-        let mut quiet = partition("quiet");
-        quiet.entry.event_time = Some(Timestamp::from_seconds(1_000));
-        quiet.heard = Some(start);
-        busy.entry.event_time = Some(Timestamp::from_seconds(5_000));
+        let quiet = PartitionTime { event_time: Some(Timestamp::from_seconds(1_000)), heard: Some(start) };
+        let busy = PartitionTime { event_time: Some(Timestamp::from_seconds(5_000)), heard: None };
         let mut both = [busy, quiet];
         for tenth in 0..1_000 {
             progress.heard(Some(Timestamp::from_seconds(5_000)), clock, start + Duration::from_millis(100 * tenth));
             assert!(!progress.is_at_head());
         }
-        assert_eq!(progress.reached(both.iter(), start + seconds(100)), Some(Timestamp::from_seconds(1_000)));
+        assert_eq!(progress.reached(both, start + seconds(100)), Some(Timestamp::from_seconds(1_000)));
         // A pause: it has arrived. Half a minute later the quiet one is idle, and the time goes on.
         progress.paused(start + seconds(101));
-        assert_eq!(progress.reached(both.iter(), start + seconds(130)), Some(Timestamp::from_seconds(1_000)));
+        assert_eq!(progress.reached(both, start + seconds(130)), Some(Timestamp::from_seconds(1_000)));
         both[0].heard = Some(start + seconds(131));
-        assert_eq!(progress.reached(both.iter(), start + seconds(131)), Some(Timestamp::from_seconds(5_000)));
+        assert_eq!(progress.reached(both, start + seconds(131)), Some(Timestamp::from_seconds(5_000)));
         progress.disconnected();
-        assert_eq!(progress.reached(both.iter(), start + seconds(132)), Some(Timestamp::from_seconds(1_000)));
+        assert_eq!(progress.reached(both, start + seconds(132)), Some(Timestamp::from_seconds(1_000)));
     }
 }
