@@ -1,6 +1,9 @@
 //! The source `spool`: killed again and again while files arrive, it reads each once and puts it out of the way.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 
@@ -18,18 +21,23 @@ fn arrive(inbox: &Path, n: u64) {
     fs::rename(hidden, inbox.join(format!("change_{n}.json"))).expect("renamed");
 }
 
-#[test]
-fn files_that_arrive_while_it_is_killed_are_each_read_once_and_put_away() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
-    let (inbox, data) = (folder.path().join("inbox"), folder.path().join("data"));
+/// A pipeline that watches the folder `inbox` beside it, that folder, and where the data goes.
+fn watched(folder: &Path, setting: &str) -> (PathBuf, PathBuf, PathBuf) {
+    let (pipeline, inbox) = (folder.join("pipeline.toml"), folder.join("inbox"));
     fs::create_dir(&inbox).expect("a folder");
-    let pipeline = folder.path().join("pipeline.toml");
     let settings = format!(
         "[stream.changes]\nschema = \"json\"\ncolumns = {{ n = {{ path = \"n\", type = \"int64\" }} }}\n\n\
-         [source.inbox]\nkind = \"spool\"\npath = \"{}\"\nstream = \"changes\"\nrest = \"0s\"\npoll = \"100ms\"\n",
+         [source.inbox]\nkind = \"spool\"\npath = \"{}\"\nstream = \"changes\"\nrest = \"0s\"\n{setting}\n",
         text(&inbox)
     );
     fs::write(&pipeline, settings).expect("the pipeline can be written");
+    (pipeline, inbox, folder.join("data"))
+}
+
+#[test]
+fn files_that_arrive_while_it_is_killed_are_each_read_once_and_put_away() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let (pipeline, inbox, data) = watched(folder.path(), "poll = \"100ms\"");
 
     for run in 0..RUNS {
         let lakehead = Lakehead::run_pipeline(&pipeline, &data);
@@ -58,15 +66,7 @@ fn files_that_arrive_while_it_is_killed_are_each_read_once_and_put_away() {
 #[test]
 fn a_crash_at_a_sync_or_a_write_neither_loses_nor_doubles_a_file() {
     let folder = tempfile::tempdir().expect("a folder for the test");
-    let (inbox, data) = (folder.path().join("inbox"), folder.path().join("data"));
-    fs::create_dir(&inbox).expect("a folder");
-    let pipeline = folder.path().join("pipeline.toml");
-    let settings = format!(
-        "[stream.changes]\nschema = \"json\"\ncolumns = {{ n = {{ path = \"n\", type = \"int64\" }} }}\n\n\
-         [source.inbox]\nkind = \"spool\"\npath = \"{}\"\nstream = \"changes\"\nrest = \"0s\"\nwhen_done = \"delete\"\n",
-        text(&inbox)
-    );
-    fs::write(&pipeline, settings).expect("the pipeline can be written");
+    let (pipeline, inbox, data) = watched(folder.path(), "when_done = \"delete\"");
     (0..500).for_each(|n| arrive(&inbox, n));
     for point in ["write.after:2", "sync.after:2"] {
         Lakehead::run_pipeline_to_its_end(&pipeline, &data, point).ended_by(point);
