@@ -99,8 +99,11 @@ fn whole_comments_are_told_from_frames_and_pieces_of_them() {
     }
 }
 
-/// Every frame of a parser that gives those without data, too: id, retry and data.
-fn with_dataless(pieces: &[&[u8]]) -> Vec<(Option<Vec<u8>>, Option<u64>, Vec<u8>)> {
+/// Id, retry and data.
+type Timed = (Option<Vec<u8>>, Option<u64>, Vec<u8>);
+
+/// Every frame of a parser that gives those without data, too.
+fn with_dataless(pieces: &[&[u8]]) -> Vec<Timed> {
     let mut parser = Parser::new(1 << 20).with_dataless();
     let mut all = Vec::new();
     for piece in pieces {

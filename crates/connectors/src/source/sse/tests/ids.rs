@@ -1,9 +1,13 @@
 //! Ids that are odd, repeat, begin again, are too long, or stand alone.
 
-use lakehead_connector_api::Reader as _;
-use lakehead_testkit::{Act, Upstream};
+use lakehead_connector_api::{Chunk, Reader as _, StreamResume};
+use lakehead_eventstreams_wire::{Data, Frame};
+use lakehead_model::Name;
+use lakehead_testkit::{Act, Upstream, VecTail};
 use serde_json::json;
+use tokio::time::{Duration, Instant};
 
+use super::super::{config::Config, intake::FeedIntake};
 use super::world::{World, feed_of, last_event_id, none, run, taken};
 
 /// What the second connection asks for, once the first has brought `count` events in `text` and was cut.
@@ -112,6 +116,30 @@ fn a_position_that_moves_without_events_is_handed_over_with_what_comes_next_or_a
         assert_eq!(world.cursor.map(|cursor| cursor.position.contains("\"id\":\"499\"")), Some(true));
         assert!(source.next().await.expect("no error").is_none(), "it stays ended");
         assert_eq!(upstream.requests().len(), 2, "and asks nobody");
+    });
+}
+
+#[test]
+fn a_position_alone_is_handed_over_each_ten_seconds_and_at_the_end() {
+    run(async {
+        let settings = json!({ "url": "http://u/t", "events": ["order"] });
+        let config: Config = serde_json::from_value(settings).expect("valid settings");
+        let (stream, tail) = (Name::new("t").expect("a name"), Box::new(VecTail::default()));
+        let resume = StreamResume { stream, cursor: None, event_time: Vec::new(), tail };
+        let begun = Instant::now();
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let mut intake = FeedIntake::open(&config, resume, begun).await.expect("it opens");
+        let ping = |intake: &mut FeedIntake, id: &[u8]| {
+            intake.take(&Frame { event: b"ping", id: Some(id), retry: None, data: Data::Whole(b"1".into()) });
+        };
+        let id = |chunk: Option<Chunk>| chunk.and_then(|chunk| chunk.cursor).map(|cursor| cursor.position.to_string());
+        ping(&mut intake, b"7");
+        assert_eq!(id(intake.hand_over(after(9))), None);
+        assert_eq!(id(intake.hand_over(after(10))), Some(r#"{"version":1,"id":"7"}"#.to_owned()));
+        ping(&mut intake, b"8");
+        assert_eq!(id(intake.hand_over(after(19))), None);
+        assert_eq!(id(intake.finish(after(19))), Some(r#"{"version":1,"id":"8"}"#.to_owned()));
+        assert!(intake.finish(after(60)).is_none());
     });
 }
 
