@@ -134,10 +134,11 @@ impl Intake {
         })
     }
 
-    /// Where to begin a connection that only has to say which topics there are: so far back that one of their canaries comes
-    /// at once. `None` where another one is to be made.
+    /// Where to begin a connection that only has to say which topics there are: so far back that something comes at once.
+    /// `None` where another one is to be made.
     pub(super) fn learns_since(&self) -> Option<Timestamp> {
-        self.learning.then(|| self.clock.now().minus(IDLE_OVERLAP))
+        let back = self.clock.now().minus(IDLE_OVERLAP);
+        self.learning.then(|| self.partitions.beginnings().named().values().copied().fold(back, Timestamp::min))
     }
 
     /// Prepares for a new connection; gives its `Last-Event-ID`. `None` on the very first one, and when the topics

@@ -206,7 +206,7 @@ impl Feed {
         let last_event_id = self.intake.connect(self.since.is_some()).await?;
         let mut url = self.config.url.clone();
         if last_event_id.is_none()
-            && let Some(since) = self.since.or_else(|| self.intake.learns_since())
+            && let Some(since) = [self.since, self.intake.learns_since()].into_iter().flatten().min()
         {
             url.query_pairs_mut().append_pair(SINCE, &write_since(since.millis()));
         }
