@@ -151,6 +151,7 @@ pub(crate) fn pipeline(data: &Path, sources: &[(&str, &[Step])]) -> Pipeline {
         data: data.to_owned(),
         listen: ([127, 0, 0, 1], 0).into(),
         token: None,
+        push_tokens: [].into(),
         streams: [(name("s"), stream)].into(),
         sources: sources.iter().map(|(text, steps)| (name(text), source(steps))).collect(),
         views: [].into(),
