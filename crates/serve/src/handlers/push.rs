@@ -77,7 +77,7 @@ pub(crate) async fn post(
                     came.extend_from_slice(&piece?.unwrap_or_default());
                     return Ok(line_by_line(&app, &name, scope.as_ref(), arriving, came).await);
                 }
-                Err(_) => return Ok(line_by_line(&app, &name, arriving, came).await),
+                Err(_) => return Ok(line_by_line(&app, &name, scope.as_ref(), arriving, came).await),
             }
         } else {
             next.await?
