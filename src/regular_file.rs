@@ -1,10 +1,6 @@
 //! Files that settings are read from: regular ones, within a size, and nothing is waited for.
 
-use std::{
-    io::Read,
-    os::unix::fs::FileTypeExt,
-    path::Path,
-};
+use std::{io::Read, os::unix::fs::FileTypeExt, path::Path};
 
 use anyhow::{Context, bail};
 use lakehead_model::ByteSize;

@@ -50,7 +50,8 @@ pub(super) fn read<T>(
         tokens.insert(name, PushToken { token, streams: Arc::new(allowed) });
     }
     if tokens.len() > PushToken::COUNT_MAX {
-        let what = format!("there are {} push tokens; at most {} are looked through", tokens.len(), PushToken::COUNT_MAX);
+        let what =
+            format!("there are {} push tokens; at most {} are looked through", tokens.len(), PushToken::COUNT_MAX);
         problems.push(document.problem(&["push_token"], what));
     }
     tokens
@@ -104,7 +105,8 @@ fn secret(document: &Document, key: &str, keys: &PushTokenKeys, problems: &mut V
 }
 
 fn from_file(file: &Path) -> Result<String, String> {
-    let bytes = regular_file::bytes(file, "a file with a secret", SECRET_BYTES_MAX).map_err(|error| format!("{error:#}"))?;
+    let bytes =
+        regular_file::bytes(file, "a file with a secret", SECRET_BYTES_MAX).map_err(|error| format!("{error:#}"))?;
     let text = String::from_utf8(bytes).map_err(|_| format!("{} holds what is no text", file.display()))?;
     Ok(text.trim().to_owned())
 }

@@ -160,7 +160,8 @@ fn read_one(document: &Document, name: &str, problems: &mut Vec<Problem>) -> Opt
 
 /// The JSON Schema in `file`.
 fn event_schema(file: &Path) -> Result<EventSchema, String> {
-    let text = regular_file::bytes(file, "a JSON Schema", DOCUMENT_BYTES_MAX as u64).map_err(|error| format!("{error:#}"))?;
+    let text =
+        regular_file::bytes(file, "a JSON Schema", DOCUMENT_BYTES_MAX as u64).map_err(|error| format!("{error:#}"))?;
     EventSchema::new(&text).map_err(|what| format!("{}: {what}", file.display()))
 }
 

@@ -215,7 +215,10 @@ async fn a_push_token_has_one_secret_of_its_own_and_streams_that_are_there() {
             "p.toml:4: push_token.p.streams: there is no stream \"t\"; valid: s",
         ),
         ("secret = \"0123456789abcdef\"", "p.toml:2: push_token.p.streams: this key is missing"),
-        ("secret = \"0123456789abcdef\"\nstream = [\"s\"]", "p.toml:4: push_token.p.stream: unknown key; did you mean"),
+        (
+            "secret = \"0123456789abcdef\"\nstreams = [\"s\"]\nscope = 1",
+            "p.toml:5: push_token.p.scope: unknown key; valid: secret, file, streams",
+        ),
     ] {
         let said = said(&token(keys)).await;
         assert!(said.starts_with(expected), "{keys}\n{said}");

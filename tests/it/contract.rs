@@ -25,7 +25,8 @@ impl Contract {
         let schema = &response["content"]["application/json"]["schema"];
         assert!(!schema.is_null(), "{method} {path} {} has no JSON: {}", answer.status, answer.body);
         let whole = json!({ "allOf": [schema], "components": self.0["components"] });
-        let schema = JsonSchema::new(whole.to_string().as_bytes()).unwrap_or_else(|wrong| panic!("{method} {path}: {wrong}"));
+        let schema =
+            JsonSchema::new(whole.to_string().as_bytes()).unwrap_or_else(|wrong| panic!("{method} {path}: {wrong}"));
         if let Err(wrong) = schema.check(answer.body.as_bytes()) {
             panic!("{method} {path} {}: {wrong}\n{}", answer.status, answer.body);
         }
@@ -37,7 +38,9 @@ fn without_widths(value: &mut Value) {
     match value {
         Value::Object(keys) => {
             let is_number = |of: &Value| matches!(of.as_str(), Some("integer" | "number"));
-            let numbers = keys.get("type").is_some_and(|of| is_number(of) || of.as_array().is_some_and(|of| of.iter().any(is_number)));
+            let numbers = keys
+                .get("type")
+                .is_some_and(|of| is_number(of) || of.as_array().is_some_and(|of| of.iter().any(is_number)));
             if numbers {
                 keys.remove("format");
             }

@@ -56,7 +56,11 @@ impl Running {
     }
 
     fn post(&self, query: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let headers: Vec<_> = if headers.iter().any(|(name, _)| *name == JSON.0) { headers.to_vec() } else { [&[JSON][..], headers].concat() };
+        let headers: Vec<_> = if headers.iter().any(|(name, _)| *name == JSON.0) {
+            headers.to_vec()
+        } else {
+            [&[JSON][..], headers].concat()
+        };
         let answer = http::request(&self.lakehead.address, "POST", &format!("{EVENTS}{query}"), &headers, body);
         let answer = answer.unwrap_or_else(|error| panic!("{error}: {}", self.lakehead.said()));
         self.contract.holds("POST", EVENTS, &answer);
@@ -136,7 +140,11 @@ fn each_event_goes_to_the_stream_that_it_names_and_is_there_after_a_kill() {
     ids.dedup();
     assert!(ids.len() == 6 && ids.iter().all(|id| id.len() == 36), "{ids:?}");
     assert!(kept.iter().all(|row| row["timed"] == true), "a time was written in: {kept:?}");
-    assert!(kept[0]["data"].as_str().is_some_and(|event| event.ends_with(r#","stream":"edits"},"n":1}"#)), "{}", kept[0]);
+    assert!(
+        kept[0]["data"].as_str().is_some_and(|event| event.ends_with(r#","stream":"edits"},"n":1}"#)),
+        "{}",
+        kept[0]
+    );
     let kept = query(&data, "SELECT data FROM mediawiki_page_create ORDER BY event_offset");
     assert_eq!(kept[0]["data"], own, "byte for byte");
 }
@@ -232,7 +240,8 @@ fn a_push_token_pushes_to_its_streams_and_does_nothing_else_and_a_reload_changes
     let folder = tempfile::tempdir().expect("a folder");
     let secret = folder.path().join("secret");
     fs::write(&secret, "creators-0123456789\n").expect("written");
-    let creators = format!("[push_token.creators]\nfile = {:?}\nstreams = [\"mediawiki_page_create\"]\n", text(&secret));
+    let creators =
+        format!("[push_token.creators]\nfile = {:?}\nstreams = [\"mediawiki_page_create\"]\n", text(&secret));
     let running = Running::start_with(TOKENS, &environment);
     // As from another machine, over a proxy.
     let far = ("X-Forwarded-For", "192.0.2.7");
@@ -261,7 +270,11 @@ fn a_push_token_pushes_to_its_streams_and_does_nothing_else_and_a_reload_changes
     assert_eq!(running.post_to("mediawiki_page_create", &creators_token, b"{}").status, 201);
     fs::write(&secret, "changed-0123456789\n").expect("written");
     assert_eq!(running.reload(&creators).json()["push_tokens"]["changed"], json!(["creators"]));
-    assert_eq!(running.post_to("mediawiki_page_create", &creators_token, b"{}").status, 401, "the file has another secret");
+    assert_eq!(
+        running.post_to("mediawiki_page_create", &creators_token, b"{}").status,
+        401,
+        "the file has another secret"
+    );
     for shown in [running.lakehead.said(), running.lakehead.status().to_string()] {
         assert!(!shown.contains("0123456789"), "no secret shows: {shown}");
     }
@@ -297,7 +310,8 @@ fn a_token_that_is_taken_back_ends_a_push_that_lasts() {
 fn what_does_not_conform_is_a_reject_whatever_brings_it_and_a_reload_changes_the_schema_while_events_come() {
     let folder = tempfile::tempdir().expect("a folder");
     let schema = folder.path().join("edit.json");
-    let wanting = |key: &str| fs::write(&schema, json!({"type": "object", "required": [key]}).to_string()).expect("written");
+    let wanting =
+        |key: &str| fs::write(&schema, json!({"type": "object", "required": [key]}).to_string()).expect("written");
     wanting("n");
     let more = format!("json_schema = {:?}\n", text(&schema));
     let running = Running::start(&more);
@@ -386,8 +400,10 @@ fn wikimedia_s_own_events_conform_to_wikimedia_s_own_schema() {
 
 #[test]
 fn every_answer_is_as_the_document_says() {
-    let running = Running::start("[view.per_minute]\nsql = \"SELECT tumble(event_time, INTERVAL '1 minute') AS minute, \
-                                  count(*) AS events FROM edits GROUP BY 1\"\n");
+    let running = Running::start(
+        "[view.per_minute]\nsql = \"SELECT tumble(event_time, INTERVAL '1 minute') AS minute, \
+                                  count(*) AS events FROM edits GROUP BY 1\"\n",
+    );
     assert_eq!(running.post("", &[], event("edits", 1).to_string().as_bytes()).status, 201);
     running.lakehead.until_counted("edits", 1);
     let document = &running.contract.0;

@@ -32,7 +32,14 @@ pub(crate) struct Enveloped<'d> {
 impl Envelope {
     pub(crate) fn new() -> Self {
         let path = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
-        Self { paths: Paths::new(&[path(&["meta"]), path(&["meta", "stream"]), path(&["meta", "id"]), path(&["meta", "dt"])]) }
+        Self {
+            paths: Paths::new(&[
+                path(&["meta"]),
+                path(&["meta", "stream"]),
+                path(&["meta", "id"]),
+                path(&["meta", "dt"]),
+            ]),
+        }
     }
 
     /// Reads a `document` that is valid. `None` when it names no stream.
@@ -61,7 +68,9 @@ impl<'d> Enveloped<'d> {
         for (key, has, value) in [("id", self.id, id), ("dt", self.dt, dt)] {
             match has {
                 None => edits.push((self.place(self.meta) + 1, 0, format!("\"{key}\":\"{value}\","))),
-                Some(null) if null.is_null() => edits.push((self.place(null), null.bytes().len(), format!("\"{value}\""))),
+                Some(null) if null.is_null() => {
+                    edits.push((self.place(null), null.bytes().len(), format!("\"{value}\"")))
+                }
                 Some(_) => {}
             }
         }
@@ -100,7 +109,10 @@ mod tests {
     fn what_the_client_left_out_is_written_in_and_nothing_else_changes() {
         for (event, expected) in [
             (r#"{"meta":{"stream":"a"}}"#, r#"{"meta":{"id":"ID","dt":"DT","stream":"a"}}"#),
-            (r#"{ "x" : 1.50, "meta" : { "stream":"a" } }"#, r#"{ "x" : 1.50, "meta" : {"id":"ID","dt":"DT", "stream":"a" } }"#),
+            (
+                r#"{ "x" : 1.50, "meta" : { "stream":"a" } }"#,
+                r#"{ "x" : 1.50, "meta" : {"id":"ID","dt":"DT", "stream":"a" } }"#,
+            ),
             (r#"{"meta":{"id":"7","stream":"a"}}"#, r#"{"meta":{"dt":"DT","id":"7","stream":"a"}}"#),
             (r#"{"meta":{"stream":"a","dt":null,"id": null}}"#, r#"{"meta":{"stream":"a","dt":"DT","id": "ID"}}"#),
             (r#"{"meta":{"id":null,"stream":"a"}}"#, r#"{"meta":{"dt":"DT","id":"ID","stream":"a"}}"#),
@@ -126,7 +138,9 @@ mod tests {
     #[test]
     fn an_event_that_names_no_stream_has_none() {
         let envelope = Envelope::new();
-        for event in ["1", "[]", "{}", r#"{"meta":1}"#, r#"{"meta":{}}"#, r#"{"meta":{"stream":7}}"#, r#"{"meta.stream":"a"}"#] {
+        for event in
+            ["1", "[]", "{}", r#"{"meta":1}"#, r#"{"meta":{}}"#, r#"{"meta":{"stream":7}}"#, r#"{"meta.stream":"a"}"#]
+        {
             assert!(envelope.read(event.as_bytes()).is_none(), "{event}");
         }
         let escaped = envelope.read(br#"{"meta":{"stre\u0061m":"\u0061"}}"#).expect("escapes are read");

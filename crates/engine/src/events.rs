@@ -20,8 +20,9 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::{
-    BODY_BYTES_MAX, Engine, Error, builtin,
+    BODY_BYTES_MAX, Engine, Error,
     body::place,
+    builtin,
     current::Current,
     inlet,
     ledgers::rejects,
@@ -182,7 +183,8 @@ impl Engine {
 
 impl Entering {
     fn taken(&self, first_offset: Option<Offset>) -> StreamPushed {
-        let (without_event_time, why_without) = self.untimed.clone().map_or((0, None), |(count, why)| (count, Some(why)));
+        let (without_event_time, why_without) =
+            self.untimed.clone().map_or((0, None), |(count, why)| (count, Some(why)));
         StreamPushed { accepted: self.count, first_offset, repeated: false, without_event_time, why_without }
     }
 }
@@ -208,10 +210,12 @@ fn fresh(
     pushed: &mut EventsPushed,
 ) -> BTreeMap<Name, Portion> {
     let Some(key) = key else { return portions };
-    let is_fresh = |(name, portion): (Name, Portion)| match gateway(current, &name).and_then(|way| way.remembered(key)) {
+    let is_fresh = |(name, portion): (Name, Portion)| match gateway(current, &name).and_then(|way| way.remembered(key))
+    {
         None => Some((name, portion)),
         Some((accepted, first)) => {
-            let before = StreamPushed { accepted, first_offset: Some(first), repeated: true, ..StreamPushed::default() };
+            let before =
+                StreamPushed { accepted, first_offset: Some(first), repeated: true, ..StreamPushed::default() };
             pushed.streams.insert(name, before);
             None
         }

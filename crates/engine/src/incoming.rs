@@ -7,7 +7,9 @@ use lakehead_model::{Name, StreamSchema};
 use lakehead_store::{Appender, Stream};
 
 use crate::{
-    Engine, Error, builtin, conformance::Conformance, import,
+    Engine, Error, builtin,
+    conformance::Conformance,
+    import,
     push::{Pushed, Pushing},
     untimed::Untimed,
 };

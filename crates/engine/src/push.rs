@@ -128,7 +128,8 @@ impl Gateway {
 
     /// Events accepted, events refused, and events of hasty pushes that were lost on their way to the disk, since the start.
     pub(crate) fn counts(&self) -> (u64, u64, u64) {
-        let [pushed, refused, lost] = [&self.pushed, &self.refused, &self.lost].map(|count| count.load(Ordering::Relaxed));
+        let [pushed, refused, lost] =
+            [&self.pushed, &self.refused, &self.lost].map(|count| count.load(Ordering::Relaxed));
         (pushed, refused, lost)
     }
 
@@ -144,7 +145,12 @@ impl Gateway {
     }
 
     /// Hands events over, whose event times were read by `times` and whose refusals are kept. Waits for room, not for the disk.
-    pub(crate) async fn enter(&self, events: EventBatch, key: Option<&str>, times: &EventTimes) -> Result<Ticket, Error> {
+    pub(crate) async fn enter(
+        &self,
+        events: EventBatch,
+        key: Option<&str>,
+        times: &EventTimes,
+    ) -> Result<Ticket, Error> {
         let entry = Entry { events, cursor: None, key: key.map(str::to_owned), urgent: true };
         self.inlet.refuse(&[]).await?.append(entry, times).await
     }
@@ -285,7 +291,10 @@ static TURNS: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))));
 
 /// Does `work`, away from the threads that serve everyone and in its turn if it is `much`.
-pub(crate) async fn blocking_if<T: Send + 'static>(much: bool, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+pub(crate) async fn blocking_if<T: Send + 'static>(
+    much: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     if !much {
         return Ok(work());
     }

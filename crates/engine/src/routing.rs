@@ -236,7 +236,13 @@ impl Sorted {
     }
 
     fn fail(&mut self, cause: Cause, stream: Option<&str>, index: u64, event: &Bytes, reason: impl Fn() -> String) {
-        self.failed.add(cause, || FailedEvent { index, cause, reason: reason(), stream: stream.map(short), event: echo(event) });
+        self.failed.add(cause, || FailedEvent {
+            index,
+            cause,
+            reason: reason(),
+            stream: stream.map(short),
+            event: echo(event),
+        });
     }
 }
 
@@ -271,7 +277,8 @@ mod tests {
     fn destinations(allowed: Option<&[&str]>) -> Destinations {
         let name = |text: &str| Name::new(text).expect("a name");
         let schema = StreamSchema::builtin("json").expect("built in");
-        let conforms = JsonSchema::new(br#"{"properties": {"meta": {"required": ["id", "dt"]}, "n": {"type": "number"}}}"#);
+        let conforms =
+            JsonSchema::new(br#"{"properties": {"meta": {"required": ["id", "dt"]}, "n": {"type": "number"}}}"#);
         let conforms = Some(Arc::new(conforms.expect("a schema")));
         let entrance = Entrance { times: Arc::new(EventTimes::new(&schema)), conforms };
         let streams = ["edits", "mediawiki_page_create"].map(|text| (name(text), entrance.clone()));

@@ -259,7 +259,10 @@ async fn what_a_source_brings_and_does_not_conform_is_a_reject_and_the_cursor_pa
     assert_eq!(steps(&engine, 2).await, [0, 2]);
     let rejects = events(&engine.stream("rejects").expect("built in"), 1).await;
     assert_eq!(rejects[0]["source"], "a");
-    assert!(rejects[0]["reason"].as_str().is_some_and(|why| why.contains("/step: 1 is not a multiple of 2")), "{rejects:?}");
+    assert!(
+        rejects[0]["reason"].as_str().is_some_and(|why| why.contains("/step: 1 is not a multiple of 2")),
+        "{rejects:?}"
+    );
     assert_eq!(engine.status().sources["a"].rejects, 1);
     engine.shutdown().await.expect("a clean end");
     drop(engine);
@@ -280,7 +283,8 @@ async fn events_for_several_streams_are_kept_each_in_its_own_and_again_with_thei
         let clock = Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000)));
         Engine::start(pipeline, Parts { clock, sources: SOURCES, sinks: &[], version: "test" })
     };
-    let body = || Bytes::from_static(br#"[{"meta":{"stream":"s"},"step":0},{"meta":{"stream":"t"},"step":1},{"step":2}]"#);
+    let body =
+        || Bytes::from_static(br#"[{"meta":{"stream":"s"},"step":0},{"meta":{"stream":"t"},"step":1},{"step":2}]"#);
     let how = || EventsPush { key: Some("k"), ..EventsPush::default() };
     let engine = with(&[]).await.expect("it starts");
     let pushed = engine.push_events(body(), how()).await.expect("some of it");

@@ -98,7 +98,8 @@ fn combined(keywords: &Keywords, value: &Value) -> Result<(), Wrong> {
     keywords.all.iter().try_for_each(|node| check(node, value))?;
     if !keywords.any.is_empty() {
         let mut first = None;
-        let found = keywords.any.iter().any(|node| check(node, value).map_err(|wrong| first.get_or_insert(wrong)).is_ok());
+        let found =
+            keywords.any.iter().any(|node| check(node, value).map_err(|wrong| first.get_or_insert(wrong)).is_ok());
         if let Some(wrong) = first.filter(|_| !found) {
             let Wrong { path, what } = wrong;
             return Err(Wrong { path, what: format!("none of several alternatives fits; of the first: {what}") });
@@ -107,7 +108,10 @@ fn combined(keywords: &Keywords, value: &Value) -> Result<(), Wrong> {
     if !keywords.one.is_empty() {
         let fitting = keywords.one.iter().filter(|node| check(node, value).is_ok()).count();
         if fitting != 1 {
-            return Err(Wrong::new(format!("{fitting} of {} alternatives fit, and exactly one has to", keywords.one.len())));
+            return Err(Wrong::new(format!(
+                "{fitting} of {} alternatives fit, and exactly one has to",
+                keywords.one.len()
+            )));
         }
     }
     if keywords.not.as_ref().is_some_and(|node| check(node, value).is_ok()) {

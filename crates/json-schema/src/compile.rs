@@ -57,7 +57,16 @@ pub(crate) fn compile(text: &[u8]) -> Result<(Value, Node), String> {
             draft.ok_or_else(|| format!("`$schema` is {:?}: {known}", short(named)))?.1
         }
     };
-    let mut compiler = Compiler { root: &document, ref_stands_alone, open: vec!["#"], at: Vec::new(), parts: 0, patterns: 0, names_parts: false, refers: false };
+    let mut compiler = Compiler {
+        root: &document,
+        ref_stands_alone,
+        open: vec!["#"],
+        at: Vec::new(),
+        parts: 0,
+        patterns: 0,
+        names_parts: false,
+        refers: false,
+    };
     let node = compiler.node(&document)?;
     Ok((document, node))
 }
@@ -82,13 +91,19 @@ impl<'s> Compiler<'s> {
     fn node(&mut self, schema: &'s Value) -> Result<Node, String> {
         self.parts += 1;
         if self.parts > PARTS_MAX {
-            return Err(format!("the schema has more than {PARTS_MAX} parts, counted as often as they are referred to"));
+            return Err(format!(
+                "the schema has more than {PARTS_MAX} parts, counted as often as they are referred to"
+            ));
         }
         let keys = match schema {
             Value::Bool(true) => return Ok(Node::Anything),
             Value::Bool(false) => return Ok(Node::Nothing),
             Value::Object(keys) => keys,
-            other => return Err(self.wrong(format!("a schema is an object, true or false, not {}", short(&other.to_string())))),
+            other => {
+                return Err(
+                    self.wrong(format!("a schema is an object, true or false, not {}", short(&other.to_string())))
+                );
+            }
         };
         if let Some(key) = NOT_CHECKED.iter().find(|key| keys.contains_key(**key)) {
             return Err(self.wrong(format!("`{key}` is not checked here, so a schema with it is not taken")));
@@ -96,7 +111,8 @@ impl<'s> Compiler<'s> {
         self.names_parts |= !self.at.is_empty() && keys.get("$id").is_some_and(Value::is_string);
         self.refers |= keys.contains_key("$ref");
         if self.names_parts && self.refers {
-            return Err(self.wrong("a schema with `$ref` has no `$id` below its top, where it would change what these refer to"));
+            return Err(self
+                .wrong("a schema with `$ref` has no `$id` below its top, where it would change what these refer to"));
         }
         let mut keywords = Keywords::default();
         if let Some(reference) = keys.get("$ref") {
@@ -133,12 +149,14 @@ impl<'s> Compiler<'s> {
             return Err(self.wrong(what));
         };
         if self.open.contains(&reference) {
-            let what = format!("`$ref` {shown:?} leads back into itself: how deep an event is looked at has to be bounded");
+            let what =
+                format!("`$ref` {shown:?} leads back into itself: how deep an event is looked at has to be bounded");
             return Err(self.wrong(what));
         }
         let root = self.root;
         let target = root.pointer(pointer);
-        let target = target.ok_or_else(|| self.wrong(format!("`$ref` is {shown:?}: there is nothing at that place")))?;
+        let target =
+            target.ok_or_else(|| self.wrong(format!("`$ref` is {shown:?}: there is nothing at that place")))?;
         self.open.push(reference);
         self.at.push("$ref".to_owned());
         let node = self.node(target);
@@ -184,7 +202,9 @@ impl<'s> Compiler<'s> {
         let of = |name: &Value| {
             let known = Type::NAMED.iter().find(|(known, _)| name == known);
             let all = Type::NAMED.map(|(name, _)| name).join(", ");
-            known.map(|(_, of)| *of).ok_or_else(|| self.wrong(format!("`type` is {}: valid are {all}", short(&name.to_string()))))
+            known
+                .map(|(_, of)| *of)
+                .ok_or_else(|| self.wrong(format!("`type` is {}: valid are {all}", short(&name.to_string()))))
         };
         named.into_iter().map(of).collect::<Result<_, _>>().map(Some)
     }
@@ -224,7 +244,9 @@ impl<'s> Compiler<'s> {
             Some(name) => {
                 let format = name.as_str().and_then(Format::named);
                 let known = FORMATS.join(", ");
-                Some(format.ok_or_else(|| self.wrong(format!("`format` is {}: checked are {known}", short(&name.to_string()))))?)
+                Some(format.ok_or_else(|| {
+                    self.wrong(format!("`format` is {}: checked are {known}", short(&name.to_string())))
+                })?)
             }
         };
         let (length_min, length_max) = (self.count(keys, "minLength")?.unwrap_or(0), self.count(keys, "maxLength")?);
@@ -276,7 +298,8 @@ impl<'s> Compiler<'s> {
                 }
             }
         }
-        let (count_min, count_max) = (self.count(keys, "minProperties")?.unwrap_or(0), self.count(keys, "maxProperties")?);
+        let (count_min, count_max) =
+            (self.count(keys, "minProperties")?.unwrap_or(0), self.count(keys, "maxProperties")?);
         Ok(ObjectKeywords { required, properties, patterns, others, names, count_min, count_max, needs, implies })
     }
 
@@ -284,13 +307,18 @@ impl<'s> Compiler<'s> {
     fn pattern(&mut self, pattern: &str) -> Result<Regex, String> {
         self.patterns += 1;
         if self.patterns > PATTERNS_MAX {
-            return Err(format!("the schema has more than {PATTERNS_MAX} patterns, counted as often as they are referred to"));
+            return Err(format!(
+                "the schema has more than {PATTERNS_MAX} patterns, counted as often as they are referred to"
+            ));
         }
         let built = RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX).build();
         built.map_err(|error| {
             let why = error.to_string();
             let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            self.wrong(format!("the pattern {:?} is not taken: {why} (no lookaround and no backreference)", short(pattern)))
+            self.wrong(format!(
+                "the pattern {:?} is not taken: {why} (no lookaround and no backreference)",
+                short(pattern)
+            ))
         })
     }
 

@@ -3,9 +3,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The formats that are known. A schema with another one is refused.
-pub const FORMATS: [&str; 11] = [
-    "date", "date-time", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uri-reference", "uuid", "json-pointer",
-];
+pub const FORMATS: [&str; 11] =
+    ["date", "date-time", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uri-reference", "uuid", "json-pointer"];
 
 /// One of them.
 pub(crate) struct Format {
@@ -53,7 +52,10 @@ fn is_date_time(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_shaped = text.is_ascii()
         && bytes.len() >= 20
-        && matches!((bytes[4], bytes[7], bytes[10], bytes[13], bytes[16]), (b'-', b'-', b'T' | b't' | b' ', b':', b':'));
+        && matches!(
+            (bytes[4], bytes[7], bytes[10], bytes[13], bytes[16]),
+            (b'-', b'-', b'T' | b't' | b' ', b':', b':')
+        );
     let Some((date, rest)) = text.split_at_checked(10).filter(|_| is_shaped) else { return false };
     let (clock, rest) = rest[1..].split_at(8);
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -139,7 +141,14 @@ mod tests {
             (
                 "date-time",
                 &["2026-11-30T12:00:00Z", "2026-11-30t12:00:60.5+02:00", "2026-11-30T12:00:00.123456789z"],
-                &["2026-11-30", "2026-11-30T12:00:00", "2026-11-30T24:00:00Z", "2026-11-30T12:00:00.Z", "today", "２０２６-11-30T12:00:00Z"],
+                &[
+                    "2026-11-30",
+                    "2026-11-30T12:00:00",
+                    "2026-11-30T24:00:00Z",
+                    "2026-11-30T12:00:00.Z",
+                    "today",
+                    "２０２６-11-30T12:00:00Z",
+                ],
             ),
             ("time", &["12:00:00Z", "12:00:00.1-05:00"], &["12:00:00", "12:00Z", "", "é2:00:00Z"]),
             ("email", &["a.b@example.org"], &["a", "@b", "a b@example.org", "a@-b"]),

@@ -25,11 +25,11 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::{first_wins::FirstWins, node::Node};
 pub use crate::{
     compile::{DOCUMENT_BYTES_MAX, PARTS_MAX},
     format::FORMATS,
 };
+use crate::{first_wins::FirstWins, node::Node};
 
 /// A schema, compiled. Two are equal when their documents are.
 pub struct JsonSchema {

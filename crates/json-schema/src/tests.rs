@@ -70,7 +70,11 @@ fn each_keyword_takes_what_it_says_and_nothing_else() {
         (r#"{"additionalProperties": {"type": "null"}}"#, &[r#"{"a":null}"#], &[r#"{"a":1}"#]),
         (r#"{"propertyNames": {"maxLength": 1}}"#, &[r#"{"a":1}"#], &[r#"{"ab":1}"#]),
         (r#"{"minProperties": 1, "maxProperties": 1}"#, &[r#"{"a":1}"#], &["{}", r#"{"a":1,"b":2}"#]),
-        (r#"{"dependencies": {"a": ["b"], "c": {"required": ["d"]}}}"#, &["{}", r#"{"a":1,"b":2}"#], &[r#"{"a":1}"#, r#"{"c":1}"#]),
+        (
+            r#"{"dependencies": {"a": ["b"], "c": {"required": ["d"]}}}"#,
+            &["{}", r#"{"a":1,"b":2}"#],
+            &[r#"{"a":1}"#, r#"{"c":1}"#],
+        ),
         (r#"{"dependentRequired": {"a": ["b"]}}"#, &[r#"{"b":1}"#], &[r#"{"a":1}"#]),
         (r#"{"dependentSchemas": {"a": {"required": ["b"]}}}"#, &[r#"{"b":1}"#], &[r#"{"a":1}"#]),
         (r#"{"allOf": [{"minimum": 1}, {"maximum": 2}]}"#, &["1"], &["0", "3"]),
@@ -115,7 +119,10 @@ fn what_could_cost_more_than_an_event_is_worth_or_is_not_checked_is_refused() {
         (r##"{"$ref": "#/definitions/none"}"##, "nothing at that place"),
         (r##"{"properties": {"next": {"$ref": "#"}}}"##, "leads back into itself"),
         (r##"{"allOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}}"##, "leads back"),
-        (r##"{"properties": {"a": {"$id": "b", "allOf": [{"$ref": "#/$defs/c"}]}}, "$defs": {"c": {}}}"##, "has no `$id` below"),
+        (
+            r##"{"properties": {"a": {"$id": "b", "allOf": [{"$ref": "#/$defs/c"}]}}, "$defs": {"c": {}}}"##,
+            "has no `$id` below",
+        ),
         (r##"{"$ref": "#/$defs/c", "$defs": {"c": {"not": {"$id": "b"}}}}"##, "has no `$id` below"),
         (r##"{"$dynamicRef": "#x"}"##, "`$dynamicRef` is not checked"),
         (r#"{"unevaluatedProperties": false}"#, "`unevaluatedProperties` is not checked"),
@@ -132,7 +139,8 @@ fn what_could_cost_more_than_an_event_is_worth_or_is_not_checked_is_refused() {
 #[test]
 fn references_that_multiply_are_counted_out() {
     // Thirty floors, each of which refers to the next twice: 2 to the 30th parts.
-    let floor = |n: u32| format!(r##""f{n}": {{"allOf": [{{"$ref": "#/$defs/f{0}"}}, {{"$ref": "#/$defs/f{0}"}}]}}"##, n + 1);
+    let floor =
+        |n: u32| format!(r##""f{n}": {{"allOf": [{{"$ref": "#/$defs/f{0}"}}, {{"$ref": "#/$defs/f{0}"}}]}}"##, n + 1);
     let floors: Vec<String> = (0..30).map(floor).chain([r#""f30": {"type": "string"}"#.to_owned()]).collect();
     let text = format!(r##"{{"$ref": "#/$defs/f0", "$defs": {{{}}}}}"##, floors.join(","));
     let refused = JsonSchema::new(text.as_bytes()).expect_err("too many");

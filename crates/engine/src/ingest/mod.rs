@@ -202,7 +202,8 @@ impl<'i> Run<'i> {
             return Err(Failure::Source(lakehead_connector_api::Error::Internal(what)));
         };
         if let Some(schema) = fed.conformance.now().filter(|_| !chunk.events.is_empty()) {
-            let from = chunk.cursor.as_ref().map_or("", |cursor| &cursor.position).chars().take(FROM_CHARS_MAX).collect();
+            let from =
+                chunk.cursor.as_ref().map_or("", |cursor| &cursor.position).chars().take(FROM_CHARS_MAX).collect();
             chunk = held_to(schema, chunk, from).await.map_err(Failure::Store)?;
         }
         let refusing = inlet.refusing(&chunk.rejects).await.map_err(Failure::Store)?;

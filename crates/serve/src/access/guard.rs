@@ -75,7 +75,10 @@ fn classify(facts: RequestFacts<'_>) -> Decision {
     if facts.token == Carried::Push && !facts.push {
         return Decision::OnlyPushes;
     }
-    if facts.local && !matches!(facts.token, Carried::Yes | Carried::Push) && !facts.host.is_none_or(is_address_or_localhost) {
+    if facts.local
+        && !matches!(facts.token, Carried::Yes | Carried::Push)
+        && !facts.host.is_none_or(is_address_or_localhost)
+    {
         return Decision::ForeignHost;
     }
     let same_site = facts.site.is_none_or(|site| matches!(site, "same-origin" | "none"));

@@ -98,7 +98,11 @@ mod tests {
         }
         let bearer = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static("Bearer x"))]);
         assert_eq!(carried(None, false, &bearer), Carried::NotAsked);
-        assert_eq!(carried(None, true, &bearer), Carried::Wrong, "where there are push tokens it would be one of these");
+        assert_eq!(
+            carried(None, true, &bearer),
+            Carried::Wrong,
+            "where there are push tokens it would be one of these"
+        );
         assert_eq!(carried(None, true, &HeaderMap::new()), Carried::NotAsked);
         assert_eq!(told(header::COOKIE, b"lakehead_token=00"), Carried::No, "a browser sends an old one by itself");
     }

@@ -140,8 +140,17 @@ impl EventsAnswer {
         let success = success.collect();
         let (invalid, error): (Vec<_>, Vec<_>) =
             pushed.failed.shown.into_iter().partition(|event| event.cause == Cause::Invalid);
-        let told = |events: Vec<FailedEvent>, status| events.into_iter().map(|event| EventFailure::of(event, status)).collect();
-        Self { accepted, success, invalid_count, invalid: told(invalid, "invalid"), error_count, error: told(error, "error") }
+        let told = |events: Vec<FailedEvent>, status| {
+            events.into_iter().map(|event| EventFailure::of(event, status)).collect()
+        };
+        Self {
+            accepted,
+            success,
+            invalid_count,
+            invalid: told(invalid, "invalid"),
+            error_count,
+            error: told(error, "error"),
+        }
     }
 }
 
@@ -225,9 +234,7 @@ mod tests {
     #[test]
     fn an_answer_has_eventgate_s_three_arrays() {
         let answer = EventsAnswer::of(pushed(2, &[Cause::Invalid, Cause::UnknownStream]));
-        let failure = |status: &str| {
-            json!({"status": status, "index": 1, "stream": null, "event": null, "context": {"message": "why"}})
-        };
+        let failure = |status: &str| json!({"status": status, "index": 1, "stream": null, "event": null, "context": {"message": "why"}});
         let expected = json!({
             "accepted": 2,
             "success": [{"status": "success", "stream": "a", "count": 2, "first_offset": 7}],

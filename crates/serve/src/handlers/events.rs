@@ -54,7 +54,8 @@ pub(crate) async fn post(
     let Query(EventsParameters { hasty }) = asked?;
     let content_type = text(&headers, &header::CONTENT_TYPE);
     if !is_taken(content_type) {
-        let error = format!("events are sent as {} or {}, or without a Content-Type", CONTENT_TYPES[0], CONTENT_TYPES[1]);
+        let error =
+            format!("events are sent as {} or {}, or without a Content-Type", CONTENT_TYPES[0], CONTENT_TYPES[1]);
         let accepted = HeaderValue::from_static("application/json, application/x-ndjson");
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error).with_header(header::ACCEPT, accepted));
     }
@@ -87,7 +88,9 @@ mod tests {
 
     #[test]
     fn json_by_any_of_its_names_is_taken_and_nothing_else() {
-        for taken in ["application/json; charset=utf-8", "Application/X-NDJSON", "application/cloudevents+json", "text/plain"] {
+        for taken in
+            ["application/json; charset=utf-8", "Application/X-NDJSON", "application/cloudevents+json", "text/plain"]
+        {
             assert!(is_taken(Some(taken)), "{taken}");
         }
         assert!(is_taken(None));

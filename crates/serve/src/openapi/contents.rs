@@ -10,12 +10,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use crate::{
     answers::{EventsAnswer, PushAnswer, RetentionAnswer},
-    handlers::{
-        health::HealthAnswer,
-        import::CursorAnswer,
-        upkeep::SealingAnswer,
-        views::ViewDone,
-    },
+    handlers::{health::HealthAnswer, import::CursorAnswer, upkeep::SealingAnswer, views::ViewDone},
 };
 
 const JSON: &str = "application/json";
@@ -91,12 +86,7 @@ pub(super) const CONTENTS: &[Contents] = &[
     Contents { method: "POST", path: "/v1/live/{client}", takes: &[(JSON, of::<Vec<String>>)], gives: &[] },
     answers("GET", "/healthz", &[(200, JSON, of::<HealthAnswer>), (503, JSON, either::<HealthAnswer>)]),
     answers("GET", "/metrics", &[(200, "text/plain", text)]),
-    Contents {
-        method: "POST",
-        path: "/v1/verify",
-        takes: &[(JSON, any)],
-        gives: &[(200, JSON, of::<Report>)],
-    },
+    Contents { method: "POST", path: "/v1/verify", takes: &[(JSON, any)], gives: &[(200, JSON, of::<Report>)] },
     answers("POST", "/v1/reload", &[(200, JSON, of::<Reloaded>)]),
     Contents {
         method: "POST",

@@ -224,7 +224,10 @@ mod tests {
             let named = parameters.iter().map(|of| format!("{} {}", of["in"], of["name"]).replace('"', ""));
             named.collect::<Vec<_>>()
         };
-        assert_eq!(of("/v1/streams/{name}/events", "post"), ["path name", "header Content-Encoding", "header Idempotency-Key"]);
+        assert_eq!(
+            of("/v1/streams/{name}/events", "post"),
+            ["path name", "header Content-Encoding", "header Idempotency-Key"]
+        );
         assert_eq!(of("/v1/views/{name}/changes", "get"), ["path name", "query after"]);
         assert_eq!(of("/assets/{folder}/{name}", "get"), ["path folder", "path name"]);
         let ids: BTreeSet<String> = ROUTES.iter().map(id).collect();
