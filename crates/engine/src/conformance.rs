@@ -70,7 +70,8 @@ pub(crate) fn hold(schema: &JsonSchema, events: EventBatch, from: &str) -> Held 
 
 #[cfg(test)]
 mod tests {
-    use lakehead_model::Timestamp;
+    use lakehead_json::EventTimes;
+    use lakehead_model::{StreamSchema, Timestamp};
 
     use super::*;
 
@@ -81,7 +82,10 @@ mod tests {
         for (event, time) in [("{\"a\":1}", 1), ("{\"b\":1}", 2), ("3", 3), ("{\"a\":4}", 4)] {
             events.push(event.as_bytes(), Some(Timestamp(time)));
         }
+        let rule = EventTimes::new(&StreamSchema::builtin("json").expect("built in")).rule();
+        events.set_time_rule(rule);
         let held = hold(&schema, events, "7");
+        assert_eq!(held.events.time_rule(), Some(rule), "who reads the log relies on it");
         assert_eq!(held.events.events().collect::<Vec<_>>(), [b"{\"a\":1}", b"{\"a\":4}"]);
         assert_eq!(held.events.event_times(), [Some(Timestamp(1)), Some(Timestamp(4))]);
         assert_eq!((held.rejects.len(), held.refused_more), (2, 0));
