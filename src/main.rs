@@ -18,6 +18,7 @@ mod outcome;
 mod output;
 mod pipeline_file;
 mod progress;
+mod regular_file;
 mod reload;
 mod schema_words;
 mod service;

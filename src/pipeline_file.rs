@@ -1,20 +1,15 @@
 //! The pipeline file of the command line: read within limits, and checked.
 
-use std::{
-    io::Read,
-    os::unix::fs::FileTypeExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::anyhow;
 use lakehead_engine::Pipeline;
-use lakehead_model::ByteSize;
-use rustix::fs::{Mode, OFlags};
 
 use crate::{
     config::{self, environment},
     kinds::Kinds,
     outcome::Failure,
+    regular_file,
 };
 
 /// The largest pipeline file: 1 MiB, some ten thousand lines.
@@ -45,35 +40,10 @@ pub(crate) async fn load(
     Ok(pipeline)
 }
 
-/// The text of a pipeline file: a regular file of at most [`FILE_BYTES_MAX`]. What else has that name is not waited for: a
-/// FIFO would never begin and a device never end.
+/// The text of a pipeline file: a regular file of at most [`FILE_BYTES_MAX`].
 pub(crate) fn text(file: &Path) -> anyhow::Result<String> {
     let name = file.display();
-    let reading = || format!("reading {name}");
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(file, flags, Mode::empty()).map_err(std::io::Error::from).with_context(reading)?;
-    let opened = std::fs::File::from(opened);
-    let is = opened.metadata().with_context(reading)?;
-    if !is.is_file() {
-        let kind = is.file_type();
-        let what = if kind.is_dir() {
-            "a folder"
-        } else if kind.is_fifo() {
-            "a pipe"
-        } else {
-            "a device"
-        };
-        bail!("{name} is {what}; a pipeline is a regular file, since a reload reads it again");
-    }
-    let limit = ByteSize(FILE_BYTES_MAX);
-    if is.len() > FILE_BYTES_MAX {
-        bail!("{name} has {} bytes; a pipeline file has at most {limit}, so this is hardly one", is.len());
-    }
-    let mut bytes = Vec::new();
-    opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).with_context(reading)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        bail!("{name} grows beyond {limit} while it is read, so this is hardly a pipeline file");
-    }
+    let bytes = regular_file::bytes(file, "a pipeline file", FILE_BYTES_MAX)?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let (before, byte) = (String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned(), error.as_bytes()[at]);
@@ -85,6 +55,8 @@ pub(crate) fn text(file: &Path) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::Mode;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,8 @@
 //! A pipeline file: TOML in, a checked [`Pipeline`](lakehead_engine::Pipeline) out, or everything that is wrong with it.
 //!
 //! One file for each kind of table. Each problem names file, line and key, and what would be valid; all of them are found in
-//! one go. Nothing is opened and nothing is connected to.
+//! one go. Nothing is connected to, and nothing is opened but the files of secrets and JSON
+//! Schemas that it names.
 
 mod document;
 mod environment;
@@ -13,6 +14,7 @@ mod mistakes;
 mod panel;
 mod pipeline;
 mod problem;
+mod push_token;
 mod reference;
 mod repair;
 mod sink;

@@ -11,7 +11,7 @@ use super::{
     listen::{self, Overrides},
     panel,
     problem::{Problem, Problems},
-    sink, source, store, stream, verify, view,
+    push_token, sink, source, store, stream, verify, view,
 };
 use crate::kinds::Kinds;
 
@@ -25,8 +25,20 @@ pub(crate) const DEFAULT_NAME: &str = "the default pipeline";
 const DATA: &str = "./data";
 
 /// The tables and keys at the top of the file.
-pub(super) const TOP: [&str; 11] =
-    ["data", "listen", "listen_anyone", "token", "store", "verify", "stream", "source", "view", "sink", "panel"];
+pub(super) const TOP: [&str; 12] = [
+    "data",
+    "listen",
+    "listen_anyone",
+    "token",
+    "push_token",
+    "store",
+    "verify",
+    "stream",
+    "source",
+    "view",
+    "sink",
+    "panel",
+];
 
 /// Reads and checks the pipeline in `text`.
 pub(crate) async fn read(
@@ -56,6 +68,7 @@ pub(crate) async fn read(
     let known = panel::Known { views: outlines, streams: &schemas };
     let dashboard = Dashboard { panels: panel::read(&document, &known, &mut problems), simulated: false };
     let token = listen::token(&document, &mut problems);
+    let push_tokens = push_token::read(&document, &streams, token.as_ref(), &mut problems);
     let listen = listen::listen(&document, &overrides, token.is_some(), &mut problems);
     let store = store::read(&document, &mut problems);
     let verify = verify::read(&document, &mut problems);
@@ -65,7 +78,7 @@ pub(crate) async fn read(
     }
     let streams = streams.into_iter().filter_map(|(name, stream)| Some((name, stream?))).collect();
     let data = overrides.data.unwrap_or_else(|| Path::new(data.as_deref().unwrap_or(DATA)).to_owned());
-    Ok(Pipeline { data, listen, token, streams, sources, views, sinks, store, verify, dashboard })
+    Ok(Pipeline { data, listen, token, push_tokens, streams, sources, views, sinks, store, verify, dashboard })
 }
 
 /// What is wrong with a file that is good by itself: each of `found` is a key and why its value cannot be used now.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{
     panel::PanelKeys,
+    push_token::PushTokenKeys,
     sink::SinkKeys,
     source::SourceKeys,
     stream::{ColumnKeys, StreamKeys, TimeKeys},
@@ -89,6 +90,12 @@ const TABLES: &[TableEntry] = &[
         what: "Delivers the events of a stream or the changes of a view to another system ([every kind](connectors.md)).",
         schema: || schema_for!(SinkKeys),
         example: "[sink.minutes]\nkind = \"http\"\nfrom = \"requests_per_minute\"\nurl = \"https://example.org/hook\"",
+    },
+    TableEntry {
+        head: "[push_token.NAME]",
+        what: "A token that may push to some streams, and do nothing else ([push](../push.md#tokens)). A reload adds, changes and removes them.",
+        schema: || schema_for!(PushTokenKeys),
+        example: "[push_token.sensors]\nsecret = \"${SENSORS_TOKEN}\"\nstreams = [\"heat\", \"wind\"]",
     },
     TableEntry {
         head: "[store]",

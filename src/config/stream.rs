@@ -1,9 +1,10 @@
 //! `[stream.NAME]`: a built-in schema by name (`json` when none is named), columns and an event time of one's own.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use lakehead_engine::pipeline::StreamConfig;
 use lakehead_json::TimeReader;
+use lakehead_json_schema::{DOCUMENT_BYTES_MAX, JsonSchema as EventSchema};
 use lakehead_model::{
     ByteSize, Column, ColumnType, EventTimeRule, Name, Span, StreamSchema, TimeFormat, hint::instead,
 };
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{document::Document, problem::Problem};
+use crate::regular_file;
 
 /// Names of streams that are always there.
 pub(crate) const BUILT_IN_STREAMS: [&str; 2] = ["rejects", "gaps"];
@@ -40,6 +42,10 @@ pub(super) struct StreamKeys {
     retention: Option<Span>,
     /// How much of the disk the stream may take before its oldest segments go. Default: any amount.
     retention_bytes: Option<ByteSize>,
+    /// A file with a JSON Schema to which events have to conform, whatever brings them; an event that does not is refused, with the
+    /// place and the reason. JSON, of at most 1 MiB, read at the start and at each reload; `$ref` leads to a place in the same
+    /// file. A relative path begins in the folder in which Lakehead is started. Default: any JSON is an event.
+    json_schema: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -142,7 +148,21 @@ fn read_one(document: &Document, name: &str, problems: &mut Vec<Problem>) -> Opt
         schema.event_time = rules;
     }
     let retention = Retention { age: keys.retention.map(|span| span.0), size: keys.retention_bytes };
-    (problems.len() == before).then_some(StreamConfig { schema, retention })
+    let json_schema = keys.json_schema.as_deref().and_then(|file| match event_schema(Path::new(file)) {
+        Ok(schema) => Some(Arc::new(schema)),
+        Err(what) => {
+            problems.push(document.problem(&["stream", name, "json_schema"], what));
+            None
+        }
+    });
+    (problems.len() == before).then_some(StreamConfig { schema, retention, json_schema })
+}
+
+/// The JSON Schema in `file`.
+fn event_schema(file: &Path) -> Result<EventSchema, String> {
+    let text =
+        regular_file::bytes(file, "a JSON Schema", DOCUMENT_BYTES_MAX as u64).map_err(|error| format!("{error:#}"))?;
+    EventSchema::new(&text).map_err(|what| format!("{}: {what}", file.display()))
 }
 
 fn column(document: &Document, stream: &str, name: &str) -> Result<Column, Problem> {

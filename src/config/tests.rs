@@ -199,6 +199,55 @@ async fn each_mistake_in_a_panel_is_told_with_its_line_and_what_would_be_valid()
 }
 
 #[tokio::test]
+async fn a_push_token_has_one_secret_of_its_own_and_streams_that_are_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("secret");
+    std::fs::write(&file, " 0123456789abcdef\n").expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let token = |keys: &str| format!("{STREAM}[push_token.p]\n{keys}\n");
+    for (keys, expected) in [
+        ("streams = [\"s\"]", "p.toml:2: push_token.p: write one of `secret`"),
+        ("secret = \"short\"\nstreams = [\"s\"]", "p.toml:3: push_token.p.secret: a token has at least 16 characters"),
+        ("file = \"/none/such\"\nstreams = [\"s\"]", "p.toml:3: push_token.p.file: reading /none/such: "),
+        ("secret = \"0123456789abcdef\"\nstreams = []", "p.toml:4: push_token.p.streams: name at least one stream"),
+        (
+            "secret = \"0123456789abcdef\"\nstreams = [\"t\"]",
+            "p.toml:4: push_token.p.streams: there is no stream \"t\"; valid: s",
+        ),
+        ("secret = \"0123456789abcdef\"", "p.toml:2: push_token.p.streams: this key is missing"),
+        (
+            "secret = \"0123456789abcdef\"\nstreams = [\"s\"]\nscope = 1",
+            "p.toml:5: push_token.p.scope: unknown key; valid: secret, file, streams",
+        ),
+    ] {
+        let said = said(&token(keys)).await;
+        assert!(said.starts_with(expected), "{keys}\n{said}");
+    }
+    let good = token(&format!("file = {file:?}\nstreams = [\"s\"]"));
+    assert_eq!(said(&good).await, "");
+    let twice = format!("token = \"0123456789abcdef\"\n{good}");
+    assert!(said(&twice).await.contains("push_token.p: another token has the same secret"));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_json_schema_is_told_with_the_key_and_the_place_in_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("schema.json");
+    let text = format!("{STREAM}json_schema = {:?}\n", file.to_str().expect("UTF-8"));
+    assert!(said(&text).await.starts_with("p.toml:2: stream.s.json_schema: reading "));
+    for (schema, expected) in [
+        ("type: object", "schema.json: the schema is not JSON"),
+        (r#"{"properties": {"a": {"type": "thing"}}}"#, "schema.json: the schema, at /properties/a: `type` is"),
+    ] {
+        std::fs::write(&file, schema).expect("written");
+        let said = said(&text).await;
+        assert!(said.starts_with("p.toml:2: stream.s.json_schema: ") && said.contains(expected), "{said}");
+    }
+    std::fs::write(&file, r#"{"type": "object"}"#).expect("written");
+    assert_eq!(said(&text).await, "");
+}
+
+#[tokio::test]
 async fn panels_stand_in_the_order_of_the_file_and_every_view_of_the_default_pipeline_has_one() {
     let text = format!("{VIEWS}[panel.z]\nview = \"rows\"\n[panel.a]\nview = \"rows\"\n");
     let pipeline = read("p.toml", &text, KINDS, &environment, Overrides::default()).await.expect("good");
@@ -224,11 +273,11 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
         (&["data = \"./d\"\n"], "p.toml: there is no stream; add one, as in [stream.events]"),
         (
             &["[straem.s]\n"],
-            "p.toml: there is no stream; add one, as in [stream.events]\np.toml:1: straem: unknown key; did you mean `stream`? valid: data, listen, listen_anyone, token, store, verify, stream, source, view, sink, panel",
+            "p.toml: there is no stream; add one, as in [stream.events]\np.toml:1: straem: unknown key; did you mean `stream`? valid: data, listen, listen_anyone, token, push_token, store, verify, stream, source, view, sink, panel",
         ),
         (
             &["dta = \"./d\"\n", STREAM],
-            "p.toml:1: dta: unknown key; did you mean `data`? valid: data, listen, listen_anyone, token, store, verify, stream, source, view, sink, panel",
+            "p.toml:1: dta: unknown key; did you mean `data`? valid: data, listen, listen_anyone, token, push_token, store, verify, stream, source, view, sink, panel",
         ),
         (&["data = 5\n", STREAM], "p.toml:1: data: this is a whole number, 5; write a text in quotes"),
         (&["stream = \"s\"\n"], "p.toml:1: stream: write a table, [stream.NAME], not a text"),

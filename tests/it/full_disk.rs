@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::{
     disk::Disk,
+    http,
     lakehead::{Lakehead, eventually, query, skip},
     push::pipeline,
 };
@@ -64,6 +65,9 @@ fn a_full_disk_loses_nothing_that_was_acknowledged_and_is_got_over() {
     // What others write may take the reserve, too; then the disk itself says no.
     fs::write(disk.path().join("more"), vec![0; 3 << 20]).ok();
     assert_eq!(lakehead.push("people", line(acknowledged).as_bytes()).status, 507);
+    let routed = json!({ "meta": { "stream": "people" }, "x": line(acknowledged) }).to_string();
+    let routed = http::request(&lakehead.address, "POST", "/v1/events", &[], routed.as_bytes()).expect("an answer");
+    assert!(routed.status == 507 && routed.json()["error_count"] == 1, "{} {}", routed.status, routed.body);
     fs::remove_file(disk.path().join("more")).ok();
 
     fs::remove_file(&ballast).expect("room is made");

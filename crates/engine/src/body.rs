@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use lakehead_json::{check_event, on_one_line};
+use lakehead_json_schema::JsonSchema;
 use lakehead_model::{APPEND_EVENTS_MAX, EventBatch, Refusals, Reject};
 
 /// UTF-8's; some programs on Windows write it before everything.
@@ -65,6 +66,20 @@ impl Documents {
         Self { body, at, index, shape, broken }
     }
 
+    /// Why the whole body is refused, if it is; said once, and there is nothing in it then.
+    pub(crate) fn broken(&mut self) -> Option<String> {
+        let reason = self.broken.take()?;
+        self.at = self.body.len();
+        Some(reason)
+    }
+
+    /// The next document and its number, not checked yet.
+    pub(crate) fn document(&mut self) -> Option<(u64, Bytes)> {
+        let (start, end) = self.next()?;
+        self.index += 1;
+        Some((self.index - 1, self.body.slice(start..end)))
+    }
+
     /// How many documents there were so far.
     pub(crate) fn index(&self) -> u64 {
         self.index
@@ -75,12 +90,12 @@ impl Documents {
         self.body.len() - self.at
     }
 
-    /// Takes the next events, at most [`APPEND_EVENTS_MAX`]. What is none goes to `refusals`, and not its neighbours.
-    pub(crate) fn part(&mut self, refusals: &mut Refusals) -> Part {
-        if let Some(reason) = self.broken.take() {
+    /// Takes the next events, at most [`APPEND_EVENTS_MAX`], which have to conform to `schema` if there is one. What is none goes
+    /// to `refusals`, and not its neighbours.
+    pub(crate) fn part(&mut self, schema: Option<&JsonSchema>, refusals: &mut Refusals) -> Part {
+        if let Some(reason) = self.broken() {
             refusals.add(0, || Reject { reason, position: place(0), payload: self.body.clone() });
             self.index += 1;
-            self.at = self.body.len();
             return Part::default();
         }
         let mut events = EventBatch::with_capacity(16, self.bytes_left().min(APPEND_EVENTS_MAX * 64));
@@ -88,12 +103,16 @@ impl Documents {
             let Some((start, end)) = self.next() else { return Part { events, more: false } };
             let (document, index) = (&self.body[start..end], self.index);
             self.index += 1;
+            let mut refuse = |reason: &dyn Fn() -> String| {
+                let payload = || self.body.slice(start..end);
+                refusals.add(index, || Reject { reason: reason(), position: place(index), payload: payload() });
+            };
             match check_event(document) {
-                Ok(()) => events.push(&on_one_line(document), None),
-                Err(refusal) => refusals.add(index, || {
-                    let payload = self.body.slice(start..end);
-                    Reject { reason: refusal.to_string(), position: place(index), payload }
-                }),
+                Ok(()) => match schema.map_or(Ok(()), |schema| schema.check(document)) {
+                    Ok(()) => events.push(&on_one_line(document), None),
+                    Err(reason) => refuse(&|| reason.clone()),
+                },
+                Err(refusal) => refuse(&|| refusal.to_string()),
             }
         }
         Part { events, more: self.bytes_left() > 0 }
@@ -197,7 +216,7 @@ mod tests {
 
     fn read(body: &[u8], content_type: Option<&str>) -> (Part, Vec<Reject>) {
         let mut refusals = Refusals::default();
-        let part = Documents::of(&Bytes::copy_from_slice(body), content_type).part(&mut refusals);
+        let part = Documents::of(&Bytes::copy_from_slice(body), content_type).part(None, &mut refusals);
         (part, refusals.kept.into_iter().map(|(_, reject)| reject).collect())
     }
 
@@ -286,7 +305,7 @@ mod tests {
             let mut documents = Documents::of(&Bytes::from(body), content_type);
             let (mut taken, mut parts, mut refusals) = (0, 0, Refusals::default());
             loop {
-                let part = documents.part(&mut refusals);
+                let part = documents.part(None, &mut refusals);
                 assert!(part.events.events().all(|event| event == b"1"));
                 (taken, parts) = (taken + part.events.len(), parts + 1);
                 if !part.more {

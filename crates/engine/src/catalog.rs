@@ -166,6 +166,7 @@ mod tests {
             data: dir.path().to_owned(),
             listen: ([127, 0, 0, 1], 0).into(),
             token: None,
+            push_tokens: [].into(),
             streams: [(Name::new("s").expect("a name"), StreamConfig::default())].into(),
             sources: BTreeMap::new(),
             views: [(Name::new("v").expect("a name"), view.clone())].into(),

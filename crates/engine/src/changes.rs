@@ -6,7 +6,7 @@ use lakehead_model::Name;
 use serde::{Deserialize, Serialize};
 
 /// Names that came, went, or stayed with other settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Changes {
     /// Only the new pipeline has them.
     pub added: Vec<Name>,

@@ -55,8 +55,9 @@ impl Current {
         let rejects = stream(&builtin::rejects());
         let entries = plan.schemas.iter().map(|(name, schema)| {
             let fresh = || {
-                let is_own = plan.config(name).is_some();
-                Arc::new(StreamEntry::new(stream(name), is_own.then(|| (schema, rejects.appender()))))
+                let config = plan.config(name);
+                let json_schema = config.and_then(|config| config.json_schema.clone());
+                Arc::new(StreamEntry::new(stream(name), json_schema, config.map(|_| (schema, rejects.appender()))))
             };
             (name.clone(), there.get(name).cloned().unwrap_or_else(fresh))
         });
@@ -159,7 +160,8 @@ impl Current {
             let entry = self.streams.get(stream).ok_or_else(|| absent("stream"))?;
             let schema = self.plan.schemas.get(stream).ok_or_else(|| absent("schema"))?;
             let (stream, untimed) = (entry.stream.clone(), Arc::clone(&entry.untimed));
-            Ok(FedStream { stream, times: EventTimes::new(schema), untimed })
+            let conformance = Arc::clone(&entry.conformance);
+            Ok(FedStream { stream, times: EventTimes::new(schema), untimed, conformance })
         };
         let ingest = Ingest {
             source: name.clone(),

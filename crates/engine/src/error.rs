@@ -56,6 +56,21 @@ pub enum Error {
         /// How many one may have.
         limit: usize,
     },
+    /// A body for several streams has more events than are taken at once.
+    #[error("the body has more than {limit} events, the most that are taken at once; send it in parts")]
+    TooManyAtOnce {
+        /// How many one may have.
+        limit: usize,
+    },
+    /// What is to be appended to a stream waits for room for too long: its disk does not keep up.
+    #[error("the queue of stream {stream} is full; send it again in a moment")]
+    QueueFull {
+        /// The stream.
+        stream: Name,
+    },
+    /// An idempotency key stands beside `hasty`.
+    #[error("with hasty nothing is promised, and an idempotency key promises something: send one of the two")]
+    HastyKey,
     /// A batch of an import has more lines than are appended at once.
     #[error("the body has more than {limit} lines, the most that are imported at once; send it in parts")]
     TooManyLines {
@@ -132,9 +147,12 @@ impl Error {
             | Self::BodyTooLarge { .. }
             | Self::TooManyEvents { .. }
             | Self::TooManyLines { .. }
+            | Self::TooManyAtOnce { .. }
+            | Self::HastyKey
             | Self::EmptyBody
             | Self::BadKey { .. } => Kind::Invalid,
             Self::KeyInFlight
+            | Self::QueueFull { .. }
             | Self::CursorMoved { .. }
             | Self::Io { .. }
             | Self::PartlyReloaded(_)

@@ -10,13 +10,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lakehead_connector_api::Chunk;
 use lakehead_json::{CheckedLines, EventLines, EventTimes};
+use lakehead_json_schema::JsonSchema;
 use lakehead_model::{APPEND_EVENTS_MAX, Cursor, EventTimeRule, Name, StreamSchema, TimeFormat};
 use lakehead_store::{Appender, Stream, Ticket};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
+    conformance::hold,
     inlet::{Entry, Inlet},
+    sync::blocking,
     untimed::{Untimed, without_time},
 };
 
@@ -39,7 +42,7 @@ pub struct ImportBatch {
 }
 
 /// What became of a batch. All that it says is on disk.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Imported {
     /// Lines that were kept as events.
     pub events: u64,
@@ -75,6 +78,7 @@ impl UnderWay {
 pub struct Importer {
     inlet: Inlet,
     times: EventTimes,
+    json_schema: Option<Arc<JsonSchema>>,
 }
 
 /// The part of an import's cursor that is the same for all imports; the rest only its reader knows.
@@ -152,7 +156,14 @@ impl Importer {
         source: Name,
         untimed: Arc<Untimed>,
     ) -> Self {
-        Self { inlet: Inlet::new(source, stream, rejects, untimed), times: EventTimes::new(schema) }
+        let inlet = Inlet::new(source, stream, rejects, untimed);
+        Self { inlet, times: EventTimes::new(schema), json_schema: None }
+    }
+
+    /// The events have to conform to `json_schema`, if there is one.
+    pub(crate) fn held_to(mut self, json_schema: Option<Arc<JsonSchema>>) -> Self {
+        self.json_schema = json_schema;
+        self
     }
 
     /// Commits what is refused, and hands the events over with the cursor. Their event times are read by the stream's rule. Waits
@@ -183,7 +194,14 @@ impl Importer {
             return Err(Error::TooManyLines { limit: APPEND_EVENTS_MAX });
         }
         let lines = EventLines { text: &text, from: &from, first_line, cut };
-        let CheckedLines { events, rejects, refused_more } = lines.check(&self.times);
+        let CheckedLines { mut events, mut rejects, mut refused_more } = lines.check(&self.times);
+        if let Some(schema) = self.json_schema.clone() {
+            let from = from.clone();
+            let held = blocking(move || hold(&schema, events, &from)).await?;
+            events = held.events;
+            rejects.extend(held.rejects);
+            refused_more += held.refused_more;
+        }
         let cursor = Some(Cursor { position: cursor, progress: None });
         self.hand_over(Chunk { events, cursor, rejects, refused_more, ..Chunk::default() }).await
     }

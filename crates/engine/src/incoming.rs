@@ -7,10 +7,15 @@ use lakehead_model::{Name, StreamSchema};
 use lakehead_store::{Appender, Stream};
 
 use crate::{
-    Engine, Error, builtin, import,
+    Engine, Error, builtin,
+    conformance::Conformance,
+    import,
     push::{Pushed, Pushing},
     untimed::Untimed,
 };
+
+/// What an import into a stream needs of it.
+type Importable = (Stream, StreamSchema, Appender, Arc<Untimed>, Arc<Conformance>);
 
 impl Engine {
     /// Takes a pushed body: one JSON document, an array of them, or one on each line. What is not JSON, or too large, is
@@ -79,7 +84,7 @@ impl Engine {
         expected: Option<&str>,
         run: import::ImportBatch,
     ) -> Result<import::Imported, Error> {
-        let (stream, schema, rejects, untimed) = self.importable(stream, source)?;
+        let (stream, schema, rejects, untimed, conformance) = self.importable(stream, source)?;
         import::check_event_time(stream.name(), &schema, event_time)?;
         let _turn = self.importing.lock().await;
         let held = self.imports.held(&stream, source);
@@ -88,6 +93,7 @@ impl Engine {
         }
         self.imports.begin(&stream, source).await?;
         let importer = import::Importer::counting(&stream, rejects, &schema, source.clone(), untimed);
+        let importer = importer.held_to(conformance.now());
         let cursor = Arc::clone(&run.cursor);
         let under_way = importer.hand_over_lines(run).await?;
         let imported = under_way.committed().await?;
@@ -103,7 +109,7 @@ impl Engine {
         self.importable(stream, source).map(|(stream, ..)| self.imports.held(&stream, source))
     }
 
-    fn importable(&self, stream: &str, source: &Name) -> Result<(Stream, StreamSchema, Appender, Arc<Untimed>), Error> {
+    fn importable(&self, stream: &str, source: &Name) -> Result<Importable, Error> {
         if *self.stop.borrow() {
             return Err(Error::Stopping);
         }
@@ -114,6 +120,7 @@ impl Engine {
         let entry = current.streams.get(stream).filter(|entry| entry.gateway.is_some());
         let entry = entry.ok_or_else(|| current.unknown(stream))?;
         let rejects = current.streams[builtin::REJECTS].stream.appender();
-        Ok((entry.stream.clone(), current.plan.schemas[stream].clone(), rejects, Arc::clone(&entry.untimed)))
+        let (untimed, conformance) = (Arc::clone(&entry.untimed), Arc::clone(&entry.conformance));
+        Ok((entry.stream.clone(), current.plan.schemas[stream].clone(), rejects, untimed, conformance))
     }
 }

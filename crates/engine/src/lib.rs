@@ -11,10 +11,11 @@
 //! - a pipeline as data: [`pipeline`], [`dashboard`], `changes`, `pipeline_diff`, `plan`, [`catalog`]; the streams that are always
 //!   there: `builtin`, `ledgers`
 //! - what is shown: [`status`]
-//! - the way in: `untimed`, `columns`, `inlet`; of a push `body` and `push`, of an import [`import`] and [`imports`], of a source
+//! - the way in: `untimed`, `columns`, `conformance`, `inlet`; of a push `body`, `push`, and for
+//!   several streams `envelope`, `event_ids`, `routing`; of an import [`import`] and [`imports`], of a source
 //!   `watch`, `tail`, `ingest`, `supervise`, `sources`; `roster` keeps what runs on its own
 //! - what reads the log: `claims`, `views`, [`audit`], `maintenance`; the way out: `follow`, `sinks`
-//! - what runs: `stream_entry`, `current`, `shared`, `observers`, `engine`; what it can be asked for: `incoming`, `rebuild`,
+//! - what runs: `stream_entry`, `current`, `shared`, `observers`, `engine`; what it can be asked for: `incoming`, `events`, `rebuild`,
 //!   `reload`
 //! - SQL from outside: [`sql`]; a directory on which nothing runs: [`offline`], [`records`]
 
@@ -27,11 +28,15 @@ mod changes;
 mod claims;
 mod columns;
 mod components;
+mod conformance;
 mod current;
 pub mod dashboard;
 mod disk;
 mod engine;
+mod envelope;
 mod error;
+mod event_ids;
+mod events;
 mod fixed;
 mod follow;
 pub mod identity;
@@ -53,6 +58,7 @@ mod rebuild;
 pub mod records;
 mod reload;
 mod roster;
+mod routing;
 mod shared;
 mod sinks;
 mod sources;
@@ -72,10 +78,12 @@ pub use changes::Changes;
 pub use components::Parts;
 pub use engine::Engine;
 pub use error::Error;
+pub use events::{EventsPush, EventsPushed, StreamPushed};
 pub use fixed::Fixed;
 pub use pipeline::Pipeline;
 pub use pipeline_diff::Reloaded;
 pub use push::{BODY_BYTES_MAX, INVALID_SHOWN_MAX, KEY_BYTES_MAX, Pushed, Pushing, Rejected};
+pub use routing::{Cause, FailedEvent, FailedEvents};
 pub use status::Status;
 
 #[cfg(test)]

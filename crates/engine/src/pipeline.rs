@@ -3,8 +3,16 @@
 //! The binary reads it from TOML and checks it there, where lines can be named; everything here has been checked. It
 //! holds settings only: the clock and the kinds of source are components and come in [`Parts`](crate::Parts).
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
+use lakehead_json_schema::JsonSchema;
 use lakehead_model::{ByteSize, EVENT_BYTES_MAX, Name, StreamSchema};
 use lakehead_query::{Late, ViewSettings};
 use lakehead_store::Retention;
@@ -22,6 +30,8 @@ pub struct Pipeline {
     pub listen: SocketAddr,
     /// When set, requests from other machines must carry it.
     pub token: Option<Token>,
+    /// Tokens that may push to some streams, and nothing else.
+    pub push_tokens: BTreeMap<Name, PushToken>,
     /// The streams that are kept. `rejects` and `gaps` are always there beside them.
     pub streams: BTreeMap<Name, StreamConfig>,
     /// What brings events in. A stream without a source takes pushes only.
@@ -45,6 +55,8 @@ pub struct StreamConfig {
     pub schema: StreamSchema,
     /// When its oldest segments go. Default: never.
     pub retention: Retention,
+    /// What its events have to conform to. Default: any JSON is taken.
+    pub json_schema: Option<Arc<JsonSchema>>,
 }
 
 /// One source.
@@ -229,6 +241,20 @@ impl Token {
         let differences = self.0.bytes().zip(offered.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
         self.0.len() == offered.len() && differences == 0
     }
+}
+
+/// A token that may push to some streams, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushToken {
+    /// The secret.
+    pub token: Token,
+    /// The streams that it may push to.
+    pub streams: Arc<BTreeSet<Name>>,
+}
+
+impl PushToken {
+    /// The most of them: each is held against what a request offers.
+    pub const COUNT_MAX: usize = 256;
 }
 
 impl fmt::Debug for Token {

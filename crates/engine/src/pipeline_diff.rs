@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::{changes::Changes, fixed::Fixed, pipeline::Pipeline};
 
 /// What a reload changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reloaded {
     /// The streams: columns, event time, retention.
     pub streams: Changes,
@@ -26,6 +26,9 @@ pub struct Reloaded {
     pub sinks: Changes,
     /// When the standing audit runs.
     pub verify: bool,
+    /// The tokens that may push to some streams.
+    #[serde(default)]
+    pub push_tokens: Changes,
     /// The panels of the dashboard.
     #[serde(default)]
     pub panels: Changes,
@@ -41,17 +44,19 @@ impl Reloaded {
             views: Changes::between(&old.views, &new.views),
             sinks: Changes::between(&old.sinks, &new.sinks),
             verify: old.verify != new.verify,
+            push_tokens: Changes::between(&old.push_tokens, &new.push_tokens),
             panels: old.dashboard.changes(&new.dashboard),
         }
     }
 
     /// What is told by name.
-    fn nouns(&self) -> [(&'static str, &Changes); 5] {
+    fn nouns(&self) -> [(&'static str, &Changes); 6] {
         [
             ("stream", &self.streams),
             ("source", &self.sources),
             ("view", &self.views),
             ("sink", &self.sinks),
+            ("push token", &self.push_tokens),
             ("panel", &self.panels),
         ]
     }
@@ -113,13 +118,15 @@ fn flatten(key: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use lakehead_model::Name;
     use lakehead_store::Options;
 
     use super::*;
     use crate::{
         audit::AuditSettings,
-        pipeline::{SinkConfig, StreamConfig, Token, ViewConfig},
+        pipeline::{PushToken, SinkConfig, StreamConfig, Token, ViewConfig},
     };
 
     fn name(text: &str) -> Name {
@@ -131,6 +138,7 @@ mod tests {
             data: "./data".into(),
             listen: ([127, 0, 0, 1], 8080).into(),
             token: None,
+            push_tokens: [].into(),
             streams: [(name("s"), StreamConfig::default())].into(),
             sources: [].into(),
             views: [(name("a"), ViewConfig::new("SELECT 1")), (name("b"), ViewConfig::new("SELECT 2"))].into(),
@@ -150,10 +158,19 @@ mod tests {
         new.views.insert(name("c"), ViewConfig::new("SELECT 4"));
         new.streams.insert(name("t"), StreamConfig::default());
         new.verify.every = None;
+        let token = Token::new("0123456789abcdef").expect("long enough");
+        new.push_tokens.insert(name("p"), PushToken { token, streams: Arc::default() });
         new.sinks.insert(name("out"), SinkConfig::new("stdout", name("s"), Value::Null));
         let words = Reloaded::between(&old, &new).in_words();
-        let expected =
-            ["stream t added", "view c added", "view a removed", "view b changed", "sink out added", "verify changed"];
+        let expected = [
+            "stream t added",
+            "view c added",
+            "view a removed",
+            "view b changed",
+            "sink out added",
+            "push token p added",
+            "verify changed",
+        ];
         assert_eq!(words, expected);
     }
 

@@ -14,13 +14,14 @@ use std::{
 use bytes::Bytes;
 use lakehead_json::EventTimes;
 use lakehead_model::{APPEND_EVENTS_MAX, ByteSize, EventBatch, Name, Offset, Refusals, Reject, StreamSchema};
-use lakehead_store::{Appender, Stream};
+use lakehead_store::{Appender, Stream, Ticket};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::{
     Error,
     body::{Documents, place},
+    conformance::Conformance,
     inlet::{Entry, Inlet, Settled},
     sync::lock,
     untimed::{Untimed, without_time},
@@ -30,7 +31,7 @@ use crate::{
 pub const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// Bodies above this are taken apart away from the threads that serve everyone: 64 KiB take about 0.1 ms.
-const INLINE_BYTES_MAX: usize = 64 << 10;
+pub(crate) const INLINE_BYTES_MAX: usize = 64 << 10;
 
 /// The longest idempotency key: room for a UUID and a prefix; keys stand in block footers.
 pub const KEY_BYTES_MAX: usize = 128;
@@ -83,24 +84,34 @@ pub(crate) struct Gateway {
     stream: Stream,
     inlet: Inlet,
     times: RwLock<Arc<EventTimes>>,
+    conformance: Arc<Conformance>,
     in_flight: Mutex<BTreeSet<String>>,
     pushed: AtomicU64,
     refused: AtomicU64,
+    lost: AtomicU64,
 }
 
 impl Gateway {
     /// The name under which pushes stand in the store; no source may have it.
     pub(crate) const NAME: &'static str = "push";
 
-    pub(crate) fn new(stream: Stream, schema: &StreamSchema, rejects: Appender, untimed: Arc<Untimed>) -> Self {
+    pub(crate) fn new(
+        stream: Stream,
+        schema: &StreamSchema,
+        rejects: Appender,
+        untimed: Arc<Untimed>,
+        conformance: Arc<Conformance>,
+    ) -> Self {
         let name = Name::new(Self::NAME).expect("a constant that is a name");
         Self {
             inlet: Inlet::new(name, &stream, rejects, untimed),
             stream,
             times: RwLock::new(Arc::new(EventTimes::new(schema))),
+            conformance,
             in_flight: Mutex::default(),
             pushed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
         }
     }
 
@@ -115,9 +126,48 @@ impl Gateway {
         }
     }
 
-    /// Events accepted, and events refused, since the start.
-    pub(crate) fn counts(&self) -> (u64, u64) {
-        (self.pushed.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
+    /// Events accepted, events refused, and events of hasty pushes that were lost on their way to the disk, since the start.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        let [pushed, refused, lost] =
+            [&self.pushed, &self.refused, &self.lost].map(|count| count.load(Ordering::Relaxed));
+        (pushed, refused, lost)
+    }
+
+    /// How the event times of what is pushed now are read.
+    pub(crate) fn times(&self) -> Arc<EventTimes> {
+        Arc::clone(&self.times.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What became of the push with this key, while it is remembered: how many events it has in the stream, and the first.
+    pub(crate) fn remembered(&self, key: &str) -> Option<(u64, Offset)> {
+        let before = self.stream.recent_keys().into_iter().find(|recent| *recent.key == *key)?;
+        Some((before.count.into(), before.first_offset))
+    }
+
+    /// Hands events over, whose event times were read by `times` and whose refusals are kept. Waits for room, not for the disk.
+    pub(crate) async fn enter(
+        &self,
+        events: EventBatch,
+        key: Option<&str>,
+        times: &EventTimes,
+    ) -> Result<Ticket, Error> {
+        let entry = Entry { events, cursor: None, key: key.map(str::to_owned), urgent: true };
+        self.inlet.refuse(&[]).await?.append(entry, times).await
+    }
+
+    /// So many events more were committed.
+    pub(crate) fn accepted(&self, events: u64) {
+        self.pushed.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// So many events more were refused.
+    pub(crate) fn refused(&self, events: u64) {
+        self.refused.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// So many events of a hasty push more could not be written after it was answered.
+    pub(crate) fn lost(&self, events: u64) {
+        self.lost.fetch_add(events, Ordering::Relaxed);
     }
 
     pub(crate) async fn push(
@@ -133,9 +183,8 @@ impl Gateway {
             None => None,
             Some(key) => Some(self.hold(key)?),
         };
-        if let Some(before) = key.and_then(|key| self.stream.recent_keys().into_iter().find(|k| *k.key == *key)) {
-            let (accepted, first_offset) = (before.count.into(), Some(before.first_offset));
-            return Ok(Pushed { accepted, first_offset, repeated: true, ..Pushed::default() });
+        if let Some((accepted, first)) = key.and_then(|key| self.remembered(key)) {
+            return Ok(Pushed { accepted, first_offset: Some(first), repeated: true, ..Pushed::default() });
         }
         let (content_type, mut pushing) = (content_type.map(str::to_owned), Pushing::default());
         let documents =
@@ -167,11 +216,11 @@ impl Gateway {
     /// Takes documents to their end, as many in one append as fit; all of them, when there is a key.
     async fn take(&self, mut documents: Documents, key: Option<&str>, pushing: &mut Pushing) -> Result<(), Error> {
         loop {
-            let times = Arc::clone(&self.times.read().unwrap_or_else(PoisonError::into_inner));
+            let times = self.times();
             let mut refusals = std::mem::take(&mut pushing.refusals);
-            let reader = Arc::clone(&times);
+            let (reader, conforms) = (Arc::clone(&times), self.conformance.now());
             let read = blocking_if(documents.bytes_left() > INLINE_BYTES_MAX, move || {
-                let mut part = documents.part(&mut refusals);
+                let mut part = documents.part(conforms.as_deref(), &mut refusals);
                 let event_times = part.events.events().map(|event| reader.of(event)).collect();
                 part.events.set_event_times(event_times, reader.rule());
                 (documents, refusals, part)
@@ -185,7 +234,7 @@ impl Gateway {
             let (numbers, kept): (Vec<u64>, Vec<Reject>) = pushing.refusals.kept.drain(..).unzip();
             let settled = self.inlet.refuse(&kept).await?;
             let pushed = &mut pushing.pushed;
-            self.refused.fetch_add(pushing.refusals.count - pushed.rejected, Ordering::Relaxed);
+            self.refused(pushing.refusals.count - pushed.rejected);
             pushed.rejected = pushing.refusals.count;
             let room = INVALID_SHOWN_MAX.saturating_sub(pushed.invalid.len());
             let invalid = numbers.into_iter().zip(kept).take(room);
@@ -214,20 +263,27 @@ impl Gateway {
         let entry = Entry { events, cursor: None, key: key.map(str::to_owned), urgent: true };
         let appended = settled.append(entry, times).await?.await?;
         let accepted = u64::from(appended.count);
-        self.pushed.fetch_add(accepted, Ordering::Relaxed);
+        self.accepted(accepted);
         pushed.accepted += accepted;
         pushed.first_offset.get_or_insert(appended.first_offset);
         Ok(())
     }
 
     /// Keeps `key` to this push until the guard drops.
-    fn hold(&self, key: &str) -> Result<KeyGuard<'_>, Error> {
-        if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Error::BadKey { limit: KEY_BYTES_MAX });
-        }
+    pub(crate) fn hold(&self, key: &str) -> Result<KeyGuard<'_>, Error> {
+        check_key(key)?;
         let fresh = lock(&self.in_flight).insert(key.to_owned());
         if fresh { Ok(KeyGuard { keys: &self.in_flight, key: key.to_owned() }) } else { Err(Error::KeyInFlight) }
     }
+}
+
+/// Checks whether `key` can be an idempotency key.
+///
+/// # Errors
+/// `Invalid` when it is too long, or holds what a header would not bring as it is.
+pub(crate) fn check_key(key: &str) -> Result<(), Error> {
+    let is_key = (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_key { Ok(()) } else { Err(Error::BadKey { limit: KEY_BYTES_MAX }) }
 }
 
 /// How many large bodies are taken apart at once: on half of the cores, so that the rest goes on whatever is pushed.
@@ -235,7 +291,10 @@ static TURNS: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))));
 
 /// Does `work`, away from the threads that serve everyone and in its turn if it is `much`.
-async fn blocking_if<T: Send + 'static>(much: bool, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+pub(crate) async fn blocking_if<T: Send + 'static>(
+    much: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     if !much {
         return Ok(work());
     }
@@ -245,7 +304,7 @@ async fn blocking_if<T: Send + 'static>(much: bool, work: impl FnOnce() -> T + S
 }
 
 /// An idempotency key that is in use; free again when this drops.
-struct KeyGuard<'a> {
+pub(crate) struct KeyGuard<'a> {
     keys: &'a Mutex<BTreeSet<String>>,
     key: String,
 }

@@ -157,6 +157,7 @@ impl Engine {
             if let Some(gateway) = &entry.gateway {
                 gateway.set_schema(schema);
             }
+            entry.conformance.set(now.plan.config(name).and_then(|config| config.json_schema.clone()));
             self.lake.add_stream(schema.clone(), entry.stream.clone());
         }
         self.shared.set_current(Arc::clone(now));

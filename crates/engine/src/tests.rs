@@ -21,7 +21,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    Engine, Error, Parts, Pipeline,
+    Engine, Error, EventsPush, Parts, Pipeline,
     pipeline::{SourceConfig, StreamConfig},
     status::SourceState,
 };
@@ -151,6 +151,7 @@ pub(crate) fn pipeline(data: &Path, sources: &[(&str, &[Step])]) -> Pipeline {
         data: data.to_owned(),
         listen: ([127, 0, 0, 1], 0).into(),
         token: None,
+        push_tokens: [].into(),
         streams: [(name("s"), stream)].into(),
         sources: sources.iter().map(|(text, steps)| (name(text), source(steps))).collect(),
         views: [].into(),
@@ -239,6 +240,74 @@ async fn rejects_and_gaps_are_on_disk_before_the_event_after_them() {
     assert_eq!((&gaps[0]["stream"], &gaps[0]["missing"]), (&"s".into(), &3.into()));
     let status = &engine.status().sources["a"];
     assert_eq!((status.rejects, status.gaps), (1, 3));
+    engine.shutdown().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_source_brings_and_does_not_conform_is_a_reject_and_the_cursor_passes_it() {
+    use Step::{Event, Wait};
+    let dir = tempfile::tempdir().expect("a folder");
+    let held_to = |schema: &str, steps: &[Step]| {
+        let mut pipeline = pipeline(dir.path(), &[("a", steps)]);
+        let schema = lakehead_json_schema::JsonSchema::new(schema.as_bytes()).expect("a schema");
+        pipeline.streams.get_mut("s").expect("the stream").json_schema = Some(Arc::new(schema));
+        let clock = Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000)));
+        Engine::start(pipeline, Parts { clock, sources: SOURCES, sinks: &[], version: "test" })
+    };
+    let even = r#"{"properties": {"step": {"multipleOf": 2}}}"#;
+    let engine = held_to(even, &[Event, Event, Event, Wait]).await.expect("it starts");
+    assert_eq!(steps(&engine, 2).await, [0, 2]);
+    let rejects = events(&engine.stream("rejects").expect("built in"), 1).await;
+    assert_eq!(rejects[0]["source"], "a");
+    assert!(
+        rejects[0]["reason"].as_str().is_some_and(|why| why.contains("/step: 1 is not a multiple of 2")),
+        "{rejects:?}"
+    );
+    assert_eq!(engine.status().sources["a"].rejects, 1);
+    engine.shutdown().await.expect("a clean end");
+    drop(engine);
+    // It goes on behind what was refused, by another schema.
+    let engine = held_to(r#"{"required": ["step"]}"#, &[Event, Event, Event, Event]).await.expect("it starts");
+    assert_eq!(steps(&engine, 3).await, [0, 2, 3]);
+    assert_eq!(engine.stream("rejects").expect("built in").head().end, Offset(1));
+    engine.shutdown().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_for_several_streams_are_kept_each_in_its_own_and_again_with_their_key_only_where_they_were_not() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let with = |more: &[&str]| {
+        let mut pipeline = pipeline(dir.path(), &[]);
+        let stream = pipeline.streams["s"].clone();
+        pipeline.streams.extend(more.iter().map(|text| (name(text), stream.clone())));
+        let clock = Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000)));
+        Engine::start(pipeline, Parts { clock, sources: SOURCES, sinks: &[], version: "test" })
+    };
+    let body =
+        || Bytes::from_static(br#"[{"meta":{"stream":"s"},"step":0},{"meta":{"stream":"t"},"step":1},{"step":2}]"#);
+    let how = || EventsPush { key: Some("k"), ..EventsPush::default() };
+    let engine = with(&[]).await.expect("it starts");
+    let pushed = engine.push_events(body(), how()).await.expect("some of it");
+    assert_eq!((pushed.accepted(), pushed.failed.count(), pushed.failed.invalid()), (1, 2, 1));
+    assert_eq!(engine.stream("rejects").expect("built in").head().end, Offset(2));
+    engine.shutdown().await.expect("a clean end");
+    drop(engine);
+    let engine = with(&["t"]).await.expect("it starts");
+    for repeated in [false, true] {
+        let pushed = engine.push_events(body(), how()).await.expect("kept");
+        assert!(pushed.streams["s"].repeated && pushed.streams["t"].repeated == repeated, "{pushed:?}");
+    }
+    for stream in ["s", "t"] {
+        assert_eq!(engine.stream(stream).expect("a stream").head().end, Offset(1), "{stream}");
+    }
+    let hasty = EventsPush { hasty: true, ..EventsPush::default() };
+    let pushed = engine.push_events(body(), hasty.clone()).await.expect("queued");
+    assert_eq!((pushed.accepted(), pushed.streams["s"].first_offset), (2, None));
+    assert_eq!(steps(&engine, 2).await, [0, 0]);
+    let both = engine.push_events(body(), EventsPush { key: Some("k"), ..hasty }).await;
+    assert!(matches!(both, Err(Error::HastyKey)), "{both:?}");
+    let empty = engine.push_events(Bytes::from_static(b" \n"), EventsPush::default()).await;
+    assert!(matches!(empty, Err(Error::EmptyBody)), "{empty:?}");
     engine.shutdown().await.expect("a clean end");
 }
 

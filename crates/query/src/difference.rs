@@ -28,7 +28,7 @@ const SHOWN_MAX: usize = 20;
 const ROWS_MAX: u64 = 4_000_000;
 
 /// What changes from one life of a view to the next.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ViewDifference {
     /// The SQL that is answered from.
     pub old_sql: String,
@@ -58,7 +58,7 @@ pub struct ViewDifference {
 }
 
 /// One row that changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ChangedRow {
     /// What names it.
     pub key: String,

@@ -7,7 +7,7 @@
 //! ```text
 //! connections/ ──▶ access/ ──▶ router.rs ──▶ handlers/ ──▶ answers/
 //!  a place          the token                 │ bodies/     as the client takes it
-//!                                             │ page/ panels/ live/: the dashboard
+//!                                             │ page/ panels/ live/: the dashboard; openapi/: the routes for programs
 //!                                             ▼
 //!                                            engine
 //! ```
@@ -20,6 +20,7 @@ mod connections;
 mod error;
 mod handlers;
 mod live;
+mod openapi;
 mod page;
 mod panels;
 mod reload;

@@ -4,11 +4,13 @@
 //! GET  /                          the dashboard         GET  /v1/status   all that goes on, JSON
 //! GET  /assets/{hash}/{name}      its files             GET  /v1/live     the same pushed, with the panels' rows
 //! POST /v1/sql                    a query               GET  /healthz     200, or 503 with reasons
-//! POST /v1/streams/{name}/events  the push gateway      GET  /metrics     Prometheus
+//! POST /v1/events                 the push gateway, for events that name their streams
+//! POST /v1/streams/{name}/events  the same for one stream      GET  /metrics     Prometheus
 //! POST /v1/verify                 the audit, now        POST /v1/reload   the pipeline file, read again
 //! POST /v1/views/{name}/…         the events behind its rows, what has changed, what would change; see handlers/views.rs
 //! POST /v1/live/{client}          the panels that one who listens sees
 //! GET  /v1/streams/{name}/import  where an import stands, and POST, its next lines
+//! GET  /v1/openapi.json           all of this, for programs
 //! ```
 //!
 //! Around all of them stand the [`guard`] and the [`headers`]; every refusal is JSON.
@@ -29,7 +31,7 @@ use crate::{
     access::{guard, sign_in},
     answers::{Refusal, headers},
     app::App,
-    handlers::{assets, health, import, live, metrics, push, reload, sql, upkeep, verify, views},
+    handlers::{assets, events, health, import, live, metrics, openapi, push, reload, sql, upkeep, verify, views},
 };
 
 /// Every route, ready to be served with the peer's address as connect info.
@@ -43,7 +45,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/sql", post(sql::post))
         .route("/v1/verify", post(verify::post))
         .route("/v1/reload", post(reload::post))
+        .route("/v1/events", post(events::post))
         .route("/v1/streams/{name}/events", post(push::post))
+        .route("/v1/openapi.json", get(openapi::get))
         .route("/v1/views/{name}/explain", post(views::explain))
         .route("/v1/views/{name}/changes", get(views::changes))
         .route("/v1/views/{name}/diff", get(views::diff))
@@ -78,8 +82,8 @@ async fn readable_path(parts: Result<RawPathParams, RawPathParamsRejection>, req
 }
 
 async fn no_such_route(uri: Uri) -> Refusal {
-    let known = "/, /v1/status, /v1/live, /v1/live/{client}, /v1/sql, /v1/verify, /v1/reload, /v1/streams/{name}/events, \
-                 /v1/streams/{name}/import, /v1/views/{name}/explain, changes, diff, rebuild and swap, /v1/retention, \
+    let known = "/, /v1/status, /v1/live, /v1/live/{client}, /v1/sql, /v1/verify, /v1/reload, /v1/events, \
+                 /v1/openapi.json, /v1/streams/{name}/events, /v1/streams/{name}/import, /v1/views/{name}/explain, changes, diff, rebuild and swap, /v1/retention, \
                  /v1/sealing/pause, /v1/sealing/resume, /healthz, /metrics";
     Refusal::new(StatusCode::NOT_FOUND, format!("nothing is served at {}; there are {known}", uri.path()))
 }

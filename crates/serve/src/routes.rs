@@ -27,12 +27,12 @@ pub struct Route {
 }
 
 /// Statuses that every route may answer.
-const EVERYWHERE: &[(u16, &str)] = &[
+pub(crate) const EVERYWHERE: &[(u16, &str)] = &[
     (
         401,
         "the pipeline has a token, and a request from another machine brings none, or one from anywhere brings another as `Authorization: Bearer TOKEN`",
     ),
-    (403, "a page of another origin asks"),
+    (403, "a page of another origin asks, or a token that may only push asks for something else"),
     (404, "nothing is served there, or there is no stream or view of this name; the answer names what there is"),
     (405, "the path does not take this method"),
     (408, "the body did not come in time"),
@@ -47,6 +47,45 @@ const EVERYWHERE: &[(u16, &str)] = &[
 
 /// The routes, in the order of the page.
 pub const ROUTES: &[Route] = &[
+    Route {
+        method: "POST",
+        path: "/v1/events",
+        what: "Takes events for any streams, as EventGate does: each goes to the stream that it names in `meta.stream`. Answers when they are on disk in all of them.",
+        parameters: &[
+            (
+                "`?hasty=`",
+                "`true`: it answers when they are in the queues of their streams; what is lost after that is only counted",
+            ),
+            (
+                "`Content-Type`",
+                "`application/json` or another name of JSON, `application/x-ndjson` for one event on each line, `text/plain`, or none",
+            ),
+            ("`Content-Encoding`", "`gzip`, `deflate` or `zstd`; the limits are those of what the body becomes"),
+            (
+                "`Idempotency-Key`",
+                "as for a push to one stream; each stream keeps it, so that the same body sent again is kept where it was not ([push](../push.md)). Not with `hasty`",
+            ),
+        ],
+        body: "JSON: an event, an array of events, or an event on each line. An event without `meta.id` or `meta.dt` gets a UUID, or the time of its arrival; else its bytes stay as they are",
+        answers: &[
+            (
+                201,
+                "every event is on disk in its stream: `accepted` counts them, `success` has an entry for each stream with `count` and `first_offset`",
+            ),
+            (202, "with `hasty`: as 201 or 207, and nothing is promised"),
+            (
+                207,
+                "some are on disk: `invalid` has the first 100 that are no events of their stream, `error` the first 100 others, each with its `index`, the `event` and `context.message`; `invalid_count` and `error_count` have all",
+            ),
+            (400, "none is kept, and only its sender can change that: as 207"),
+            (403, "none is kept: the token may push to none of their streams; as 207"),
+            (409, "a push with this key is being written"),
+            (415, "the `Content-Type` or `Content-Encoding` is none of those"),
+            (429, "none is kept: the queues of the streams are full; send it again after `Retry-After`"),
+            (507, "none is kept: the disk is full"),
+        ],
+        limits: "a body of at most 16 MiB and 262,144 events, an event of at most 4 MiB; 5 s of waiting for room in a queue; bodies that come too slowly, and how many are read at once: [push](../push.md)",
+    },
     Route {
         method: "POST",
         path: "/v1/streams/{name}/events",
@@ -74,6 +113,7 @@ pub const ROUTES: &[Route] = &[
                 "some are committed, as in 201; `rejected` counts the others, `invalid` has the first 100 with their reasons, the stream `rejects` the first 1,000",
             ),
             (400, "none is committed, with the reasons; or the `Idempotency-Key` is none, or there are several"),
+            (403, "the token may push to other streams only"),
             (409, "a push with this key is being written"),
             (415, "the `Content-Encoding` is none of those"),
             (507, "the disk is full; nothing of the body was kept"),
@@ -268,6 +308,15 @@ pub const ROUTES: &[Route] = &[
         body: "whole lines of JSON",
         answers: &[(200, "how many are `events` and `rejects`"), (409, "it stands elsewhere; `cursor` says where")],
         limits: "a body of at most 16 MiB and 262,144 lines",
+    },
+    Route {
+        method: "GET",
+        path: "/v1/openapi.json",
+        what: "All of this for programs: an OpenAPI 3.1 document, with the JSON Schemas of the answers.",
+        parameters: &[],
+        body: "",
+        answers: &[(200, "the document")],
+        limits: "",
     },
     Route {
         method: "GET",

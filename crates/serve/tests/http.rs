@@ -160,6 +160,7 @@ fn pipeline(data: &Path, listen: std::net::SocketAddr) -> Pipeline {
         data: data.join("data"),
         listen,
         token: Some(Token::new(TOKEN).expect("long enough")),
+        push_tokens: [].into(),
         streams: [(name("recentchange"), StreamConfig { schema, ..StreamConfig::default() })].into(),
         sources: [].into(),
         sinks: [].into(),

@@ -5,6 +5,7 @@
 //!   │                  │         connectors ─► connector-api, json, eventstreams-wire
 //!   ├─► connectors     └─► connector-api
 //!   └─► simulator ─► eventstreams-wire, model      testkit: for tests alone
+//!                      engine ─► json-schema
 //! ```
 //!
 //! `unify` and `planning` stand beside, and are named by query alone: the one has no code, the other is what of DataFusion is
@@ -24,6 +25,7 @@ use super::{
 const FLOORS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("json", &["model"]),
+    ("json-schema", &[]),
     ("window", &["model"]),
     ("store", &["model"]),
     ("eventstreams-wire", &[]),
@@ -34,14 +36,14 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("planning", &[]),
     ("resident", &[]),
     ("query", &["model", "json", "window", "store", "decode", "unify", "planning"]),
-    ("engine", &["model", "json", "window", "store", "decode", "connector-api", "query"]),
+    ("engine", &["model", "json", "json-schema", "window", "store", "decode", "connector-api", "query"]),
     ("serve", &["model", "json", "store", "query", "engine"]),
     ("simulator", &["model", "eventstreams-wire"]),
     ("testkit", &["model", "json", "store", "connector-api"]),
 ];
 
 /// What tests may use beside what their crate stands on.
-const FOR_TESTS: &[&str] = &["testkit", "simulator", "json"];
+const FOR_TESTS: &[&str] = &["testkit", "simulator", "json", "json-schema"];
 
 /// What the binary may not depend on.
 const NOT_IN_THE_BINARY: &[&str] = &["testkit"];

@@ -7,7 +7,7 @@ use lakehead_query::ViewAudit;
 use serde::{Deserialize, Serialize};
 
 /// What an audit found out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Report {
     /// Each stream that was scanned.
     pub streams: BTreeMap<Name, StreamAudit>,
@@ -64,7 +64,7 @@ impl Report {
 }
 
 /// What the audit found out about one stream.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StreamAudit {
     /// The first offset that was read.
     pub start: Offset,
@@ -96,7 +96,7 @@ pub struct StreamAudit {
 }
 
 /// One upstream topic and partition.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PartitionAudit {
     /// Events of it in the log.
     pub events: u64,
@@ -113,7 +113,7 @@ pub struct PartitionAudit {
 }
 
 /// One minute of received time.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Minute {
     /// When it began.
     pub start: String,
@@ -126,7 +126,7 @@ pub struct Minute {
 }
 
 /// A finding of the audit: one thing that does not add up in a stream.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AuditFinding {
     /// The minute of received time in which it was noticed; `now` for what only this reading has noticed.
     pub minute: String,

@@ -16,6 +16,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use lakehead_connector_api::{Chunk, Discontinuity, Opened, StreamIndex};
 use lakehead_json::EventTimes;
+use lakehead_json_schema::JsonSchema;
 use lakehead_model::{Clock, Cursor, Name};
 use lakehead_store::{Appender, Stream, Ticket};
 use tokio::sync::watch;
@@ -26,9 +27,10 @@ use self::{
 };
 use crate::{
     Error,
+    conformance::{Conformance, hold},
     inlet::{self, Entry, Inlet, Refusing},
     ledgers::gaps,
-    sync::stopped,
+    sync::{blocking, stopped},
     untimed::Untimed,
     watch::SourceWatch,
 };
@@ -39,6 +41,9 @@ const UNDER_WAY_MAX: usize = 256;
 
 /// Most bytes of events under way for one source: enough to fill the disk's queue while it syncs, 50 ms at 200 MB/s.
 const UNDER_WAY_BYTES_MAX: usize = 16 << 20;
+
+/// How much of a cursor is told where an event of its chunk does not conform.
+const FROM_CHARS_MAX: usize = 200;
 
 /// Where one source's events go.
 pub(crate) struct Ingest {
@@ -56,6 +61,7 @@ pub(crate) struct FedStream {
     pub(crate) stream: Stream,
     pub(crate) times: EventTimes,
     pub(crate) untimed: Arc<Untimed>,
+    pub(crate) conformance: Arc<Conformance>,
 }
 
 /// Why a run ended without an error.
@@ -188,13 +194,18 @@ impl<'i> Run<'i> {
     }
 
     /// Hands what the chunk has refused to the store, and its events, too, if nothing has to be on disk before.
-    async fn take(&mut self, chunk: Chunk) -> Result<(), Failure> {
+    async fn take(&mut self, mut chunk: Chunk) -> Result<(), Failure> {
         let ingest = self.ingest;
         ingest.watch.active(chunk.activity.as_ref(), ingest.clock.now());
         let (Some(inlet), Some(fed)) = (self.inlets.get(chunk.to.0), ingest.streams.get(chunk.to.0)) else {
             let what = format!("it feeds {} streams, and hands over a chunk for {:?}", self.inlets.len(), chunk.to);
             return Err(Failure::Source(lakehead_connector_api::Error::Internal(what)));
         };
+        if let Some(schema) = fed.conformance.now().filter(|_| !chunk.events.is_empty()) {
+            let from =
+                chunk.cursor.as_ref().map_or("", |cursor| &cursor.position).chars().take(FROM_CHARS_MAX).collect();
+            chunk = held_to(schema, chunk, from).await.map_err(Failure::Store)?;
+        }
         let refusing = inlet.refusing(&chunk.rejects).await.map_err(Failure::Store)?;
         let ledger = if chunk.discontinuities.is_empty() {
             None
@@ -258,6 +269,17 @@ impl<'i> Run<'i> {
         }
         outcome
     }
+}
+
+/// The chunk without the events that do not conform to `schema`, which are among its rejects. They are looked at away from the
+/// threads that serve everyone: an event takes some ten microseconds.
+async fn held_to(schema: Arc<JsonSchema>, mut chunk: Chunk, from: String) -> Result<Chunk, Error> {
+    let events = std::mem::take(&mut chunk.events);
+    let held = blocking(move || hold(&schema, events, &from)).await?;
+    chunk.events = held.events;
+    chunk.rejects.extend(held.rejects);
+    chunk.refused_more += held.refused_more;
+    Ok(chunk)
 }
 
 /// How many upstream events a discontinuity lacks.

@@ -69,6 +69,7 @@ impl World {
             stream: stream(text),
             times: EventTimes::new(&StreamSchema::builtin("json").expect("built in")),
             untimed: Arc::default(),
+            conformance: Arc::default(),
         };
         let names = streams.iter().map(|text| name(text)).collect();
         let ingest = Ingest {

@@ -5,11 +5,19 @@
 
 use lakehead_model::{EventBatch, Name, Reject};
 
-/// The events that stand for `rejects`.
+/// The events that stand for `rejects` of `stream`.
 pub(crate) fn batch(rejects: &[Reject], stream: &Name, source: &Name) -> EventBatch {
+    batch_of_several(rejects.iter().map(|reject| (stream.as_str(), reject)), source)
+}
+
+/// The events that stand for rejects of several streams, each with the name of its own, which need not be one of ours.
+pub(crate) fn batch_of_several<'r>(
+    rejects: impl IntoIterator<Item = (&'r str, &'r Reject)>,
+    source: &Name,
+) -> EventBatch {
     let mut events = EventBatch::default();
-    for reject in rejects {
-        events.push(&reject.to_json(stream.as_str(), source.as_str()), None);
+    for (stream, reject) in rejects {
+        events.push(&reject.to_json(stream, source.as_str()), None);
     }
     events
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::time::{time, time_from, time_or_null};
 
 /// The standing audit.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct AuditStatus {
     /// How often it runs; `None` when it is off.
     pub every_seconds: Option<u64>,
@@ -16,6 +16,7 @@ pub struct AuditStatus {
     pub running: bool,
     /// When everything last added up.
     #[serde(serialize_with = "time_or_null")]
+    #[schemars(with = "Option<String>")]
     pub last_success: Option<Timestamp>,
     /// What the last one that came to its end found.
     pub last: Option<AuditOutcome>,
@@ -25,10 +26,11 @@ pub struct AuditStatus {
 }
 
 /// What one audit found.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AuditOutcome {
     /// When it was done.
     #[serde(serialize_with = "time", deserialize_with = "time_from")]
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// How long it took.
     pub took_seconds: f64,
@@ -52,7 +54,7 @@ pub struct AuditOutcome {
 }
 
 /// What an audit found out about a stream.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StreamAudited {
     /// Events read.
     pub events: u64,
@@ -67,7 +69,7 @@ pub struct StreamAudited {
 }
 
 /// What an audit found out about a view.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ViewAudited {
     /// Rows compared.
     pub rows: u64,

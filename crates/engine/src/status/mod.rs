@@ -28,15 +28,17 @@ pub use self::{
 use self::time::time;
 
 /// Everything at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Status {
     /// Lakehead's version.
     pub version: &'static str,
     /// The moment.
     #[serde(serialize_with = "time")]
+    #[schemars(with = "String")]
     pub now: Timestamp,
     /// When this process started.
     #[serde(serialize_with = "time")]
+    #[schemars(with = "String")]
     pub started: Timestamp,
     /// Whole seconds since then.
     pub uptime_seconds: u64,
@@ -59,7 +61,7 @@ pub struct Status {
 }
 
 /// Space on the disk that holds the data directory.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct DiskStatus {
     /// What Lakehead keeps: streams and views.
     pub data_bytes: u64,

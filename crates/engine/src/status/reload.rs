@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::time::time;
 
 /// Reloads of the pipeline file since the start.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct ReloadStatus {
     /// Those that were applied, also where nothing had changed.
     pub done: u64,
@@ -19,10 +19,11 @@ pub struct ReloadStatus {
 }
 
 /// One reload.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct LastReload {
     /// When it was over.
     #[serde(serialize_with = "time")]
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// What came of it. In JSON its fields stand beside: `"outcome": "done", "changes": …`.
     #[serde(flatten)]
@@ -30,7 +31,7 @@ pub struct LastReload {
 }
 
 /// What came of a reload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum ReloadOutcome {
     /// The new pipeline runs.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::time::{time, time_or_null};
 
 /// One sink. The counts are since this process started; the position is for good.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct SinkStatus {
     /// Its kind.
     pub kind: &'static str,
@@ -35,6 +35,7 @@ pub struct SinkStatus {
     pub position: Option<String>,
     /// When the position moved last.
     #[serde(serialize_with = "time_or_null")]
+    #[schemars(with = "Option<String>")]
     pub committed: Option<Timestamp>,
     /// How often it was opened.
     pub opened: u64,
@@ -43,6 +44,7 @@ pub struct SinkStatus {
     pub last_error: Option<String>,
     /// When that was.
     #[serde(serialize_with = "time_or_null", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub last_error_at: Option<Timestamp>,
     /// What it will never deliver, since it was gone before; `None` if there is no such thing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,11 +54,12 @@ pub struct SinkStatus {
     pub finding: Option<String>,
     /// Since when this process counts these.
     #[serde(serialize_with = "time")]
+    #[schemars(with = "String")]
     pub counted_since: Timestamp,
 }
 
 /// What a sink will never deliver: retention removed it before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct SinkLost {
     /// How many rows.
     pub rows: u64,
@@ -72,7 +75,7 @@ pub struct SinkLost {
 ///    │             ↓           ↓
 ///    └──────── away, waiting ←─┘        failed: from anywhere, until a reload or a restart
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum SinkState {
     /// Being opened for the first time.
@@ -85,17 +88,20 @@ pub enum SinkState {
     Away {
         /// Since when.
         #[serde(serialize_with = "time")]
+        #[schemars(with = "String")]
         since: Timestamp,
         /// What happened last.
         error: String,
         /// When it is tried next; past while it is being tried.
         #[serde(serialize_with = "time")]
+        #[schemars(with = "String")]
         next_try: Timestamp,
     },
     /// What was refused, or the position, cannot be written (a full disk): it waits, and delivers nothing meanwhile.
     Waiting {
         /// Since when.
         #[serde(serialize_with = "time")]
+        #[schemars(with = "String")]
         since: Timestamp,
         /// What the disk says.
         error: String,
@@ -104,6 +110,7 @@ pub enum SinkState {
     Failed {
         /// Since when.
         #[serde(serialize_with = "time")]
+        #[schemars(with = "String")]
         since: Timestamp,
         /// What is wrong.
         error: String,

@@ -6,12 +6,13 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::time::{time, time_or_null};
 
 /// One source. The counts are since this process started.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct SourceStatus {
     /// Its kind.
     pub kind: &'static str,
     /// The streams it feeds. In JSON `stream` stands beside `streams` where it is one.
     #[serde(flatten, serialize_with = "stream_names")]
+    #[schemars(with = "StreamNames")]
     pub streams: Vec<Name>,
     /// What it is doing. In JSON its fields stand beside the others: `"state": "away", "since": …`.
     #[serde(flatten)]
@@ -28,10 +29,21 @@ pub struct SourceStatus {
     pub opened: u64,
     /// The event time up to which it has brought everything, as far as it knows.
     #[serde(serialize_with = "time_or_null")]
+    #[schemars(with = "Option<String>")]
     pub progress: Option<Timestamp>,
     /// Since when this process counts these.
     #[serde(serialize_with = "time")]
+    #[schemars(with = "String")]
     pub counted_since: Timestamp,
+}
+
+/// What [`stream_names`] writes.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct StreamNames {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<Name>,
+    streams: Vec<Name>,
 }
 
 /// `stream`, where it is one, and `streams`.
@@ -52,7 +64,7 @@ fn stream_names<S: Serializer>(streams: &[Name], to: S) -> Result<S::Ok, S::Erro
 ///    │             ↓           ↓
 ///    └──────── away, waiting ←─┘        failed: from anywhere, for good
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum SourceState {
     /// Being opened for the first time.
@@ -65,17 +77,20 @@ pub enum SourceState {
     Away {
         /// Since when.
         #[serde(serialize_with = "time")]
+        #[schemars(with = "String")]
         since: Timestamp,
         /// What happened last.
         error: String,
         /// When it is tried next; past while it is being tried.
         #[serde(serialize_with = "time")]
+        #[schemars(with = "String")]
         next_try: Timestamp,
     },
     /// The store cannot write (a full disk): it waits, and will go on from the store's cursor.
     Waiting {
         /// Since when.
         #[serde(serialize_with = "time")]
+        #[schemars(with = "String")]
         since: Timestamp,
         /// What the store says.
         error: String,
@@ -86,6 +101,7 @@ pub enum SourceState {
     Failed {
         /// Since when.
         #[serde(serialize_with = "time")]
+        #[schemars(with = "String")]
         since: Timestamp,
         /// What is wrong.
         error: String,

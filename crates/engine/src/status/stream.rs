@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::time::time_or_null;
 
 /// One stream.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct StreamStatus {
     /// The first offset that is kept.
     pub start: Offset,
@@ -28,6 +28,7 @@ pub struct StreamStatus {
     pub segments: u64,
     /// When the last event was received.
     #[serde(serialize_with = "time_or_null")]
+    #[schemars(with = "Option<String>")]
     pub last_received: Option<Timestamp>,
     /// Seconds since then.
     pub freshness_seconds: Option<f64>,
@@ -35,9 +36,12 @@ pub struct StreamStatus {
     pub pushed: u64,
     /// Pushed events that were refused since the start.
     pub push_rejects: u64,
+    /// Events of hasty pushes that could not be written after the push was answered, since the start.
+    pub push_lost: u64,
     /// The received time of the first event that is kept, where retention has removed what was before it: what views counted
     /// earlier cannot be rebuilt.
     #[serde(serialize_with = "time_or_null")]
+    #[schemars(with = "Option<String>")]
     pub rebuildable_since: Option<Timestamp>,
     /// Sealing and retention.
     #[serde(flatten)]
@@ -57,7 +61,7 @@ pub struct StreamStatus {
 }
 
 /// What is known of the event times of a stream's events.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct EventTimeStatus {
     /// Events taken since the start.
     pub events: u64,
@@ -71,7 +75,7 @@ pub struct EventTimeStatus {
 }
 
 /// What is known of how events fit the columns, since the process began.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct ColumnsStatus {
     /// Events whose declared columns were looked at.
     pub looked_at: u64,
@@ -82,7 +86,7 @@ pub struct ColumnsStatus {
 }
 
 /// The maintenance of a stream: sealing and retention.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct MaintenanceStatus {
     /// Finished segments that are not sealed yet.
     pub unsealed: u64,
@@ -99,7 +103,7 @@ pub struct MaintenanceStatus {
 }
 
 /// What retention holds back, since somebody needs it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct HeldBack {
     /// Bytes on disk.
     pub bytes: u64,

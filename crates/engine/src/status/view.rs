@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::time::time_or_null;
 
 /// One view.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct ViewStatus {
     /// The stream it reads.
     pub stream: String,
@@ -24,6 +24,7 @@ pub struct ViewStatus {
     pub behind: u64,
     /// The event time up to which its windows are closed.
     #[serde(serialize_with = "time_or_null")]
+    #[schemars(with = "Option<String>")]
     pub watermark: Option<Timestamp>,
     /// Rows that a query finds: those of its result files, and those of open windows.
     pub rows: u64,
@@ -60,6 +61,7 @@ pub struct ViewStatus {
     pub failed: Option<String>,
     /// Since when it is stopped.
     #[serde(serialize_with = "time_or_null", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub failed_since: Option<Timestamp>,
     /// Its shadow, the one that is built to replace it, since its SQL was changed or a rebuild was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +73,7 @@ pub struct ViewStatus {
 }
 
 /// A shadow: the view that is built to replace an active one.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct ShadowStatus {
     /// What it is doing.
     #[serde(flatten)]
@@ -91,7 +93,7 @@ pub struct ShadowStatus {
 /// building ──→ live
 ///     └──→ failed ←─┘
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ViewState {
     /// Far behind its stream, and coming up beside those that are live. Queries answer with what it has counted so far.

@@ -11,7 +11,7 @@ use crate::keyed_rows::Differing;
 const TOLD_MAX: usize = 10;
 
 /// What an audit found out about one view.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ViewAudit {
     /// The stream it reads.
     pub stream: String,
@@ -66,7 +66,7 @@ impl ViewAudit {
 ///
 /// It adds up when `events = in_view + filtered + late_dropped + too_late + without_time + failed`, and what was counted twice
 /// is the same both times.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Balance {
     /// Events in the log before the offset.
     pub events: u64,
@@ -105,7 +105,7 @@ impl Balance {
 }
 
 /// One thing that does not add up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Difference {
     /// The window, or the result period, or nothing when it is about the whole view.
     pub window: String,

@@ -20,7 +20,7 @@ pub struct Question {
 }
 
 /// Rows of a view and the events behind them.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Explanation {
     /// The view.
     pub view: String,
@@ -35,9 +35,10 @@ pub struct Explanation {
 }
 
 /// One row and the events behind it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ExplainedRow {
     /// The row, by column.
+    #[schemars(with = "serde_json::Value")]
     pub row: Box<RawValue>,
     /// How many events went into it.
     pub events: u64,
@@ -48,6 +49,7 @@ pub struct ExplainedRow {
     pub by_way_of: Option<u64>,
     /// What the query makes of these events now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Value>")]
     pub recount: Option<Box<RawValue>>,
     /// Whether that is the row.
     pub agrees: bool,
@@ -57,10 +59,11 @@ pub struct ExplainedRow {
 }
 
 /// One event.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ExplainedEvent {
     /// Its offset in the stream.
     pub offset: u64,
     /// The event as it was received.
+    #[schemars(with = "serde_json::Value")]
     pub event: Box<RawValue>,
 }

@@ -5,7 +5,8 @@
 //! and a proxy that adds nothing lets everyone pass. A wrong token is refused from anywhere, so that it shows. A web page makes
 //! the reader's browser ask for `http://127.0.0.1:8080` under its own name (DNS rebinding): without the token only hosts
 //! written as an address, or `localhost`, are answered on loopback, and a page cannot rebind those. A web page posts
-//! here blindly: what changes or costs something must come from this origin, when it comes from a browser at all.
+//! here blindly: what changes or costs something must come from this origin, when it comes from a browser at all. A push token
+//! ([`PushScope`]) opens nothing but pushes.
 //!
 //! The decision is a pure function over facts; [`check`] collects them and acts.
 
@@ -22,8 +23,9 @@ use axum::{
 };
 
 use super::{
+    scope::{PushScope, is_push},
     sign_in,
-    token::{Carried, carried},
+    token::{Carried, bearer, carried},
 };
 use crate::{answers::Refusal, app::App};
 
@@ -46,6 +48,8 @@ struct RequestFacts<'a> {
     site: Option<&'a str>,
     /// Whether the method can change or cost anything.
     safe: bool,
+    /// Whether it is a push.
+    push: bool,
 }
 
 /// What becomes of a request.
@@ -55,6 +59,8 @@ enum Decision {
     Pass,
     /// The pipeline has a token, and the request must bring it.
     NeedsToken,
+    /// Its token may only push.
+    OnlyPushes,
     /// A name that may have been rebound to this machine.
     ForeignHost,
     /// A page of another origin has made the browser ask.
@@ -66,7 +72,13 @@ fn classify(facts: RequestFacts<'_>) -> Decision {
     if facts.token == Carried::Wrong || !facts.local && facts.token == Carried::No {
         return Decision::NeedsToken;
     }
-    if facts.local && facts.token != Carried::Yes && !facts.host.is_none_or(is_address_or_localhost) {
+    if facts.token == Carried::Push && !facts.push {
+        return Decision::OnlyPushes;
+    }
+    if facts.local
+        && !matches!(facts.token, Carried::Yes | Carried::Push)
+        && !facts.host.is_none_or(is_address_or_localhost)
+    {
         return Decision::ForeignHost;
     }
     let same_site = facts.site.is_none_or(|site| matches!(site, "same-origin" | "none"));
@@ -91,27 +103,39 @@ fn is_address_or_localhost(host: &str) -> bool {
 pub(crate) async fn check(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let headers = request.headers();
     if let Some(refusal) = malformed(&request) {
         return refusal.into_response();
     }
+    let (token, scope) = token_of(&app, headers);
     let facts = RequestFacts {
         local: peer.ip().to_canonical().is_loopback() && !FORWARDED.iter().any(|name| headers.contains_key(name)),
-        token: carried(app.token.as_ref(), headers),
+        token,
         host: text(headers, &header::HOST),
         origin: text(headers, &header::ORIGIN),
         site: text(headers, &FETCH_SITE),
         safe: matches!(*request.method(), Method::GET | Method::HEAD),
+        push: is_push(request.method(), request.uri().path()),
     };
+    let safe = facts.safe;
     match classify(facts) {
-        Decision::Pass => next.run(request).await,
+        Decision::Pass => {
+            if let Some(scope) = scope {
+                request.extensions_mut().insert(scope);
+            }
+            next.run(request).await
+        }
+        Decision::OnlyPushes => {
+            let error = "this token may only push: POST /v1/events, or /v1/streams/{name}/events of its streams";
+            Refusal::new(StatusCode::FORBIDDEN, error).into_response()
+        }
         Decision::NeedsToken if request.uri().path() == sign_in::PATH => next.run(request).await,
-        Decision::NeedsToken if request.uri().path() == "/" && facts.safe => sign_in::page(),
+        Decision::NeedsToken if request.uri().path() == "/" && safe => sign_in::page(),
         Decision::NeedsToken => {
-            let error = match facts.token {
+            let error = match token {
                 Carried::Wrong => "the bearer token of this request is not the token of this pipeline: send that one",
                 _ => "this address asks for its token: send Authorization: Bearer TOKEN",
             };
@@ -127,6 +151,18 @@ pub(crate) async fn check(
         Decision::ForeignPage => {
             Refusal::new(StatusCode::FORBIDDEN, "a page of another origin may not ask this").into_response()
         }
+    }
+}
+
+/// The token of a request, and what it may push to if it is one that may only push.
+fn token_of(app: &App, headers: &HeaderMap) -> (Carried, Option<PushScope>) {
+    let others = &app.engine.pipeline().push_tokens;
+    match carried(app.token.as_ref(), !others.is_empty(), headers) {
+        Carried::Wrong => match bearer(headers).and_then(|offered| PushScope::of(others, offered)) {
+            Some(scope) => (Carried::Push, Some(scope)),
+            None => (Carried::Wrong, None),
+        },
+        other => (other, None),
     }
 }
 
@@ -164,6 +200,7 @@ mod tests {
         origin: None,
         site: None,
         safe: true,
+        push: false,
     };
 
     #[test]
@@ -191,6 +228,18 @@ mod tests {
                 Decision::NeedsToken,
                 "a wrong one is told"
             );
+        }
+    }
+
+    #[test]
+    fn a_push_token_opens_pushes_and_nothing_else() {
+        for local in [true, false] {
+            let push = RequestFacts { local, token: Carried::Push, push: true, safe: false, ..LOCAL };
+            assert_eq!(classify(push), Decision::Pass);
+            assert_eq!(classify(RequestFacts { host: Some("lake.example"), ..push }), Decision::Pass);
+            assert_eq!(classify(RequestFacts { push: false, ..push }), Decision::OnlyPushes);
+            assert_eq!(classify(RequestFacts { push: false, safe: true, ..push }), Decision::OnlyPushes);
+            assert_eq!(classify(RequestFacts { origin: Some("http://evil.example"), ..push }), Decision::ForeignPage);
         }
     }
 

@@ -17,17 +17,22 @@ pub(super) enum Carried {
     Wrong,
     /// It is here.
     Yes,
+    /// A token is here that may push to some streams and do nothing else.
+    Push,
 }
 
 /// Whether a request carries the token of a pipeline that has one.
 pub(crate) fn carries_token(token: Option<&Token>, headers: &HeaderMap) -> bool {
-    carried(token, headers) == Carried::Yes
+    carried(token, false, headers) == Carried::Yes
 }
 
-/// How a request stands to the token of a pipeline.
-pub(super) fn carried(token: Option<&Token>, headers: &HeaderMap) -> Carried {
-    let Some(token) = token else { return Carried::NotAsked };
+/// How a request stands to the token of a pipeline, which may have others that may only push: then a bearer token is looked at in
+/// any case, and is none of those.
+pub(super) fn carried(token: Option<&Token>, has_others: bool, headers: &HeaderMap) -> Carried {
     let bearer = bearer(headers);
+    let Some(token) = token else {
+        return if has_others && bearer.is_some() { Carried::Wrong } else { Carried::NotAsked };
+    };
     let is_it = |offered: &[u8]| std::str::from_utf8(offered).is_ok_and(|offered| token.matches(offered));
     if bearer.is_some_and(is_it) || cookie(headers).is_some_and(|offered| token.matches(&offered)) {
         return Carried::Yes;
@@ -36,7 +41,7 @@ pub(super) fn carried(token: Option<&Token>, headers: &HeaderMap) -> Carried {
 }
 
 /// What is offered as a bearer token, be it empty. RFC 9110, section 11.1: the case of the scheme does not matter.
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let (scheme, offered) = headers.get(header::AUTHORIZATION)?.as_bytes().split_at_checked(b"Bearer".len())?;
     let is_bearer = scheme.eq_ignore_ascii_case(b"Bearer") && offered.first().is_none_or(|byte| *byte == b' ');
     is_bearer.then(|| offered.trim_ascii())
@@ -80,7 +85,7 @@ mod tests {
         let token = Token::new("correct;horse,battery").expect("long enough");
         let told = |name: HeaderName, value: &[u8]| {
             let value = HeaderValue::from_bytes(value).expect("a header");
-            carried(Some(&token), &HeaderMap::from_iter([(name, value)]))
+            carried(Some(&token), false, &HeaderMap::from_iter([(name, value)]))
         };
         for right in [&b"Bearer correct;horse,battery"[..], b"bearer  correct;horse,battery"] {
             assert_eq!(told(header::AUTHORIZATION, right), Carried::Yes);
@@ -91,6 +96,14 @@ mod tests {
         for other in [&b"Basic dXNlcjpwYXNz"[..], b"Bearers x", b""] {
             assert_eq!(told(header::AUTHORIZATION, other), Carried::No);
         }
+        let bearer = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static("Bearer x"))]);
+        assert_eq!(carried(None, false, &bearer), Carried::NotAsked);
+        assert_eq!(
+            carried(None, true, &bearer),
+            Carried::Wrong,
+            "where there are push tokens it would be one of these"
+        );
+        assert_eq!(carried(None, true, &HeaderMap::new()), Carried::NotAsked);
         assert_eq!(told(header::COOKIE, b"lakehead_token=00"), Carried::No, "a browser sends an old one by itself");
     }
 

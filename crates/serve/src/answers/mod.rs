@@ -2,13 +2,16 @@
 
 pub(crate) mod headers;
 mod prometheus;
+mod pushed;
 mod refusal;
 mod retention;
 mod streamed;
 mod turns;
 
 pub(crate) use prometheus::MetricsPage;
-pub(crate) use refusal::{Refusal, status_of};
+pub(crate) use pushed::{EventsAnswer, PushAnswer, events_status};
+pub(crate) use refusal::{ErrorAnswer, Refusal, status_of};
+pub(crate) use retention::RetentionAnswer;
 pub use retention::retention_document;
 pub(crate) use streamed::streamed;
 pub(crate) use turns::Turns;

@@ -7,10 +7,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lakehead_model::{Kind, hint::instead};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// How much of a name that is not known is repeated: more than the longest there can be.
 const NAME_CHARS_MAX: usize = 80;
+
+/// What a refused request is answered.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ErrorAnswer {
+    /// What is wrong, and what to do.
+    error: String,
+}
 
 /// A refused request.
 #[derive(Debug)]
@@ -54,7 +62,7 @@ impl From<QueryRejection> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(json!({ "error": self.error }))).into_response();
+        let mut response = (self.status, Json(ErrorAnswer { error: self.error })).into_response();
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }

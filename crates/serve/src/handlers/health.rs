@@ -13,16 +13,28 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lakehead_engine::status::{ReloadOutcome, SinkState, SourceState, Status};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::app::App;
+
+/// What `/healthz` answers.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct HealthAnswer {
+    /// `ok` or `unwell`.
+    status: &'static str,
+    /// Why a supervisor should intervene.
+    reasons: Vec<String>,
+    /// What is worth a look.
+    notes: Vec<String>,
+}
 
 /// `GET /healthz`
 pub(crate) async fn get(State(app): State<Arc<App>>) -> Response {
     let Health { reasons, notes } = Health::of(&app.engine.status());
     let (status, word) =
         if reasons.is_empty() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "unwell") };
-    (status, Json(json!({ "status": word, "reasons": reasons, "notes": notes }))).into_response()
+    (status, Json(HealthAnswer { status: word, reasons, notes })).into_response()
 }
 
 /// What is wrong, and what is only worth knowing.

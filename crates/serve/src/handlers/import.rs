@@ -17,8 +17,9 @@ use lakehead_engine::{
     import::{ImportBatch, Imported},
 };
 use lakehead_model::Name;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::push::{refused, text};
 use crate::{answers::Refusal, app::App, bodies::Arriving};
@@ -42,15 +43,22 @@ pub(crate) struct ImportParameters {
     event_time: Option<String>,
 }
 
+/// Where an import stands.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct CursorAnswer {
+    /// Its cursor as text; null when it has not begun.
+    cursor: Option<Arc<str>>,
+}
+
 /// `GET /v1/streams/{name}/import`
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     asked: Result<Query<ImportParameters>, QueryRejection>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<CursorAnswer>, Refusal> {
     let Query(asked) = asked?;
     let cursor = app.engine.import_cursor(&name, &asked.source).map_err(|error| refused(&error))?;
-    Ok(Json(json!({ "cursor": cursor })))
+    Ok(Json(CursorAnswer { cursor }))
 }
 
 /// `POST /v1/streams/{name}/import`

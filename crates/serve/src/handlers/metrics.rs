@@ -115,6 +115,11 @@ impl MetricsPage {
         self.each(pushed, "stream", all(), |s| Some(s.pushed as f64));
         let refused = counter("lakehead_stream_push_rejected_events_total", "Pushed events that were refused.");
         self.each(refused, "stream", all(), |s| Some(s.push_rejects as f64));
+        let lost = counter(
+            "lakehead_stream_push_lost_events_total",
+            "Events of hasty pushes that could not be written after the push was answered.",
+        );
+        self.each(lost, "stream", all(), |s| Some(s.push_lost as f64));
         let untimed =
             counter("lakehead_stream_events_without_time_total", "Events without event time, since the start.");
         self.each(untimed, "stream", all(), |s| Some(s.event_times.without as f64));

@@ -1,10 +1,12 @@
 //! The handlers: one file for each thing that can be asked, from the request to its answer.
 
 pub(crate) mod assets;
+pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod live;
 pub(crate) mod metrics;
+pub(crate) mod openapi;
 pub(crate) mod push;
 pub(crate) mod reload;
 mod sink_metrics;

@@ -14,21 +14,21 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Json,
+    Extension, Json,
     body::{Body, Bytes},
     extract::{Path, State},
-    http::{HeaderMap, HeaderName, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::BytesMut;
 use futures::future::poll_immediate;
 use lakehead_engine::{BODY_BYTES_MAX, Error, KEY_BYTES_MAX, Pushed, Pushing, is_lines};
 use lakehead_model::ByteSize;
-use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    answers::{Refusal, status_of},
+    access::PushScope,
+    answers::{PushAnswer, Refusal, status_of},
     app::App,
     bodies::Arriving,
 };
@@ -44,20 +44,26 @@ const LINES_BYTES: usize = 1 << 20;
 /// or sends a line of white space; and its place is given to others when they need it.
 const PAUSES_MAX: Duration = Duration::from_secs(300);
 
+/// After how many seconds a push may be sent again for which there was no room in a queue.
+pub(crate) const ROOM_SECONDS: u32 = 1;
+
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `POST /v1/streams/{name}/events`
 pub(crate) async fn post(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
+    scope: Option<Extension<PushScope>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
+    let scope = scope.map(|Extension(scope)| scope);
+    if let Some(scope) = &scope {
+        scope.check(&app, &name)?;
+    }
     let content_type = text(&headers, &header::CONTENT_TYPE);
     let key = key(&headers)?;
-    if announced(&headers).is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
-        return Err(refused(&Error::BodyTooLarge { limit: ByteSize(BODY_BYTES_MAX as u64) }));
-    }
+    too_long(&headers)?;
     let may_last = announced(&headers).is_none() && key.is_none();
     let mut arriving = Arriving::new(&app.body_memory, &headers, body, BODY_BYTES_MAX)?;
     let mut came = BytesMut::new();
@@ -69,9 +75,9 @@ pub(crate) async fn post(
                 Ok(piece) if came.len() <= WHOLE_BYTES_MAX => piece?,
                 Ok(piece) => {
                     came.extend_from_slice(&piece?.unwrap_or_default());
-                    return Ok(line_by_line(&app, &name, arriving, came).await);
+                    return Ok(line_by_line(&app, &name, scope.as_ref(), arriving, came).await);
                 }
-                Err(_) => return Ok(line_by_line(&app, &name, arriving, came).await),
+                Err(_) => return Ok(line_by_line(&app, &name, scope.as_ref(), arriving, came).await),
             }
         } else {
             next.await?
@@ -82,11 +88,11 @@ pub(crate) async fn post(
         }
     }
     let pushed = app.engine.push(&name, came.freeze(), content_type, key).await.map_err(|error| refused(&error))?;
-    Ok((status(&pushed), Json(document(&pushed))).into_response())
+    Ok((status(&pushed), Json(PushAnswer::of(&pushed))).into_response())
 }
 
 /// The key of a push. One that cannot be taken is refused: its sender relies on it.
-fn key(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+pub(crate) fn key(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
     if keys.next().is_some() {
@@ -101,26 +107,41 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
     text(headers, &header::CONTENT_LENGTH)?.parse().ok()
 }
 
+/// Refuses a body that says itself that it is too large, before any of it is read.
+pub(crate) fn too_long(headers: &HeaderMap) -> Result<(), Refusal> {
+    if announced(headers).is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
+        return Err(refused(&Error::BodyTooLarge { limit: ByteSize(BODY_BYTES_MAX as u64) }));
+    }
+    Ok(())
+}
+
 /// Keeps lines as they come, and counts them in the end, or where it broke.
-async fn line_by_line(app: &App, name: &str, mut arriving: Arriving, mut came: BytesMut) -> Response {
+async fn line_by_line(
+    app: &App,
+    name: &str,
+    scope: Option<&PushScope>,
+    mut arriving: Arriving,
+    mut came: BytesMut,
+) -> Response {
     let mut pushing = Pushing::default();
-    let ended = keep_lines(app, name, &mut arriving, &mut came, &mut pushing).await;
+    let ended = keep_lines(app, name, scope, &mut arriving, &mut came, &mut pushing).await;
     let told = app.engine.push_finish(name, &mut pushing).await.map_err(|error| refused(&error));
-    let mut document = document(&pushing.pushed);
+    let mut answer = PushAnswer::of(&pushing.pushed);
     let status = match ended.and(told) {
         Ok(()) => status(&pushing.pushed),
         Err(refusal) => {
-            document["error"] =
-                json!(format!("{}; what is counted here was whole and is kept", refusal.error.trim_end_matches('.')));
+            let error = refusal.error.trim_end_matches('.');
+            answer.error = Some(format!("{error}; what is counted here was whole and is kept"));
             refusal.status
         }
     };
-    (status, Json(document)).into_response()
+    (status, Json(answer)).into_response()
 }
 
 async fn keep_lines(
     app: &App,
     name: &str,
+    scope: Option<&PushScope>,
     arriving: &mut Arriving,
     came: &mut BytesMut,
     pushing: &mut Pushing,
@@ -132,6 +153,8 @@ async fn keep_lines(
         let whole =
             if ended { came.len() } else { came.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1) };
         if whole > 0 {
+            // A reload may have taken the token back since the last ones.
+            scope.map_or(Ok(()), |scope| scope.check(app, name))?;
             let lines: Bytes = came.split_to(whole).freeze();
             app.engine.push_lines(name, lines, pushing).await.map_err(|error| refused(&error))?;
             arriving.forget(whole);
@@ -170,29 +193,16 @@ fn status(pushed: &Pushed) -> StatusCode {
     }
 }
 
-fn document(pushed: &Pushed) -> Value {
-    let mut document = json!({ "accepted": pushed.accepted, "first_offset": pushed.first_offset });
-    if pushed.rejected > 0 {
-        document["rejected"] = json!(pushed.rejected);
-        document["invalid"] = json!(pushed.invalid);
-    }
-    if pushed.without_event_time > 0 {
-        document["without_event_time"] = json!({ "count": pushed.without_event_time, "reason": pushed.why_without });
-    }
-    if pushed.repeated {
-        document["repeated"] = json!(true);
-    }
-    if pushed.accepted == 0 && !pushed.repeated {
-        document["error"] = json!("no event was taken; the reasons stand in \"invalid\"");
-    }
-    document
-}
-
 pub(crate) fn refused(error: &Error) -> Refusal {
     let status = match error {
         Error::UnknownStream { .. } => StatusCode::NOT_FOUND,
-        Error::BodyTooLarge { .. } | Error::TooManyEvents { .. } | Error::TooManyLines { .. } => {
-            StatusCode::PAYLOAD_TOO_LARGE
+        Error::BodyTooLarge { .. }
+        | Error::TooManyEvents { .. }
+        | Error::TooManyLines { .. }
+        | Error::TooManyAtOnce { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::QueueFull { .. } => {
+            return Refusal::new(StatusCode::TOO_MANY_REQUESTS, error.to_string())
+                .with_header(header::RETRY_AFTER, HeaderValue::from(ROOM_SECONDS));
         }
         Error::KeyInFlight | Error::CursorMoved { .. } => StatusCode::CONFLICT,
         Error::Store(error) if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
@@ -210,8 +220,13 @@ pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a 
 mod tests {
     use lakehead_engine::Rejected;
     use lakehead_model::Offset;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    fn document(pushed: &Pushed) -> Value {
+        serde_json::to_value(PushAnswer::of(pushed)).expect("JSON")
+    }
 
     #[test]
     fn the_status_tells_all_some_or_none() {

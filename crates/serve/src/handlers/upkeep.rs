@@ -7,7 +7,9 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     answers::{Refusal, retention_document, status_of},
@@ -23,12 +25,22 @@ pub(crate) async fn retention(State(app): State<Arc<App>>) -> Result<Json<Value>
     Ok(Json(retention_document(&plans)))
 }
 
+/// Whether sealing rests.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SealingAnswer {
+    /// Whether it does.
+    paused: bool,
+}
+
 /// `POST /v1/sealing/{what}`
-pub(crate) async fn sealing(State(app): State<Arc<App>>, Path(what): Path<String>) -> Result<Json<Value>, Refusal> {
+pub(crate) async fn sealing(
+    State(app): State<Arc<App>>,
+    Path(what): Path<String>,
+) -> Result<Json<SealingAnswer>, Refusal> {
     match what.as_str() {
         "pause" => app.engine.pause_sealing(true),
         "resume" => app.engine.pause_sealing(false),
         _ => return Err(Refusal::new(StatusCode::NOT_FOUND, "sealing can be told to pause and to resume")),
     }
-    Ok(Json(json!({ "paused": app.engine.sealing_is_paused() })))
+    Ok(Json(SealingAnswer { paused: app.engine.sealing_is_paused() }))
 }

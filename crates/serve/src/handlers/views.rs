@@ -20,8 +20,9 @@ use axum::{
 };
 use lakehead_model::{Name, Position};
 use lakehead_query::{Question, ViewHandle, format};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::sql;
 use crate::{
@@ -130,11 +131,20 @@ pub(crate) async fn diff(State(app): State<Arc<App>>, Path(name): Path<String>) 
     Ok(Json(found).into_response())
 }
 
+/// What was done with a view.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ViewDone {
+    /// The view.
+    view: Name,
+    /// `rebuild` or `swap`.
+    done: String,
+}
+
 /// `POST /v1/views/{name}/rebuild` and `POST /v1/views/{name}/swap`
 pub(crate) async fn act(
     State(app): State<Arc<App>>,
     Path((name, what)): Path<(String, String)>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<ViewDone>, Refusal> {
     let (name, _) = named(&app, &name)?;
     let done = match what.as_str() {
         "rebuild" => app.engine.rebuild_view(&name).await,
@@ -145,7 +155,7 @@ pub(crate) async fn act(
         }
     };
     done.map_err(|error| Refusal::new(status_of(error.kind()), error.to_string()))?;
-    Ok(Json(json!({ "view": name, "done": what })))
+    Ok(Json(ViewDone { view: name, done: what }))
 }
 
 #[cfg(test)]
