@@ -6,7 +6,9 @@
 
 use std::{collections::VecDeque, future::Future, sync::Arc, time::Duration};
 
-use lakehead_connector_api::{Chunk, Error, Opened, Reader, Resume, SourceKind, SourceSpec, StreamIndex, StreamResume};
+use lakehead_connector_api::{
+    Chunk, Error, Opened, Peeked, Reader, Resume, SourceKind, SourceSpec, StreamIndex, StreamResume,
+};
 use lakehead_model::{Cursor, EVENT_BYTES_MAX, Name, StreamSchema, Timestamp};
 
 use super::registration;
@@ -78,6 +80,9 @@ pub async fn source_of_streams<K: SourceKind, F: Future<Output = serde_json::Val
     let mut world = World::new(now, expected, Acknowledged::AtOnce);
     world.killed_before_a_commit(&spec, &settings, every).await;
     world.check("killed before a commit");
+    let mut world = World::new(now, expected, Acknowledged::AtOnce);
+    world.looked_at(&spec, settings().await, every).await;
+    world.check("looked at before the start");
     one_stream_or_several(&spec, settings().await, now).await;
 }
 
@@ -260,6 +265,27 @@ impl World {
                 drop(self.next(opened.reader.as_mut()).await);
             }
         }
+    }
+
+    /// Somebody looks at it before the start, twice, and while it runs: that takes nothing from whom it is meant for.
+    async fn looked_at(&mut self, spec: &SourceSpec, settings: serde_json::Value, every: usize) {
+        for stop in [0, every / 2] {
+            let mut opened = self.open(spec, settings.clone()).await;
+            self.read_until(&mut opened, stop).await;
+            for _ in 0..2 {
+                match (spec.peek)(settings.clone(), self.resume()).await.expect("the source opens for a look") {
+                    Peeked::Unseen(why) => assert!(!why.is_empty(), "{}: it says why", spec.name),
+                    Peeked::Opened(mut looked) if self.events() < every => {
+                        let seen = self.next(looked.reader.as_mut()).await;
+                        assert!(seen.is_some(), "{}: a look sees what is there", spec.name);
+                    }
+                    Peeked::Opened(_) => {}
+                }
+            }
+            drop(opened);
+        }
+        let mut opened = self.open(spec, settings).await;
+        self.read_until(&mut opened, every).await;
     }
 
     /// A source that has ended brings nothing when it is opened again, and ends.
