@@ -6,7 +6,9 @@
 use std::io::{self, Write};
 
 use async_trait::async_trait;
-use lakehead_connector_api::{Answer, Batch, ConnectorKind, Delivery, Error, Probed, Sink, SinkContext, SinkKind, Takes};
+use lakehead_connector_api::{
+    Answer, Batch, ConnectorKind, Delivery, Error, Probed, Sink, SinkContext, SinkKind, Takes,
+};
 use lakehead_model::{ByteSize, Position};
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -25,7 +25,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lakehead_connector_api::{Answer, Batch, ConnectorKind, Delivery, Error, Probed, Sink, SinkContext, SinkKind, Takes};
+use lakehead_connector_api::{
+    Answer, Batch, ConnectorKind, Delivery, Error, Probed, Sink, SinkContext, SinkKind, Takes,
+};
 use lakehead_model::{Clock, Position, Timestamp};
 use tokio::task::JoinHandle;
 

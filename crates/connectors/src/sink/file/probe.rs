@@ -18,7 +18,8 @@ use super::folder::{failed, lock_name};
 pub(super) fn probe(root: &Path, from: &str) -> Result<Probed, Error> {
     let shown = root.display();
     if let Some(lock) = held(&root.join(lock_name(from)))? {
-        return Ok(writable(root, format!("{shown} can be written"))?.but(format!("{lock} is held: a sink that runs writes there now")));
+        return Ok(writable(root, format!("{shown} can be written"))?
+            .but(format!("{lock} is held: a sink that runs writes there now")));
     }
     if root.is_dir() {
         return writable(root, format!("{shown} can be written"));

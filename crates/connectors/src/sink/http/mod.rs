@@ -84,7 +84,7 @@ impl SinkKind for Webhook {
         headers.remove(CONTENT_TYPE);
         let asked = sender.client.request(reqwest::Method::OPTIONS, sender.url.clone()).headers(headers);
         let (status, headers, (body, is_whole)) = sender.answer(asked, ANSWER_BYTES_MAX).await?;
-        let (address, header) = (&sender.address, header_of(&headers));
+        let (address, header) = (&sender.address, |name| text_of(&headers, name));
         let (retry_after, location) = (header(RETRY_AFTER), header(LOCATION));
         let reply = Reply { address, status, retry_after, location, body: &body, is_whole };
         probe::judge(&reply, header(ALLOW), sender.method.as_str())
@@ -94,9 +94,9 @@ impl SinkKind for Webhook {
 /// An answer: status, headers, and the body up to some bytes with whether that is all.
 type Received = (u16, HeaderMap, (Vec<u8>, bool));
 
-/// The values of `headers` that are text, by name.
-fn header_of(headers: &HeaderMap) -> impl Fn(HeaderName) -> Option<&str> {
-    |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok())
+/// The value of a header, if it is text.
+fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok())
 }
 
 /// Sends each batch as one request, and in parts where the target refuses it as a whole.
@@ -155,7 +155,7 @@ impl Sender {
             .body(self.text(batch));
         let bytes_max = ANSWER_BYTES_MAX + batch.len() * ANSWER_BYTES_ROW;
         let (status, headers, (body, is_whole)) = self.answer(request, bytes_max).await?;
-        let (address, header) = (&self.address, header_of(&headers));
+        let (address, header) = (&self.address, |name| text_of(&headers, name));
         let (retry_after, location) = (header(RETRY_AFTER), header(LOCATION));
         decide(&Reply { address, status, retry_after, location, body: &body, is_whole }, batch.len())
     }

@@ -19,9 +19,10 @@ pub(super) fn judge(reply: &Reply<'_>, allow: Option<&str>, method: &str) -> Res
     let Reply { address, status, .. } = *reply;
     let answers = Probed::found(format!("{address} answers ({status} to OPTIONS)"));
     match (status, allow) {
-        (200..=299 | 404 | 405 | 501, Some(allow)) if !allows(allow, method) => {
-            Err(Error::unavailable(format!("{address} allows {}, and not {method}; check url and method", shown(allow))))
-        }
+        (200..=299 | 404 | 405 | 501, Some(allow)) if !allows(allow, method) => Err(Error::unavailable(format!(
+            "{address} allows {}, and not {method}; check url and method",
+            shown(allow)
+        ))),
         (200..=299 | 405, Some(_)) => Ok(answers.but(UNKNOWN)),
         (200..=299, None) => Ok(answers.but(UNKNOWN)),
         // It does not know OPTIONS, or not for this address.
@@ -40,7 +41,8 @@ fn allows(allow: &str, method: &str) -> bool {
 
 /// The methods of `allow` that are words, for a person.
 fn shown(allow: &str) -> String {
-    let is_word = |one: &&str| !one.is_empty() && one.len() <= 20 && one.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_word =
+        |one: &&str| !one.is_empty() && one.len() <= 20 && one.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     allow.split(',').map(str::trim).filter(is_word).take(10).collect::<Vec<_>>().join(", ")
 }
 
@@ -56,9 +58,15 @@ mod tests {
 
     #[test]
     fn a_target_that_is_there_is_found_and_nothing_is_promised() {
-        for (status, allow) in
-            [(204, Some("OPTIONS, post")), (200, None), (200, Some("")), (405, None), (404, None), (501, None), (400, None)]
-        {
+        for (status, allow) in [
+            (204, Some("OPTIONS, post")),
+            (200, None),
+            (200, Some("")),
+            (405, None),
+            (404, None),
+            (501, None),
+            (400, None),
+        ] {
             let probed = judged(status, allow).expect("it is there");
             assert!(probed.found[0].contains(&status.to_string()), "{probed:?}");
             assert!(probed.unknown[0].contains("nothing was sent"), "{probed:?}");
