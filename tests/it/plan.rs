@@ -183,14 +183,13 @@ fn a_look_in_between_takes_nothing_from_the_next_start() {
     let upstream =
         Lakehead::start(&["simulate", "--events", "900", "--rate", "300", "--seed", "7", "--listen", "127.0.0.1:0"]);
     let url = format!("http://{}/v2/stream/recentchange", upstream.address);
-    let words =
-        ["plan", "--upstream", &url, "--data", text(&data), "--listen", "127.0.0.1:0", "--json", "--wait", "60s"];
-    let look = || {
-        let ended = run(&words);
+    let words = ["plan", "--upstream", &url, "--data", text(&data), "--listen", "127.0.0.1:0", "--json", "--wait"];
+    let look = |wait: &'static str| {
+        let ended = run(&[&words[..], &[wait]].concat());
         assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
         serde_json::from_str::<Value>(&ended.stdout).expect("JSON")
     };
-    let found = look();
+    let found = look("60s");
     assert_eq!((&found["sources"]["wikimedia"]["events"], &found["data"]["exists"]), (&10.into(), &false.into()));
     assert!(!data.exists(), "no data directory was made");
 
@@ -198,14 +197,15 @@ fn a_look_in_between_takes_nothing_from_the_next_start() {
     lakehead.until("some events", |status| status["streams"]["recentchange"]["events"].as_u64() > Some(100));
     lakehead.kill();
     let before = listed(&data);
-    let found = look();
+    let found = look("60s");
     assert_eq!(found["sources"]["wikimedia"]["resumed"], true, "{found}");
     assert!(found["failures"].as_array().is_some_and(Vec::is_empty), "{found}");
     assert_eq!(listed(&data), before, "nothing was written");
 
     let lakehead = Lakehead::run_on(&upstream, &data);
     lakehead.until_counted("recentchange", 900);
-    let beside = look();
+    // Everything was read, so nothing comes.
+    let beside = look("500ms");
     assert!(beside["data"]["held_by"].is_u64(), "it is told that a process runs there: {beside}");
     assert!(lakehead.finish().success());
     let rows = query(&data, "SELECT count(*) AS n, count(DISTINCT meta_offset) AS offsets FROM recentchange");
