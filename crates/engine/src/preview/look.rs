@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     PreviewLimits,
-    place::Place,
+    place::DataPlace,
     report::{RejectPreview, SourceLook, SourcePreview},
     sample::Sample,
     words::{beginning, panicked, said},
@@ -28,7 +28,7 @@ const PAYLOAD_SHOWN_MAX: usize = 120;
 pub(super) async fn look(
     plan: &Plan,
     name: &Name,
-    place: &Place,
+    place: &DataPlace,
     parts: &Parts,
     limits: PreviewLimits,
 ) -> (Name, SourcePreview, Vec<(Name, Sample)>) {

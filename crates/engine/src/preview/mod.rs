@@ -28,7 +28,7 @@ pub use self::report::{
     ColumnPreview, DataPreview, EventTimePreview, Hourly, Preview, RateBy, RejectPreview, SampleRate, SinkPreview,
     SourceLook, SourcePreview, StreamPreview, TimeRulePreview, ViewPreview,
 };
-use self::{place::Place, sample::Sample};
+use self::{place::DataPlace, sample::Sample};
 use crate::{Error, Parts, Pipeline, plan::Plan};
 
 /// How much is looked at, and for how long.
@@ -62,7 +62,7 @@ impl Default for PreviewLimits {
 /// is no error but stands in the preview.
 pub async fn preview(pipeline: Pipeline, parts: &Parts, limits: PreviewLimits) -> Result<Preview, Error> {
     let plan = Plan::check(pipeline, parts).await?;
-    let (place, data) = Place::look(&plan.pipeline.data);
+    let (place, data) = DataPlace::look(&plan.pipeline.data);
     let looks = plan.pipeline.sources.keys().map(|name| look::look(&plan, name, &place, parts, limits));
     let probes = plan.pipeline.sinks.keys().map(|name| probe::probe(&plan, name, parts, limits));
     let (looked, probed) = tokio::join!(join_all(looks), join_all(probes));

@@ -11,11 +11,11 @@ use super::report::DataPreview;
 use crate::tail::Tail;
 
 /// What is there.
-pub(super) struct Place {
+pub(super) struct DataPlace {
     store: Option<Store>,
 }
 
-impl Place {
+impl DataPlace {
     /// Looks at the data directory `data`.
     pub(super) fn look(data: &Path) -> (Self, DataPreview) {
         let mut told = DataPreview { path: data.to_owned(), ..DataPreview::default() };
@@ -103,18 +103,18 @@ mod tests {
     fn a_directory_is_looked_at_and_not_made() {
         let folder = tempfile::tempdir().expect("a folder");
         let new = folder.path().join("a/data");
-        let (_, told) = Place::look(&new);
+        let (_, told) = DataPlace::look(&new);
         assert_eq!(told, DataPreview { path: new.clone(), ..DataPreview::default() });
         assert!(!folder.path().join("a").exists());
 
         let other = folder.path().join("photos");
         fs::create_dir(&other).expect("a folder");
-        let (_, told) = Place::look(&other);
+        let (_, told) = DataPlace::look(&other);
         assert_eq!((told.exists, told.fails), (false, None), "an empty folder is as good as none");
         fs::write(other.join("a.jpg"), "a").expect("a file");
-        let (_, told) = Place::look(&other);
+        let (_, told) = DataPlace::look(&other);
         assert!(told.fails.expect("it is something else").contains("not a Lakehead data directory"));
-        let (_, told) = Place::look(&other.join("a.jpg/data"));
+        let (_, told) = DataPlace::look(&other.join("a.jpg/data"));
         assert!(told.fails.expect("below a file").contains("is no folder"));
     }
 }
