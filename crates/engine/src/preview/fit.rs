@@ -39,6 +39,12 @@ pub(super) fn fit(schema: &StreamSchema, sample: &mut Sample, has_source: bool) 
     if !has_source {
         notes.push("no source feeds it: it takes pushes and imports, and there was nothing to look at".to_owned());
     }
+    if sample.is_mixed {
+        notes.push(
+            "its events are of several sources, each with a pace of its own: how often they come is not known"
+                .to_owned(),
+        );
+    }
     if event_time.wanted && event_time.without > 0 {
         let why = event_time.why.as_deref().unwrap_or_default();
         notes.push(format!("{} of {events} events have no event time: {why}", event_time.without));
@@ -96,6 +102,9 @@ fn written(rule: &EventTimeRule) -> String {
 
 /// How often events come: by their own times where these are not all the same, else by when they came.
 fn rate(found: &[Option<Timestamp>], sample: &Sample) -> Option<SampleRate> {
+    if sample.is_mixed {
+        return None;
+    }
     let times = || found.iter().flatten();
     let count = times().count();
     if let (Some(least), Some(greatest)) = (times().min(), times().max())
@@ -104,7 +113,7 @@ fn rate(found: &[Option<Timestamp>], sample: &Sample) -> Option<SampleRate> {
         let seconds = greatest.since(*least).as_secs_f64();
         return Some(SampleRate { per_second: (count - 1) as f64 / seconds, by: RateBy::EventTimes });
     }
-    let (first, last) = sample.came.filter(|_| !sample.is_mixed)?;
+    let (first, last) = sample.came?;
     let (span, events) = (last.saturating_sub(first), sample.events.len());
     (span >= ARRIVAL_LEAST && events > 1)
         .then(|| SampleRate { per_second: (events - 1) as f64 / span.as_secs_f64(), by: RateBy::Arrival })

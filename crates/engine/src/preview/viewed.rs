@@ -168,7 +168,9 @@ async fn of_rows(mut told: ViewPreview, lake: &Lake, handle: &ViewHandle, rate: 
         let snapshot = handle.snapshot();
         let open = (snapshot.open_rows as u64, snapshot.open_bytes as u64);
         told.hourly = rows_an_hour(seen, rate).map(|(rows_least, rows_most)| {
-            let bytes = |rows: u64| (told.groups.is_some() && open.0 > 0).then(|| taken(rows, open, told.rows));
+            // Windows that overlap share their state, so that it is not one of their rows.
+            let is_by_row = told.groups.is_some() && outline.overlap.is_none() && open.0 > 0;
+            let bytes = |rows: u64| is_by_row.then(|| taken(rows, open.1, told.rows));
             Hourly {
                 rows_least,
                 rows_most,
@@ -182,9 +184,9 @@ async fn of_rows(mut told: ViewPreview, lake: &Lake, handle: &ViewHandle, rate: 
     told
 }
 
-/// Bytes that the state of `rows` takes, where that of `of_rows` takes `open`: rows of partial aggregates, and their bytes.
-fn taken(rows: u64, open: (u64, u64), of_rows: u64) -> u64 {
-    let each = open.1 as f64 / of_rows.max(1) as f64;
+/// Bytes that the state of `rows` takes, where that of `of_rows` takes `bytes`.
+fn taken(rows: u64, bytes: u64, of_rows: u64) -> u64 {
+    let each = bytes as f64 / of_rows.max(1) as f64;
     // The cast saturates.
     (each * rows as f64).ceil() as u64
 }
