@@ -7,8 +7,10 @@ mod demo;
 mod explain;
 mod export;
 mod fsck;
+mod gaps;
 mod import;
 mod man;
+mod plan;
 mod query;
 mod reference;
 mod reload;
@@ -55,6 +57,8 @@ enum Command {
     Query(query::Arguments),
     /// Checks a pipeline file and says everything that is wrong with it.
     Check(check::Arguments),
+    /// Connects to what a pipeline names, takes a few events through it, and says what would not work. Writes nothing. Exits 1 then.
+    Plan(plan::Arguments),
     /// The kinds of source and sink, and the manual of each.
     Explain(explain::Arguments),
     /// Brings JSON lines from files, folders or standard input into a stream, each line once.
@@ -71,6 +75,8 @@ enum Command {
     View(view::Arguments),
     /// Prints a stream's last events, and those that come.
     Tail(tail::Arguments),
+    /// The gap ledger: which upstream events are missing, where and why; what was renumbered or skipped is counted.
+    Gaps(gaps::Arguments),
     /// Checks every byte of the log, says what is damaged and what a repair would do, and repairs. Exits 3 on damage.
     Fsck(fsck::Arguments),
     /// What the retention rules would remove now, and who still needs what; removes it only with --apply.
@@ -114,6 +120,7 @@ impl Cli {
             Command::Simulate(arguments) => simulate::run(arguments).await,
             Command::Query(arguments) => query::run(arguments, target).await,
             Command::Check(arguments) => check::run(arguments).await,
+            Command::Plan(arguments) => plan::run(arguments).await,
             Command::Explain(arguments) => explain::run(&arguments),
             Command::Import(arguments) => import::run(arguments, target).await,
             Command::Export(arguments) => export::run(arguments, target).await,
@@ -122,6 +129,7 @@ impl Cli {
             Command::Views(arguments) => views::run(arguments, target).await,
             Command::View(arguments) => view::run(arguments, target).await,
             Command::Tail(arguments) => tail::run(arguments, target).await,
+            Command::Gaps(arguments) => gaps::run(arguments, target).await,
             Command::Fsck(arguments) => fsck::run(arguments, target).await,
             Command::Retention(arguments) => retention::run(arguments, target).await,
             Command::Verify(arguments) => verify::run(arguments, target).await,
@@ -142,6 +150,7 @@ impl Command {
             Self::Run(_) => Some("run"),
             Self::Simulate(_) => Some("simulate"),
             Self::Check(_) => Some("check"),
+            Self::Plan(_) => Some("plan"),
             Self::Explain(_) => Some("explain"),
             Self::Completions(_) => Some("completions"),
             Self::Man(_) => Some("man"),

@@ -16,7 +16,7 @@ fn run_in(folder: &Path, words: &[&str]) -> Ended {
 }
 
 /// What is in a folder, with every size.
-fn listed(folder: &Path) -> Vec<(String, u64)> {
+pub(crate) fn listed(folder: &Path) -> Vec<(String, u64)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();
@@ -42,6 +42,7 @@ const READING: &[&[&str]] = &[
     &["view", "swap", "v"],
     &["view", "changes", "v"],
     &["tail", "s"],
+    &["gaps"],
     &["verify"],
     &["fsck"],
     &["fsck", "--repair"],
@@ -60,9 +61,12 @@ fn no_command_that_reads_makes_a_directory() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("p.toml"), PIPELINE).expect("a file");
     let before = listed(folder.path());
-    for words in
-        READING.iter().chain(&[&["check", "p.toml"] as &[&str], &["explain", "source"], &["completions", "bash"]])
-    {
+    for words in READING.iter().chain(&[
+        &["check", "p.toml"] as &[&str],
+        &["plan", "p.toml"],
+        &["explain", "source"],
+        &["completions", "bash"],
+    ]) {
         let ended = run_in(folder.path(), words);
         assert_eq!(listed(folder.path()), before, "`lakehead {}` left something: {}", words.join(" "), ended.stderr);
         if READING.contains(words) {

@@ -8,6 +8,7 @@ mod batch;
 mod discontinuity;
 mod error;
 mod kind;
+mod probe;
 mod sink;
 mod source;
 mod spec;
@@ -17,6 +18,7 @@ pub use batch::{Batch, BatchKind, Operation, Row, RowHead};
 pub use discontinuity::{Discontinuity, Gap, Renumbering, SkippedOffsets};
 pub use error::Error;
 pub use kind::{ConnectorKind, KindSpec};
+pub use probe::{Peeked, Probed};
 pub use sink::{Answer, Delivery, Feed, Sink, SinkContext, Takes};
 pub use source::{
     Acknowledge, Activity, Chunk, Identity, Opened, Reader, Resume, StreamIndex, StreamResume, TailEvents, TailReader,

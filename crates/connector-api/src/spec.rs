@@ -5,6 +5,7 @@ use std::{future::Future, ops::Deref, pin::Pin};
 use crate::{
     ConnectorKind, Error,
     kind::{KindSpec, config},
+    probe::{Peeked, Probed},
     sink::{Delivery, Sink, SinkContext, Takes},
     source::{Identity, Opened, Resume},
 };
@@ -17,6 +18,14 @@ pub trait SourceKind: ConnectorKind {
 
     /// Opens it where `resume` says. May connect; must not read events before the reader is asked for some.
     fn open(config: Self::Config, resume: Resume) -> impl Future<Output = Result<Opened, Error>> + Send;
+
+    /// Opens it for a look (`lakehead plan`): a few chunks are read, nothing is acknowledged, and it is dropped. Nothing outside may
+    /// change by that: no group's offset, no file's name, no claim on an event that another reader would have got, no session
+    /// that a running Lakehead holds. A kind whose [`open`](Self::open) alone keeps to that, as reading a file or a feed does, has
+    /// nothing to write here; another opens otherwise (without its group, by looking in place of taking), or says why it cannot.
+    fn peek(config: Self::Config, resume: Resume) -> impl Future<Output = Result<Peeked, Error>> + Send {
+        async move { Ok(Peeked::Opened(Self::open(config, resume).await?)) }
+    }
 }
 
 /// What the author of a sink writes beside its [`ConnectorKind`]: what it promises, and how it opens.
@@ -28,6 +37,15 @@ pub trait SinkKind: ConnectorKind {
 
     /// Opens it. May connect; writes nothing.
     fn open(config: Self::Config, context: SinkContext) -> impl Future<Output = Result<Box<dyn Sink>, Error>> + Send;
+
+    /// Finds out, without writing anything, whether rows would get there (`lakehead plan`): whether the address answers, and
+    /// whether it lets Lakehead in. Default: nothing is asked, and that is said.
+    ///
+    /// An error is what opening or writing would fail with.
+    fn probe(config: Self::Config, context: SinkContext) -> impl Future<Output = Result<Probed, Error>> + Send {
+        let _ = (config, context);
+        async { Ok(Probed::default()) }
+    }
 }
 
 type Opening<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
@@ -41,6 +59,8 @@ pub struct SourceSpec {
     pub identity: Option<Identity>,
     /// Opens a source with settings that passed `check`.
     pub open: fn(serde_json::Value, Resume) -> Opening<Opened>,
+    /// Opens it for a look, which changes nothing outside.
+    pub peek: fn(serde_json::Value, Resume) -> Opening<Peeked>,
 }
 
 impl SourceSpec {
@@ -51,6 +71,7 @@ impl SourceSpec {
             kind: KindSpec::of::<K>(),
             identity: K::IDENTITY,
             open: |settings, resume| Box::pin(async move { K::open(config::<K>(settings)?, resume).await }),
+            peek: |settings, resume| Box::pin(async move { K::peek(config::<K>(settings)?, resume).await }),
         }
     }
 }
@@ -74,6 +95,8 @@ pub struct SinkSpec {
     pub takes: Takes,
     /// Opens a sink with settings that passed `check`.
     pub open: fn(serde_json::Value, SinkContext) -> Opening<Box<dyn Sink>>,
+    /// Finds out whether rows would get there, without writing anything.
+    pub probe: fn(serde_json::Value, SinkContext) -> Opening<Probed>,
 }
 
 impl SinkSpec {
@@ -85,6 +108,7 @@ impl SinkSpec {
             delivery: K::DELIVERY,
             takes: K::TAKES,
             open: |settings, context| Box::pin(async move { K::open(config::<K>(settings)?, context).await }),
+            probe: |settings, context| Box::pin(async move { K::probe(config::<K>(settings)?, context).await }),
         }
     }
 }

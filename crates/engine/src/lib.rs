@@ -17,7 +17,8 @@
 //! - what reads the log: `claims`, `views`, [`audit`], `maintenance`; the way out: `follow`, `sinks`
 //! - what runs: `stream_entry`, `current`, `shared`, `observers`, `engine`; what it can be asked for: `incoming`, `events`, `rebuild`,
 //!   `reload`
-//! - SQL from outside: [`sql`]; a directory on which nothing runs: [`offline`], [`records`]
+//! - SQL from outside: [`sql`]; a directory on which nothing runs: [`offline`], [`records`]; a start that is not made yet:
+//!   [`preview`]
 
 pub mod audit;
 mod backoff;
@@ -52,6 +53,7 @@ pub mod offline;
 pub mod pipeline;
 mod pipeline_diff;
 mod plan;
+pub mod preview;
 mod push;
 mod rates;
 mod rebuild;

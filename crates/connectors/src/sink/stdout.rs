@@ -6,7 +6,9 @@
 use std::io::{self, Write};
 
 use async_trait::async_trait;
-use lakehead_connector_api::{Answer, Batch, ConnectorKind, Delivery, Error, Sink, SinkContext, SinkKind, Takes};
+use lakehead_connector_api::{
+    Answer, Batch, ConnectorKind, Delivery, Error, Probed, Sink, SinkContext, SinkKind, Takes,
+};
 use lakehead_model::{ByteSize, Position};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -72,6 +74,10 @@ impl SinkKind for Stdout {
 
     async fn open(config: Config, context: SinkContext) -> Result<Box<dyn Sink>, Error> {
         Printer::open(&config, &context, io::stdout())
+    }
+
+    async fn probe(_: Config, _: SinkContext) -> Result<Probed, Error> {
+        Ok(Probed::found("rows go to standard output"))
     }
 }
 

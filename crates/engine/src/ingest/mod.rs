@@ -14,7 +14,7 @@ mod reading;
 
 use std::{collections::VecDeque, sync::Arc};
 
-use lakehead_connector_api::{Chunk, Discontinuity, Opened, StreamIndex};
+use lakehead_connector_api::{Chunk, Opened, StreamIndex};
 use lakehead_json::EventTimes;
 use lakehead_json_schema::JsonSchema;
 use lakehead_model::{Clock, Cursor, Name};
@@ -213,7 +213,7 @@ impl<'i> Run<'i> {
             let entries = gaps::batch(&chunk.discontinuities, fed.stream.name(), &ingest.source);
             Some(inlet::begin(&ingest.gaps, &ingest.source, entries).await.map_err(Failure::Store)?)
         };
-        let missing: u64 = chunk.discontinuities.iter().map(missing).sum();
+        let missing: u64 = chunk.discontinuities.iter().map(gaps::missing_at).sum();
         ingest.watch.update(|status| {
             status.duplicates += chunk.duplicates;
             status.rejects += chunk.rejects.len() as u64 + chunk.refused_more;
@@ -280,14 +280,6 @@ async fn held_to(schema: Arc<JsonSchema>, mut chunk: Chunk, from: String) -> Res
     chunk.rejects.extend(held.rejects);
     chunk.refused_more += held.refused_more;
     Ok(chunk)
-}
-
-/// How many upstream events a discontinuity lacks.
-fn missing(discontinuity: &Discontinuity) -> u64 {
-    match discontinuity {
-        Discontinuity::Missing(gap) => gaps::missing(gap),
-        Discontinuity::Renumbered(_) | Discontinuity::Skipped(_) => 0,
-    }
 }
 
 /// Sets the event times by the stream's rule, unless the source has read them by that itself. Times that it read by another,

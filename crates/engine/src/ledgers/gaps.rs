@@ -29,8 +29,16 @@ struct GapRecord<'a> {
 }
 
 /// How many upstream events `gap` lacks.
-pub(crate) fn missing(gap: &Gap) -> u64 {
+fn missing(gap: &Gap) -> u64 {
     u64::try_from(gap.to.saturating_sub(gap.from)).unwrap_or(0)
+}
+
+/// How many upstream events a discontinuity lacks.
+pub(crate) fn missing_at(discontinuity: &Discontinuity) -> u64 {
+    match discontinuity {
+        Discontinuity::Missing(gap) => missing(gap),
+        Discontinuity::Renumbered(_) | Discontinuity::Skipped(_) => 0,
+    }
 }
 
 /// The events that stand for `discontinuities`, in their order.

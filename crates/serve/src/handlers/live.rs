@@ -18,7 +18,7 @@ use crate::{
     app::App,
     bodies::{BODY_TIME_MAX, read_small},
     live::{CLIENTS_MAX, Seen},
-    panels::{PANELS_MAX, Panels},
+    panels::{LEDGERS, PANELS_MAX, Panels},
 };
 
 /// Most bytes of what a client says that it sees: the names of all panels there can be.
@@ -39,8 +39,8 @@ pub(crate) async fn get(
     let Query(wanted) = wanted?;
     let sees: Seen =
         wanted.see.split(',').filter(|name| !name.is_empty()).take(PANELS_MAX).map(str::to_owned).collect();
-    // That of what is refused comes with the first such event; it may be waited for.
-    let panels = Panels::of(&app.engine, true).panels;
+    // Those of what is refused or missing come with the first such entry; they may be waited for.
+    let panels = Panels::of(&app.engine, &LEDGERS).panels;
     if let Some(unknown) = sees.iter().find(|name| panels.iter().all(|panel| panel.name != **name)) {
         return Err(Refusal::unknown("panel", unknown, panels.iter().map(|panel| panel.name.as_str())));
     }

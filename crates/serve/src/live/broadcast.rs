@@ -21,7 +21,7 @@ use super::{
     schedule::{Moment, PANELS_EVERY, Schedule},
 };
 use crate::{
-    panels::{Ask, Panel, Panels, TABLE_ROWS_MAX, document},
+    panels::{Ask, LEDGERS, Panel, Panels, TABLE_ROWS_MAX, document},
     stopping::Stopping,
 };
 
@@ -118,8 +118,9 @@ impl Live {
             }
             tick.tick().await;
             let status = engine.status();
-            let refused = status.streams.get("rejects").is_some_and(|rejects| rejects.events > 0);
-            let panels = Panels::of(engine, refused);
+            let has_some = |name: &&str| status.streams.get(*name).is_some_and(|ledger| ledger.events > 0);
+            let noted: Vec<&str> = LEDGERS.into_iter().filter(has_some).collect();
+            let panels = Panels::of(engine, &noted);
             if panels != listed || self.shown.borrow().list.is_empty() {
                 self.list(&panels, &listed, &mut schedules);
                 listed = panels;

@@ -28,6 +28,8 @@ const SHORT_WINDOWS_OF_SERIES: u32 = 120;
 /// Columns of a table, and of a list of events, when nobody says which: what fits into half a page.
 const TABLE_COLUMNS_MAX: usize = 8;
 const EVENT_COLUMNS_MAX: usize = 5;
+/// What is shown of an entry of the gap ledger.
+const GAP_COLUMNS: [&str; 6] = ["stream", "kind", "missing", "after", "before", "reason"];
 const SECOND_MS: f64 = 1_000.0;
 const DAY_MS: f64 = 86_400.0 * SECOND_MS;
 
@@ -54,6 +56,21 @@ pub(super) fn as_asked(engine: &Engine, views: &[ViewHandle], name: &Name, confi
             })
         }
     }
+}
+
+/// The panels of a built-in stream: of the gap ledger its last entries, with what is missing and between which times.
+pub(super) fn of_ledger(engine: &Engine, ledger: &Name) -> Vec<Panel> {
+    if ledger.as_str() != "gaps" {
+        return of_stream(engine, ledger);
+    }
+    let mut config = PanelConfig::new(PanelOf::Stream(ledger.clone()));
+    config.title = Some("Gaps: what is missing upstream, and what was renumbered or skipped".to_owned());
+    config.columns = GAP_COLUMNS.map(str::to_owned).to_vec();
+    config.width = Some(PanelWidth::TwoThirds);
+    as_asked(engine, &[], ledger, &config)
+        .into_iter()
+        .map(|panel| Panel { name: format!("stream:{ledger}"), ..panel })
+        .collect()
 }
 
 /// The two panels of a stream that has none of its own.

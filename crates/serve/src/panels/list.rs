@@ -11,6 +11,8 @@ use super::{automatic, panel::Panel};
 
 /// Panels of one dashboard; what is more is counted and not shown. A hundred views and their streams fit.
 pub(crate) const PANELS_MAX: usize = 250;
+/// The streams that every pipeline has, of what was refused and of what is missing upstream.
+pub(crate) const LEDGERS: [&str; 2] = ["rejects", "gaps"];
 /// The panels of a dashboard, and how many more there would be.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Panels {
@@ -21,8 +23,8 @@ pub(crate) struct Panels {
 }
 
 impl Panels {
-    /// Those of `engine` as it is now. `refused` says whether anything was refused, which then has a panel, too.
-    pub(crate) fn of(engine: &Engine, refused: bool) -> Self {
+    /// Those of `engine` as it is now. Of [`LEDGERS`] those in `noted` have something in them, and with that panels, too.
+    pub(crate) fn of(engine: &Engine, noted: &[&str]) -> Self {
         let pipeline = engine.pipeline();
         let dashboard = &pipeline.dashboard;
         let views = engine.lake().views();
@@ -33,12 +35,13 @@ impl Panels {
             }
         }
         let has_own = |panel: &dyn Fn(&PanelOf) -> bool| dashboard.panels.iter().any(|(_, config)| panel(&config.of));
-        let mut streams: Vec<Name> = pipeline.streams.keys().cloned().collect();
-        streams.extend(Name::new("rejects").ok().filter(|_| refused));
-        for stream in &streams {
-            if !has_own(&|of| matches!(of, PanelOf::Stream(name) if name == stream)) {
-                panels.extend(automatic::of_stream(engine, stream));
-            }
+        let is_free = |stream: &Name| !has_own(&|of| matches!(of, PanelOf::Stream(name) if name == stream));
+        for stream in pipeline.streams.keys().filter(|stream| is_free(stream)) {
+            panels.extend(automatic::of_stream(engine, stream));
+        }
+        let noted = noted.iter().filter_map(|name| Name::new(name).ok());
+        for ledger in noted.filter(is_free) {
+            panels.extend(automatic::of_ledger(engine, &ledger));
         }
         for view in &views {
             if !has_own(&|of| matches!(of, PanelOf::View(name) if name == view.name())) {

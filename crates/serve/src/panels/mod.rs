@@ -9,6 +9,6 @@ mod list;
 mod panel;
 mod query;
 
-pub(crate) use list::{PANELS_MAX, Panels};
+pub(crate) use list::{LEDGERS, PANELS_MAX, Panels};
 pub(crate) use panel::{Panel, Shows};
 pub(crate) use query::{Ask, TABLE_ROWS_MAX};

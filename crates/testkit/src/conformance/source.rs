@@ -6,7 +6,9 @@
 
 use std::{collections::VecDeque, future::Future, sync::Arc, time::Duration};
 
-use lakehead_connector_api::{Chunk, Error, Opened, Reader, Resume, SourceKind, SourceSpec, StreamIndex, StreamResume};
+use lakehead_connector_api::{
+    Chunk, Error, Opened, Peeked, Reader, Resume, SourceKind, SourceSpec, StreamIndex, StreamResume,
+};
 use lakehead_model::{Cursor, EVENT_BYTES_MAX, Name, StreamSchema, Timestamp};
 
 use super::registration;
@@ -105,6 +107,9 @@ async fn suite<K: SourceKind, F: Future<Output = serde_json::Value>>(
     let mut world = World::new(now, expected, Acknowledged::AtOnce);
     world.killed_before_a_commit(&spec, &settings, every).await;
     world.check("killed before a commit");
+    let mut world = World::new(now, expected, Acknowledged::AtOnce);
+    world.looked_at(&spec, settings().await, every).await;
+    world.check("looked at before the start");
     one_stream_or_several(&spec, settings().await, now).await;
 }
 
@@ -286,6 +291,34 @@ impl World {
             if self.events() < every {
                 drop(self.next(opened.reader.as_mut()).await);
             }
+        }
+    }
+
+    /// Somebody looks at it before the start, while it runs and while it is stopped: that takes nothing from whom it is for.
+    async fn looked_at(&mut self, spec: &SourceSpec, settings: serde_json::Value, every: usize) {
+        self.look(spec, settings.clone(), every).await;
+        let mut opened = self.open(spec, settings.clone()).await;
+        self.read_until(&mut opened, every / 2).await;
+        // What may be opened once only, as an address that it listens on, says so.
+        if let Ok(Peeked::Opened(mut looked)) = (spec.peek)(settings.clone(), self.resume()).await
+            && self.events() < every
+        {
+            drop(tokio::time::timeout(CHUNK_WITHIN, looked.reader.next()).await);
+        }
+        drop(opened);
+        self.look(spec, settings.clone(), every).await;
+        let mut opened = self.open(spec, settings).await;
+        self.read_until(&mut opened, every).await;
+    }
+
+    async fn look(&self, spec: &SourceSpec, settings: serde_json::Value, every: usize) {
+        match (spec.peek)(settings, self.resume()).await.expect("the source opens for a look") {
+            Peeked::Unseen(why) => assert!(!why.is_empty(), "{}: it says why", spec.name),
+            Peeked::Opened(mut looked) if self.events() < every => {
+                let seen = self.next(looked.reader.as_mut()).await;
+                assert!(seen.is_some(), "{}: a look sees what is there", spec.name);
+            }
+            Peeked::Opened(_) => {}
         }
     }
 

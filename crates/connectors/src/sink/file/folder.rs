@@ -37,7 +37,7 @@ impl Folder {
     /// `Unavailable` while another sink has it, or the disk says no.
     pub(super) fn open(root: &Path, from: &str, folders: Folders) -> Result<Self, Error> {
         fs::create_dir_all(root).map_err(|error| failed("be made", root, &error))?;
-        let path = root.join(format!(".{from}.lock"));
+        let path = root.join(lock_name(from));
         let lock = File::create(&path).map_err(|error| failed("be made", &path, &error))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -102,6 +102,11 @@ impl Folder {
         }
         Ok(files)
     }
+}
+
+/// The name of the file that is locked by a sink that writes rows of `from`.
+pub(super) fn lock_name(from: &str) -> String {
+    format!(".{from}.lock")
 }
 
 #[cfg(test)]

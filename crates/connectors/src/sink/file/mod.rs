@@ -4,7 +4,7 @@
 //!
 //! In this folder: `config` (what a user may set), `template` (the name of a row's own file), `place` (the name of a file of
 //! lines), `covered` (which rows files have already), `folder` (the lock, folders by time), `compressed`, and the two layouts:
-//! `lines` and `each`. Here is only what joins them to the contract: calls of the disk run on threads that may wait, and a file
+//! `lines` and `each`, and `probe` (whether it could be written). Here is only what joins them to the contract: calls of the disk run on threads that may wait, and a file
 //! of lines is finished by its age also while no rows come.
 
 mod compressed;
@@ -14,6 +14,7 @@ mod each;
 mod folder;
 mod lines;
 mod place;
+mod probe;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lakehead_connector_api::{Answer, Batch, ConnectorKind, Delivery, Error, Sink, SinkContext, SinkKind, Takes};
+use lakehead_connector_api::{
+    Answer, Batch, ConnectorKind, Delivery, Error, Probed, Sink, SinkContext, SinkKind, Takes,
+};
 use lakehead_model::{Clock, Position, Timestamp};
 use tokio::task::JoinHandle;
 
@@ -79,6 +82,10 @@ impl SinkKind for Files {
         let shared = Arc::new(Mutex::new(Shared { files: files.await?, failed: None }));
         let aging = tokio::spawn(age(Arc::downgrade(&shared), Arc::clone(&clock), look_every));
         Ok(Box::new(FileSink { shared, clock, aging }))
+    }
+
+    async fn probe(config: Config, context: SinkContext) -> Result<Probed, Error> {
+        blocking(move || probe::probe(&config.path, context.from.name().as_str())).await
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! ---
 //!
-//! In this folder: `config` (what a user may set), `reply` (what an answer means), and here the request itself. Cutting into
+//! In this folder: `config` (what a user may set), `reply` (what an answer means), `probe` (what one to OPTIONS means), and here
+//! the request itself. Cutting into
 //! requests and pacing are wrappers of connector-api.
 
 mod config;
+mod probe;
 mod reply;
 #[cfg(test)]
 mod tests;
@@ -16,12 +18,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
 use lakehead_connector_api::{
-    Answer, Batch, BatchKind, ConnectorKind, Delivery, Error, Sink, SinkContext, SinkKind, Takes,
+    Answer, Batch, BatchKind, ConnectorKind, Delivery, Error, Probed, Sink, SinkContext, SinkKind, Takes,
     wrappers::{Batched, Limited, held_up, progress_or},
 };
 use reqwest::{
-    Client, Response,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT},
+    Client, RequestBuilder, Response,
+    header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT},
     redirect::Policy,
 };
 use tokio::time::timeout;
@@ -75,6 +77,26 @@ impl SinkKind for Webhook {
         };
         Ok(Box::new(Batched::new(sink, config.cut())))
     }
+
+    async fn probe(config: Config, _: SinkContext) -> Result<Probed, Error> {
+        let sender = Sender::new(&config)?;
+        let mut headers = sender.headers.clone();
+        headers.remove(CONTENT_TYPE);
+        let asked = sender.client.request(reqwest::Method::OPTIONS, sender.url.clone()).headers(headers);
+        let (status, headers, (body, is_whole)) = sender.answer(asked, ANSWER_BYTES_MAX).await?;
+        let (address, header) = (&sender.address, |name| text_of(&headers, name));
+        let (retry_after, location) = (header(RETRY_AFTER), header(LOCATION));
+        let reply = Reply { address, status, retry_after, location, body: &body, is_whole };
+        probe::judge(&reply, header(ALLOW), sender.method.as_str())
+    }
+}
+
+/// An answer: status, headers, and the body up to some bytes with whether that is all.
+type Received = (u16, HeaderMap, (Vec<u8>, bool));
+
+/// The value of a header, if it is text.
+fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok())
 }
 
 /// Sends each batch as one request, and in parts where the target refuses it as a whole.
@@ -131,25 +153,27 @@ impl Sender {
             .headers(self.headers.clone())
             .header(&self.key_name, key)
             .body(self.text(batch));
-        let answered = async {
-            let response = request.send().await?;
-            read(response, ANSWER_BYTES_MAX + batch.len() * ANSWER_BYTES_ROW).await
-        };
-        let (status, headers, (body, is_whole)) = match timeout(self.timeout, answered).await {
-            Ok(Ok(answer)) => answer,
+        let bytes_max = ANSWER_BYTES_MAX + batch.len() * ANSWER_BYTES_ROW;
+        let (status, headers, (body, is_whole)) = self.answer(request, bytes_max).await?;
+        let (address, header) = (&self.address, |name| text_of(&headers, name));
+        let (retry_after, location) = (header(RETRY_AFTER), header(LOCATION));
+        decide(&Reply { address, status, retry_after, location, body: &body, is_whole }, batch.len())
+    }
+
+    /// What is answered to `request`, its body up to `bytes_max`.
+    async fn answer(&self, request: RequestBuilder, bytes_max: usize) -> Result<Received, Error> {
+        let answered = async { read(request.send().await?, bytes_max).await };
+        match timeout(self.timeout, answered).await {
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 let why = reasons(&error.without_url());
-                return Err(Error::unavailable(format!("{} cannot be reached: {why}", self.address)));
+                Err(Error::unavailable(format!("{} cannot be reached: {why}", self.address)))
             }
             Err(_) => {
                 let wait = lakehead_model::Span(self.timeout);
-                return Err(Error::unavailable(format!("{} did not answer within {wait}", self.address)));
+                Err(Error::unavailable(format!("{} did not answer within {wait}", self.address)))
             }
-        };
-        let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let (retry_after, location) = (header(RETRY_AFTER), header(LOCATION));
-        let address = &self.address;
-        decide(&Reply { address, status, retry_after, location, body: &body, is_whole }, batch.len())
+        }
     }
 
     /// What a request has in it.
@@ -223,7 +247,7 @@ fn key(batch: &Batch) -> String {
 }
 
 /// Status, headers, and the body up to `bytes_max` with whether that is all.
-async fn read(mut response: Response, bytes_max: usize) -> Result<(u16, HeaderMap, (Vec<u8>, bool)), reqwest::Error> {
+async fn read(mut response: Response, bytes_max: usize) -> Result<Received, reqwest::Error> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await? {

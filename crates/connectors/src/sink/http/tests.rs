@@ -295,3 +295,36 @@ async fn a_long_answer_is_not_read_to_its_end() {
     let error = sink.write(&batch(0, 1)).await.expect_err("it is not read");
     assert!(error.to_string().contains("with more than 66560 bytes"), "{error}");
 }
+
+#[tokio::test]
+async fn a_probe_asks_who_is_there_with_all_rights_and_sends_nothing() {
+    let server =
+        Server::start(json!({ "headers": { "Authorization": "Bearer secret" }, "timeout": "300ms" }), State::default())
+            .await;
+    let probed = async || {
+        let from = Feed::Stream { name: Name::new("s").expect("a name"), columns: Vec::new() };
+        let clock = Arc::new(ManualClock::new(Timestamp(0)));
+        let config = serde_json::from_value(server.settings()).expect("settings");
+        Webhook::probe(config, SinkContext { name: "hook".to_owned(), from, clock }).await
+    };
+    let found = probed().await.expect("it is there");
+    assert!(found.found[0].ends_with("/hook answers (200 to OPTIONS)") && !found.unknown.is_empty(), "{found:?}");
+    let heads = server.with(|state| state.heads.clone());
+    assert!(
+        matches!(&heads[..], [one] if one.starts_with("options /hook?token=secret ") && one.contains("bearer secret"))
+    );
+    assert!(server.with(|state| state.rows.is_empty()), "nothing was sent");
+    for (behaviour, says) in
+        [(Behaviour::Away, "cannot be reached"), (Behaviour::Silent, "did not answer within 300ms")]
+    {
+        server.with(|state| state.behaviour = Some(behaviour));
+        let error = probed().await.expect_err(says).to_string();
+        assert!(error.contains(says) && !error.contains("secret"), "{error}");
+    }
+    server.with(|state| {
+        state.behaviour = None;
+        state.answer = Some(answer("403 Forbidden", "go away"));
+    });
+    let error = probed().await.expect_err("no right");
+    assert!(matches!(&error, Error::Invalid(what) if what.contains("answered 403")), "{error}");
+}

@@ -33,7 +33,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lakehead_connector_api::{Acknowledge, Chunk, ConnectorKind, Error, Identity, Opened, Reader, Resume, SourceKind};
+use lakehead_connector_api::{
+    Acknowledge, Chunk, ConnectorKind, Error, Identity, Opened, Peeked, Reader, Resume, SourceKind,
+};
 
 use self::{
     acked::{Acked, KafkaAcks},
@@ -71,6 +73,11 @@ impl SourceKind for KafkaTopics {
         // A record has no name but its place.
         id: &["id"],
     });
+
+    /// Without its group, in which nothing is committed and no partition moves.
+    async fn peek(config: Config, resume: Resume) -> Result<Peeked, Error> {
+        Ok(Peeked::Opened(Self::open(Config { group: None, shared: false, ..config }, resume).await?))
+    }
 
     async fn open(config: Config, resume: Resume) -> Result<Opened, Error> {
         let Resume { name, streams, clock } = resume;

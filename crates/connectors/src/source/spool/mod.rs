@@ -34,7 +34,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use lakehead_connector_api::{ConnectorKind, Error, Opened, Resume, SourceKind};
+use lakehead_connector_api::{ConnectorKind, Error, Opened, Peeked, Resume, SourceKind};
 use lakehead_json::EventTimes;
 use lakehead_model::StreamSchema;
 
@@ -43,7 +43,7 @@ use self::{
     config::{Config, WhenDone},
     cursor::SpoolCursor,
     ledger::Ledger,
-    listing::SpoolFolder,
+    listing::{LOOK_FILES_MAX, SpoolFolder},
     names::Wanted,
     open_file::Manner,
     put_away::PutAway,
@@ -76,6 +76,11 @@ impl SourceKind for SpoolDirectory {
         // Putting files of before out of the way may take a while.
         let (reader, acks) = unless_it_panics(tokio::task::spawn_blocking(move || open(&config, resume)).await)?;
         Ok(Opened { reader: Box::new(reader), acks: Some(Box::new(acks)) })
+    }
+
+    /// Lists the folder. A file that is taken may be set aside, which renames it: so none is.
+    async fn peek(config: Config, _: Resume) -> Result<Peeked, Error> {
+        unless_it_panics(tokio::task::spawn_blocking(move || look(&config)).await)
     }
 }
 
@@ -120,6 +125,25 @@ fn open(config: &Config, mut resume: Resume) -> Result<(SpoolReader, SpoolAcks),
     };
     let reader = SpoolReader { spooler: Some(spooler), ledger: Arc::clone(&ledger), stop, _lock: lock };
     Ok((reader, SpoolAcks { ledger, put_away }))
+}
+
+/// What a look at the folder says, for people.
+fn look(config: &Config) -> Result<Peeked, Error> {
+    let root = folder_at(&config.path)?;
+    let folder = SpoolFolder {
+        root: root.clone(),
+        wanted: Wanted::new(config),
+        order: config.order,
+        subfolders: config.subfolders,
+        done_folder: config.done_folder.clone(),
+    };
+    let found = folder.look(LOOK_FILES_MAX)?;
+    let at_least = if found.is_cut { "at least " } else { "" };
+    Ok(Peeked::Unseen(format!(
+        "{} can be listed, and {at_least}{} files wait in it; they are not opened, since what is taken is renamed",
+        root.display(),
+        found.waiting.len()
+    )))
 }
 
 /// The folder, for as long as the file is held.

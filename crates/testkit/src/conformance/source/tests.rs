@@ -38,6 +38,14 @@ enum Fault {
     RefusesAcknowledgements,
     Stops,
     NeverEnds,
+    TakesWhatItLooksAt,
+    LooksAndSeesNothing,
+    IsUnseenWithoutAWord,
+}
+
+thread_local! {
+    /// How many numbers are gone from the upstream of [`Fault::TakesWhatItLooksAt`].
+    static TAKEN: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 impl ConnectorKind for Numbers {
@@ -54,7 +62,7 @@ impl SourceKind for Numbers {
         let mut next: Vec<u64> = Vec::new();
         for stream in &resume.streams {
             let Some(cursor) = &stream.cursor else {
-                next.push(0);
+                next.push(TAKEN.get());
                 continue;
             };
             let held: u64 = cursor.position.parse().map_err(|_| Error::Corrupt("no number".to_owned()))?;
@@ -70,6 +78,18 @@ impl SourceKind for Numbers {
         let reader = Counting { fault: config.fault, count: config.count, next, turn: 0 };
         let acks = Acks { fault: config.fault, last: Vec::new() };
         Ok(Opened { reader: Box::new(reader), acks: Some(Box::new(acks)) })
+    }
+
+    async fn peek(mut config: Config, resume: Resume) -> Result<Peeked, Error> {
+        match config.fault {
+            Fault::IsUnseenWithoutAWord => return Ok(Peeked::Unseen(String::new())),
+            Fault::LooksAndSeesNothing => config.count = 0,
+            _ => {}
+        }
+        let takes = config.fault == Fault::TakesWhatItLooksAt;
+        let opened = Self::open(config, resume).await?;
+        TAKEN.set(TAKEN.get() + u64::from(takes));
+        Ok(Peeked::Opened(opened))
     }
 }
 
@@ -150,6 +170,7 @@ impl Acknowledge for Acks {
 /// What the suite says of `Numbers` with this fault; `None` where it passes.
 fn said(fault: Fault, streams: &[&'static str]) -> Option<String> {
     const COUNT: u64 = 40;
+    TAKEN.set(0);
     let settings = || async move { serde_json::json!({ "count": COUNT, "fault": format!("{fault:?}") }) };
     let run = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -185,6 +206,9 @@ fn each_broken_promise_is_named() {
         (Fault::RefusesAcknowledgements, "the source takes acknowledgements"),
         (Fault::Stops, "the source continues"),
         (Fault::NeverEnds, "a source that has ended stays ended"),
+        (Fault::TakesWhatItLooksAt, "every event once, in order"),
+        (Fault::LooksAndSeesNothing, "a look sees what is there"),
+        (Fault::IsUnseenWithoutAWord, "it says why"),
     ] {
         for streams in [&["one"][..], &["one", "two"]] {
             let said = said(fault, streams).unwrap_or_default();
