@@ -10,6 +10,7 @@ use lakehead_connector_api::{Error, Probed};
 use rustix::fs::{Access, access};
 
 use super::folder::lock_name;
+use crate::folder::failed;
 
 /// Looks at the folder `root`, for rows of `from`. Reads what is there and leaves it as it is.
 ///
