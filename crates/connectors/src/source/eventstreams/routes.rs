@@ -68,11 +68,6 @@ impl Routes {
         let fitting = self.named.iter().filter(|(name, _)| is_of(topic, name));
         fitting.max_by_key(|(name, _)| name.len()).map(|(_, to)| *to)
     }
-
-    /// Whether anything that the path names goes there.
-    pub(super) fn reaches(&self, stream: usize) -> bool {
-        self.count == 1 || self.named.iter().any(|(_, to)| *to == stream)
-    }
 }
 
 /// The full name of a stream, where it may be a short one.

@@ -230,6 +230,20 @@ fn the_topics_of_a_stream_that_is_taken_away_at_once_begin_anew_and_are_not_forg
 }
 
 #[test]
+fn topics_whose_stream_had_nothing_on_disk_are_not_forgotten_when_they_go_elsewhere() {
+    run(async {
+        let mut world = World::of(kafka(), "t,u", &["t", "u"]).await;
+        world.kafka.lock().expect("free").connections = vec![(0, 15_000)];
+        let wanted = numbers(&world);
+        world.live(&wanted, Some(&Kill { after: 2, kept: [1, 0] })).await;
+        assert!(world.logs["t"].cursor.is_some() && world.logs["u"].cursor.is_none(), "the kill was between the two");
+        world.reroute(&["t", "u"], &json!({ "u": "t" }));
+        world.run(&wanted, &[]).await;
+        world.check(&wanted);
+    });
+}
+
+#[test]
 fn a_stream_that_has_no_cursor_yet_begins_where_the_source_began_and_not_now() {
     run(async {
         // Without `since`: from now on. What comes after the first connection has to come into both.
