@@ -72,7 +72,7 @@ pub(super) struct Way {
 }
 
 /// A place that a way may come to.
-struct Place {
+struct WayPlace {
     at: i64,
     /// The place before it in the list of all, and the offset from which a jump led here.
     before: Option<(usize, i64)>,
@@ -96,7 +96,7 @@ impl Entries {
     /// The way from `next` that leaves the fewest offsets missing before `offset`: none, where all of it is accounted for. `None` where
     /// every way leads beyond it.
     pub(super) fn way(&self, next: i64, offset: i64) -> Option<Way> {
-        let mut places = vec![Place { at: next, before: None }];
+        let mut places = vec![WayPlace { at: next, before: None }];
         let mut seen = BTreeSet::from([next]);
         let mut number = 0;
         while let Some(from) = places.get(number).map(|place| place.at) {
@@ -106,7 +106,7 @@ impl Entries {
             }
             for (jumps_from, jumps) in self.jumps.range(from..=end) {
                 let new = jumps.iter().filter(|jump| seen.insert(jump.to));
-                places.extend(new.map(|jump| Place { at: jump.to, before: Some((number, *jumps_from)) }));
+                places.extend(new.map(|jump| WayPlace { at: jump.to, before: Some((number, *jumps_from)) }));
             }
             number += 1;
             if number == STEPS_MAX {
@@ -152,9 +152,9 @@ impl Entries {
 }
 
 /// The way to the place `number` of `places`.
-fn way(places: &[Place], mut number: usize) -> Way {
+fn way(places: &[WayPlace], mut number: usize) -> Way {
     let mut way = Way { to: places[number].at, ..Way::default() };
-    while let Place { at, before: Some((earlier, from)) } = places[number] {
+    while let WayPlace { at, before: Some((earlier, from)) } = places[number] {
         way.jumps.push((from, at));
         way.accounted += places[earlier].at.abs_diff(from);
         number = earlier;

@@ -7,7 +7,7 @@ use lakehead_model::{Name, Span};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    PreviewLimits,
+    limits::PreviewLimits,
     place::DataPlace,
     report::{RejectPreview, SourceLook, SourcePreview},
     sample::Sample,

@@ -7,7 +7,7 @@ use lakehead_model::{Name, Span};
 use tokio::time::timeout;
 
 use super::{
-    PreviewLimits,
+    limits::PreviewLimits,
     report::SinkPreview,
     words::{panicked, said},
 };

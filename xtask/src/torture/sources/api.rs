@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     events::{CITIES, answer},
-    server::{Fault, Shared, Turn},
+    hostility::{Fault, Shared, Turn},
 };
 
 /// Answers one request for the city of this name.

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     events::tick,
-    server::{Fault, Shared, Turn},
+    hostility::{Fault, Shared, Turn},
 };
 
 /// How many events at most come again that the client has: a server that goes back to the beginning of its page.

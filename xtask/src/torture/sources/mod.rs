@@ -14,6 +14,9 @@ mod api;
 mod events;
 mod expected;
 mod feed;
+mod found;
+mod hostility;
+mod options;
 mod plant;
 mod report;
 mod server;
@@ -21,7 +24,7 @@ mod spooling;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -32,10 +35,15 @@ use serde_json::Value;
 use self::{
     events::{FAKES, LINES, PACE},
     expected::Expected,
+    found::{Found, STREAMS},
+    options::{Done, Options, options},
     server::Server,
     spooling::Spooling,
 };
-use super::{files, oracle::Findings, random::Random};
+use super::{
+    oracle::{Findings, What},
+    random::Random,
+};
 use crate::{
     command::{self, target},
     full::cargo_full,
@@ -44,28 +52,8 @@ use crate::{
     setup,
 };
 
-/// The streams, in the order of the report.
-const STREAMS: [&str; 5] = ["ticks", "answers", "spooled", "lines", "fakes"];
-
 /// How long everything may take to come in once the upstreams behave.
 const SETTLED_WITHIN: Duration = Duration::from_secs(180);
-
-/// What is asked for.
-struct Options {
-    seed: u64,
-    time: Duration,
-    binary: Option<PathBuf>,
-    report: bool,
-}
-
-/// What was done, for the report.
-#[derive(Default)]
-struct Done {
-    kills: u64,
-    stops: u64,
-    ends: u64,
-    memory_peak: u64,
-}
 
 /// Runs the campaign, prints the report, and fails when anything was found that should not be.
 pub(super) fn run(words: &[String]) -> Result<()> {
@@ -85,26 +73,6 @@ pub(super) fn run(words: &[String]) -> Result<()> {
 pub(crate) fn short() -> Result<()> {
     let options = Options { seed: 1, time: Duration::from_secs(20), binary: None, report: false };
     torture(&options, &target().join("release/lakehead"))
-}
-
-fn options(words: &[String]) -> Result<Options> {
-    let mut options = Options { seed: 1, time: Duration::from_secs(60), binary: None, report: false };
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        if word == "--report" {
-            options.report = true;
-            continue;
-        }
-        let value = words.next().with_context(|| format!("{word} wants a value"))?;
-        let number = || value.parse::<u64>().with_context(|| format!("{word} wants a number, not {value:?}"));
-        match word.as_str() {
-            "--seed" => options.seed = number()?,
-            "--minutes" => options.time = Duration::from_secs(60 * number()?),
-            "--binary" => options.binary = Some(PathBuf::from(value)),
-            other => bail!("torture sources knows --seed, --minutes, --binary and --report, not {other:?}"),
-        }
-    }
-    Ok(options)
 }
 
 fn torture(options: &Options, binary: &Path) -> Result<()> {
@@ -182,35 +150,6 @@ fn torture(options: &Options, binary: &Path) -> Result<()> {
     fs::remove_dir_all(&scratch).with_context(|| format!("clearing {}", scratch.display()))
 }
 
-/// What lies in the logs: of the tortured pipeline by stream, and of the one beside it that was let be.
-struct Found {
-    logs: [Vec<Vec<u8>>; 5],
-    whole_fakes: Vec<Vec<u8>>,
-    /// Entries of the stream `rejects`.
-    rejects: Vec<Vec<u8>>,
-}
-
-impl Found {
-    fn read(scratch: &Path) -> Result<Self> {
-        let of = |data: &str, stream: &str| files::events(&files::segments(&scratch.join(data), stream)?);
-        let mut logs: [Vec<Vec<u8>>; 5] = Default::default();
-        for (log, stream) in logs.iter_mut().zip(STREAMS) {
-            *log = of("data", stream)?;
-        }
-        Ok(Self { logs, whole_fakes: of("reference", "fakes")?, rejects: of("data", "rejects").unwrap_or_default() })
-    }
-
-    fn check(&self, expected: &Expected, inbox: &Path, findings: &mut Findings) -> Result<()> {
-        let [ticks, answers, spooled, lines, fakes] = &self.logs;
-        expected::in_order("ticks", ticks, expected.ticks, events::tick, findings);
-        expected::answers(answers, &expected.cities, findings);
-        expected::spooled(spooled, &expected.spooled, inbox, findings)?;
-        expected::in_order("lines", lines, LINES, events::line, findings);
-        expected::same("fakes", fakes, &self.whole_fakes, FAKES, findings);
-        Ok(())
-    }
-}
-
 /// Waits until everything has come in.
 fn settle(process: &Process, whole: &Process, expected: &Expected) -> Result<()> {
     let begun = Instant::now();
@@ -268,7 +207,7 @@ fn verify(binary: &Path, data: &Path, findings: &mut Findings) -> Result<()> {
     let said = std::process::Command::new(binary).args(["verify", "--data"]).arg(data).output()?;
     if !said.status.success() {
         let text = String::from_utf8_lossy(&said.stdout).into_owned();
-        findings.add(super::oracle::What::Broken, 1, || format!("lakehead verify: {text}"));
+        findings.add(What::Broken, 1, || format!("lakehead verify: {text}"));
     }
     Ok(())
 }

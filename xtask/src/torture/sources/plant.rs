@@ -1,14 +1,17 @@
-//! Planted bugs: the logs as they were read, each with one thing wrong, which the oracle must find.
+//! PlantedFault bugs: the logs as they were read, each with one thing wrong, which the oracle must find.
 
 use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Found, STREAMS, expected::Expected};
+use super::{
+    expected::Expected,
+    found::{Found, STREAMS},
+};
 use crate::torture::oracle::{Findings, What};
 
 /// What became of one planted bug.
-pub(super) struct Planted {
+pub(super) struct PlantedFault {
     pub(super) name: String,
     pub(super) is_found: bool,
 }
@@ -23,7 +26,7 @@ const PLANTS: &[(&str, Spoil, &[What])] = &[
 ];
 
 /// Plants every bug into the log of every source and asks the oracle.
-pub(super) fn all(found: &Found, expected: &Expected, inbox: &Path) -> Result<Vec<Planted>> {
+pub(super) fn all(found: &Found, expected: &Expected, inbox: &Path) -> Result<Vec<PlantedFault>> {
     let mut planted = Vec::new();
     for (number, stream) in STREAMS.iter().enumerate() {
         for (what, spoil, wanted) in PLANTS {
@@ -36,7 +39,7 @@ pub(super) fn all(found: &Found, expected: &Expected, inbox: &Path) -> Result<Ve
             let mut findings = Findings::default();
             copy.check(expected, inbox, &mut findings)?;
             let is_found = wanted.iter().any(|what| findings.count(*what) > 0);
-            planted.push(Planted { name: format!("{what} in `{stream}`"), is_found });
+            planted.push(PlantedFault { name: format!("{what} in `{stream}`"), is_found });
         }
     }
     Ok(planted)

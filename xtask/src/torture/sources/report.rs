@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Done, Found, Options, STREAMS, expected::Expected, plant::Planted, server::Fault};
+use super::{
+    expected::Expected,
+    found::{Found, STREAMS},
+    hostility::Fault,
+    options::{Done, Options},
+    plant::PlantedFault,
+};
 use crate::{
     machine::{self, Machine},
     torture::oracle::{Findings, What},
@@ -17,7 +23,7 @@ pub(super) fn text(
     found: &Found,
     expected: &Expected,
     findings: &Findings,
-    planted: &[Planted],
+    planted: &[PlantedFault],
     elapsed: Duration,
 ) -> String {
     let Machine { date, commit, processor, cores, memory, kernel } = machine::describe();
@@ -49,7 +55,7 @@ pub(super) fn text(
         row(&format!("**{what}**"), format!("**{}**", findings.count(what)));
     }
     text.push_str("\nThat the oracle can fail was tried on copies of the logs as they were read:\n\n");
-    for Planted { name, is_found } in planted {
+    for PlantedFault { name, is_found } in planted {
         text.push_str(&format!("- {name}: {}\n", if *is_found { "found" } else { "NOT FOUND" }));
     }
     if !findings.is_empty() {

@@ -2,122 +2,22 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader},
     net::{TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
 
 use super::{
     api,
-    events::{CITIES, PACE},
+    events::CITIES,
     feed,
+    hostility::{Fault, Shared, Turn},
 };
 use crate::torture::random::{Random, mix};
-
-/// How long a state of a city lasts, in milliseconds.
-const STATE_MILLIS: u64 = 1_700;
-
-/// What an upstream does wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fault {
-    Cut,
-    Silence,
-    TooMany,
-    Unavailable,
-    Html,
-    Reset,
-    Repeat,
-    Huge,
-}
-
-impl Fault {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Cut => "connections and bodies cut anywhere",
-            Self::Silence => "silences",
-            Self::TooMany => "answers 429",
-            Self::Unavailable => "answers 503",
-            Self::Html => "pages of HTML in place of the answer",
-            Self::Reset => "connections closed without a word",
-            Self::Repeat => "events sent again, up to 20 at once",
-            Self::Huge => "answers of 1 MiB where 64 KiB are allowed",
-        }
-    }
-}
-
-/// What all connections share.
-pub(super) struct Shared {
-    begun: Instant,
-    calm: AtomicBool,
-    over: AtomicBool,
-    /// What was produced when it was told to be calm.
-    total: AtomicU64,
-    faults: Mutex<BTreeMap<Fault, u64>>,
-}
-
-impl Shared {
-    /// Events that the feed has issued by now.
-    pub(super) fn produced(&self) -> u64 {
-        match self.total.load(Ordering::SeqCst) {
-            0 => u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(0) * PACE / 1_000,
-            total => total,
-        }
-    }
-
-    /// The state of a city by now.
-    pub(super) fn state(&self, city: usize) -> u64 {
-        // In the feed's events, which stand still at the end.
-        self.produced() * 1_000 / PACE / STATE_MILLIS + city as u64
-    }
-
-    pub(super) fn is_calm(&self) -> bool {
-        self.calm.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.over.load(Ordering::SeqCst)
-    }
-}
-
-/// One connection's chance to misbehave.
-pub(super) struct Turn {
-    pub(super) random: Random,
-}
-
-impl Turn {
-    /// Whether `fault` happens, once in `n` times; never once the server is calm.
-    pub(super) fn strikes(&mut self, fault: Fault, shared: &Shared, n: u64) -> bool {
-        let strikes = self.random.once_in(n) && !shared.is_calm();
-        if strikes {
-            *shared.faults.lock().expect("no thread panics with it").entry(fault).or_default() += 1;
-        }
-        strikes
-    }
-
-    /// Refuses a request now and then, in one of the ways of servers and what stands before them.
-    pub(super) fn refuse(&mut self, socket: &mut TcpStream, shared: &Shared) -> io::Result<bool> {
-        let answer: &[u8] = if self.strikes(Fault::TooMany, shared, 10) {
-            b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        } else if self.strikes(Fault::Unavailable, shared, 10) {
-            b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\nConnection: close\r\n\r\nlater"
-        } else if self.strikes(Fault::Html, shared, 10) {
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 27\r\nConnection: close\r\n\r\n<!DOCTYPE html><p>Sorry</p>"
-        } else if self.strikes(Fault::Reset, shared, 10) {
-            b""
-        } else {
-            return Ok(false);
-        };
-        socket.write_all(answer)?;
-        Ok(true)
-    }
-}
 
 /// What was issued in all.
 pub(super) struct Issued {
@@ -136,13 +36,7 @@ impl Server {
     pub(super) fn start(seed: u64) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("listening")?;
         let address = listener.local_addr()?.to_string();
-        let shared = Arc::new(Shared {
-            begun: Instant::now(),
-            calm: AtomicBool::new(false),
-            over: AtomicBool::new(false),
-            total: AtomicU64::new(0),
-            faults: Mutex::default(),
-        });
+        let shared = Arc::new(Shared::new());
         let of_all = Arc::clone(&shared);
         thread::spawn(move || {
             for (number, socket) in (0_u64..).zip(listener.incoming().flatten()) {

@@ -19,7 +19,7 @@ const REJECTS_FULL: usize = 1_000;
 const REJECT_BYTES_FULL: usize = 1 << 20;
 
 /// What was read and not handed over.
-pub(super) struct Gathering {
+pub(super) struct SpoolGathering {
     times: Arc<EventTimes>,
     pub(super) events: EventBatch,
     pub(super) rejects: Vec<Reject>,
@@ -30,7 +30,7 @@ pub(super) struct Gathering {
     reject_bytes: usize,
 }
 
-impl Gathering {
+impl SpoolGathering {
     pub(super) fn new(times: Arc<EventTimes>) -> Self {
         let mut events = EventBatch::default();
         events.set_time_rule(times.rule());
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn gathered(text: &str, is_cut: bool) -> (Vec<String>, Vec<String>) {
-        let mut gathering = Gathering::new(Arc::new(EventTimes::new(&StreamSchema::default())));
+        let mut gathering = SpoolGathering::new(Arc::new(EventTimes::new(&StreamSchema::default())));
         let text = text.as_bytes().to_vec();
         let was_refused = gathering.document(DocumentText { text, is_cut }, "a.json");
         assert_eq!(was_refused, !gathering.rejects.is_empty());

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::{
     cursor::{FileState, HalfRead, SpoolCursor, TakenFile},
-    gathering::Gathering,
+    gathering::SpoolGathering,
     ledger::Ledger,
     listing::{LOOK_FILES_MAX, Look, SpoolFolder},
     names::SpoolName,
@@ -99,7 +99,7 @@ impl Spooler {
             return Err(error);
         }
         self.state.has_looked = false;
-        let mut gathering = Gathering::new(Arc::clone(&self.times));
+        let mut gathering = SpoolGathering::new(Arc::clone(&self.times));
         for name in self.ledger.take_changed() {
             let path = path_of(&self.folder.root, &name).display().to_string();
             let what = "it changed after it was taken: what it held then is in the stream, what it holds now is not; it is set aside";
@@ -117,7 +117,7 @@ impl Spooler {
         Ok(self.chunk(gathering, stop))
     }
 
-    fn fill(&mut self, gathering: &mut Gathering, now: Instant) -> Result<Stop, Error> {
+    fn fill(&mut self, gathering: &mut SpoolGathering, now: Instant) -> Result<Stop, Error> {
         while !gathering.is_full() {
             if self.state.current.is_none()
                 && let Some(stop) = self.open_next(gathering, now)?
@@ -129,7 +129,7 @@ impl Spooler {
         Ok(Stop::Full)
     }
 
-    fn chunk(&mut self, gathering: Gathering, stop: Stop) -> Option<Chunk> {
+    fn chunk(&mut self, gathering: SpoolGathering, stop: Stop) -> Option<Chunk> {
         let state = &mut self.state;
         let activity = match stop {
             Stop::Idle => Some(Activity::Live),
@@ -149,7 +149,7 @@ impl Spooler {
             state.in_cursor = cursor.taken.len();
             Cursor { position: cursor.text(), progress: None }
         });
-        let Gathering { events, rejects, refused_more, .. } = gathering;
+        let SpoolGathering { events, rejects, refused_more, .. } = gathering;
         (has_moved || activity.is_some()).then(|| Chunk {
             events,
             cursor,
@@ -161,7 +161,7 @@ impl Spooler {
     }
 
     /// Opens the next file that can be read. Answers why not, if there is none.
-    fn open_next(&mut self, gathering: &mut Gathering, now: Instant) -> Result<Option<Stop>, Error> {
+    fn open_next(&mut self, gathering: &mut SpoolGathering, now: Instant) -> Result<Option<Stop>, Error> {
         while !gathering.is_full() {
             if let Some(half) = self.state.half.take() {
                 let outcome = self.resume(&half, gathering);
@@ -217,7 +217,13 @@ impl Spooler {
     }
 
     /// Begins the file `below` the folder, if it is there, rests, and may be taken.
-    fn begin(&mut self, name: SpoolName, below: &Path, gathering: &mut Gathering, now: Instant) -> Result<(), Error> {
+    fn begin(
+        &mut self,
+        name: SpoolName,
+        below: &Path,
+        gathering: &mut SpoolGathering,
+        now: Instant,
+    ) -> Result<(), Error> {
         let path = self.folder.root.join(below);
         let AtPath::File(there) = found(&path).map_err(|error| unreadable(&path, &error))? else { return Ok(()) };
         if !self.resting.rests(below, &there, now) {
@@ -256,7 +262,7 @@ impl Spooler {
     }
 
     /// Goes on in the file that was being read.
-    fn resume(&mut self, half: &HalfRead, gathering: &mut Gathering) -> Result<(), Error> {
+    fn resume(&mut self, half: &HalfRead, gathering: &mut SpoolGathering) -> Result<(), Error> {
         let path = path_of(&self.folder.root, &half.name);
         let from = path.display().to_string();
         let lines = half.at.lines;
@@ -282,7 +288,7 @@ impl Spooler {
     }
 
     /// Reads on in the current file.
-    fn read_piece(&mut self, gathering: &mut Gathering) -> Result<(), Error> {
+    fn read_piece(&mut self, gathering: &mut SpoolGathering) -> Result<(), Error> {
         let Some(mut file) = self.state.current.take() else { return Ok(()) };
         let (piece, is_unchanged) = match file.next().and_then(|piece| Ok((piece, file.is_unchanged()?))) {
             Ok(read) => read,
@@ -332,7 +338,7 @@ impl Spooler {
         from: &str,
         handed: LinePosition,
         error: &io::Error,
-        gathering: &mut Gathering,
+        gathering: &mut SpoolGathering,
     ) -> Result<(), Error> {
         if error.raw_os_error().is_some() && error.kind() != io::ErrorKind::PermissionDenied {
             return Err(unreadable(Path::new(from), error));
@@ -342,13 +348,13 @@ impl Spooler {
         Ok(())
     }
 
-    fn refuse(&mut self, name: SpoolName, state: FileState, from: &str, what: String, gathering: &mut Gathering) {
+    fn refuse(&mut self, name: SpoolName, state: FileState, from: &str, what: String, gathering: &mut SpoolGathering) {
         gathering.refuse(from, what, Bytes::new());
         self.taken(TakenFile { name, state, is_refused: true }, gathering);
     }
 
     /// No more is to be read of a file.
-    fn taken(&mut self, file: TakenFile, gathering: &mut Gathering) {
+    fn taken(&mut self, file: TakenFile, gathering: &mut SpoolGathering) {
         self.ledger.add(file);
         self.state.has_taken = true;
         gathering.files += 1;
