@@ -1,6 +1,6 @@
 //! A look at sources that do what their settings say, at views over them, and at sinks: what is told, and that nothing stays.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lakehead_connector_api::{

@@ -12,7 +12,8 @@ use super::{
     hostility::{Fault, Shared, Turn},
 };
 
-/// How many events at most come again that the client has: a server that goes back to the beginning of its page.
+/// How many events at most come again that the client has: a server that goes back to the beginning of its page. Over a kill that is
+/// more than the source `sse` can know again by ids alone (16 at first), so the pipeline names the field that tells events apart.
 const REPEATED_MAX: u64 = 20;
 
 /// Answers one request. `last_id` is what the client has last.

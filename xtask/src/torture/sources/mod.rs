@@ -231,7 +231,7 @@ fn pipeline_text(scratch: &Path, address: &str, data: &str, is_tortured: bool) -
     }
     text.push_str(&format!(
         "\n[source.ticks]\nkind = \"sse\"\nstream = \"ticks\"\nurl = \"http://{address}/feed\"\nstart_after = \"begin\"\n\
-         silence_max = \"1s\"\n\
+         identity = \"n\"\nsilence_max = \"1s\"\n\
          \n[source.answers]\nkind = \"poll\"\nstream = \"answers\"\nurl = \"http://{address}/weather?q={{city}}\"\nevery = \"1s\"\n\
          each = {{ city = {:?} }}\nchanged = true\nrequests_per_minute = 60000\ntimeout = \"2s\"\nbody_bytes_max = \"64 KiB\"\n\
          \n[source.spooled]\nkind = \"spool\"\nstream = \"spooled\"\npath = \"{folder}/inbox\"\nrest = \"300ms\"\npoll = \"100ms\"\n\
