@@ -153,8 +153,7 @@ impl Intake {
         if self.learning || self.partitions.is_empty() {
             return Ok(None);
         }
-        let Self { memory, partitions, .. } = self;
-        memory.read_back(|stream| partitions.overlap_start(stream)).await?;
+        self.memory.read_back(self.partitions.overlap_start()).await?;
         let (last_event_id, by_time) = self.partitions.last_event_id();
         self.memory.set_asked_back(by_time);
         Ok(Some(last_event_id))
