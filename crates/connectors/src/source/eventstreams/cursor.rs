@@ -19,6 +19,7 @@ use lakehead_connector_api::Error;
 use lakehead_model::{Name, TimeRule, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::routes::Routes;
 use crate::event_key::Key;
 
 /// The version written, and the only one read.
@@ -40,16 +41,26 @@ pub(super) struct Asked {
     pub(super) path: String,
     /// Which streams it feeds, hashed; none for one alone.
     pub(super) fed: Option<u64>,
+    /// Where what is read goes, hashed likewise.
+    pub(super) routed: Option<u64>,
 }
 
 impl Asked {
-    pub(super) fn new<'n>(path: &str, streams: impl Iterator<Item = &'n Name>) -> Self {
-        let mut names: Vec<&str> = streams.map(Name::as_str).collect();
+    pub(super) fn new(path: &str, streams: &[Name], routes: &Routes) -> Self {
+        let mut names: Vec<&str> = streams.iter().map(Name::as_str).collect();
         names.sort_unstable();
-        let hash = Key::hash(names.iter().flat_map(|name| [name.as_bytes(), b","])).0;
-        #[allow(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-        let fed = (names.len() > 1).then_some(hash as u64);
-        Self { path: path.to_owned(), fed }
+        let mut routed: Vec<(&str, &str)> = routes.named(streams).collect();
+        routed.sort_unstable();
+        // What no route names goes to the first.
+        routed.extend(streams.first().map(|first| ("", first.as_str())));
+        let of_several = |hash: Key| (names.len() > 1).then_some(hash.half());
+        Self {
+            path: path.to_owned(),
+            fed: of_several(Key::hash(names.iter().flat_map(|name| [name.as_bytes(), b","]))),
+            routed: of_several(Key::hash(
+                routed.iter().flat_map(|(from, to)| [from.as_bytes(), b">", to.as_bytes(), b","]),
+            )),
+        }
     }
 }
 
@@ -69,6 +80,9 @@ pub(super) struct SavedCursor {
     /// As [`Asked::fed`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fed: Option<u64>,
+    /// As [`Asked::routed`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    routed: Option<u64>,
     /// Where the source feeds several streams: from when on each upstream stream in the path is read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) begun: Begun,
@@ -171,13 +185,13 @@ mod key_text {
 
 impl SavedCursor {
     pub(super) fn new(asked: Asked, partitions: Vec<Entry>, time_rule: Option<TimeRule>) -> Self {
-        let Asked { path: streams, fed } = asked;
-        Self { version: VERSION, streams, partitions, time_rule, fed, begun: Begun::new(), left: Vec::new() }
+        let Asked { path: streams, fed, routed } = asked;
+        Self { version: VERSION, streams, partitions, time_rule, fed, routed, begun: Begun::new(), left: Vec::new() }
     }
 
     /// What its source was asked.
     pub(super) fn asked(&self) -> Asked {
-        Asked { path: self.streams.clone(), fed: self.fed }
+        Asked { path: self.streams.clone(), fed: self.fed, routed: self.routed }
     }
 
     /// The same, of one of several streams of a source.
@@ -222,7 +236,7 @@ mod tests {
         let written = SavedCursor {
             begun,
             left,
-            ..SavedCursor::new(Asked { path: "t,u".into(), fed: Some(7) }, vec![idle, busy], None)
+            ..SavedCursor::new(Asked { path: "t,u".into(), fed: Some(7), routed: Some(8) }, vec![idle, busy], None)
         };
         assert_eq!(SavedCursor::read(&written.text()).expect("a cursor"), written);
     }
@@ -251,7 +265,7 @@ mod tests {
         let name = |n: u64| (format!("{n:031}"), Timestamp(i64::MAX));
         let begun = (0..64).map(name).collect();
         let saved = SavedCursor::new(
-            Asked { path: "s".repeat(2_000), fed: Some(u64::MAX) },
+            Asked { path: "s".repeat(2_000), fed: Some(u64::MAX), routed: Some(u64::MAX) },
             one,
             StreamSchema::default().time_rule().into(),
         );

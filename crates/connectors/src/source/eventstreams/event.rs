@@ -36,6 +36,12 @@ impl Facts<'_> {
 }
 
 impl Key {
+    /// Half of it, which is a hash, too.
+    #[allow(clippy::cast_possible_truncation, reason = "half is what is wanted")]
+    pub(super) fn half(self) -> u64 {
+        self.0 as u64
+    }
+
     /// The key of the same name in this scope.
     fn within(self, scope: u128) -> Self {
         Self(self.0 ^ scope)

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use lakehead_connector_api::{Activity, Chunk, Error, StreamIndex, StreamResume};
 use lakehead_eventstreams_wire::{Data, Frame, read_id};
 use lakehead_json::{Paths, Raw};
-use lakehead_model::{Clock, Reject, Timestamp};
+use lakehead_model::{Clock, Name, Reject, Timestamp};
 
 use super::{
     cursor::{Asked, Begun, Entry, PARTITIONS_MAX, SavedCursor, TOPICS_BYTES_MAX},
@@ -80,7 +80,8 @@ pub(super) struct Intake {
 impl Intake {
     pub(super) fn new(reads: Reads<'_>, streams: Vec<StreamResume>, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let Reads { path, names, routes, event_bytes_max, since } = reads;
-        let asked = Asked::new(path, streams.iter().map(|resume| &resume.stream));
+        let fed: Vec<Name> = streams.iter().map(|resume| resume.stream.clone()).collect();
+        let asked = Asked::new(path, &fed, &routes);
         let (mut saved, mut reached, mut times, mut tails) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for StreamResume { cursor, event_time, tail, .. } in streams {
             let read = ReadTimes::new(event_time);
@@ -153,8 +154,7 @@ impl Intake {
         if self.learning || self.partitions.is_empty() {
             return Ok(None);
         }
-        let Self { memory, partitions, .. } = self;
-        memory.read_back(|stream| partitions.overlap_start(stream)).await?;
+        self.memory.read_back(self.partitions.overlap_start()).await?;
         let (last_event_id, by_time) = self.partitions.last_event_id();
         self.memory.set_asked_back(by_time);
         Ok(Some(last_event_id))

@@ -108,10 +108,10 @@ impl EventMemory {
         self.logs.iter_mut().for_each(|log| log.since = log.since.into_iter().chain([since]).min());
     }
 
-    /// Reads each log back as far as the new connection's overlap in it begins, if it has one.
-    pub(super) async fn read_back(&mut self, overlap_start: impl Fn(usize) -> Option<Timestamp>) -> Result<(), Error> {
-        for (stream, log) in self.logs.iter_mut().enumerate() {
-            if let Some(start) = overlap_start(stream).into_iter().chain(log.since).min() {
+    /// Reads the logs back as far as the new connection's overlap begins, if it has one.
+    pub(super) async fn read_back(&mut self, overlap_start: Option<Timestamp>) -> Result<(), Error> {
+        for log in &mut self.logs {
+            if let Some(start) = overlap_start.into_iter().chain(log.since).min() {
                 // Disorder in the log: the first overlap again is room enough for it.
                 let since = start.minus(OVERLAP);
                 log.history = Some(History::read_back(log.tail.as_mut(), &self.reader, since).await?);

@@ -91,10 +91,10 @@ impl Partitions {
         self.all.iter().any(Partition::is_unproven)
     }
 
-    /// The time from which the earliest overlap is read whose events the log of this stream may hold, if there is any.
-    pub(super) fn overlap_start(&self, stream: usize) -> Option<Timestamp> {
-        let in_log = self.all.iter().filter(|partition| partition.logs().include(stream));
-        let overlaps = in_log.filter_map(|partition| match partition.mode {
+    /// The time from which the earliest overlap is read, if there is any. Every log is read back as far: what comes again of a
+    /// partition that is asked by its offset is known then, too, or two of them would ask again in turn for ever.
+    pub(super) fn overlap_start(&self) -> Option<Timestamp> {
+        let overlaps = self.all.iter().filter_map(|partition| match partition.mode {
             Mode::Overlapping { width, .. } => Some(partition.overlap_start(width)),
             _ => None,
         });

@@ -59,6 +59,11 @@ impl Routes {
         Ok(Self { named, count: streams.len() })
     }
 
+    /// Each name with its stream of `streams`.
+    pub(super) fn named<'r>(&'r self, streams: &'r [Name]) -> impl Iterator<Item = (&'r str, &'r str)> {
+        self.named.iter().filter_map(|(name, to)| Some((name.as_str(), streams.get(*to)?.as_str())))
+    }
+
     /// The stream of this topic; `None` where no name fits, which is never with one stream. Of two that fit the longer one
     /// goes: a topic's own name before that of its stream.
     pub(super) fn of_topic(&self, topic: &str) -> Option<usize> {

@@ -32,7 +32,7 @@ pub(super) struct Standing {
 impl Standing {
     /// Of a source that is `asked` this, and whose streams have these cursors.
     pub(super) fn new(asked: &Asked, routes: &Routes, saved: &[Option<SavedCursor>]) -> Self {
-        // A stream without a cursor may have had topics by older routes, whose events were all lost with a kill.
+        // By older routes a topic may have gone to a stream whose cursor was lost with a kill, so that none has it.
         let lacks = |saved: &Option<SavedCursor>| saved.as_ref().is_none_or(|saved| saved.asked() != *asked);
         let learning = saved.iter().any(Option::is_some) && saved.iter().any(lacks);
         let mut standing = Self {
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     fn asked(path: &str, fed: u64) -> Asked {
-        Asked { path: path.to_owned(), fed: Some(fed) }
+        Asked { path: path.to_owned(), fed: Some(fed), routed: Some(9) }
     }
 
     /// What the source of these tests is asked.
@@ -215,6 +215,8 @@ mod tests {
         let routes = routes(&[("x", "a"), ("y", "b")]);
         let one = saved(&[entry("q.x", 5, 0)], &[]);
         let other = Some(SavedCursor::new(asked("x", 7), vec![entry("q.x", 5, 0)], None));
+        let otherwise = Asked { routed: Some(5), ..both() };
+        let otherwise = Some(SavedCursor::new(otherwise, vec![entry("q.x", 5, 0)], None));
         let fewer = Some(SavedCursor::new(asked("x,y", 6), vec![entry("q.x", 5, 0)], None));
         for (saved, learning) in [
             ([None, None], false),
@@ -222,6 +224,7 @@ mod tests {
             ([None, one.clone()], true),
             ([one.clone(), other.clone()], true),
             ([one.clone(), fewer.clone()], true),
+            ([one.clone(), otherwise.clone()], true),
             ([one.clone(), one.clone()], false),
         ] {
             assert_eq!(Standing::new(&both(), &routes, &saved).learning, learning, "{saved:?}");

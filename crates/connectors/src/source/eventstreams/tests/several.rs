@@ -244,6 +244,39 @@ fn topics_whose_stream_had_nothing_on_disk_are_not_forgotten_when_they_go_elsewh
 }
 
 #[test]
+fn an_upstream_that_repeats_the_last_event_of_two_streams_is_not_asked_for_ever() {
+    run(async {
+        let repeated = BTreeSet::from([3_000_005, 3_000_012, 3_000_021]);
+        let connections = vec![(0, 21_740), (1, 12_634), (1, 15_935), (1, 20_055), (1, 19_757), (0, 24_683)];
+        let mut world = World::of(Kafka { repeated, connections, ..kafka() }, "t,u", &["t", "u"]).await;
+        let wanted = numbers(&world);
+        world.live(&wanted, Some(&Kill { after: 3, kept: [1, 2] })).await;
+        world.run(&wanted, &[]).await;
+        world.check(&wanted);
+        assert!(world.upstream.requests().len() < 20);
+    });
+}
+
+#[test]
+fn topics_that_are_in_no_cursor_after_two_kills_and_two_routes_are_not_forgotten() {
+    run(async {
+        let mut world = World::of(kafka(), "t,u", &["t", "u"]).await;
+        let wanted = numbers(&world);
+        // Both go to the one, and only the other has anything on disk; then the other way round.
+        for (to, kept) in [("u", [1, 0]), ("t", [0, 1])] {
+            world.reroute(&["t", "u"], &json!({ "t": to, "u": to }));
+            world.live(&wanted, Some(&Kill { after: 3, kept })).await;
+        }
+        assert!(world.logs.values().all(|kept| kept.log.is_empty() && kept.cursor.is_some()), "nothing but cursors");
+        for routes in [json!({}), json!({ "t": "u", "u": "t" })] {
+            world.reroute(&["t", "u"], &routes);
+            world.run(&wanted, &[1]).await;
+            world.check(&wanted);
+        }
+    });
+}
+
+#[test]
 fn a_stream_that_has_no_cursor_yet_begins_where_the_source_began_and_not_now() {
     run(async {
         // Without `since`: from now on. What comes after the first connection has to come into both.
