@@ -100,8 +100,8 @@ const FILES: &[(&str, &[&str])] = &[
         &["p.toml:2: source.a.kind: this key is missing", "p.toml:2: source.a.stream: this key is missing"],
     ),
     (
-        "[stream.s]\n[source.a]\nkind = \"kafka\"\nstream = \"t\"\n",
-        &["p.toml:3: source.a.kind: no kind \"kafka\"", "p.toml:4: source.a.stream: no stream \"t\" in this file"],
+        "[stream.s]\n[source.a]\nkind = \"rabbitmq\"\nstream = \"t\"\n",
+        &["p.toml:3: source.a.kind: no kind \"rabbitmq\"", "p.toml:4: source.a.stream: no stream \"t\" in this file"],
     ),
     (
         "[stream.s]\n[source.a]\nkind = \"fake\"\nstreams = [\"s\",\n  \"t\", \"s\"]\nfields = { x = { int = [1, 6] } }\n",

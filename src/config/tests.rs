@@ -291,7 +291,8 @@ async fn each_broken_file_is_told_where_and_what_would_be_valid() {
         ),
         (
             &[STREAM, "shema = \"json\"\n"],
-            "p.toml:2: stream.s.shema: unknown key; did you mean `schema`? valid: schema, columns, event_time, retention, retention_bytes",
+            "p.toml:2: stream.s.shema: unknown key; did you mean `schema`? valid: schema, columns, event_time, retention, \
+             retention_bytes, json_schema",
         ),
         (
             &[STREAM, "schema = \"jsn\"\n"],
