@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use lakehead_json::{EventTimes, Refusal, check_event, on_one_line};
+use lakehead_json::{EventTimes, Refusal, check_event, on_one_line, validate};
 use lakehead_json_schema::JsonSchema;
 use lakehead_model::{APPEND_EVENTS_MAX, EVENT_BYTES_MAX, EventBatch, Name, Refusals, Reject, hint::instead};
 use serde_json::value::RawValue;
@@ -246,11 +246,12 @@ impl Sorted {
     }
 }
 
-/// The event as it is told again.
+/// The event as it is told again: three levels deep in an answer, which has to be read by who takes 127 levels.
 fn echo(event: &[u8]) -> Option<Box<RawValue>> {
     if event.len() > ECHO_BYTES_MAX {
         return None;
     }
+    validate(&[b"[[[", event, b"]]]"].concat()).ok()?;
     RawValue::from_string(String::from_utf8(event.to_vec()).ok()?).ok()
 }
 
@@ -366,6 +367,15 @@ mod tests {
         let sorted = sorted(&full, None);
         assert!(sorted.failed.shown[0].reason.contains("at most 4 MiB"), "{}", sorted.failed.shown[0].reason);
         assert_eq!(sorted.refused.values().sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn an_event_is_told_again_only_where_the_answer_can_be_read_with_it() {
+        let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(echo(deep(124).as_bytes()).is_some());
+        for not in [deep(125), deep(128), "[1".to_owned(), format!("\"{}\"", "x".repeat(ECHO_BYTES_MAX))] {
+            assert!(echo(not.as_bytes()).is_none(), "{not}");
+        }
     }
 
     #[test]
