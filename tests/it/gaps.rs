@@ -8,11 +8,11 @@ use crate::lakehead::{Ended, Lakehead, run, text};
 fn holes_are_listed_with_their_offsets_and_totals() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
-    let words = ["simulate", "--events", "2000", "--rate", "0", "--seed", "7", "--fault", "hole=501..503,1300"];
+    let words = ["simulate", "--events", "20000", "--rate", "0", "--seed", "7", "--fault", "hole=5001..5003,13000"];
     let upstream = Lakehead::start(&[&words[..], &["--listen", "127.0.0.1:0"]].concat());
     let lakehead = Lakehead::run_on(&upstream, &data);
     // Two offsets are missing in the first hole and one in the second.
-    lakehead.until_stored("recentchange", 1_997);
+    lakehead.until_stored("recentchange", 19_997);
     let gaps = |more: &[&str]| -> Ended {
         let ended = run(&[&["gaps", "--data", text(&data)], more].concat());
         assert_eq!(ended.code, Some(0), "{more:?}: {}{}", ended.stdout, ended.stderr);
