@@ -26,7 +26,8 @@ const ORDERS: &str = "event: order\ndata: {\"event_id\":\"a\",\"placed_at\":\"20
 
 #[test]
 fn every_example_runs_and_brings_events_into_each_of_its_streams() {
-    let upstream = Lakehead::start(&["simulate", "--rate", "400", "--seed", "7", "--listen", "127.0.0.1:0"]);
+    let upstream =
+        Lakehead::start(&["simulate", "--rate", "400", "--seed", "7", "--page-creates", "--listen", "127.0.0.1:0"]);
     let others = imitations();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut names: Vec<String> = fs::read_dir(folder)

@@ -107,6 +107,7 @@ async fn suite<K: SourceKind, F: Future<Output = serde_json::Value>>(
     let mut world = World::new(now, expected, Acknowledged::AtOnce);
     world.killed_before_a_commit(&spec, &settings, every).await;
     world.check("killed before a commit");
+    restore();
     let mut world = World::new(now, expected, Acknowledged::AtOnce);
     world.looked_at(&spec, settings().await, every).await;
     world.check("looked at before the start");
