@@ -29,6 +29,7 @@ pub(super) fn serve(
     let state = shared.state(number);
     let tag = format!("\"{number}-{state}\"");
     if known_tag == Some(tag.as_str()) {
+        shared.note_answered(number, state);
         return socket.write_all(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     }
     let mut body = answer(number, state);
@@ -47,5 +48,7 @@ pub(super) fn serve(
     if turn.strikes(Fault::Silence, shared, 12) {
         sleep(Duration::from_millis(2_500));
     }
-    socket.write_all(&body)
+    socket.write_all(&body)?;
+    shared.note_answered(number, state);
+    Ok(())
 }

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use super::events::PACE;
+use super::events::{CITIES, PACE};
 use crate::torture::random::Random;
 
 /// How long a state of a city lasts, in milliseconds.
@@ -52,6 +52,8 @@ pub(super) struct Shared {
     pub(super) over: AtomicBool,
     /// What was produced when it was told to be calm.
     pub(super) total: AtomicU64,
+    /// The last state of each city that was answered in full.
+    answered: Mutex<[Option<u64>; CITIES.len()]>,
     pub(super) faults: Mutex<BTreeMap<Fault, u64>>,
 }
 
@@ -62,6 +64,7 @@ impl Shared {
             calm: AtomicBool::new(false),
             over: AtomicBool::new(false),
             total: AtomicU64::new(0),
+            answered: Mutex::default(),
             faults: Mutex::default(),
         }
     }
@@ -78,6 +81,17 @@ impl Shared {
     pub(super) fn state(&self, city: usize) -> u64 {
         // In the feed's events, which stand still at the end.
         self.produced() * 1_000 / PACE / STATE_MILLIS + city as u64
+    }
+
+    /// The state of a city was answered in full.
+    pub(super) fn note_answered(&self, city: usize, state: u64) {
+        self.answered.lock().expect("no thread panics with it")[city] = Some(state);
+    }
+
+    /// Whether each city was answered in the state that it has now: whoever failed before may ask again only after a pause.
+    pub(super) fn is_all_answered(&self) -> bool {
+        let answered = self.answered.lock().expect("no thread panics with it");
+        answered.iter().enumerate().all(|(city, state)| *state == Some(self.state(city)))
     }
 
     pub(super) fn is_calm(&self) -> bool {

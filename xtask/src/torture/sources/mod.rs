@@ -125,7 +125,7 @@ fn torture(options: &Options, binary: &Path) -> Result<()> {
     let spooled = spooling.finish();
     let issued = server.calm();
     let expected = Expected { ticks: issued.ticks, cities: issued.cities, spooled };
-    settle(&process, &whole, &expected)?;
+    settle(&process, &whole, &server, &expected)?;
     done.memory_peak = done.memory_peak.max(process.memory_peak()?);
     end(process)?;
     end(whole)?;
@@ -151,7 +151,7 @@ fn torture(options: &Options, binary: &Path) -> Result<()> {
 }
 
 /// Waits until everything has come in.
-fn settle(process: &Process, whole: &Process, expected: &Expected) -> Result<()> {
+fn settle(process: &Process, whole: &Process, server: &Server, expected: &Expected) -> Result<()> {
     let begun = Instant::now();
     loop {
         let status = status(process)?;
@@ -162,16 +162,18 @@ fn settle(process: &Process, whole: &Process, expected: &Expected) -> Result<()>
             && stored("spooled") >= expected.spooled.events()
             && stored("fakes") >= FAKES
             && fakes >= FAKES
-            && expected.spooled.is_put_away();
+            && expected.spooled.is_put_away()
+            && server.is_all_answered();
         if is_there {
-            // The last answers of the API, and what would come too often.
+            // What was answered last is handed over, and what would come too often comes.
             sleep(Duration::from_secs(5));
             return Ok(());
         }
         if begun.elapsed() > SETTLED_WITHIN {
             bail!(
-                "not all came in within {SETTLED_WITHIN:?}: ticks {} of {}, lines {} of {LINES}, spooled {} of {}, fakes {} and {fakes} of \
+                "not all came in within {SETTLED_WITHIN:?}: the API's last states asked for: {}, ticks {} of {}, lines {} of {LINES}, spooled {} of {}, fakes {} and {fakes} of \
                  {FAKES}; sources: {}",
+                server.is_all_answered(),
                 stored("ticks"),
                 expected.ticks,
                 stored("lines"),

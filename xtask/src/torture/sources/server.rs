@@ -62,6 +62,11 @@ impl Server {
         }
     }
 
+    /// Whether the last state of each city was answered.
+    pub(super) fn is_all_answered(&self) -> bool {
+        self.shared.is_all_answered()
+    }
+
     /// What it did wrong, and how often.
     pub(super) fn faults(&self) -> BTreeMap<Fault, u64> {
         self.shared.faults.lock().expect("no thread panics with it").clone()
